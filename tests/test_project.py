@@ -1,0 +1,137 @@
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+
+def pins(lock: str) -> dict[str, set[str]]:
+    """Return the hashes of each `name==version` in a lock."""
+    entries = re.findall(
+        r"^([a-z][^\\]*?) \\\n((?:    --hash=.*\n)+)", (ROOT / lock).read_text(), re.MULTILINE
+    )
+    return {pin.partition(" ;")[0]: set(re.findall("sha256:[0-9a-f]{64}", hashes)) for pin, hashes in entries}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_host_and_no_path(lock: str) -> None:
+    assert not re.search(r"://|file:|^-|^\s+-(?!-hash=)|^#.* /", (ROOT / lock).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_a_hash_for_every_requirement(lock: str) -> None:
+    required = re.findall(r"^[a-z].*==.*", (ROOT / lock).read_text(), re.MULTILINE)
+    assert len(required) == len(pins(lock)) > 10
+    assert all(pins(lock).values())
+
+
+def test_both_locks_agree() -> None:
+    of_users, of_developers = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert of_users == {name: of_developers.get(name) for name in of_users}
+
+
+def test_the_version_is_one() -> None:
+    version = PROJECT["project"]["version"]
+    assert importlib.metadata.version("nodelog") == version
+    assert f"\n## {version} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_contract_of_the_client_forbids_every_package_that_is_installed_beside_it() -> None:
+    needs = [need for needs in PROJECT["project"]["optional-dependencies"].values() for need in needs]
+    wanted = {re.split("[^a-z-]", need)[0] for need in needs} - {"nodelog"}
+    modules = importlib.metadata.packages_distributions()
+    top = {name for name, owners in modules.items() if wanted & set(owners) and not name.startswith("_")}
+    forbidden = next(
+        set(contract["forbidden_modules"])
+        for contract in PROJECT["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "forbidden"
+    )
+    assert top <= forbidden
+
+
+def test_the_client_can_be_imported_where_nothing_is_installed() -> None:
+    tools = {"load", "top"}
+    names = sorted(
+        f"nodelog.{path.stem}" for path in (ROOT / "client/nodelog").glob("*.py") if path.stem not in tools
+    )
+    assert names
+    program = f"import sys; sys.path.insert(0, {str(ROOT / 'client')!r}); import {', '.join(names)}"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "skipped", ["import pytest\ndef test(): pytest.skip()", "import pytest\npytest.importorskip('x_')"]
+)
+@pytest.mark.parametrize(("ci", "code"), [("true", {1, 2}), ("", {0, 5})])
+def test_only_outside_ci_may_a_test_be_skipped(skipped: str, ci: str, code: set[int], tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_it.py").write_text(skipped)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest"],
+        cwd=tmp_path,
+        env=os.environ | {"CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode in code, run.stdout
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """Copy what make needs into a folder of its own, with a PATH that has no python."""
+    for name in ("Makefile", "pyproject.toml", *LOCKS):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "bin").mkdir()
+    for tool in ("make", "sh", "bash", "sha256sum", "cmp", "flock", "rm"):
+        (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    return tmp_path
+
+
+def make_venv(folder: Path) -> str:
+    run = subprocess.run(
+        ["make", "venv"],
+        cwd=folder,
+        env={"PATH": str(folder / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    said = run.stderr.splitlines()
+    assert said.pop().startswith("make: ***")
+    assert len(said) == 1
+    return said[0]
+
+
+def fake_python(folder: Path, name: str, *, version: str, has_venv: bool) -> None:
+    """Put a python into the PATH that knows its version and whether it can make a virtual environment."""
+    new = "0" if version >= "3.11" else "1"
+    asked = f'case "$2" in *version_info*) echo {version}; exit {new};; esac'
+    (folder / "bin" / name).write_text(f"#!/bin/sh\n{asked}\nexit {0 if has_venv else 1}\n")
+    (folder / "bin" / name).chmod(0o755)
+
+
+def test_a_missing_python_is_named_with_the_package_to_install(bare: Path) -> None:
+    assert make_venv(bare) == "make: needs python3 >= 3.11, found none: apt-get install python3 python3-venv"
+
+
+def test_an_old_python_is_named(bare: Path) -> None:
+    fake_python(bare, "python3", version="3.10", has_venv=True)
+    assert make_venv(bare) == "make: needs python3 >= 3.11, found 3.10: apt-get install python3 python3-venv"
+
+
+def test_a_python_without_venv_is_named_with_the_package_to_install(bare: Path) -> None:
+    fake_python(bare, "python3", version="3.12", has_venv=False)
+    expected = "make: python3.12 cannot make a virtual environment: apt-get install python3.12-venv"
+    assert make_venv(bare) == expected
