@@ -1,0 +1,1 @@
+"""The client of nodelog. It goes into other people's programs, so it needs the standard library alone."""

@@ -1,0 +1,104 @@
+import importlib.metadata
+import socket
+from collections.abc import Callable
+from subprocess import Popen
+
+import pytest
+
+Start = Callable[..., Popen[str]]
+
+
+def said(process: Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+def greet_once(start: Start, collector: socket.socket, *options: str, **variables: str) -> str:
+    greeter = start("greet", "--count", "1", *options, **variables)
+    connection, _ = collector.accept()
+    with connection, connection.makefile() as lines:
+        line = lines.readline()
+    assert greeter.wait(30) == 0
+    return line
+
+
+def port_of(collector: socket.socket) -> str:
+    return str(collector.getsockname()[1])
+
+
+def test_without_a_collector_one_line_says_what_to_add_to_the_pod(start: Start) -> None:
+    code, out, err = said(start("greet"))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}" in err
+
+
+def test_the_collector_is_the_one_at_host_ip_and_the_name_is_hostname(
+    start: Start, collector: socket.socket
+) -> None:
+    line = greet_once(start, collector, "--port", port_of(collector), HOST_IP="127.0.0.1", HOSTNAME="pod-7")
+    assert line.endswith(" - Greetings from pod-7\n")
+
+
+def test_without_a_hostname_the_name_is_that_of_the_host(start: Start, collector: socket.socket) -> None:
+    line = greet_once(start, collector, "--port", port_of(collector), HOST_IP="127.0.0.1")
+    assert line.endswith(f" - Greetings from {socket.gethostname()}\n")
+
+
+def test_every_option_is_a_variable_too(start: Start, collector: socket.socket) -> None:
+    variables = {"HOST": "127.0.0.1", "PORT": port_of(collector), "NAME": "x", "EVERY": "1ms", "COUNT": "3"}
+    greeter = start(
+        "greet", HOST_IP="192.0.2.1", **{f"NODELOG_{key}": text for key, text in variables.items()}
+    )
+    connection, _ = collector.accept()
+    with connection, connection.makefile() as lines:
+        assert [line.split(" - ")[1] for line in lines] == ["Greetings from x\n"] * 3
+    assert greeter.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("port", "0", "1 to 65535"),
+        ("port", "65536", "1 to 65535"),
+        ("port", "tcp://10.0.0.1:6666", "1 to 65535"),
+        ("every", "0", "1ms to 365d"),
+        ("every", "1x", "such as 15s"),
+        ("count", "-1", "0 to"),
+        ("count", "many", "0 to"),
+        ("name", "two\nlines", "must fit into a line"),
+        ("host", "a..b", "not an address"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_option_value_and_what_is_allowed(
+    start: Start, option: str, value: str, allowed: str
+) -> None:
+    for process in (
+        start("greet", f"--{option}={value}", HOST_IP="127.0.0.1"),
+        start("greet", HOST_IP="127.0.0.1", **{f"NODELOG_{option.upper()}": value}),
+    ):
+        code, _, err = said(process)
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"--{option}" in err
+        assert f"NODELOG_{option.upper()}" in err
+        assert repr(value) in err
+        assert allowed in err
+
+
+@pytest.mark.parametrize("arguments", [(), ("sing",), ("greet", "--loud"), ("greet", "--cou", "1")])
+def test_an_unknown_command_or_option_is_one_line(start: Start, arguments: tuple[str, ...]) -> None:
+    code, _, err = said(start(*arguments))
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_the_version_is_that_of_the_distribution(start: Start) -> None:
+    assert said(start("--version")) == (0, f"nodelog {importlib.metadata.version('nodelog')}\n", "")
+
+
+def test_a_reader_who_leaves_ends_it_without_a_traceback(start: Start, collector: socket.socket) -> None:
+    greeter = start("greet", "--host=127.0.0.1", "--port", port_of(collector), "--every=1ms")
+    assert greeter.stdout is not None
+    greeter.stdout.close()
+    assert greeter.wait(30) == 1
+    assert greeter.stderr is not None
+    assert greeter.stderr.read() == ""
