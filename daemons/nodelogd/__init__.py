@@ -1,0 +1,1 @@
+"""The log daemons of a node: `logd` collects, `logcd` compresses."""

@@ -1,0 +1,1 @@
+"""`logd`: takes lines from the applications of a node and puts them on its disk."""

@@ -1,0 +1,77 @@
+"""Arenas: the memory lines are received into and written from, without a copy in between.
+
+There are two. The loop fills one while the writer's thread writes the other, so a slow disk never stalls
+the loop and memory is bounded: when both are taken, reading waits. An arena of 1 MiB stays in the second
+level cache; one of 4 MiB costs 1.6 CPU-seconds more per GB.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FULL = 1024 * 1024  # bytes; an arena that holds as much is handed over
+
+
+class Arena:
+    """Whole lines, `view[:end]`. There is room behind FULL for one more read, or one more long line."""
+
+    __slots__ = ("_data", "end", "view")
+
+    def __init__(self, room: int) -> None:
+        """Hold up to FULL bytes, and `room` more that one addition may take."""
+        self._data = bytearray(FULL + room)
+        self.view = memoryview(self._data)
+        self.end = 0
+
+    @property
+    def is_full(self) -> bool:
+        """True if nothing may be added before it was written."""
+        return self.end >= FULL
+
+    def last_line_end(self, start: int, stop: int) -> int:
+        """Give the offset behind the last LF in `view[start:stop]`, or 0 if there is none."""
+        return self._data.rfind(b"\n", start, stop) + 1
+
+    def add(self, *pieces: bytes | bytearray | memoryview) -> None:
+        """Put bytes behind the others."""
+        for piece in pieces:
+            end = self.end + len(piece)
+            self.view[self.end : end] = piece
+            self.end = end
+
+
+class Arenas:
+    """Two arenas on their way between the loop (`current`, `swap`) and the writer (`give_back`)."""
+
+    def __init__(self, room: int, on_return: Callable[[], None]) -> None:
+        """Make them. `on_return` is called from the writer's thread if a `swap` found none free before."""
+        self.current = Arena(room)
+        self._free: list[Arena] = [Arena(room)]
+        self.handed = 0  # bytes that the writer has
+        self._awaited = False
+        self._lock = Lock()
+        self._on_return = on_return
+
+    def swap(self) -> Arena | None:
+        """Exchange the current arena for a free one and return it; None if there is none yet."""
+        with self._lock:
+            if not self._free:
+                self._awaited = True
+                return None
+            full, self.current = self.current, self._free.pop()
+            self.handed += full.end
+        return full
+
+    def give_back(self, arena: Arena) -> None:
+        """Take an arena that was written."""
+        with self._lock:
+            self.handed -= arena.end
+            arena.end = 0
+            self._free.append(arena)
+            awaited, self._awaited = self._awaited, False
+        if awaited:
+            self._on_return()

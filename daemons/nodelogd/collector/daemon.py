@@ -1,0 +1,235 @@
+"""The whole of logd: what is opened in which order, and how it ends.
+
+First the sockets, so that a client that connects while we start waits in the backlog; then HTTP, so that
+`/readyz` says what we wait for; then the lock, then the writer with its recovery. The end goes the other
+way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack, ExitStack, suppress
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from nodelogd.collector.arena import Arenas
+from nodelogd.collector.door import Door
+from nodelogd.collector.farewell import farewell
+from nodelogd.collector.intake import Intake
+from nodelogd.collector.keeper import Keeper
+from nodelogd.collector.lines import Limits
+from nodelogd.collector.lock import locked
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.store import Store
+from nodelogd.collector.writer import Writer
+from nodelogd.health import Health
+from nodelogd.http import reporting
+from nodelogd.lifecycle import signals
+from nodelogd.sockets import listening
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from nodelogd.collector.settings import Settings
+    from nodelogd.sockets import Address
+
+log = logging.getLogger(__name__)
+
+BEAT = 1.0  # seconds
+SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
+
+
+async def collect(settings: Settings) -> int:
+    """Run a collector until SIGTERM or SIGINT; give the exit code: 0, or 1 if lines were not written.
+
+    Raises ListenError, LockedError, or another OSError for what only an operator can mend.
+    """
+    collector = Collector(settings)
+    async with AsyncExitStack() as stack:
+        stop = stack.enter_context(signals(collector.turn_over))
+        lines = _open_all(stack, settings.listen, "--listen")
+        pages = _open_all(stack, settings.http, "--http")
+        await stack.enter_async_context(
+            reporting(pages, collector.health, collector.metrics.registry, collector.status)
+        )
+        log.info(
+            "listening on %s; HTTP on %s",
+            ", ".join(map(_name, lines)),
+            ", ".join(map(_name, pages)),
+            extra={"listen": [*map(_name, lines)], "http": [*map(_name, pages)]},
+        )
+        await stack.enter_async_context(
+            locked(collector.names.lock, settings.grace, stop, collector.note_other_writer)
+        )
+        collector.start(lines)
+        try:
+            await collector.run(stop)
+        finally:
+            complete = await collector.end()
+    return 0 if complete else 1
+
+
+class Collector:
+    """The parts of a collector, and what goes on between them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Put together what needs neither disk nor network."""
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._started = time.monotonic()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self.names = Names.of(settings.log)
+        self.metrics = Metrics()
+        self.health = Health()
+        self.health.not_ready("start", "starting")
+        self._limits = Limits(settings.max_line, stamp_lines=settings.stamp)
+        self._keeper = Keeper(self.names, settings.keep, self.metrics)
+        self._arenas = Arenas(self._limits.room, partial(self._in_loop, self._resume))
+        self._writer = Writer(
+            self.names.log,
+            self._open_store,
+            self._arenas,
+            settings.sync,
+            metrics=self.metrics,
+            health=self.health,
+            on_open=partial(self._in_loop, self._on_open),
+            on_finished_file=self._keeper.wake,
+        )
+        self._intake = Intake(
+            self._loop, self._arenas, self._writer.put, self.metrics, unfinished_limit=settings.buffer // 2
+        )
+        self.metrics.buffer.set(settings.buffer)
+        self.metrics.held.set_function(self._held)
+
+    def start(self, sockets: list[socket.socket]) -> None:
+        """Recover the log and accept connections; they are read once the log is open."""
+        self._door = Door(
+            self._loop,
+            sockets,
+            self._intake,
+            self._limits,
+            self.metrics,
+            max_connections=self._settings.max_connections,
+        )
+        self.health.not_ready("start", f"opening {self.names.log}")
+        self._writer.start()
+        self._door.open()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Return when asked to stop. Raises OSError if the log cannot be opened, now or later."""
+        stopped = asyncio.ensure_future(stop.wait())
+        watched: list[asyncio.Future[Any]] = [stopped, self._opened]
+        while not stop.is_set():
+            done, _ = await asyncio.wait(watched, timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
+            if self._opened in done:
+                self._opened.result()
+                watched.remove(self._opened)
+            self._look()
+
+    async def end(self) -> bool:
+        """Take what was sent, write and sync it, all within the grace; say whether that was done."""
+        end = time.monotonic() + self._settings.grace
+        self.health.not_ready("stop", "stopping")
+        complete = True
+        self._door.close()
+        if self._opened.done() and not self._opened.exception():
+            try:
+                async with asyncio.timeout_at(self._loop.time() + self._settings.grace):
+                    await farewell(self._intake, self._settings.linger)
+            except TimeoutError:
+                complete = False
+            complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - time.monotonic()))
+        if not complete:
+            log.error(
+                "cannot write %d bytes that were received within the grace of %g s; they are lost",
+                self._held(),
+                self._settings.grace,
+            )
+        self._intake.dispose()
+        await asyncio.to_thread(self._keeper.close, 1.0)
+        log.info("stopped")
+        return complete
+
+    def turn_over(self) -> None:
+        """Seal the log now (SIGHUP)."""
+        self._writer.turn_over()
+
+    def note_other_writer(self, holder: str) -> None:
+        """Say what the start waits for."""
+        text = f"{self.names.log} is written by {holder}; waiting {self._settings.grace:g} s for it to end"
+        log.warning(text)
+        self.health.not_ready("start", text)
+
+    def status(self) -> dict[str, object]:
+        """Give what `/status` shows; called from other threads."""
+        return {
+            "program": "logd",
+            "version": version("nodelog"),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "log": str(self.names.log),
+            "connections": len(self._intake.connections),
+            "held_bytes": self._held(),
+            "buffer_bytes": self._settings.buffer,
+            "not_ready": self.health.reasons(),
+        }
+
+    def _held(self) -> int:
+        return self._intake.held + self._arenas.handed
+
+    def _open_store(self, on_left: Callable[[int], None]) -> Store:
+        """Make room first, then recover; in the writer's thread."""
+        for path in self.names.leftovers():
+            path.unlink(missing_ok=True)
+        self._keeper.retain()
+        return Store(self.names, self._settings.store, self.metrics, on_left)
+
+    def _on_open(self, error: OSError | None = None) -> None:
+        if error:
+            self._opened.set_exception(error)
+            return
+        self._opened.set_result(None)
+        self._keeper.start()
+        self._intake.resume()
+        self.health.ready("start")
+        log.info("ready: lines go to %s", self.names.log)
+
+    def _resume(self) -> None:
+        self._intake.resume()
+
+    def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and so has what would be called
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _look(self) -> None:
+        """Once a second, after what nobody reports."""
+        self._intake.account_for_pause()
+        waiting = self._writer.waiting()
+        if waiting > SLOW:
+            self.health.not_ready(
+                "stall",
+                f"a write to {self.names.log} has been waiting for {waiting:.0f} s; "
+                "reading is paused, nothing is lost",
+            )
+        else:
+            self.health.ready("stall")
+        if self._settings.idle_timeout is not None:
+            self._intake.close_idle(self._settings.idle_timeout)
+
+
+def _open_all(
+    stack: ExitStack | AsyncExitStack, addresses: tuple[Address, ...], option: str
+) -> list[socket.socket]:
+    opened = [sock for address in addresses for sock in listening(address, option)]
+    for sock in opened:
+        stack.enter_context(sock)
+    return opened
+
+
+def _name(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

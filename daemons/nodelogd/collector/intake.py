@@ -1,0 +1,222 @@
+"""The loop's side of the collector: reads all connections, hands whole lines to the writer.
+
+All connections are in one epoll set of ours, and the event loop watches that set as a single descriptor.
+So a turn is one plain loop over what is readable, it ends in one hand-over, and to stop reading from ten
+thousand connections is to stop watching one descriptor. (Transports and protocols of the event loop
+measured 5 to 20 % more CPU per read, and start reading whether there is room or not.)
+
+Reading goes on as long as there is an arena to read into. When the writer has both, the set is not watched
+until one comes back; the senders wait in their kernels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import time
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from nodelogd.collector.arena import FULL, Arenas
+from nodelogd.collector.pace import nap
+from nodelogd.collector.writer import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nodelogd.collector.lines import Lines
+    from nodelogd.collector.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+EVENTS = 512  # connections served in one turn
+
+
+class Intake:
+    """Every open connection, and the arena they are read into."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        arenas: Arenas,
+        put: Callable[[Batch], None],
+        metrics: Metrics,
+        *,
+        unfinished_limit: int,
+    ) -> None:
+        """Read nothing until `resume`. `put` takes what is to be written.
+
+        Unfinished lines of all connections together take up to `unfinished_limit` bytes.
+        """
+        self._loop = loop
+        self._arenas = arenas
+        self._put = put
+        self._metrics = metrics
+        self._limit = unfinished_limit
+        self._epoll = select.epoll()
+        self._unfinished = 0  # bytes, of all connections
+        self._paused_at: float | None = time.monotonic()  # None while connections are read
+        self._ending = False
+        self._returned = asyncio.Event()
+        self.connections: dict[int, Lines] = {}  # by descriptor
+        self.emptied = asyncio.Event()
+        self.on_closed: Callable[[], None] = lambda: None  # hears of every connection that ended
+
+    @property
+    def held(self) -> int:
+        """Bytes that were received and not handed to the writer yet."""
+        return self._unfinished + self._arenas.current.end
+
+    def add(self, connection: Lines) -> None:
+        """Read from this connection, too, whenever there is room."""
+        descriptor = connection.sock.fileno()
+        self.connections[descriptor] = connection
+        connection.active = time.monotonic()
+        self._epoll.register(descriptor, select.EPOLLIN)
+        self.emptied.clear()
+
+    def resume(self) -> None:
+        """Go on, now that there is room; what was gathered meanwhile goes first."""
+        self._returned.set()
+        if self._hand_over() and self._paused_at is not None and not self._ending:
+            self.account_for_pause()
+            self._paused_at = None
+            self._loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def pause(self) -> None:
+        """Stop reading; the senders wait."""
+        if self._paused_at is None:
+            self._paused_at = time.monotonic()
+            self._loop.remove_reader(self._epoll.fileno())
+
+    def account_for_pause(self) -> None:
+        """Count a pause so far."""
+        if self._paused_at is not None:
+            now = time.monotonic()
+            self._metrics.paused.inc(now - self._paused_at)
+            self._paused_at = now
+
+    def close_idle(self, timeout: float) -> None:
+        """Close the connections that have sent nothing for `timeout` seconds."""
+        if self._paused_at is not None:
+            return  # they may well have sent something
+        oldest = time.monotonic() - timeout
+        for connection in [c for c in self.connections.values() if c.active < oldest]:
+            if not self._has_room():
+                return
+            self._end(connection, "idle")
+
+    def detach_all(self) -> list[Lines]:
+        """Stop reading for good; the connections are the caller's, who ends them by `take_rest`."""
+        self.pause()
+        self._ending = True
+        late = list(self.connections.values())
+        for connection in late:
+            self._detach(connection)
+        return late
+
+    async def take_rest(self, connection: Lines, rest: bytes) -> None:
+        """Take what a connection had sent before it was reset, but for the line it was in the middle of."""
+        connection.receive_into = BytesIO(rest).readinto
+        self._metrics.received.inc(len(rest))
+        while True:
+            while not self._has_room():
+                self._returned.clear()
+                await self._returned.wait()
+            if not connection.receive(self._arenas.current):
+                break
+        connection.drop("stop")
+        self._hand_over()
+
+    async def flush(self) -> None:
+        """Return when the writer has all that was received."""
+        while not self._hand_over():
+            self._returned.clear()
+            await self._returned.wait()
+
+    def dispose(self) -> None:
+        """Let go of what is left."""
+        self.detach_all()
+        self._epoll.close()
+
+    def _close(self, connection: Lines, reason: str) -> None:
+        """Let go of a connection; its unfinished line, if it still has one, is dropped."""
+        self._unfinished -= connection.unfinished
+        connection.drop(reason)
+        self._detach(connection)
+        connection.sock.close()
+        self._metrics.closed.labels(reason).inc()
+        self.on_closed()
+
+    def _detach(self, connection: Lines) -> None:
+        descriptor = connection.sock.fileno()
+        self._epoll.unregister(descriptor)
+        del self.connections[descriptor]
+        if not self.connections:
+            self.emptied.set()
+
+    def _turn(self) -> None:
+        """Read once from each connection that has something, and hand over what came."""
+        arena = self._arenas.current
+        connections = self.connections
+        now = time.monotonic()
+        reads = received = 0
+        for descriptor, _ in self._epoll.poll(0, EVENTS):
+            if arena.end >= FULL:
+                if not self._hand_over():
+                    break
+                arena = self._arenas.current
+            connection = connections[descriptor]
+            before = connection.unfinished
+            try:
+                count = connection.receive(arena)
+            except BlockingIOError:
+                continue
+            except OSError:
+                self._close(connection, "reset")
+                continue
+            if not count:
+                self._end(connection, "end of stream")
+                continue
+            connection.active = now
+            self._unfinished += connection.unfinished - before
+            reads += 1
+            received += count
+        self._metrics.received.inc(received)
+        if self._unfinished > self._limit:
+            self._relieve()
+        if not self._hand_over() and self._arenas.current.is_full:
+            self.pause()
+        elif seconds := nap(reads, received):
+            time.sleep(seconds)
+
+    def _hand_over(self) -> bool:
+        """Give the writer what there is; False if it has no arena to give for it."""
+        if not self._arenas.current.end:
+            return True
+        full = self._arenas.swap()
+        if full is None:
+            return False
+        self._put(Batch(full))
+        return True
+
+    def _has_room(self) -> bool:
+        return not self._arenas.current.is_full or self._hand_over()
+
+    def _end(self, connection: Lines, reason: str) -> None:
+        """Write the last line of a connection, then close it. There must be room."""
+        self._unfinished -= connection.unfinished
+        connection.finish(self._arenas.current)
+        self._close(connection, reason)
+
+    def _relieve(self) -> None:
+        """Write the longest unfinished lines as they are, until a quarter of their memory is free again.
+
+        More than the one line that was too much, so that this is seldom done, however many lines there are.
+        """
+        for connection in sorted(self.connections.values(), key=lambda c: c.unfinished, reverse=True):
+            if self._unfinished <= self._limit * 3 // 4 or not self._has_room():
+                return
+            self._unfinished -= connection.unfinished
+            connection.split(self._arenas.current)

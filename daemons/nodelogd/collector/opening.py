@@ -1,0 +1,146 @@
+"""A start: take over what the last run left, however it ended.
+
+Afterwards the active file, if there is one, holds whole lines, and of the acknowledged ones just those that
+the table of streams knows. Whatever had to be cut off lies beside it. Each step may be the last one of this
+run, too: the next start finds a state that it knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nodelogd.collector.files import copy_tail, end_of_last_line
+from nodelogd.collector.journal import Header, JournalError, decode
+from nodelogd.collector.recovery import recover
+from nodelogd.publish import sync_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.names import Names
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a new journal goes on."""
+
+    streams: dict[bytes, int] = field(default_factory=dict)
+    generation: int = 0
+    number: int = 0  # of the last batch
+    sealed: int  # the highest number given to a file
+    born: float  # when the active file was begun, seconds since the epoch
+
+
+def take_over(names: Names, metrics: Metrics, *, boot: bytes) -> Start:
+    """Recover the active file, finish a rotation that was cut short. Raises OSError; may be called again."""
+    journal, header = _journal(names, metrics)
+    if header is None:
+        _cut_unfinished_line(names, names.last() + 1, metrics)
+        return Start(sealed=names.last(), born=time.time())
+    owner = _find(names, header)
+    if owner != names.log:
+        _cut_unfinished_line(names, max(names.last(), header.sealed) + 1, metrics)
+    length = owner.stat().st_size if owner else 0
+    with _opened(owner) as fd:
+        found = recover(journal, length, lambda at, size: os.pread(fd, size, at), boot=boot)
+        if found.reason:
+            _cut(names, fd, found.end, max(names.last(), header.sealed) + 1, found.reason)
+    metrics.recoveries.labels("cut" if found.reason else "whole" if owner else "moved").inc()
+    if owner is None:
+        log.warning("the file that the journal speaks of is gone; going on in a new one")
+    elif owner == names.log:
+        # Whatever somebody else appended behind our lines may end in the middle of one.
+        _cut_unfinished_line(names, max(names.last(), header.sealed) + 1, metrics)
+        owner = _finish_rotation(names, header)
+    return Start(
+        streams=found.streams,
+        generation=header.generation,
+        number=found.number - 1,
+        sealed=max(names.last(), header.sealed),
+        born=header.born if owner == names.log else time.time(),
+    )
+
+
+def _journal(names: Names, metrics: Metrics) -> tuple[bytes, Header | None]:
+    try:
+        journal = names.journal.read_bytes()
+        return journal, decode(journal)[0]
+    except FileNotFoundError:
+        return b"", None
+    except JournalError as error:
+        aside = names.aside(names.last() + 1)
+        names.journal.rename(aside)
+        log.warning("%s; it is set aside, the log is taken as it is", error, extra={"path": str(aside)})
+        metrics.recoveries.labels("no journal").inc()
+        return b"", None
+
+
+def _find(names: Names, header: Header) -> Path | None:
+    """Find the file a journal is about: at its place, or under the name a rotation gave it."""
+    for path in [names.log, *(entry for entry in names.directory.iterdir() if entry != names.log)]:
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue
+        if (status.st_dev, status.st_ino) == (header.device, header.inode):
+            return path
+    return None
+
+
+def _finish_rotation(names: Names, header: Header) -> Path:
+    """If the file has its sealed name already, take its old one away."""
+    for sealed in names.finished():
+        if sealed.path.stat().st_ino == header.inode:
+            names.log.unlink()
+            log.info("a rotation that was cut short is finished", extra={"path": str(sealed.path)})
+            return sealed.path
+    return names.log
+
+
+@contextmanager
+def _opened(path: Path | None) -> Generator[int]:
+    """Open a file to be recovered; what was found is durable in the end."""
+    if path is None:
+        yield -1
+        return
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield fd
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _cut_unfinished_line(names: Names, number: int, metrics: Metrics) -> None:
+    if not names.log.exists():
+        return
+    with _opened(names.log) as fd:
+        length = os.fstat(fd).st_size
+        end = end_of_last_line(fd, length)
+        if end < length:
+            _cut(names, fd, end, number, "an unfinished last line")
+            metrics.recoveries.labels("cut").inc()
+
+
+def _cut(names: Names, fd: int, end: int, number: int, reason: str) -> None:
+    """Cut a file at `end`; first keep what goes. If it cannot be kept, nothing is cut."""
+    aside = names.torn(number)
+    length = os.fstat(fd).st_size
+    copy_tail(fd, end, aside)
+    os.ftruncate(fd, end)
+    os.fsync(fd)
+    sync_directory(names.directory)
+    log.warning(
+        "the last run left an end that is not whole: %s; it is cut off and kept",
+        reason,
+        extra={"path": str(aside), "offset": end, "bytes": length - end},
+    )

@@ -1,0 +1,318 @@
+"""The active file and its journal: appended to, synced and sealed by one thread.
+
+A method that raises OSError has changed nothing that counts and may be called again with the same
+arguments: what was half done is taken up where it stopped. `SyncError` is the exception to that: the
+kernel has marked pages clean that never reached the disk, so another sync would succeed and lie. After it
+`begin_again` is called, and all batches the caller still holds are appended once more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from isal.isal_zlib import crc32
+
+from nodelogd.collector.files import JournalFile, boot_id, rename_new
+from nodelogd.collector.journal import CLOSED, Header, Record
+from nodelogd.collector.opening import take_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.names import Names
+
+log = logging.getLogger(__name__)
+
+
+class SyncError(OSError):
+    """A sync failed: what was written since the last one may be gone, whatever the next sync says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """When a file is full."""
+
+    rotate_size: int = 256 * 1024 * 1024  # bytes
+    rotate_age: float = 86_400.0  # seconds since the file was begun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsynced:
+    """What a sync in the background has to cover: descriptors, and the last batch written to them."""
+
+    file: int
+    journal: int
+    generation: int
+    number: int
+    end: int
+    pairs: Mapping[bytes, int]
+
+
+class Store:
+    """Whole batches at the end of one file, and a journal that says which."""
+
+    def __init__(
+        self,
+        names: Names,
+        settings: StoreSettings,
+        metrics: Metrics,
+        on_left: Callable[[int], None] = os.close,
+    ) -> None:
+        """Recover what the last run left and begin a journal.
+
+        `on_left` is given the descriptor of every file that is left, to sync its lines and close it.
+        """
+        self.names = names
+        self._settings = settings
+        self._metrics = metrics
+        self._on_left = on_left
+        self._boot = boot_id()
+        start = take_over(names, metrics, boot=self._boot)
+        self.streams = start.streams  # what is durable: stream → its last block
+        self._fresh: dict[bytes, int] = {}  # what is written and not durable yet
+        self._generation = start.generation
+        self.number = self.synced = start.number  # of the last batch written, of the last durable one
+        self._sealed = start.sealed
+        self.end = self._durable = 0  # of the file, of what is known to be on the disk; bytes
+        self._pending: Record | None = None  # of a batch that is not written whole yet
+        self._partial = 0  # how many bytes of that batch the file ends with
+        self._born = start.born
+        self._file, self._journal = self._new_file(start.born)
+
+    def append(self, data: memoryview, pairs: Mapping[bytes, int]) -> int:
+        """Write a batch of whole lines and give the offset it begins at.
+
+        `pairs` says which streams have blocks in it, and the last block of each.
+        """
+        self._look()
+        if self._pending is None and self.end and self.end + len(data) > self._settings.rotate_size:
+            self.turn_over()
+        record = self._pending or self._announce(data, pairs)
+        self._write(data)
+        self._pending, self._partial = None, 0
+        self.number, self.end = record.number, record.end
+        self._fresh.update(pairs)
+        return record.start
+
+    def confirm(self) -> None:
+        """See that the last batch lies where its record says; before that, nobody may be told of it."""
+        if os.lseek(self._file, 0, os.SEEK_CUR) != self.end:
+            self._adopt("appended")
+
+    def sync(self) -> None:
+        """Make all that was written durable. Raises SyncError."""
+        if self.synced < self.number:
+            self._sync(self._file)
+            self._sync(self._journal.fd)
+            self._settle(self.number, self.end, self._fresh)
+
+    def unsynced(self) -> Unsynced | None:
+        """Say what another thread would have to sync; None if all is durable."""
+        if self.synced == self.number:
+            return None
+        # A descriptor of its own: each open file hears of a failed write-back once, and ours has to.
+        return Unsynced(
+            file=os.open(f"/proc/self/fd/{self._file}", os.O_RDONLY | os.O_CLOEXEC),
+            journal=os.dup(self._journal.fd),
+            generation=self._generation,
+            number=self.number,
+            end=self.end,
+            pairs=dict(self._fresh),
+        )
+
+    def was_synced(self, part: Unsynced) -> None:
+        """Take note of a sync that another thread did."""
+        if self.is_current(part) and part.number > self.synced:
+            self._settle(part.number, part.end, part.pairs)
+
+    def is_current(self, part: Unsynced) -> bool:
+        """Say whether that sync was about the file that is written to now."""
+        return part.generation == self._generation
+
+    def tick(self) -> None:
+        """Look after what no batch brings up: a file moved away, or grown old."""
+        self._look()
+        if not self._is_at_path():
+            self._note_foreign("replaced", "it was moved away or removed; writing goes on in a new file")
+            self.turn_over()
+        elif self.end and time.monotonic() >= self._due:
+            self.turn_over()
+
+    def turn_over(self) -> None:
+        """Seal the file, if it is still at its place and not empty, and go on in a new one."""
+        if self._fresh:
+            self.sync()
+        self._take_back()
+        if self._is_at_path():
+            if not self.end:
+                return
+            self._seal()
+        self._begin_file(time.time())
+
+    def begin_again(self, cut: int | None) -> None:
+        """After a failed sync: go on in a new file; the old one is never trusted with a sync again.
+
+        It is cut at the offset `cut`, where what the caller holds and appends once more begins.
+        """
+        self._take_back()
+        if cut is not None and cut < self.end:
+            os.ftruncate(self._file, cut)
+            self.end = cut
+        self._fresh.clear()
+        if self._is_at_path():
+            if self.end:
+                self._seal()
+            else:
+                self.names.log.unlink()
+        self._begin_file(time.time())
+
+    def close(self) -> None:
+        """Sync, and leave word that whatever comes behind the end is not ours."""
+        try:
+            self.sync()
+            mark = Record(
+                number=self.number + 1, start=self.end, end=self.end, durable=self.end, crc=0, flags=CLOSED
+            )
+            self._journal.append(mark.encode())
+            self._sync(self._journal.fd)
+        finally:
+            self._journal.close()
+            os.close(self._file)
+
+    def _announce(self, data: memoryview, pairs: Mapping[bytes, int]) -> Record:
+        """Write the record of a batch. From here on its bytes and its place are fixed."""
+        record = Record(
+            number=self.number + 1,
+            start=self.end,
+            end=self.end + len(data),
+            durable=self._durable,
+            crc=crc32(data),
+            pairs=pairs,
+        )
+        entry = record.encode()
+        if not self._journal.takes(entry):
+            self._sync(self._file)
+            self._begin_journal(self.end)
+        self._journal.append(entry)
+        self._pending = record
+        return record
+
+    def _write(self, data: memoryview) -> None:
+        try:
+            while self._partial < len(data):
+                self._partial += os.write(self._file, data[self._partial :])
+        except OSError:
+            # While we wait for space, readers see whole lines.
+            with suppress(OSError):
+                self._take_back()
+            raise
+
+    def _take_back(self) -> None:
+        if self._partial and os.fstat(self._file).st_size == self.end + self._partial:
+            os.ftruncate(self._file, self.end)
+        self._partial = 0
+
+    def _look(self) -> None:
+        """See whether somebody else wrote to our file, cut it, or removed it."""
+        self._take_back()
+        status = os.fstat(self._file)
+        if not status.st_nlink:
+            self._note_foreign("removed", "writing goes on in a new file")
+            self.turn_over()
+        elif status.st_size != self.end:
+            self._adopt("appended" if status.st_size > self.end else "truncated")
+
+    def _adopt(self, what: str) -> None:
+        """Take the file as somebody else left it: a new journal begins at its end."""
+        size = _end_in_a_line(self._file)
+        self._note_foreign(what, f"it goes on at {size} instead of {self.end} bytes")
+        self._sync(self._file)
+        self._begin_journal(size)
+
+    def _note_foreign(self, what: str, now: str) -> None:
+        self._metrics.foreign.labels(what).inc()
+        log.warning("somebody else %s the log; %s", what, now, extra={"path": str(self.names.log)})
+
+    def _is_at_path(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._file), self.names.log.stat())
+        except FileNotFoundError:
+            return False
+
+    def _seal(self) -> None:
+        number = max(self._sealed, self.names.last()) + 1
+        target = self.names.sealed(number, time.time())
+        rename_new(self.names.log, target)
+        self._sealed = number
+        self._metrics.rotations.inc()
+        log.info("the log is full and sealed", extra={"path": str(target), "bytes": self.end})
+
+    def _begin_file(self, born: float) -> None:
+        """Leave the file and its journal, go on in the file that is now at the log's path."""
+        file, journal = self._new_file(born)
+        self._journal.close()
+        self._on_left(self._file)
+        self._file, self._journal = file, journal
+
+    def _begin_journal(self, end: int) -> None:
+        """Begin a new journal for the same file at offset `end`; what is before it is durable."""
+        journal = self._new_journal(self._file, end, self._born)
+        self._journal.close()
+        self._journal = journal
+
+    def _new_file(self, born: float) -> tuple[int, JournalFile]:
+        """Open the file at the log's path, as it is or new, and make a journal for it."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+        file = os.open(self.names.log, flags, 0o640)
+        try:
+            journal = self._new_journal(file, _end_in_a_line(file), born)
+        except OSError:
+            os.close(file)
+            raise
+        self._due = time.monotonic() + self._settings.rotate_age - max(0.0, time.time() - born)
+        return file, journal
+
+    def _new_journal(self, file: int, end: int, born: float) -> JournalFile:
+        status = os.fstat(file)
+        header = Header(
+            generation=self._generation + 1,
+            device=status.st_dev,
+            inode=status.st_ino,
+            base=end,
+            first=self.number + 1,
+            sealed=self._sealed,
+            born=born,
+            boot=self._boot,
+            streams=self.streams | self._fresh,
+        )
+        journal = JournalFile(self.names.journal, header.encode())
+        os.lseek(file, end, os.SEEK_SET)
+        self._generation, self._born, self.end, self._pending = header.generation, born, end, None
+        self._settle(self.number, end, self._fresh)
+        return journal
+
+    def _settle(self, number: int, end: int, pairs: Mapping[bytes, int]) -> None:
+        self.synced, self._durable = number, end
+        self.streams.update(pairs)
+        self._fresh = {stream: block for stream, block in self._fresh.items() if pairs.get(stream) != block}
+
+    def _sync(self, fd: int) -> None:
+        try:
+            with self._metrics.sync_seconds.time():
+                os.fdatasync(fd)
+        except OSError as error:
+            raise SyncError(error.errno, error.strerror, str(self.names.log)) from error
+
+
+def _end_in_a_line(file: int) -> int:
+    """Give the length of a file, after an LF has ended its unfinished last line."""
+    size = os.fstat(file).st_size
+    if size and os.pread(file, 1, size - 1) != b"\n":
+        size += os.write(file, b"\n")
+    return size

@@ -1,0 +1,316 @@
+"""The writer's thread: takes batches from the loop, has the store write them, syncs as told.
+
+A disk that is full or fails stops nothing here but the batch in hand: it is tried again every second, its
+arena is not given back meanwhile, and so reading waits. Whoever may still be told that a batch is stored
+finds it in `_held` until it is durable, for after a failed sync it is written once more, into a new file.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+from nodelogd.collector.store import Store, SyncError, Unsynced
+from nodelogd.collector.syncing import Syncer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from nodelogd.collector.arena import Arena, Arenas
+    from nodelogd.collector.metrics import Metrics
+    from nodelogd.health import Health
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+RETRY = 1.0  # seconds from one try to the next
+TICK = 1.0  # seconds between two looks at what no batch brings up
+BACKGROUND = 4.0  # seconds after which lines nobody waits for are synced; with the sync itself, within five
+
+
+class Mode(Enum):
+    """When an acknowledged batch is synced."""
+
+    BATCH = auto()  # before its senders are told
+    INTERVAL = auto()  # in the background, every so often
+    OFF = auto()  # when the kernel likes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncPolicy:
+    """The `--sync` option."""
+
+    mode: Mode = Mode.BATCH
+    interval: float = 1.0  # seconds, for Mode.INTERVAL
+    gap: float = 0.005  # seconds from one sync to the next at least, for Mode.BATCH
+
+    @property
+    def background(self) -> float | None:
+        """Seconds until lines are synced in the background; None for never."""
+        return {Mode.BATCH: BACKGROUND, Mode.INTERVAL: self.interval, Mode.OFF: None}[self.mode]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An arena full of whole lines, and which streams have blocks in it (the last block of each)."""
+
+    arena: Arena
+    pairs: Mapping[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch that is written at `start` of the file and not durable yet."""
+
+    batch: Batch
+    number: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOver:
+    """Seal the file now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Write and sync what is there, then end."""
+
+
+class Writer:
+    """Owns the store. All but `put`, `turn_over`, `close` and `waiting` happens in its own thread."""
+
+    def __init__(  # noqa: PLR0913 (each of them is somebody the writer talks to)
+        self,
+        log_path: Path,
+        open_store: Callable[[Callable[[int], None]], Store],
+        arenas: Arenas,
+        policy: SyncPolicy,
+        *,
+        metrics: Metrics,
+        health: Health,
+        on_open: Callable[[OSError | None], None],
+        on_finished_file: Callable[[], None],
+    ) -> None:
+        """Prepare; `start` begins.
+
+        `open_store` is given what to do with a file that is left. `on_open` hears once that the store is
+        open, or of the error that only an operator can mend. Both it and `on_finished_file` are called
+        from the writer's threads.
+        """
+        self._path = log_path
+        self._open_store = open_store
+        self._arenas = arenas
+        self._policy = policy
+        self._metrics = metrics
+        self._health = health
+        self._on_open = on_open
+        self._on_finished_file = on_finished_file
+        self._orders: SimpleQueue[Batch | TurnOver | Close | tuple[Unsynced, OSError | None]] = SimpleQueue()
+        self._syncer = Syncer(metrics, lambda part, error: self._orders.put((part, error)), on_finished_file)
+        self._held: list[Held] = []
+        self._busy_since: float | None = None
+        self._failing_since: float | None = None
+        self._complaint = ""
+        self._synced_at = self._ticked_at = time.monotonic()
+        self._dirty_since: float | None = None
+        self._in_background = False
+        self._thread = Thread(target=self._run, name="write", daemon=True)
+
+    def start(self) -> None:
+        """Open the store and write from now on."""
+        self._syncer.start()
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        """Have a batch written; its arena comes back by `Arenas.give_back`."""
+        self._orders.put(batch)
+
+    def turn_over(self) -> None:
+        """Have the file sealed."""
+        self._orders.put(TurnOver())
+
+    def close(self, timeout: float) -> bool:
+        """Write and sync all that was put; False if that was not done within `timeout` seconds."""
+        self._orders.put(Close())
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def waiting(self) -> float:
+        """Give the seconds that a step has been going on for, without an error so far."""
+        since = self._busy_since
+        return time.monotonic() - since if since is not None and self._failing_since is None else 0.0
+
+    def _run(self) -> None:
+        self._busy_since = time.monotonic()
+        store = self._open()
+        if store is None:
+            return
+        self._store = store
+        while True:
+            order = self._next()
+            self._busy_since = now = time.monotonic()
+            match order:
+                case Batch():
+                    self._write(order, now)
+                case TurnOver():
+                    self._steadily(self._store.turn_over)
+                case (part, error):
+                    self._note_synced(part, error)
+                case Close():
+                    self._steadily(self._finish)
+                    self._syncer.close(RETRY)
+                    return
+                case None:
+                    pass
+            self._sync_if_due(time.monotonic())
+            if now - self._ticked_at >= TICK:
+                self._ticked_at = now
+                self._steadily(self._store.tick)
+            self._busy_since = None
+
+    def _next(self) -> Batch | TurnOver | Close | tuple[Unsynced, OSError | None] | None:
+        wait = TICK
+        if self._held:
+            wait = max(0.0, self._synced_at + self._policy.gap - time.monotonic())
+        try:
+            return self._orders.get(timeout=wait) if wait else self._orders.get_nowait()
+        except Empty:
+            return None
+
+    def _open(self) -> Store | None:
+        while True:
+            try:
+                store = self._open_store(self._syncer.leave)
+            except OSError as error:
+                if not is_temporary(error):
+                    self._on_open(error)
+                    return None
+                self._complain(error)
+                time.sleep(RETRY)
+            else:
+                self._recovered()
+                self._on_open(None)
+                return store
+
+    def _write(self, batch: Batch, now: float) -> None:
+        size = batch.arena.end
+        with self._metrics.write_seconds.time():
+            self._append(batch)
+        self._metrics.written.inc(size)
+        self._metrics.batch_bytes.observe(size)
+        self._metrics.last_write.set_to_current_time()
+        if self._dirty_since is None:
+            self._dirty_since = now
+
+    def _append(self, batch: Batch) -> None:
+        start = self._steadily(partial(self._store.append, batch.arena.view[: batch.arena.end], batch.pairs))
+        self._release()
+        # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
+        if self._policy.mode is Mode.BATCH and (batch.pairs or self._held):
+            self._held.append(Held(batch, self._store.number, start))
+        else:
+            self._steadily(self._store.confirm)
+            self._arenas.give_back(batch.arena)
+
+    def _release(self) -> None:
+        """Let go of what is durable."""
+        while self._held and self._held[0].number <= self._store.synced:
+            self._arenas.give_back(self._held.pop(0).batch.arena)
+
+    def _sync_if_due(self, now: float) -> None:
+        if self._held:
+            if now - self._synced_at >= self._policy.gap:
+                self._steadily(self._sync_held)
+                self._synced_at, self._dirty_since = time.monotonic(), None
+            return
+        delay, since = self._policy.background, self._dirty_since
+        if delay is not None and since is not None and now - since >= delay and not self._in_background:
+            self._sync_in_background()
+
+    def _sync_held(self) -> None:
+        self._store.confirm()
+        self._store.sync()
+        self._release()
+
+    def _sync_in_background(self) -> None:
+        try:
+            part = self._store.unsynced()
+        except OSError:
+            return  # no descriptor free just now: the next tick comes by again
+        self._dirty_since = None
+        if part:
+            self._in_background = True
+            self._syncer.sync(part)
+
+    def _note_synced(self, part: Unsynced, error: OSError | None) -> None:
+        self._in_background = False
+        if not error:
+            self._store.was_synced(part)
+        elif self._store.is_current(part):
+            self._begin_again()
+
+    def _finish(self) -> None:
+        if self._held:
+            self._sync_held()
+        self._store.close()
+
+    def _steadily(self, step: Callable[[], T]) -> T:
+        """Make a step until it succeeds."""
+        while True:
+            try:
+                result = step()
+            except SyncError as error:
+                self._complain(error)
+                self._begin_again()
+            except OSError as error:
+                self._complain(error)
+                time.sleep(RETRY)
+            else:
+                self._recovered()
+                return result
+
+    def _begin_again(self) -> None:
+        self._release()
+        held, self._held = self._held, []
+        self._steadily(partial(self._store.begin_again, held[0].start if held else None))
+        for each in held:
+            self._append(each.batch)
+
+    def _complain(self, error: OSError) -> None:
+        what = "sync" if isinstance(error, SyncError) else "write"
+        self._metrics.failures.labels(what).inc()
+        text = (
+            f"cannot {what} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
+            f"reading is paused, nothing is lost, retrying every {RETRY:.0f} s"
+        )
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+        if text != self._complaint:
+            self._complaint = text
+            log.error(text)
+        self._health.not_ready("disk", text)
+
+    def _recovered(self) -> None:
+        if self._failing_since is not None:
+            log.info("writing again after %.1f s", time.monotonic() - self._failing_since)
+            self._failing_since, self._complaint = None, ""
+            self._health.ready("disk")
+
+
+def is_temporary(error: OSError) -> bool:
+    """Say whether a start that failed may succeed later without an operator."""
+    return error.errno not in {
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
+        errno.ENAMETOOLONG, errno.EINVAL,
+    }  # fmt: skip

@@ -1,0 +1,141 @@
+"""Signals, with real processes; the loop and the limit of open files."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+
+import pytest
+import uvloop
+
+from nodelogd.lifecycle import raise_file_limit, run, signals
+
+DAEMON = """
+import asyncio, sys, time
+import uvloop
+from nodelogd import logs
+from nodelogd.lifecycle import signals
+
+def say(what):
+    print(what, flush=True)
+
+async def main():
+    logs.setup("logd", "info")
+    with signals(lambda: say("hangup")) as stop:
+        say("up")
+        BODY
+    say("down")
+
+with asyncio.Runner(loop_factory=FACTORY) as runner:
+    runner.run(main())
+"""
+
+WAITS = "await stop.wait()"
+ENDS_SLOWLY = "await stop.wait(); say('ending'); await asyncio.sleep(60)"
+ENDS_STALLED = "await stop.wait(); say('ending'); time.sleep(60)"
+ENDS_BUSY = "await stop.wait(); say('ending')\n        while True: pass"
+STALLED = "time.sleep(60)"
+
+Daemon = subprocess.Popen[str]
+Start = Callable[[str], Daemon]
+
+
+@pytest.fixture(params=["asyncio.new_event_loop", "uvloop.new_event_loop"])
+def start(request: pytest.FixtureRequest) -> Generator[Start]:
+    with ExitStack() as stack:
+
+        def started(body: str) -> Daemon:
+            code = DAEMON.replace("BODY", body).replace("FACTORY", request.param)
+            command = [sys.executable, "-c", code]
+            process = stack.enter_context(
+                subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+            stack.callback(process.kill)
+            assert heard(process) == "up"
+            return process
+
+        yield started
+
+
+def heard(process: Daemon) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip("\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_sets_the_event(start: Start, number: signal.Signals) -> None:
+    process = start(WAITS)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert (out, err, process.returncode) == ("down\n", "", 0)
+
+
+@pytest.mark.parametrize("body", [ENDS_SLOWLY, ENDS_STALLED, ENDS_BUSY])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_exits_at_once(start: Start, body: str, number: signal.Signals) -> None:
+    process = start(body)
+    process.send_signal(signal.SIGTERM)
+    assert heard(process) == "ending"
+    began = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 1
+    assert (out, process.returncode) == ("", 128 + number)
+    assert len(err.splitlines()) == 1
+    assert f"{number.name} while ending: exiting at once" in err
+
+
+def test_two_signals_end_a_loop_that_never_turned(start: Start) -> None:
+    process = start(STALLED)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)  # another one: two of the same at once may count as one
+    assert process.wait(timeout=10) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
+
+
+def test_hangup_calls_back_each_time_and_ends_nothing(start: Start) -> None:
+    process = start(WAITS)
+    for _ in range(3):
+        process.send_signal(signal.SIGHUP)
+        assert heard(process) == "hangup"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0] == "down\n"
+
+
+async def test_handlers_are_as_before_at_the_end() -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    with signals(lambda: None) as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stop.wait(), timeout=5)
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_daemon_runs_on_uvloop_and_gives_its_result() -> None:
+    async def main() -> type:
+        return type(asyncio.get_running_loop())
+
+    assert run(main) is uvloop.Loop
+
+
+@pytest.fixture
+def limits() -> Generator[tuple[int, int]]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield soft, hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_soft_limit_of_open_files_becomes_the_hard_one(limits: tuple[int, int]) -> None:
+    _, hard = limits
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    assert raise_file_limit(257) == 257
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_a_hard_limit_that_is_too_low_is_what_there_is(limits: tuple[int, int]) -> None:
+    assert raise_file_limit(1 << 40) == limits[1]
