@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nodelog import __version__
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
@@ -40,9 +42,8 @@ def test_both_locks_agree() -> None:
 
 
 def test_the_version_is_one() -> None:
-    version = PROJECT["project"]["version"]
-    assert importlib.metadata.version("nodelog") == version
-    assert f"\n## {version} " in (ROOT / "CHANGELOG.md").read_text()
+    assert importlib.metadata.version("nodelog") == __version__
+    assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_contract_of_the_client_forbids_every_package_that_is_installed_beside_it() -> None:

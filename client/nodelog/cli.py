@@ -5,7 +5,6 @@ what Kubernetes people set anyway: HOST_IP (the node's address) and HOSTNAME (th
 """
 
 import argparse
-import importlib.metadata
 import os
 import re
 import socket
@@ -13,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
-from nodelog import units
+from nodelog import __version__, units
 from nodelog.greet import Settings, greet, say
 
 _T = TypeVar("_T")
@@ -60,8 +59,7 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="nodelog", description="Send lines to the log collector of this node.", allow_abbrev=False
     )
-    version = importlib.metadata.version("nodelog")
-    parser.add_argument("--version", action="version", version=f"nodelog {version}")
+    parser.add_argument("--version", action="version", version=f"nodelog {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     about = (
         "the sample pod: a line with the date and a greeting every few seconds, each also on standard output"

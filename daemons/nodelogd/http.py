@@ -23,6 +23,7 @@ from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from nodelogd.logs import Once
 from nodelogd.pages import Pages
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nodelogd.health import Health
 
 LOG: Final = logging.getLogger(__name__)
-LOOK_EVERY: Final = 0.5  # seconds; how exact `timeout` is
+SAY_AGAIN_AFTER: Final = 60.0  # seconds
 BREATH: Final = 0.1  # seconds to wait when the process has no descriptor left
 OUT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -42,6 +43,7 @@ class HttpSettings:
 
     connections: int = 32  # at once, per listening socket
     timeout: float = 10.0  # seconds for a connection, from accept to close
+    look_every: float = 1.0  # seconds; how exact `timeout` is
     beat_every: float = 1.0  # seconds
     drain: float = 0.2  # seconds for answers under way when the daemon ends
 
@@ -125,8 +127,12 @@ class _Server(ThreadingWSGIServer):
         self.settings = settings
         self._open: dict[socket.socket, float] = {}  # in the order of their deadlines
         self._changed = threading.Condition()
+        self._once = Once(SAY_AGAIN_AFTER)
         self._thread = threading.Thread(
-            target=self.serve_forever, args=(LOOK_EVERY,), name=f"http-{listener.fileno()}", daemon=True
+            target=self.serve_forever,
+            args=(settings.look_every,),
+            name=f"http-{listener.fileno()}",
+            daemon=True,
         )
 
     def start(self) -> None:
@@ -170,12 +176,12 @@ class _Server(ThreadingWSGIServer):
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - given
         error = sys.exception()
         if not isinstance(error, OSError):  # those are time-outs and resets: the peer's doing
-            LOG.error("cannot answer over HTTP: %s", error, exc_info=error)
+            self._once.log(LOG, logging.ERROR, "answer", "cannot answer over HTTP: %s", error, exc_info=error)
 
     def stop(self) -> None:
         """Accept nothing more."""
         with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which else looks twice a second
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which else sleeps for `look_every`
         if self._thread.is_alive():
             self.shutdown()
         self.server_close()

@@ -141,7 +141,7 @@ class Stderr(logging.Handler):
 
     def _room(self, wait: int) -> bool:
         with suppress(OSError):
-            return True
+            return bool(self._poll.poll(wait))
         return True
 
 

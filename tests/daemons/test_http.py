@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import socket
+import struct
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -18,7 +19,9 @@ from nodelogd.health import Health
 from nodelogd.http import HttpSettings, reporting
 from nodelogd.sockets import Address, listening, port_of
 
-EASY = HttpSettings(connections=4, timeout=0.3, beat_every=0.01)
+EASY = HttpSettings(connections=4, timeout=0.3, beat_every=0.01, look_every=0.05)
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
 
 
 @asynccontextmanager
@@ -56,6 +59,14 @@ def say(port: int, request: bytes) -> bytes:
 
 def threads() -> list[str]:
     return [each.name for each in threading.enumerate() if "process_request" in each.name]
+
+
+@pytest.fixture
+def no_trace(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Nothing is written and nothing logged: what peers do is no news."""
+    yield
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.get_records("call")
 
 
 async def until(fact: Callable[[], bool]) -> None:
@@ -122,30 +133,35 @@ async def test_a_stalled_loop_is_reported_while_it_is_stalled() -> None:
         b"GET /healthz HTTP/2.0\r\n\r\n",
     ],
 )
-async def test_garbage_gets_an_error_with_a_status_line_and_no_traceback(
-    request_: bytes, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("no_trace")
+async def test_garbage_gets_an_error_with_a_status_line_and_no_traceback(request_: bytes) -> None:
     async with served() as port:
         answer = await asyncio.to_thread(say, port, request_)
         assert answer.startswith((b"HTTP/1.0 4", b"HTTP/1.0 505"))
         assert b"<html" not in answer.lower()
-    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("request_", [b"", b"\r\n", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: x"])
-async def test_a_peer_that_leaves_early_leaves_no_trace(
-    request_: bytes, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_leaves_early_leaves_no_trace(request_: bytes) -> None:
     async with served() as port:
         await asyncio.to_thread(say, port, request_)
         await until(lambda: not threads())
         assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
-    assert capfd.readouterr() == ("", "")
 
 
-async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_resets_in_the_middle_of_a_request_leaves_no_trace() -> None:
+    async with served(HttpSettings()) as port:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(b"GET /hea")
+            await until(lambda: bool(threads()))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        await until(lambda: not threads())
+
+
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace() -> None:
     going = threading.Event()
 
     def status() -> dict[str, object]:
@@ -155,26 +171,28 @@ async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace(
     async with served(status=status) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         going.set()
         await until(lambda: not threads())
-    assert capfd.readouterr() == ("", "")
 
 
-async def test_a_peer_that_does_not_read_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
-    async with served(status=lambda: {"much": "x" * 50_000_000}) as port:
+@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
+    settings = HttpSettings(timeout=0.1, look_every=seconds)
+    async with served(settings, status=lambda: {"much": "x" * 20_000_000}) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
             await until(lambda: bool(threads()))
             await until(lambda: not threads())
-    assert capfd.readouterr() == ("", "")
 
 
-async def test_a_silent_peer_is_cut_in_time(capfd: pytest.CaptureFixture[str]) -> None:
-    async with served() as port:
+@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
+@pytest.mark.usefixtures("no_trace")
+async def test_a_silent_peer_is_cut_in_time(seconds: float) -> None:
+    async with served(HttpSettings(timeout=0.1, look_every=seconds)) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=5) == b""
-    assert capfd.readouterr() == ("", "")
 
 
 async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
@@ -279,3 +297,17 @@ async def test_without_descriptors_left_it_waits_and_does_not_spin(
             before = time.process_time()
             await asyncio.sleep(0.5)  # the time over which the processor is watched
             assert time.process_time() - before < 0.25
+
+
+async def test_without_threads_left_a_peer_is_refused_and_the_log_says_why_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("socketserver.ThreadingMixIn.process_request", no_thread)
+    async with served(host=None) as port:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+                assert await asyncio.to_thread(peer.recv, 1) == b""
+    assert caplog.messages == ["cannot answer over HTTP: can't start new thread"]

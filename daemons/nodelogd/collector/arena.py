@@ -7,6 +7,7 @@ level cache; one of 4 MiB costs 1.6 CPU-seconds more per GB.
 
 from __future__ import annotations
 
+from mmap import MADV_NOHUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ class Arena:
 
     def __init__(self, room: int) -> None:
         """Hold up to FULL bytes, and `room` more that one addition may take."""
-        self._data = bytearray(FULL + room)
+        # Not a bytearray: that one writes its zeros, and an idle collector would hold pages it never used.
+        self._data = mmap(-1, FULL + room, MAP_PRIVATE | MAP_ANONYMOUS)
+        self._data.madvise(MADV_NOHUGEPAGE)
         self.view = memoryview(self._data)
         self.end = 0
 

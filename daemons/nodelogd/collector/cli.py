@@ -6,13 +6,12 @@ import logging
 import sys
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from nodelog import units
+from nodelog import __version__, units
 from nodelogd import command, lifecycle, logs
 from nodelogd.collector.daemon import collect
 from nodelogd.collector.lock import LockedError
@@ -169,7 +168,7 @@ class Sync(Value[SyncPolicy]):
 @option(
     "--log-level", type=click.Choice(logs.LEVELS), default="info", help="What logd says of itself, on stderr."
 )
-@click.version_option(version("nodelog"), prog_name="logd")
+@click.version_option(__version__, prog_name="logd", allow_from_autoenv=False)
 def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     """Collect the log lines of a node: take them over TCP, append them to a file.
 

@@ -12,9 +12,9 @@ import logging
 import time
 from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from nodelog import __version__
 from nodelogd.collector.arena import Arenas
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
@@ -169,7 +169,7 @@ class Collector:
         """Give what `/status` shows; called from other threads."""
         return {
             "program": "logd",
-            "version": version("nodelog"),
+            "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "log": str(self.names.log),
             "connections": len(self._intake.connections),
@@ -224,9 +224,9 @@ class Collector:
 def _open_all(
     stack: ExitStack | AsyncExitStack, addresses: tuple[Address, ...], option: str
 ) -> list[socket.socket]:
-    opened = [sock for address in addresses for sock in listening(address, option)]
-    for sock in opened:
-        stack.enter_context(sock)
+    opened: list[socket.socket] = []
+    for address in addresses:
+        opened += map(stack.enter_context, listening(address, option))
     return opened
 
 

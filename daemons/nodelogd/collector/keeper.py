@@ -8,20 +8,24 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.journal import JournalError, decode
 from nodelogd.retention import Budget, Disk, Kept, to_remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.names import Names, Sealed
+    from nodelogd.collector.names import Names
 
 log = logging.getLogger(__name__)
 
 EVERY = 10.0  # seconds between two looks at the disk
-TRIES = 3  # at compressing one file, until the next start
+AGAIN = 60.0  # seconds until a file that could not be compressed is tried again, at first
+LONGEST = 3600.0  # and at most: each failure doubles it
 
 
 class Keeper:
@@ -40,7 +44,8 @@ class Keeper:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._failed: dict[str, int] = {}  # tries by name of file
+        self._later: dict[Path, tuple[float, float]] = {}  # when to try again, and how long to wait after that
+        self._complaints: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
 
     def start(self) -> None:
@@ -64,42 +69,89 @@ class Keeper:
     def retain(self) -> None:
         """Remove what the budget does not allow, the oldest first. Never raises."""
         try:
-            found = [kept for sealed in self._names.finished() if (kept := _kept(sealed))]
+            found = self._found()
             status = os.statvfs(self._names.directory)
             disk = Disk(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
-            removed = set()
-            for kept, reason in to_remove(found, self._budget, disk, time.time()):
-                kept.path.unlink(missing_ok=True)
-                removed.add(kept.path)
-                self._metrics.removed.labels(reason).inc()
-                log.info("removed by --%s", reason, extra={"path": str(kept.path), "bytes": kept.size})
-            left = [kept.size for kept in found if kept.path not in removed]
-            self._metrics.sealed_files.set(len(left))
-            self._metrics.sealed_bytes.set(sum(left))
-            self._metrics.disk_free.set(disk.free + sum(kept.size for kept in found if kept.path in removed))
+            gone = {
+                kept.path
+                for kept, reason in to_remove(found, self._budget, disk, time.time())
+                if self._remove(kept, reason)
+            }
         except OSError as error:
-            log.warning("cannot look after sealed files: %s; retrying every %g s", error, EVERY)
+            self._complain("look", f"cannot look after sealed files: {error}; retrying every {EVERY:g} s")
+            return
+        left = [kept.size for kept in found if kept.path not in gone]
+        self._metrics.sealed_files.set(len(left))
+        self._metrics.sealed_bytes.set(sum(left))
+        self._metrics.disk_free.set(disk.free + sum(kept.size for kept in found if kept.path in gone))
+        self._complaints.pop("look", None)
 
     def _run(self) -> None:
         while not self._ended.is_set():
             self._news.clear()
             self.retain()
-            for sealed in self._to_compress():
-                if self._ended.is_set():
-                    return
-                self._compress(sealed)
-                self.retain()
+            try:
+                for path in self._to_compress():
+                    if self._ended.is_set():
+                        return
+                    self._compress(path)
+                    self.retain()
+            except OSError as error:  # no descriptor, no process: what retain meets it has said itself
+                self._complain("run", f"cannot compress sealed files: {error}; retrying every {EVERY:g} s")
+            else:
+                self._complaints.pop("run", None)
             self._news.wait(EVERY)
 
-    def _to_compress(self) -> Iterator[Sealed]:
-        for sealed in self._names.finished():
-            if sealed.is_plain and self._failed.get(sealed.path.name, 0) < TRIES:
-                yield sealed
+    def _found(self) -> list[Kept]:
+        """List what there is; a file and its compressed form, where both are there, are one."""
+        found = []
+        for _, twins in groupby(self._names.finished(), lambda sealed: _plain(sealed.path)):
+            present = [(sealed.path, status) for sealed in twins if (status := _status(sealed.path))]
+            if present:
+                path, status = present[0]
+                size = sum(each.st_size for _, each in present)
+                found.append(Kept(path=path, size=size, time=status.st_mtime))
+        return found
 
-    def _compress(self, sealed: Sealed) -> None:
-        if not sealed.path.exists():
-            return
-        command = [sys.executable, "-P", "-m", "nodelogd.collector.gzipping", str(sealed.path)]
+    def _remove(self, kept: Kept, reason: str) -> bool:
+        plain = _plain(kept.path)
+        try:
+            # In this order: where both are there, nobody knows yet whether the compressed one is whole.
+            plain.with_name(f"{plain.name}.gz").unlink(missing_ok=True)
+            plain.unlink(missing_ok=True)
+        except OSError as error:
+            self._complain(kept.path.name, f"cannot remove {kept.path}: {error.strerror}; it stays")
+            return False
+        self._metrics.removed.labels(reason).inc()
+        log.info("removed by --%s", reason, extra={"path": str(kept.path), "bytes": kept.size})
+        return True
+
+    def _to_compress(self) -> Iterator[Path]:
+        waiting = [sealed.path for sealed in self._names.finished() if sealed.is_plain]
+        now = time.monotonic()
+        self._later = {path: self._later[path] for path in waiting if path in self._later}
+        busy = self._of_journal() if waiting else None
+        for path in waiting:
+            if now < self._later.get(path, (now, 0.0))[0]:
+                continue
+            status = _status(path)
+            if status and (status.st_dev, status.st_ino) != busy:
+                yield path
+
+    def _of_journal(self) -> tuple[int, int] | None:
+        """Give device and inode of the file that the journal is about.
+
+        A rotation that waits for space has sealed it already. Were it compressed now, a start after a crash
+        would look for it in vain, and not know which blocks are in it.
+        """
+        try:
+            header, _ = decode(self._names.journal.read_bytes())
+        except (FileNotFoundError, JournalError):
+            return None
+        return header.device, header.inode
+
+    def _compress(self, path: Path) -> None:
+        command = [sys.executable, "-P", "-m", "nodelogd.collector.gzipping", str(path)]
         with self._lock:
             if self._ended.is_set():
                 return
@@ -109,19 +161,29 @@ class Keeper:
         with self._lock:
             self._child = None
         if child.returncode == 0:
+            self._later.pop(path, None)
             self._metrics.compressed.inc()
         elif not self._ended.is_set():
-            name = sealed.path.name
-            self._failed[name] = self._failed.get(name, 0) + 1
+            _, wait = self._later.get(path, (0.0, AGAIN))
+            self._later[path] = time.monotonic() + wait, min(2 * wait, LONGEST)
             text = (
                 said.decode(errors="replace").strip().rsplit("\n", 1)[-1] or f"exit code {child.returncode}"
             )
-            log.warning("cannot compress %s: %s; it stays as it is", sealed.path, text)
+            log.warning("cannot compress %s: %s; it stays as it is, next try in %g s", path, text, wait)
+
+    def _complain(self, about: str, text: str) -> None:
+        """Say it once, until it is another thing."""
+        if self._complaints.get(about) != text:
+            self._complaints[about] = text
+            log.warning(text)
 
 
-def _kept(sealed: Sealed) -> Kept | None:
+def _plain(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".gz"))
+
+
+def _status(path: Path) -> os.stat_result | None:
     try:
-        status = sealed.path.stat()
+        return path.stat()
     except FileNotFoundError:
         return None
-    return Kept(path=sealed.path, size=status.st_size, time=status.st_mtime)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 1024 * 1024  # bytes read at once
+UNKNOWN = bytes(16)  # a kernel that does not say which run it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,8 @@ def recover(journal: bytes, length: int, read: Callable[[int, int], bytes], *, b
         end, number = record.end, record.number + 1
     else:
         closed = bool(records) and records[-1].flags & CLOSED
-        fault = "" if closed or header.boot == boot else "a batch whose record went with the machine"
+        same_run = header.boot == boot != UNKNOWN
+        fault = "" if closed or same_run else "a batch whose record went with the machine"
     return Recovered(
         header=header,
         end=min(end, length) if fault else length,

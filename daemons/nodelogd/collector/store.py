@@ -164,7 +164,7 @@ class Store:
         if cut is not None and cut < self.end:
             os.ftruncate(self._file, cut)
             self.end = cut
-        self._fresh.clear()
+            self._fresh.clear()
         if self._is_at_path():
             if self.end:
                 self._seal()
@@ -174,16 +174,13 @@ class Store:
 
     def close(self) -> None:
         """Sync, and leave word that whatever comes behind the end is not ours."""
-        try:
-            self.sync()
-            mark = Record(
-                number=self.number + 1, start=self.end, end=self.end, durable=self.end, crc=0, flags=CLOSED
-            )
-            self._journal.append(mark.encode())
-            self._sync(self._journal.fd)
-        finally:
-            self._journal.close()
-            os.close(self._file)
+        self.sync()
+        number, end = self.number + 1, self.end
+        mark = Record(number=number, start=end, end=end, durable=end, crc=0, flags=CLOSED)
+        self._journal.append(mark.encode())
+        self._sync(self._journal.fd)
+        self._journal.close()
+        os.close(self._file)
 
     def _announce(self, data: memoryview, pairs: Mapping[bytes, int]) -> Record:
         """Write the record of a batch. From here on its bytes and its place are fixed."""
@@ -251,7 +248,7 @@ class Store:
         rename_new(self.names.log, target)
         self._sealed = number
         self._metrics.rotations.inc()
-        log.info("the log is full and sealed", extra={"path": str(target), "bytes": self.end})
+        log.info("the log is sealed", extra={"path": str(target), "bytes": self.end})
 
     def _begin_file(self, born: float) -> None:
         """Leave the file and its journal, go on in the file that is now at the log's path."""

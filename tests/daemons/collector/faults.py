@@ -1,0 +1,36 @@
+"""Faults at one seam: every system call of the store that changes something goes through the module `os`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+CALLS = (
+    "close", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate", "pwrite", "rename", "replace",
+    "unlink", "write",
+)  # fmt: skip
+
+
+@contextmanager
+def watched(before: Callable[[str, tuple[Any, ...]], None]) -> Generator[None]:
+    """Call `before` with the name and the arguments of each of these calls; what it raises is their error."""
+    real = {name: getattr(os, name) for name in CALLS}
+
+    def patched(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 (whatever the call takes)
+            before(name, arguments)
+            return real[name](*arguments, **options)
+
+        return call
+
+    for name in CALLS:
+        setattr(os, name, patched(name))
+    try:
+        yield
+    finally:
+        for name, function in real.items():
+            setattr(os, name, function)

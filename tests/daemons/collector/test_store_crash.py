@@ -1,0 +1,145 @@
+"""A process that writes a store is killed with `kill -9` before each of its system calls, or in the middle of it.
+
+The next one recovers, as does the one after it, which may be killed in its recovery, too. In the end all files
+together hold every block once and whole, and every line of somebody else that could be there.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.store import Store, StoreSettings
+from tests.daemons.collector.faults import watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+STREAM = b"stream number 1."
+BLOCKS = 12
+NEVER = 10**9
+
+
+@pytest.fixture
+def directory() -> Generator[Path]:
+    """In memory where there is some: a kill does not need a disk, and 10,000 syncs do not need to be slow."""
+    where = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108 (see above)
+    yield where
+    shutil.rmtree(where)
+
+
+def block(number: int) -> bytes:
+    return b"".join(b"block %d line %d\n" % (number, line) for line in range(3))
+
+
+def send_blocks(
+    store: Store, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda number: None
+) -> None:
+    """Do what a client does: begin behind what the collector has, and forget what it acknowledges."""
+    first = store.streams.get(STREAM, 0) + 1
+    for number in range(first, BLOCKS + 1):
+        store.append(memoryview(block(number)), {STREAM: number})
+        interfere(number)
+        store.confirm()
+        if number % 2 == 0:
+            store.sync()
+            on_acked(number)
+        if number == BLOCKS // 2:
+            store.turn_over()
+
+
+def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
+    """Do the same while somebody else appends to the log, moves it away and removes what was moved."""
+    log = store.names.log
+
+    def interfere(number: int) -> None:
+        if number in {3, 8}:
+            with log.open("ab") as file:
+                file.write(b"stranger %d\n" % number)
+        if number == 5:
+            shutil.move(log, log.with_name("elsewhere.log"))
+            store.tick()
+
+    send_blocks(store, on_acked, interfere)
+
+
+def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[bool, int]:
+    """Run a store in a process that dies before its n-th call; say whether it did, and what it acknowledged."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        calls = 0
+        acknowledge, write_at = os.write, os.pwrite
+
+        def count(name: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal calls
+            calls += 1
+            if calls < die_before:
+                return
+            if name == "write":  # a kill may end it anywhere
+                acknowledge(arguments[0], arguments[1][: len(arguments[1]) // 2])
+            elif name == "pwrite":
+                write_at(arguments[0], arguments[1][: len(arguments[1]) // 2], arguments[2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        code = 1
+        try:
+            with watched(count):
+                store = Store(Names.of(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
+                work(store, lambda number: acknowledge(write, bytes([number])))
+                store.close()
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        acked = max(pipe.read(), default=0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status):
+        assert os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status), acked
+
+
+def contents(directory: Path) -> bytes:
+    """Give all that is in the log, from the oldest file to the active one."""
+    names = Names.of(directory / "node_log")
+    files = [sealed.path for sealed in names.finished() if sealed.is_plain]
+    moved = directory / "elsewhere.log"
+    whole = b"".join(path.read_bytes() for path in [*files, *([moved] if moved.exists() else [])])
+    return whole + names.log.read_bytes()
+
+
+@pytest.mark.parametrize("work", [send_blocks, send_among_strangers])
+def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(directory: Path, work: Callable[..., None]) -> None:
+    dice = random.Random(20)  # noqa: S311 (chooses where the second one dies)
+    died, calls = True, 0
+    while died:
+        calls += 1
+        here = directory / str(calls)
+        here.mkdir()
+        died, acked = live(here, work, calls)
+        _, again = live(here, work, dice.randrange(1, 40))
+        live(here, work, NEVER)
+        found = contents(here)
+        lines = found.splitlines(keepends=True)
+        own = [line for line in lines if line.startswith(b"block")]
+        assert sorted(own) == sorted(block_lines()), f"killed before call {calls}, {acked} and {again} acknowledged"
+        strangers = [line for line in lines if line.startswith(b"stranger")]
+        assert len(own) + len(strangers) == len(lines), f"killed before call {calls}: {found!r}"
+        if work is send_blocks:
+            assert own == block_lines()
+        shutil.rmtree(here)
+    assert calls > 80  # or it did not see the calls
+
+
+def block_lines() -> list[bytes]:
+    return b"".join(map(block, range(1, BLOCKS + 1))).splitlines(keepends=True)
