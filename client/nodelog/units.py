@@ -16,7 +16,8 @@ _FORM: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))? ?([A-Za-z]*)")
 def size(text: str) -> int:
     """Return the bytes that `text` stands for: `4096`, `64KiB`, `1.5MiB`."""
     allowed = "a number of bytes, or of B, KiB, MiB, GiB or TiB, such as 64KiB"
-    total, rest = divmod(*_fraction(text, _SIZES, allowed))
+    amount, scale = _fraction(text, _SIZES, allowed)
+    total, rest = divmod(amount, scale)
     if rest:
         raise ValueError(f"{text!r} is not a whole number of bytes")
     return total
@@ -30,7 +31,7 @@ def duration(text: str) -> float:
 
 
 def _fraction(text: str, units: dict[str, int], allowed: str) -> tuple[int, int]:
-    """Read `text` as a fraction of integers: 0.1 is a tenth. (`decimal` would cost a daemon 0.6 MB.)"""
+    """Read `text` as a fraction of integers: 0.1 is a tenth, and `decimal` would cost a daemon 0.6 MB."""
     found = _FORM.fullmatch(text.strip())
     if found is None or found[3] not in units:
         raise ValueError(f"{text!r} is not {allowed}")

@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,9 +20,31 @@ ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run the main coroutine of a daemon on uvloop and return its result."""
+    """Run the main coroutine of a daemon on uvloop and return its result.
+
+    A fault of the program itself, in a thread or in a callback of the loop, ends the process: with a part
+    missing it would look alive, take lines and never write them.
+    """
+    threading.excepthook = _thread_failed
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().set_exception_handler(_callback_failed)
         return runner.run(main())
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    _fail(f"thread {failed.thread.name if failed.thread else '?'}", failed.exc_value)
+
+
+def _callback_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if "handle" not in context:  # no callback: a task nobody waited for, a transport that was torn down
+        loop.default_exception_handler(context)
+        return
+    _fail("the event loop", context.get("exception"))
+
+
+def _fail(where: str, error: BaseException | None) -> None:
+    LOG.critical("a fault in %s: %r; exiting, what is not written yet is lost", where, error, exc_info=error)
+    os._exit(os.EX_SOFTWARE)
 
 
 @contextmanager

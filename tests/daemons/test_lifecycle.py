@@ -151,3 +151,31 @@ def test_a_limit_that_cannot_be_raised_is_what_there_is(
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert raise_file_limit(1 << 40) == soft
     assert "cannot raise the limit of open files" in caplog.text
+
+
+FAULTY = """
+import asyncio, threading, time
+from nodelogd import logs
+from nodelogd.lifecycle import run
+
+def fail():
+    raise ZeroDivisionError("on purpose")
+
+async def main():
+    logs.setup("logd", "info")
+    WHERE
+    await asyncio.sleep(60)
+
+run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["threading.Thread(target=fail, name='write').start()", "asyncio.get_running_loop().call_soon(fail)"],
+)
+def test_a_fault_of_the_program_ends_it_instead_of_leaving_it_half_alive(where: str) -> None:
+    command = [sys.executable, "-c", FAULTY.replace("WHERE", where)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == os.EX_SOFTWARE
+    assert "on purpose" in ended.stderr

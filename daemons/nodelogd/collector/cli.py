@@ -183,6 +183,7 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         )
     logs.setup("logd", options["log_level"])
     available = lifecycle.raise_file_limit(options["max_connections"] + SPARE_FILES) - SPARE_FILES
+    available = max(1, available)
     if available < options["max_connections"]:
         log.warning(
             "the limit of open files allows %d connections, not the %d of --max-connections; going on",

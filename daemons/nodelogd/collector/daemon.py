@@ -64,7 +64,7 @@ async def collect(settings: Settings) -> int:
             extra={"listen": [*map(_name, lines)], "http": [*map(_name, pages)]},
         )
         await stack.enter_async_context(
-            locked(collector.names.lock, settings.grace, stop, collector.note_other_writer)
+            locked(collector.names.lock, settings.grace, stop, collector.note_wait)
         )
         collector.start(lines)
         try:
@@ -159,9 +159,8 @@ class Collector:
         """Seal the log now (SIGHUP)."""
         self._writer.turn_over()
 
-    def note_other_writer(self, holder: str) -> None:
+    def note_wait(self, text: str) -> None:
         """Say what the start waits for."""
-        text = f"{self.names.log} is written by {holder}; waiting {self._settings.grace:g} s for it to end"
         log.warning(text)
         self.health.not_ready("start", text)
 

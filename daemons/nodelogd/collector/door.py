@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nodelogd.collector.lines import Limits, Lines
 from nodelogd.collector.stamp import mark
+from nodelogd.logs import Once
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 256  # connections accepted in one turn of the loop
+SAY_AGAIN_AFTER = 60.0  # seconds; whoever can connect can fill the door as often as they like
 RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
 
 
@@ -43,7 +45,7 @@ class Door:
         self._metrics = metrics
         self._max = max_connections
         self._watched = False
-        self._failing = False
+        self._once = Once(SAY_AGAIN_AFTER)
         intake.on_closed = self._on_closed
 
     def open(self) -> None:
@@ -60,14 +62,18 @@ class Door:
         self._sockets.clear()
 
     def _on_readable(self, sock: socket.socket) -> None:
+        if self._is_full():
+            self._unwatch()
+            self._metrics.waiting.set(1)
+            text = "all %d connections of --max-connections are open; others wait"
+            self._once.log(log, logging.WARNING, "full", text, self._max)
+            return
         for _ in range(AT_ONCE):
-            if len(self._intake.connections) >= self._max:
-                self._unwatch()
-                self._metrics.waiting.set(1)
-                log.warning("all %d connections of --max-connections are open; others wait", self._max)
+            if not self._accept(sock) or self._is_full():
                 return
-            if not self._accept(sock):
-                return
+
+    def _is_full(self) -> bool:
+        return len(self._intake.connections) >= self._max
 
     def _accept(self, sock: socket.socket) -> bool:
         try:
@@ -77,7 +83,8 @@ class Door:
         except ConnectionAbortedError:
             return True  # gone before we came to it
         except OSError as error:
-            log.error("cannot accept a connection: %s; it waits, retrying every %g s", error, RETRY)  # noqa: TRY400
+            text = "cannot accept a connection: %s; it waits, retrying every %g s"
+            self._once.log(log, logging.ERROR, str(error), text, error, RETRY)
             self._unwatch()
             self._loop.call_later(RETRY, self._watch)
             return False
@@ -89,9 +96,8 @@ class Door:
         return True
 
     def _on_closed(self) -> None:
-        open_now = len(self._intake.connections)
-        self._metrics.connections.set(open_now)
-        if open_now < self._max:
+        self._metrics.connections.set(len(self._intake.connections))
+        if not self._is_full():
             self._watch()
 
     def _watch(self) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 LAST_BYTES = 8 * 1024 * 1024  # read from one connection before its reset, at most
 LAST_SECONDS = 0.05  # the same, as time
 AT_ONCE = 256 * 1024  # bytes per read
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 async def farewell(intake: Intake, linger: float) -> None:
@@ -37,16 +35,19 @@ async def farewell(intake: Intake, linger: float) -> None:
             async with asyncio.timeout(linger):
                 await intake.emptied.wait()
     late = intake.detach_all()
-    for connection in late:
-        await intake.take_rest(connection, _read_and_reset(connection.sock))
+    try:
+        for connection in late:
+            await intake.take_rest(connection, _read_and_reset(connection.sock))
+    finally:
+        for connection in late:  # out of time: the disk is stuck
+            connection.sock.close()
     if late:
         log.info("%d connections that stayed open were reset", len(late))
     await intake.flush()
 
 
 def _read_and_reset(sock: socket.socket) -> bytes:
-    """Take what a connection still holds, and reset it in the same breath."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    """Take what a connection still holds, and reset it in the same breath, for which it was prepared."""
     pieces: list[bytes] = []
     size, end = 0, time.monotonic() + LAST_SECONDS
     with suppress(OSError):

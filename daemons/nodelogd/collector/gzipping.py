@@ -21,20 +21,22 @@ from nodelogd.publish import publishing
 LEVEL = 5
 CHUNK = 1024 * 1024  # bytes
 NICE = 19
+LAST = 2**32 - 1  # what a gzip header takes as a time, seconds since the epoch; clocks show others, too
 
 
 def compress(source: Path) -> None:
     """Replace a file by its compressed form. Raises OSError; the source is then as it was."""
     target = source.with_name(f"{source.name}.gz")
+    status = source.stat()
+    time = min(max(0, int(status.st_mtime)), LAST)
     if not (target.exists() and _is_copy(source, target)):
         with (
             source.open("rb") as plain,
             publishing(target, mode=0o640) as file,
-            gzip_ng.GzipNGFile(source.name, "wb", LEVEL, file, mtime=int(source.stat().st_mtime)) as packed,
+            gzip_ng.GzipNGFile(source.name, "wb", LEVEL, file, mtime=time) as packed,
         ):
             while piece := plain.read(CHUNK):
                 packed.write(piece)
-    status = source.stat()
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     source.unlink(missing_ok=True)
 

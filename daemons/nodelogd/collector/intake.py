@@ -14,7 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import select
+import socket
+import struct
 import time
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENTS = 512  # connections served in one turn
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time; to close is then to reset
 
 
 class Intake:
@@ -98,28 +102,45 @@ class Intake:
             self._paused_at = now
 
     def close_idle(self, timeout: float) -> None:
-        """Close the connections that have sent nothing for `timeout` seconds."""
+        """Reset the connections that have sent nothing for `timeout` seconds.
+
+        A client that does not look for the end of a connection loses the line it writes next into a closed
+        one; into one that was reset it cannot write.
+        """
         if self._paused_at is not None:
             return  # they may well have sent something
         oldest = time.monotonic() - timeout
         for connection in [c for c in self.connections.values() if c.active < oldest]:
             if not self._has_room():
                 return
-            self._end(connection, "idle")
+            try:
+                connection.sock.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                _reset_on_close(connection)
+                self._end(connection, "idle")
+            except OSError:
+                pass  # the next turn finds out, too, as it does if something came in this moment
 
     def detach_all(self) -> list[Lines]:
-        """Stop reading for good; the connections are the caller's, who ends them by `take_rest`."""
+        """Stop reading for good; the connections are the caller's, who ends them by `take_rest`.
+
+        From now on to close one is to reset it.
+        """
         self.pause()
         self._ending = True
         late = list(self.connections.values())
         for connection in late:
+            _reset_on_close(connection)
             self._detach(connection)
         return late
 
     async def take_rest(self, connection: Lines, rest: bytes) -> None:
         """Take what a connection had sent before it was reset, but for the line it was in the middle of."""
+        self._unfinished -= connection.unfinished
         connection.receive_into = BytesIO(rest).readinto
         self._metrics.received.inc(len(rest))
+        self._metrics.closed.labels("stop").inc()
+        self.on_closed()
         while True:
             while not self._has_room():
                 self._returned.clear()
@@ -137,7 +158,8 @@ class Intake:
 
     def dispose(self) -> None:
         """Let go of what is left."""
-        self.detach_all()
+        for connection in self.detach_all():
+            connection.sock.close()
         self._epoll.close()
 
     def _close(self, connection: Lines, reason: str) -> None:
@@ -163,8 +185,8 @@ class Intake:
         now = time.monotonic()
         reads = received = 0
         for descriptor, _ in self._epoll.poll(0, EVENTS):
-            if arena.end >= FULL:
-                if not self._hand_over():
+            if arena.end >= FULL or self._unfinished > self._limit:
+                if not self._make_room():
                     break
                 arena = self._arenas.current
             connection = connections[descriptor]
@@ -184,9 +206,7 @@ class Intake:
             reads += 1
             received += count
         self._metrics.received.inc(received)
-        if self._unfinished > self._limit:
-            self._relieve()
-        if not self._hand_over() and self._arenas.current.is_full:
+        if not self._make_room() or (not self._hand_over() and self._arenas.current.is_full):
             self.pause()
         elif seconds := nap(reads, received):
             time.sleep(seconds)
@@ -204,6 +224,12 @@ class Intake:
     def _has_room(self) -> bool:
         return not self._arenas.current.is_full or self._hand_over()
 
+    def _make_room(self) -> bool:
+        """Make room for one more read, whatever it brings; False if the writer has to give back an arena."""
+        if self._unfinished > self._limit:
+            self._relieve()
+        return self._unfinished <= self._limit and self._has_room()
+
     def _end(self, connection: Lines, reason: str) -> None:
         """Write the last line of a connection, then close it. There must be room."""
         self._unfinished -= connection.unfinished
@@ -220,3 +246,8 @@ class Intake:
                 return
             self._unfinished -= connection.unfinished
             connection.split(self._arenas.current)
+
+
+def _reset_on_close(connection: Lines) -> None:
+    with suppress(OSError):  # its peer was faster
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -7,7 +7,7 @@ the data and never the journal. All numbers are little-endian; every piece ends 
 
     header   magic 8, version u16, unused u16, streams u32, generation u64, device u64, inode u64, base u64,
              first batch u64, sealed u64, born f64, boot 16, streams x (id 16, last block u64), crc u32
-    record   length u32, pairs u16, flags u16, number u64, start u64, end u64, durable u64, crc of the
+    record   length u32, pairs u32, flags u32, number u64, start u64, end u64, durable u64, crc of the
              batch u32, pairs x (id 16, last block u64), crc u32
 """
 
@@ -27,7 +27,7 @@ VERSION = 1
 CLOSED = 1  # flag of a record: the writer went in peace, whatever lies behind `end` is not its own
 
 _HEADER = struct.Struct("<8sHHIQQQQQQd16s")
-_RECORD = struct.Struct("<IHHQQQQI")
+_RECORD = struct.Struct("<IIIQQQQI")
 _PAIR = struct.Struct("<16sQ")
 _CRC = struct.Struct("<I")
 

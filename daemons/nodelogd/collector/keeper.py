@@ -44,7 +44,7 @@ class Keeper:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._later: dict[Path, tuple[float, float]] = {}  # when to try again, and how long to wait after that
+        self._later: dict[Path, tuple[float, float]] = {}  # when to try again, how long to wait then
         self._complaints: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
 

@@ -36,7 +36,8 @@ class Limits:
         self.short = min(SHORT, max_line // 4)
         self.read = min(STAMPED_READ if stamp_lines else READ, max_line - self.short)
         stamps = (self.read + 1) * stamp.LONGEST if stamp_lines else 0
-        self.room = max(self.short + self.read + stamps, max_line + stamp.LONGEST + 2)
+        # What one read completes: a short or a long line that was there before, and all the read brought.
+        self.room = max(self.short + self.read, max_line + 1) + stamps
 
 
 class LongLine:
@@ -58,11 +59,11 @@ class LongLine:
         """How much memory it takes, bytes."""
         return len(self._data)
 
-    def room(self) -> memoryview:
-        """Give the place for the next bytes; never empty below the limit."""
+    def room(self, size: int) -> memoryview:
+        """Give the place for the next bytes, up to `size`; never empty below the limit."""
         if self.filled == len(self._data):
             self._grow_to(self.filled)
-        return self.view[self.filled : self.filled + READ]
+        return self.view[self.filled : self.filled + size]
 
     def take(self, count: int) -> int:
         """Count bytes in that were put there; give the offset behind the last LF in them, or 0."""
@@ -151,7 +152,7 @@ class Lines:
             self._forget()
 
     def _receive_long(self, arena: Arena, line: LongLine) -> int:
-        count = self.receive_into(line.room())
+        count = self.receive_into(line.room(self._limits.read))
         if not count:
             return 0
         limit = self._limits.max_line

@@ -10,6 +10,8 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.writer import RETRY, is_temporary
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
@@ -25,11 +27,12 @@ class LockedError(Exception):
 async def locked(
     path: Path, patience: float, stop: asyncio.Event, on_wait: Callable[[str], None]
 ) -> AsyncGenerator[None]:
-    """Hold the lock; wait `patience` seconds for another holder to go, whom `on_wait` is told of.
+    """Hold the lock; wait `patience` seconds for another holder to go, and as long as it takes for a disk.
 
-    Raises LockedError if it does not go, or `stop` is set meanwhile, and OSError.
+    `on_wait` is told what is waited for. Raises LockedError if the holder does not go, OSError for what only
+    an operator can mend, and one of them if `stop` is set meanwhile.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    fd = await _opened(path, stop, on_wait)
     try:
         end = time.monotonic() + patience
         waiting = False
@@ -39,15 +42,40 @@ async def locked(
                 raise LockedError(f"{path} is held by {holder}; end it, or choose another --log")
             if not waiting:
                 waiting = True
-                on_wait(holder)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), POLL)
-        with suppress(OSError):  # on a full disk we go without a name
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+                on_wait(f"{path} is held by {holder}; waiting {patience:g} s for it to end")
+            await _pause(stop, POLL)
+        # In a thread, as every write: on a disk that hangs it waits, and the loop is not to wait with it.
+        await asyncio.to_thread(_sign, fd)
         yield
     finally:
         os.close(fd)
+
+
+async def _opened(path: Path, stop: asyncio.Event, on_wait: Callable[[str], None]) -> int:
+    said = ""
+    while True:
+        try:
+            return await asyncio.to_thread(os.open, path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            if stop.is_set() or not is_temporary(error):
+                raise
+            text = f"cannot open {path}: {error.strerror}; retrying every {RETRY:.0f} s"
+            if text != said:
+                said = text
+                on_wait(text)
+        await _pause(stop, RETRY)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+def _sign(fd: int) -> None:
+    """Leave word who holds the lock."""
+    with suppress(OSError):  # on a full disk we go without a name
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
 
 def _try(fd: int) -> bool:

@@ -45,7 +45,7 @@ class Metrics:
         self.failures = Counter(
             "nodelog_write_failures",
             "Writes and syncs that failed and were tried again.",
-            ["error"],
+            ["what"],
             registry=r,
         )
         self.last_write = Gauge(

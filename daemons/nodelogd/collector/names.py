@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SEALED = r"-\d{8}T\d{6}Z-(\d{8,})\.log"
+_TORN = r"\.torn-(\d{8,})"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sealed:
@@ -78,8 +81,7 @@ class Names:
 
     def finished(self) -> list[Sealed]:
         """List the sealed and the torn files, the oldest first."""
-        name = re.escape(self.log.name)
-        ours = re.compile(rf"{name}(?:-\d{{8}}T\d{{6}}Z-(\d{{8,}})\.log(?:\.gz)?|\.torn-(\d{{8,}}))")
+        ours = re.compile(rf"{re.escape(self.log.name)}(?:{_SEALED}(?:\.gz)?|{_TORN})")
         return sorted(
             Sealed(int(match[1] or match[2]), path)
             for path in self.directory.iterdir()
@@ -88,7 +90,8 @@ class Names:
 
     def leftovers(self) -> list[Path]:
         """List what killed processes left half-made; only for the holder of the lock."""
-        half = re.compile(rf"\.\.?{re.escape(self.log.name)}[.-].*\.tmp-\d+-[0-9a-f]+")
+        name = re.escape(self.log.name)
+        half = re.compile(rf"\.(?:\.{name}\.journal|{name}(?:{_SEALED}\.gz|{_TORN}))\.tmp-\d+-[0-9a-f]+")
         return [path for path in self.directory.iterdir() if half.fullmatch(path.name)]
 
     def last(self) -> int:

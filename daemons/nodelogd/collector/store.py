@@ -234,7 +234,7 @@ class Store:
 
     def _note_foreign(self, what: str, now: str) -> None:
         self._metrics.foreign.labels(what).inc()
-        log.warning("somebody else %s the log; %s", what, now, extra={"path": str(self.names.log)})
+        log.warning("somebody else changed the log (%s); %s", what, now, extra={"path": str(self.names.log)})
 
     def _is_at_path(self) -> bool:
         try:

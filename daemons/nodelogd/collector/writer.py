@@ -170,6 +170,7 @@ class Writer:
                 case Close():
                     self._steadily(self._finish)
                     self._syncer.close(RETRY)
+                    self._busy_since = None
                     return
                 case None:
                     pass
@@ -292,7 +293,7 @@ class Writer:
         self._metrics.failures.labels(what).inc()
         text = (
             f"cannot {what} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
-            f"reading is paused, nothing is lost, retrying every {RETRY:.0f} s"
+            f"reading is paused, nothing is lost, retrying every {RETRY:g} s"
         )
         if self._failing_since is None:
             self._failing_since = time.monotonic()

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 CALLS = (
-    "close", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate", "pwrite", "rename", "replace",
-    "unlink", "write",
+    "close", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate", "pwrite", "rename",
+    "replace", "unlink", "write",
 )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import pytest
 
 from nodelogd.collector.journal import CLOSED, Header, JournalError, Record, decode
 

@@ -1,7 +1,7 @@
-"""A process that writes a store is killed with `kill -9` before each of its system calls, or in the middle of it.
+"""A process that writes a store is killed with `kill -9`: before each of its system calls, or in the middle.
 
-The next one recovers, as does the one after it, which may be killed in its recovery, too. In the end all files
-together hold every block once and whole, and every line of somebody else that could be there.
+The next one recovers, as does the one after it, which may be killed in its recovery, too. In the end all
+files together hold every block once and whole, and every line of somebody else that could be there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.daemons.collector.faults import watched
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
 from nodelogd.collector.store import Store, StoreSettings
-from tests.daemons.collector.faults import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,7 +32,7 @@ NEVER = 10**9
 @pytest.fixture
 def directory() -> Generator[Path]:
     """In memory where there is some: a kill does not need a disk, and 10,000 syncs do not need to be slow."""
-    where = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108 (see above)
+    where = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
     yield where
     shutil.rmtree(where)
 
@@ -42,7 +42,7 @@ def block(number: int) -> bytes:
 
 
 def send_blocks(
-    store: Store, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda number: None
+    store: Store, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda _: None
 ) -> None:
     """Do what a client does: begin behind what the collector has, and forget what it acknowledges."""
     first = store.streams.get(STREAM, 0) + 1
@@ -73,7 +73,7 @@ def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
 
 
 def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[bool, int]:
-    """Run a store in a process that dies before its n-th call; say whether it did, and what it acknowledged."""
+    """Run a store that dies before its n-th call; say whether it did, and what it acknowledged."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -119,7 +119,9 @@ def contents(directory: Path) -> bytes:
 
 
 @pytest.mark.parametrize("work", [send_blocks, send_among_strangers])
-def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(directory: Path, work: Callable[..., None]) -> None:
+def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(
+    directory: Path, work: Callable[..., None]
+) -> None:
     dice = random.Random(20)  # noqa: S311 (chooses where the second one dies)
     died, calls = True, 0
     while died:
@@ -132,7 +134,9 @@ def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(directory: Path,
         found = contents(here)
         lines = found.splitlines(keepends=True)
         own = [line for line in lines if line.startswith(b"block")]
-        assert sorted(own) == sorted(block_lines()), f"killed before call {calls}, {acked} and {again} acknowledged"
+        assert sorted(own) == sorted(block_lines()), (
+            f"killed before call {calls}, {acked} and {again} acknowledged"
+        )
         strangers = [line for line in lines if line.startswith(b"stranger")]
         assert len(own) + len(strangers) == len(lines), f"killed before call {calls}: {found!r}"
         if work is send_blocks:

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.daemons.collector.faults import watched
+
+from nodelogd.collector import store as store_module
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.store import Store, StoreSettings, SyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STREAM = b"stream number 1."
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "node_log"
+
+
+def opened(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> Store:
+    return Store(Names.of(log), StoreSettings(rotate_size=rotate_size), metrics or Metrics())
+
+
+def put(store: Store, lines: bytes, block: int | None = None) -> int:
+    return store.append(memoryview(lines), {STREAM: block} if block else {})
+
+
+def sealed(log: Path) -> list[bytes]:
+    return [each.path.read_bytes() for each in Names.of(log).finished()]
+
+
+def append(log: Path, foreign: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(foreign)
+
+
+def once(name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] = lambda _: True) -> Any:  # noqa: ANN401
+    """Let one call of that name fail."""
+    left = [error]
+
+    def before(called: str, arguments: tuple[Any, ...]) -> None:
+        if called == name and matching(arguments) and left:
+            raise left.pop()
+
+    return watched(before)
+
+
+def full() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def broken() -> OSError:
+    return OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_the_log_holds_the_lines_and_nothing_but_the_lines(log: Path) -> None:
+    store = opened(log)
+    assert put(store, b"one\ntwo\n") == 0
+    assert put(store, b"three\n") == 8
+    store.close()
+    assert log.read_bytes() == b"one\ntwo\nthree\n"
+    assert log.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_start_knows_the_last_block_of_every_stream(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    assert store.streams == {}  # nothing is durable yet
+    store.close()
+    assert opened(log).streams == {STREAM: 2}
+
+
+def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_same_batch_later(
+    log: Path,
+) -> None:
+    store = opened(log)
+    put(store, b"before\n")
+    real = os.write
+
+    def half(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write":
+            real(arguments[0], b"bat")
+            store._partial += 3  # what a short write reports
+            raise full()
+
+    with watched(half), pytest.raises(OSError, match="No space"):
+        put(store, b"batch\n", 1)
+    assert log.read_bytes() == b"before\n"
+    put(store, b"batch\n", 1)
+    store.close()
+    assert log.read_bytes() == b"before\nbatch\n"
+    assert opened(log).streams == {STREAM: 1}
+
+
+def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: Path) -> None:
+    store = opened(log)
+    with once("pwrite", full()), pytest.raises(OSError, match="No space"):
+        put(store, b"one\n", 1)
+    put(store, b"one\n", 1)
+    del store  # as a kill leaves it
+    assert opened(log).streams == {STREAM: 1}
+
+
+@pytest.mark.parametrize(
+    ("foreign", "what", "expected"),
+    [
+        (lambda log: append(log, b"stranger\n"), "appended", b"one\nstranger\ntwo\n"),
+        (lambda log: append(log, b"no end"), "appended", b"one\nno end\ntwo\n"),
+        (lambda log: os.truncate(log, 0), "truncated", b"two\n"),
+        (lambda log: os.truncate(log, 2), "truncated", b"on\ntwo\n"),
+        (lambda log: log.unlink(), "removed", b"two\n"),
+    ],
+    ids=["echo", "printf", "truncated", "cut in a line", "removed"],
+)
+def test_whatever_somebody_else_does_to_the_log_our_lines_stay_whole(
+    log: Path, foreign: Callable[[Path], None], what: str, expected: bytes
+) -> None:
+    metrics = Metrics()
+    store = opened(log, metrics=metrics)
+    put(store, b"one\n", 1)
+    foreign(log)
+    put(store, b"two\n", 2)
+    assert log.read_bytes() == expected
+    assert metrics.registry.get_sample_value("nodelog_foreign_writes_total", {"what": what}) == 1
+    del store
+    assert opened(log).streams == {STREAM: 2}
+    assert log.read_bytes() == expected
+
+
+def test_a_stranger_who_is_faster_than_our_write_costs_no_acknowledged_line(log: Path) -> None:
+    store = opened(log)
+    real = os.write
+
+    def race(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write" and bytes(arguments[1]) == b"one\n":
+            fd = os.open(log, os.O_WRONLY | os.O_APPEND)
+            real(fd, b"stranger\n")
+            os.close(fd)
+
+    with watched(race):
+        put(store, b"one\n", 1)
+        store.confirm()
+        store.sync()
+    del store
+    assert opened(log).streams == {STREAM: 1}
+    assert log.read_bytes() == b"stranger\none\n"
+
+
+def test_a_log_that_was_moved_away_stays_as_it_was_and_a_new_one_begins(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n")
+    log.rename(log.with_name("node_log.1"))
+    store.tick()
+    put(store, b"two\n")
+    store.close()
+    assert log.with_name("node_log.1").read_bytes() == b"one\n"
+    assert log.read_bytes() == b"two\n"
+
+
+def test_a_log_is_sealed_before_it_is_larger_than_told(log: Path) -> None:
+    store = opened(log, rotate_size=10)
+    for number in range(5):
+        put(store, b"line %d\n" % number)
+    store.close()
+    assert sealed(log) == [b"line %d\n" % number for number in range(4)]
+    assert log.read_bytes() == b"line 4\n"
+
+
+def test_an_empty_log_is_not_sealed(log: Path) -> None:
+    store = opened(log)
+    store.turn_over()
+    put(store, b"one\n")
+    store.turn_over()
+    store.turn_over()
+    store.close()
+    assert sealed(log) == [b"one\n"]
+
+
+def test_a_log_grown_old_is_sealed_and_an_age_counts_over_restarts(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(log)
+    put(store, b"one\n")
+    store.tick()
+    store.close()
+    assert sealed(log) == []
+    now = time.time() + 86_401
+    monkeypatch.setattr(time, "time", lambda: now)
+    store = opened(log)
+    store.tick()
+    store.close()
+    assert sealed(log) == [b"one\n"]
+
+
+def test_numbers_of_sealed_files_go_on_after_the_files_are_gone(log: Path) -> None:
+    store = opened(log)
+    for _ in range(2):
+        put(store, b"one\n")
+        store.turn_over()
+        Names.of(log).finished()[-1].path.unlink()
+    store.close()
+    store = opened(log)
+    put(store, b"two\n")
+    store.turn_over()
+    assert [each.number for each in Names.of(log).finished()] == [3]
+
+
+def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
+        store.turn_over()
+    assert sealed(log) == [b"one\n"]
+    store.turn_over()
+    put(store, b"two\n", 2)
+    store.close()
+    assert (sealed(log), log.read_bytes()) == ([b"one\n"], b"two\n")
+    assert opened(log).streams == {STREAM: 2}
+
+
+def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodelogd.collector.files.JOURNAL_SIZE", 1000)
+    store = opened(log)
+    for number in range(1, 101):
+        put(store, b"line %d\n" % number, number)
+    assert Names.of(log).journal.stat().st_size < 2000
+    del store
+    assert opened(log).streams == {STREAM: 100}
+    assert log.read_bytes().count(b"\n") == 100
+
+
+def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(log: Path) -> None:
+    store = opened(log)
+    put(store, b"lines alone\n")
+    start = put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    with once("fdatasync", broken()), pytest.raises(SyncError):
+        store.sync()
+    store.begin_again(start)
+    assert store.streams == {}
+    put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    store.sync()
+    assert store.streams == {STREAM: 2}
+    assert (sealed(log), log.read_bytes()) == ([b"lines alone\n"], b"one\ntwo\n")
+
+
+def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    with once("fdatasync", broken()), pytest.raises(SyncError):
+        store.sync()
+    store.begin_again(0)
+    put(store, b"one\n", 1)
+    store.close()
+    assert (sealed(log), log.read_bytes()) == ([], b"one\n")
+
+
+def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    part = store.unsynced()
+    assert part is not None
+    put(store, b"two\n", 2)
+    store.was_synced(part)
+    assert store.streams == {STREAM: 1}
+    assert (store.synced, store.number) == (part.number, part.number + 1)
+    store.turn_over()
+    store.was_synced(part)  # about a file that was left: of no interest
+    assert store.streams == {STREAM: 2}
+    assert store.unsynced() is None
+    for fd in (part.file, part.journal):
+        os.close(fd)
+
+
+def test_what_comes_behind_a_clean_end_is_somebody_elses_and_stays(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(log)
+    put(store, b"one\n")
+    store.close()
+    append(log, b"stranger\n")
+    monkeypatch.setattr(store_module, "boot_id", lambda: b"after a reboot..")
+    opened(log).close()
+    assert log.read_bytes() == b"one\nstranger\n"
+
+
+def test_a_big_table_of_streams_survives(log: Path) -> None:
+    store = opened(log)
+    streams = {number.to_bytes(16, "little"): number for number in range(100_000)}
+    store.append(memoryview(b"one\n"), streams)
+    store.close()
+    assert opened(log).streams == streams

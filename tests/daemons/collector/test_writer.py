@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.daemons.collector.faults import watched
+from tests.running import wait_for
+
+from nodelogd.collector import writer as writer_module
+from nodelogd.collector.arena import Arenas
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.store import Store, StoreSettings
+from nodelogd.collector.writer import Batch, Mode, SyncPolicy, Writer, is_temporary
+from nodelogd.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+STREAM = b"stream number 1."
+
+
+class Bench:
+    """A writer at work on a log, fed as the loop feeds it."""
+
+    def __init__(self, log: Path, policy: SyncPolicy) -> None:
+        """Start it."""
+        self.log = log
+        self.metrics, self.health = Metrics(), Health()
+        self.room = threading.Event()
+        self.arenas = Arenas(1000, self.room.set)
+        self.opened: list[OSError | None] = []
+        self.writer = Writer(
+            log,
+            lambda on_left: Store(Names.of(log), StoreSettings(), self.metrics, on_left),
+            self.arenas,
+            policy,
+            metrics=self.metrics,
+            health=self.health,
+            on_open=self.opened.append,
+            on_finished_file=lambda: None,
+        )
+        self.writer.start()
+
+    def put(self, lines: bytes, pairs: Mapping[bytes, int] | None = None) -> None:
+        """Hand a batch over, as soon as there is an arena for it."""
+        self.arenas.current.add(lines)
+        while (arena := self.arenas.swap()) is None:
+            assert self.room.wait(10), "no arena came back"
+            self.room.clear()
+        self.writer.put(Batch(arena, pairs or {}))
+
+    def count(self, name: str, **labels: str) -> float:
+        """Give a metric."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@contextmanager
+def writing(log: Path, policy: SyncPolicy | None = None) -> Generator[Bench]:
+    bench = Bench(log, policy or SyncPolicy())
+    yield bench
+    assert bench.writer.close(20)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "node_log"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pass the time faster: a second is long in a test."""
+    monkeypatch.setattr(writer_module, "RETRY", 0.01)
+    monkeypatch.setattr(writer_module, "TICK", 0.02)
+    monkeypatch.setattr(writer_module, "BACKGROUND", 0.05)
+
+
+def failing(name: str, times: int, number: int = errno.ENOSPC) -> Any:  # noqa: ANN401 (a context manager)
+    left = [None] * times
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == name and left:
+            left.pop()
+            raise OSError(number, os.strerror(number))
+
+    return watched(before)
+
+
+@contextmanager
+def full(space: threading.Event) -> Generator[None]:
+    """Have a disk without space until `space` is set."""
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "write" and not space.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with watched(before):
+        yield
+
+
+def test_batches_are_written_in_order_and_all_of_them_before_the_end(log: Path) -> None:
+    with writing(log) as bench:
+        for number in range(200):
+            bench.put(b"line %d\n" % number)
+    assert log.read_bytes() == b"".join(b"line %d\n" % number for number in range(200))
+    assert bench.count("nodelog_written_bytes_total") == log.stat().st_size
+    assert bench.arenas.handed == 0
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [SyncPolicy(gap=0.001), SyncPolicy(mode=Mode.INTERVAL, interval=0.02), SyncPolicy(mode=Mode.OFF)],
+)
+def test_a_full_disk_loses_and_doubles_nothing_and_says_why_it_waits(log: Path, policy: SyncPolicy) -> None:
+    with writing(log, policy) as bench:
+        bench.put(b"one\n", {STREAM: 1})
+        wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+        space = threading.Event()
+        with full(space):
+            bench.put(b"two\n", {STREAM: 2})
+            wait_for(lambda: "No space left on device" in bench.health.reasons().get("disk", ""))
+            space.set()
+            bench.put(b"three\n")
+            wait_for(lambda: not bench.health.reasons())
+    assert log.read_bytes() == b"one\ntwo\nthree\n"
+    assert bench.count("nodelog_write_failures_total", what="write") > 0
+
+
+def test_an_acknowledged_batch_is_held_until_it_is_synced_and_lines_behind_it_too(log: Path) -> None:
+    gate = threading.Event()
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            assert gate.wait(20)
+
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            bench.put(b"one\n", {STREAM: 1})
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            assert bench.arenas.handed == 4
+            gate.set()
+            wait_for(lambda: bench.arenas.handed == 0)
+        bench.put(b"two\n")
+        wait_for(lambda: bench.arenas.handed == 0)
+
+
+def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> None:
+    syncs = [0]
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        syncs[0] += called == "fdatasync"
+
+    with writing(log, SyncPolicy(gap=0.2)) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            start = time.monotonic()
+            for number in range(1, 9):
+                bench.put(b"line\n", {STREAM: number})
+            wait_for(lambda: bench.arenas.handed == 0)
+            most = (time.monotonic() - start) / 0.2 + 2
+            assert 2 <= syncs[0] <= 2 * most  # data and journal
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_again(
+    log: Path, times: int
+) -> None:
+    with writing(log) as bench:
+        bench.put(b"lines\n")
+        wait_for(lambda: bench.arenas.handed == 0)
+        with failing("fdatasync", times, errno.EIO):
+            bench.put(b"one\n", {STREAM: 1})
+            bench.put(b"two\n", {STREAM: 2})
+            bench.put(b"more lines\n")
+            wait_for(lambda: bench.arenas.handed == 0 and not bench.health.reasons())
+    whole = b"".join(each.path.read_bytes() for each in Names.of(log).finished()) + log.read_bytes()
+    assert whole == b"lines\none\ntwo\nmore lines\n"
+    assert Names.of(log).finished()
+    assert Store(Names.of(log), StoreSettings(), Metrics()).streams == {STREAM: 2}
+
+
+def test_lines_nobody_waits_for_are_synced_in_the_background(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n")
+        wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)  # journal and data
+    assert log.read_bytes() == b"one\n"
+
+
+def test_with_sync_off_nothing_is_synced_before_the_end(log: Path) -> None:
+    with writing(log, SyncPolicy(mode=Mode.OFF)) as bench:
+        for number in range(20):
+            bench.put(b"line\n", {STREAM: number + 1})
+        wait_for(lambda: bench.arenas.handed == 0)
+        assert bench.count("nodelog_sync_seconds_count") == 0
+    assert bench.count("nodelog_sync_seconds_count") > 0
+
+
+def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log: Path) -> None:
+    with writing(log) as bench, failing("fdatasync", 1, errno.EIO):
+        bench.put(b"one\n")
+        wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
+        bench.put(b"two\n")
+    assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
+    assert log.read_bytes() == b"two\n"
+
+
+def test_a_start_on_a_full_disk_waits_for_space(log: Path) -> None:
+    with failing("posix_fallocate", 5), writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        bench.put(b"one\n")
+    assert log.read_bytes() == b"one\n"
+
+
+def test_a_start_that_only_an_operator_can_help_is_reported(log: Path) -> None:
+    log.mkdir()
+    bench = Bench(log, SyncPolicy())
+    wait_for(lambda: bench.opened)
+    assert isinstance(bench.opened[0], IsADirectoryError)
+
+
+def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(log: Path) -> None:
+    gate = threading.Event()
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "write":
+            assert gate.wait(20)
+
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            bench.put(b"one\n")
+            wait_for(lambda: bench.writer.waiting() > 0.05)
+            assert not bench.writer.close(0.05)
+            gate.set()
+            wait_for(lambda: bench.writer.waiting() == 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "temporary"),
+    [
+        (errno.ENOSPC, True),
+        (errno.EIO, True),
+        (errno.EDQUOT, True),
+        (errno.EACCES, False),
+        (errno.ENOENT, False),
+    ],
+)
+def test_what_an_operator_must_change_is_told_apart_from_what_passes(number: int, temporary: bool) -> None:
+    assert is_temporary(OSError(number, "")) is temporary
+
+
+def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n")
+        bench.writer.turn_over()
+        bench.put(b"two\n")
+    assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
+    assert log.read_bytes() == b"two\n"
