@@ -1,0 +1,34 @@
+"""The documents name what the programs have."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nodelogd.collector.cli import logd
+from nodelogd.collector.metrics import Metrics
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+OPERATIONS = (DOCS / "operations.md").read_text()
+METRICS = {
+    f"{metric.name}_total" if metric.type == "counter" else metric.name: metric.documentation
+    for metric in Metrics().registry.collect()
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_operations_lists_each_metric_with_its_meaning(name: str) -> None:
+    assert f"| `{name}` | {METRICS[name]} |" in OPERATIONS
+
+
+def test_the_documents_name_no_metric_that_is_not_there() -> None:
+    for path in DOCS.glob("*.md"):
+        named = set(re.findall(r"\bnodelog_[a-z_]+(?:_total|_bytes|_seconds)\b", path.read_text()))
+        assert named <= METRICS.keys(), path.name
+
+
+def test_the_documents_name_no_option_that_is_not_there() -> None:
+    options = {name for param in logd.params for name in [*param.opts, *param.secondary_opts]} | {"--help"}
+    for path in [DOCS / "operations.md", DOCS / "protocol.md", DOCS / "storage.md"]:
+        named = set(re.findall(r"`(--[a-z-]+)", path.read_text()))
+        assert named <= options, path.name
