@@ -41,7 +41,7 @@ class Limits:
 
 
 class LongLine:
-    """An unfinished line in a buffer of its own, `view[:filled]`, which doubles up to `limit` bytes."""
+    """An unfinished line in a buffer of its own, `view[:filled]`, that takes twice its bytes at most."""
 
     __slots__ = ("_data", "_limit", "filled", "view")
 
@@ -53,11 +53,6 @@ class LongLine:
         self._grow_to(len(start))
         self.view[: len(start)] = start
         self.filled = len(start)
-
-    @property
-    def capacity(self) -> int:
-        """How much memory it takes, bytes."""
-        return len(self._data)
 
     def room(self, size: int) -> memoryview:
         """Give the place for the next bytes, up to `size`; never empty below the limit."""
@@ -71,7 +66,7 @@ class LongLine:
         return self._data.rfind(b"\n", start, self.filled) + 1
 
     def _grow_to(self, size: int) -> None:
-        data = bytearray(min(max(2 * size, 4 * SHORT), self._limit))
+        data = bytearray(min(2 * size, self._limit))
         view = memoryview(data)
         if self.filled:
             view[: self.filled] = self.view[: self.filled]
@@ -79,7 +74,7 @@ class LongLine:
 
 
 class Lines:
-    """One connection, as far as its bytes go. `unfinished` is the memory its last line takes, bytes."""
+    """One connection, as far as its bytes go. `unfinished` is the length of its last line so far, bytes."""
 
     __slots__ = (
         "_limits",
@@ -148,7 +143,7 @@ class Lines:
         """Drop the unfinished line, if there is one: its sender knows that it did not arrive."""
         if self.unfinished:
             self._metrics.dropped_lines.labels(reason).inc()
-            self._metrics.dropped.labels(reason).inc(self._long.filled if self._long else len(self._tail))
+            self._metrics.dropped.labels(reason).inc(self.unfinished)
             self._forget()
 
     def _receive_long(self, arena: Arena, line: LongLine) -> int:
@@ -167,7 +162,7 @@ class Lines:
             self._metrics.split_lines.labels("max-line").inc()
             self._metrics.added.labels("newline").inc()
         else:
-            self.unfinished = line.capacity
+            self.unfinished = line.filled
         return count
 
     def _keep(self, rest: memoryview) -> None:
@@ -175,7 +170,7 @@ class Lines:
             self._tail, self.unfinished = bytes(rest), len(rest)
         else:
             self._long = LongLine(rest, self._limits.max_line + 1)
-            self._tail, self.unfinished = b"", self._long.capacity
+            self._tail, self.unfinished = b"", len(rest)
 
     def _end_line(self, arena: Arena) -> None:
         rest = self._long.view[: self._long.filled] if self._long else self._tail

@@ -152,6 +152,8 @@ class Store:
         if self._is_at_path():
             if not self.end:
                 return
+            # Should the file be gone before its successor has a journal, this one still knows what was in it.
+            self._mark(0)
             self._seal()
         self._begin_file(time.time())
 
@@ -175,12 +177,16 @@ class Store:
     def close(self) -> None:
         """Sync, and leave word that whatever comes behind the end is not ours."""
         self.sync()
-        number, end = self.number + 1, self.end
-        mark = Record(number=number, start=end, end=end, durable=end, crc=0, flags=CLOSED)
-        self._journal.append(mark.encode())
+        self._mark(CLOSED)
         self._sync(self._journal.fd)
         self._journal.close()
         os.close(self._file)
+
+    def _mark(self, flags: int) -> None:
+        """Leave word of what is durable, as an empty batch; no other one follows in this journal."""
+        number, end = self.number + 1, self.end
+        mark = Record(number=number, start=end, end=end, durable=self._durable, crc=0, flags=flags)
+        self._journal.append(mark.encode())
 
     def _announce(self, data: memoryview, pairs: Mapping[bytes, int]) -> Record:
         """Write the record of a batch. From here on its bytes and its place are fixed."""

@@ -302,3 +302,13 @@ def test_a_big_table_of_streams_survives(log: Path) -> None:
     store.append(memoryview(b"one\n"), streams)
     store.close()
     assert opened(log).streams == streams
+
+
+def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
+        store.turn_over()
+    Names.of(log).finished()[0].path.unlink()  # as when it was compressed meanwhile
+    assert opened(log).streams == {STREAM: 2}
