@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 import uvloop
 
+pytest_plugins = ["tests.running"]  # the fixture logd
+
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 # Examples are run as long as they need: a busy machine is not a bug.

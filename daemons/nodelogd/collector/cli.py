@@ -18,7 +18,7 @@ from nodelogd.collector.lock import LockedError
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store import StoreSettings
 from nodelogd.collector.writer import Mode, SyncPolicy
-from nodelogd.options import ADDRESS, Count, Duration, Option, Share, Size, Value
+from nodelogd.options import ADDRESS, SIZE, Count, Duration, Option, Share, Size, Value
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address, ListenError
 
@@ -97,7 +97,7 @@ class Sync(Value[SyncPolicy]):
     "--buffer",
     type=Size("4MiB", "64GiB"),
     default=32 * 1024**2,
-    help="Memory that senders can fill. Half of it is for unfinished lines: beyond, the longest is split.",
+    help="Memory that senders can fill. A quarter may be unfinished lines: beyond, the longest are split.",
 )
 @option(
     "--max-line",
@@ -175,11 +175,12 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     Whoever connects and sends lines is a client: `echo hello | nc $HOST_IP 6666`. Each option is also an
     environment variable.
     """
-    if options["max_line"] > options["buffer"] // 4:
+    if options["max_line"] > (most := options["buffer"] // 4):
         raise click.BadParameter(
-            f"{options['max_line']} bytes are too large; allowed is up to a quarter of --buffer, "
-            f"which is {options['buffer'] // 4} bytes",
-            param_hint="--max-line",
+            f"{SIZE.text(options['max_line'])} is too large; "
+            f"allowed is a quarter of --buffer, {SIZE.text(most)}",
+            click.get_current_context(),
+            next(param for param in logd.params if param.name == "max_line"),
         )
     logs.setup("logd", options["log_level"])
     available = lifecycle.raise_file_limit(options["max_connections"] + SPARE_FILES) - SPARE_FILES

@@ -41,11 +41,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
+UNFINISHED = 4  # this part of --buffer may be unfinished lines, whose buffers take up to twice as much
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
 async def collect(settings: Settings) -> int:
-    """Run a collector until SIGTERM or SIGINT; give the exit code: 0, or 1 if lines were not written.
+    """Run a collector until SIGTERM or SIGINT; give the exit code: 1 if lines were not written or synced.
 
     Raises ListenError, LockedError, or another OSError for what only an operator can mend.
     """
@@ -101,7 +102,11 @@ class Collector:
             on_finished_file=self._keeper.wake,
         )
         self._intake = Intake(
-            self._loop, self._arenas, self._writer.put, self.metrics, unfinished_limit=settings.buffer // 2
+            self._loop,
+            self._arenas,
+            self._writer.put,
+            self.metrics,
+            unfinished_limit=settings.buffer // UNFINISHED,
         )
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self._held)
@@ -145,15 +150,26 @@ class Collector:
                 complete = False
             complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - time.monotonic()))
         if not complete:
-            log.error(
-                "cannot write %d bytes that were received within the grace of %g s; they are lost",
-                self._held(),
-                self._settings.grace,
-            )
+            self._say_what_is_lost()
         self._intake.dispose()
         await asyncio.to_thread(self._keeper.close, 1.0)
         log.info("stopped")
         return complete
+
+    def _say_what_is_lost(self) -> None:
+        grace = self._settings.grace
+        if held := self._held():
+            log.error(
+                "cannot write %d bytes that were received within the grace of %g s; they are lost",
+                held,
+                grace,
+            )
+        else:
+            log.error(
+                "cannot sync %s within the grace of %g s; it is written, a power failure may undo that",
+                self.names.log,
+                grace,
+            )
 
     def turn_over(self) -> None:
         """Seal the log now (SIGHUP)."""

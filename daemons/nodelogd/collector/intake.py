@@ -22,7 +22,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.arena import FULL, Arenas
-from nodelogd.collector.pace import nap
+from nodelogd.collector.pace import GATHER, nap
 from nodelogd.collector.writer import Batch
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Intake:
         self._epoll = select.epoll()
         self._unfinished = 0  # bytes, of all connections
         self._paused_at: float | None = time.monotonic()  # None while connections are read
+        self._handed_at = 0.0  # when the writer was given something last
+        self._due: asyncio.TimerHandle | None = None  # of the next time, if something waits for it
         self._ending = False
         self._returned = asyncio.Event()
         self.connections: dict[int, Lines] = {}  # by descriptor
@@ -134,21 +136,25 @@ class Intake:
             self._detach(connection)
         return late
 
-    async def take_rest(self, connection: Lines, rest: bytes) -> None:
-        """Take what a connection had sent before it was reset, but for the line it was in the middle of."""
+    async def take_rest(self, connection: Lines, rest: bytes, *, ended: bool) -> None:
+        """Take what a connection had sent before it was reset.
+
+        If its peer had not `ended` it, the line it was in the middle of is dropped.
+        """
         self._unfinished -= connection.unfinished
         connection.receive_into = BytesIO(rest).readinto
         self._metrics.received.inc(len(rest))
-        self._metrics.closed.labels("stop").inc()
-        self.on_closed()
         while True:
             while not self._has_room():
                 self._returned.clear()
                 await self._returned.wait()
             if not connection.receive(self._arenas.current):
                 break
+        if ended:
+            connection.finish(self._arenas.current)
         connection.drop("stop")
-        self._hand_over()
+        self._metrics.closed.labels("end of stream" if ended else "stop").inc()
+        self.on_closed()
 
     async def flush(self) -> None:
         """Return when the writer has all that was received."""
@@ -206,10 +212,22 @@ class Intake:
             reads += 1
             received += count
         self._metrics.received.inc(received)
-        if not self._make_room() or (not self._hand_over() and self._arenas.current.is_full):
+        if not self._make_room() or (not self._deliver() and self._arenas.current.is_full):
             self.pause()
         elif seconds := nap(reads, received):
             time.sleep(seconds)
+
+    def _deliver(self) -> bool:
+        """Hand over at once, or soon if that was done a moment ago; False if there is no arena for it."""
+        if self._arenas.current.is_full or time.monotonic() - self._handed_at >= GATHER:
+            return self._hand_over()
+        if not self._due and self._arenas.current.end:
+            self._due = self._loop.call_later(GATHER, self._on_due)
+        return True
+
+    def _on_due(self) -> None:
+        self._due = None
+        self._hand_over()
 
     def _hand_over(self) -> bool:
         """Give the writer what there is; False if it has no arena to give for it."""
@@ -218,6 +236,7 @@ class Intake:
         full = self._arenas.swap()
         if full is None:
             return False
+        self._handed_at = time.monotonic()
         self._put(Batch(full))
         return True
 

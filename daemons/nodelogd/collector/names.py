@@ -46,9 +46,15 @@ class Names:
     def of(cls, log: Path) -> Names:
         """Follow symbolic links: everything else lives beside what `log` points to. Raises OSError."""
         try:
-            return cls(log.resolve())
+            names = cls(log.resolve())
         except RuntimeError:  # what Python before 3.13 makes of a loop of links
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(log)) from None
+        # As root we could rename /dev/null away.
+        if names.log.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(log))
+        if names.log.exists() and not names.log.is_file():
+            raise OSError(errno.EINVAL, "Not a regular file", str(log))
+        return names
 
     @property
     def directory(self) -> Path:

@@ -1,0 +1,101 @@
+"""What naive clients lose when logd is restarted under them: `python -m tests.bench.stop [RUNS]`.
+
+50 clients send 20,000 lines a second in all, three times logd gets a SIGTERM and starts again on the same
+port. Prints lines sent, lost, doubled and torn per run, and the median of the lost.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.naive import line_of
+from tests.running import Logd, wait_for
+
+NAIVE = Path(__file__).with_name("naive.py")
+PROCESSES = 2
+CLIENTS = 25  # per process
+RATE = 400  # lines per second and client
+RESTARTS = 3
+LINES_BETWEEN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How many lines were sent, and what became of them."""
+
+    sent: int
+    lost: int
+    doubled: int
+    torn: int
+
+
+def run(daemon: Logd) -> Outcome:
+    """Restart a logd under load; compare what was sent with what its log holds at the end."""
+    clients = [
+        subprocess.Popen(
+            [sys.executable, NAIVE, str(daemon.port), name, str(CLIENTS), str(RATE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in "ab"[:PROCESSES]
+    ]
+    try:
+        for _ in range(RESTARTS):
+            _wait_for_lines(daemon)
+            daemon.restart()
+        _wait_for_lines(daemon)
+        sent: dict[str, int] = {}
+        for client in clients:
+            sent |= json.loads(client.communicate(timeout=60)[0])
+    finally:
+        for client in clients:
+            with client:
+                client.kill()
+    assert daemon.stop() == 0
+    return compared(sent, daemon.log.read_bytes())
+
+
+def compared(sent: dict[str, int], log: bytes) -> Outcome:
+    """Count what is missing, what is there too often and what nobody sent."""
+    found = Counter(log.splitlines(keepends=True))
+    expected = {line_of(name, number) for name, count in sent.items() for number in range(count)}
+    return Outcome(
+        sent=len(expected),
+        lost=len(expected - found.keys()),
+        doubled=sum(count - 1 for line, count in found.items() if line in expected),
+        torn=sum(count for line, count in found.items() if line not in expected),
+    )
+
+
+def _wait_for_lines(daemon: Logd) -> None:
+    """Let the clients all be connected and some lines come."""
+    wait_for(lambda: daemon.metric("nodelog_connections") == PROCESSES * CLIENTS, "all are connected")
+    enough = daemon.metric("nodelog_received_bytes_total") + LINES_BETWEEN * 60
+    wait_for(lambda: daemon.metric("nodelog_received_bytes_total") > enough, "lines come")
+
+
+def main() -> None:
+    """Run it a few times."""
+    lost = []
+    for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon = Logd(Path(folder) / "node_log", [], dict(os.environ), [])
+            try:
+                daemon.wait_ready()
+                outcome = run(daemon)
+            finally:
+                daemon.close()
+        lost.append(outcome.lost)
+        print(outcome, flush=True)
+    print(f"lost in the median run: {statistics.median(lost):g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from nodelogd.collector.arena import FULL, Arena, Arenas
+
+
+def test_what_is_added_stands_behind_what_was_there() -> None:
+    arena = Arena(100)
+    arena.add(b"one\n", memoryview(b"two\n"))
+    arena.add(b"three\n")
+    assert bytes(arena.view[: arena.end]) == b"one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(("start", "stop", "end"), [(0, 8, 8), (0, 7, 4), (4, 7, 0), (4, 8, 8), (0, 3, 0)])
+def test_the_last_line_end_is_found_between_two_offsets(start: int, stop: int, end: int) -> None:
+    arena = Arena(100)
+    arena.add(b"one\ntwo\nrest")
+    assert arena.last_line_end(start, stop) == end
+
+
+def test_behind_a_full_arena_is_room_for_one_more_addition() -> None:
+    arena = Arena(100)
+    arena.add(bytes(FULL - 1))
+    before = arena.is_full
+    arena.add(bytes(101))
+    assert (before, arena.is_full) == (False, True)
+    with pytest.raises(ValueError, match="different structures"):
+        arena.add(b"x")
+
+
+def test_the_writer_has_one_arena_while_the_other_fills() -> None:
+    arenas = Arenas(100, lambda: None)
+    arenas.current.add(b"first\n")
+    first = arenas.swap()
+    assert first is not None
+    assert bytes(first.view[: first.end]) == b"first\n"
+    assert arenas.current is not first
+    assert (arenas.current.end, arenas.handed) == (0, 6)
+    arenas.give_back(first)
+    assert (first.end, arenas.handed) == (0, 0)
+
+
+def test_nothing_is_swapped_while_the_writer_has_the_other_one_and_the_return_is_announced_once() -> None:
+    returns: list[int] = []
+    arenas = Arenas(100, lambda: returns.append(1))
+    first = arenas.swap()
+    assert first is not None
+    arenas.current.add(b"second\n")
+    assert arenas.swap() is None
+    assert arenas.swap() is None
+    assert arenas.current.end == 7
+    arenas.give_back(first)
+    assert len(returns) == 1
+    second = arenas.swap()
+    assert second is not None
+    arenas.give_back(second)
+    assert len(returns) == 1  # nobody waited for it

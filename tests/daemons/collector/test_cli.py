@@ -1,0 +1,208 @@
+"""The options of logd: what they take, what they become. The daemon behind them is `test_daemon.py`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from nodelog import __version__
+from nodelogd import command, lifecycle, logs
+from nodelogd.collector import cli
+from nodelogd.collector.lock import LockedError
+from nodelogd.collector.settings import Settings
+from nodelogd.collector.store import StoreSettings
+from nodelogd.collector.writer import Mode, SyncPolicy
+from nodelogd.retention import Budget
+from nodelogd.sockets import Address, ListenError
+
+MIB = 1024 * 1024
+
+
+class Started:
+    """What would be run, with so many files allowed."""
+
+    def __init__(self) -> None:
+        """Begin with plenty."""
+        self.files = 1_000_000
+        self.settings: list[Settings] = []
+        self.fails: Exception | None = None
+
+    async def collect(self, settings: Settings) -> int:
+        """Stand for the daemon."""
+        await asyncio.sleep(0)
+        self.settings.append(settings)
+        if self.fails:
+            raise self.fails
+        return 0
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    """Run the command line with nothing behind it, and nothing done to this process."""
+    made = Started()
+    monkeypatch.setattr(cli, "collect", made.collect)
+    monkeypatch.setattr(logs, "setup", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "raise_file_limit", lambda wanted: min(wanted, made.files))
+    return made
+
+
+def settings_of(started: Started, *arguments: str) -> Settings:
+    assert command.run(cli.logd, arguments) == 0
+    return started.settings[-1]
+
+
+def test_without_options_everything_is_as_documented(started: Started) -> None:
+    assert settings_of(started) == Settings(
+        listen=(Address(None, 6666),),
+        http=(Address(None, 9166),),
+        log=Path("/var/node_log"),
+        store=StoreSettings(rotate_size=256 * MIB, rotate_age=86_400.0),
+        sync=SyncPolicy(mode=Mode.BATCH, gap=0.005),
+        keep=Budget(size=10 * 1024 * MIB, count=None, age=None, free=0.15),
+        buffer=32 * MIB,
+        max_line=MIB,
+        grace=25.0,
+        linger=1.0,
+        max_connections=10_000,
+        idle_timeout=None,
+        stamp=False,
+    )
+
+
+def test_every_option_arrives(started: Started) -> None:
+    text = """
+        --listen 7000 --listen [::1]:7001 --log /data/log --http 127.0.0.1:8080 --sync interval=2s
+        --sync-gap 10ms --buffer 64MiB --max-line 2MiB --rotate-size 1GiB --rotate-age 2h
+        --keep-bytes off --keep-count 7 --keep-age 30d --keep-free 5% --grace 5s --linger 500ms
+        --max-connections 5 --idle-timeout 10m --stamp --log-level error
+    """
+    assert settings_of(started, *text.split()) == Settings(
+        listen=(Address(None, 7000), Address("::1", 7001)),
+        http=(Address("127.0.0.1", 8080),),
+        log=Path("/data/log"),
+        store=StoreSettings(rotate_size=1024 * MIB, rotate_age=7200.0),
+        sync=SyncPolicy(mode=Mode.INTERVAL, interval=2.0, gap=0.01),
+        keep=Budget(size=None, count=7, age=30 * 86_400.0, free=0.05),
+        buffer=64 * MIB,
+        max_line=2 * MIB,
+        grace=5.0,
+        linger=0.5,
+        max_connections=5,
+        idle_timeout=600.0,
+        stamp=True,
+    )
+
+
+def test_every_option_is_an_environment_variable_and_is_in_the_help(
+    started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOGD_LISTEN", "7000 127.0.0.1:7001")
+    monkeypatch.setenv("LOGD_STAMP", "true")
+    monkeypatch.setenv("LOGD_LINGER", "2s")
+    monkeypatch.setenv("LOGD_VERSION", "meant for somebody else")
+    settings = settings_of(started)
+    assert settings.listen == (Address(None, 7000), Address("127.0.0.1", 7001))
+    assert (settings.stamp, settings.linger) == (True, 2.0)
+    capsys.readouterr()
+    assert command.run(cli.logd, ["--help"]) == 0
+    text = capsys.readouterr().out
+    for param in cli.logd.params:
+        if isinstance(param, click.Option) and param.name not in {"help", "version"}:
+            assert f"{param.opts[-1]} " in text
+            assert re.search(rf"env\s+var:\s+LOGD_{str(param.name).upper()}\b", text), param.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--listen", "70000"], "--listen: '70000' is not an address; allowed are PORT, HOST:PORT or"),
+        (
+            ["--sync", "often"],
+            "--sync: 'often' is not a sync policy; allowed are batch, interval=TIME",
+        ),
+        (["--sync", "interval=x"], "--sync: 'interval=x' is not a sync policy; allowed are batch, interval="),
+        (["--sync-gap", "2s"], "--sync-gap: '2s' is too large; allowed are 0s to 1s"),
+        (["--buffer", "1MiB"], "--buffer: '1MiB' is too small; allowed are 4MiB to 64GiB"),
+        (["--max-line", "9MiB"], "--max-line: 9MiB is too large; allowed is a quarter of --buffer, 8MiB"),
+        (["--max-line", "1"], "--max-line: '1' is too small; allowed are 1KiB to 1GiB"),
+        (["--rotate-size", "1KiB"], "--rotate-size: '1KiB' is too small; allowed are 64KiB to 1TiB"),
+        (["--rotate-age", "0"], "--rotate-age: '0' is too small; allowed are 1s to 3650d"),
+        (["--keep-bytes", "much"], "--keep-bytes: 'much' is not a size; allowed are 0B to 1024TiB or off"),
+        (["--keep-count", "-1"], "--keep-count: '-1' is not a whole number; allowed are 0 and more or off"),
+        (["--keep-age", "1ms"], "--keep-age: '1ms' is too small; allowed are 1s to 36500d or off"),
+        (["--keep-free", "101%"], "--keep-free: '101%' is not a share; allowed are 0% to 100% or off"),
+        (["--grace", "2h"], "--grace: '2h' is too large; allowed are 0s to 1h"),
+        (["--linger", "1d"], "--linger: '1d' is too large; allowed are 0s to 10m"),
+        (["--max-connections", "0"], "--max-connections: '0' is too small; allowed are 1 to 1000000"),
+        (["--idle-timeout", "0"], "--idle-timeout: '0' is too small; allowed are 1s to 365d or off"),
+        (["--log-level", "loud"], "--log-level: 'loud' is not one of 'debug', 'info', 'warning', 'error'"),
+        (["--port", "6666"], "--port: no such option"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_what_is_allowed_and_exit_2(
+    started: Started, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.run(cli.logd, arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), started.settings) == ("", 1, [])
+    assert err.startswith(f"logd: {message}")
+
+
+def test_a_wrong_variable_is_named_as_such(
+    started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOGD_GRACE", "long")
+    assert command.run(cli.logd, []) == 2
+    assert capsys.readouterr().err.startswith("logd: LOGD_GRACE (--grace): 'long' is not a time; allowed")
+    assert started.settings == []
+
+
+def test_a_limit_of_open_files_lowers_the_connections_and_is_warned_of(
+    started: Started, caplog: pytest.LogCaptureFixture
+) -> None:
+    started.files = 1024
+    assert settings_of(started).max_connections == 1024 - cli.SPARE_FILES
+    text = "the limit of open files allows 896 connections, not the 10000 of --max-connections; going on"
+    assert caplog.messages == [text]
+
+
+def test_however_few_files_there_are_one_connection_is_taken(started: Started) -> None:
+    started.files = 64
+    assert settings_of(started).max_connections == 1
+
+
+def test_enough_files_are_no_news(started: Started, caplog: pytest.LogCaptureFixture) -> None:
+    assert settings_of(started, "--max-connections=5").max_connections == 5
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ListenError(98, "port 1 on ::1 is taken"), "port 1 on ::1 is taken"),
+        (LockedError("it is held by process 7"), "it is held by process 7"),
+        (PermissionError(13, "Permission denied", "/x"), "cannot use /x: Permission denied; see --log"),
+        (OSError(5, "Input/output error"), "cannot use /var/node_log: Input/output error; see --log"),
+    ],
+)
+def test_what_only_an_operator_can_mend_is_one_line_and_exit_1(
+    started: Started, error: Exception, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    started.fails = error
+    assert command.run(cli.logd, []) == 1
+    assert caplog.messages == [message]
+    assert caplog.records[0].exc_info is None
+
+
+def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(cli.logd, ["--version"]) == 0
+    assert capsys.readouterr().out == f"logd, version {__version__}\n"
+
+
+@pytest.mark.parametrize("text", ["batch", "off", "interval=1s", "interval=0.5s"])
+def test_a_sync_policy_is_shown_as_it_is_written(text: str) -> None:
+    assert cli.Sync().text(cli.Sync().read(text)) == text

@@ -1,0 +1,202 @@
+"""A real logd: where it listens, how many it serves, what it says of itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.running import LOGD, PATIENCE, wait_for
+
+from nodelog import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.running import Logd, StartLogd
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run a logd that ends by itself."""
+    command = [str(LOGD), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def refused(log: Path, *options: str) -> str:
+    """Start a logd that cannot run; give the one line it says."""
+    done = run(f"--log={log}", "--listen=127.0.0.1:0", "--http=127.0.0.1:0", *options)
+    said = [line for line in done.stderr.splitlines() if "listening on" not in line]
+    assert (done.returncode, done.stdout, len(said)) == (1, "", 1)
+    return said[0]
+
+
+def send_to(address: str, data: bytes) -> None:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+
+
+def addresses(logd: Logd) -> list[str]:
+    return list(logd.records("listening on")[-1]["listen"])
+
+
+def test_it_listens_wherever_it_is_told_and_says_where(logd: StartLogd) -> None:
+    daemon = logd("--listen=127.0.0.2:0", "--listen=[::1]:0")
+    first, second, third = addresses(daemon)
+    assert first.startswith("127.0.0.1:")
+    assert second.startswith("127.0.0.2:")
+    assert third.startswith("[::1]:")
+    for address in (first, second, third):
+        send_to(address, f"to {address}\n".encode())
+    assert daemon.stop() == 0
+    assert daemon.text() == f"to {first}\nto {second}\nto {third}\n"
+
+
+def test_without_a_host_it_listens_on_both_families(logd: StartLogd) -> None:
+    daemon = logd("--listen=0", "--stamp")
+    _, four, six = addresses(daemon)
+    assert four.rpartition(":")[0] == "0.0.0.0"  # noqa: S104 (what it says)
+    assert six.rpartition(":")[0] == "[::]"
+    port = four.rpartition(":")[2]
+    assert six.rpartition(":")[2] == port
+    send_to(f"127.0.0.1:{port}", b"four\n")
+    send_to(f"[::1]:{port}", b"six\n")
+    assert daemon.stop() == 0
+    stamps = [line.split()[1].rpartition(":")[0] for line in daemon.text().splitlines()]
+    assert stamps == ["127.0.0.1", "[::1]"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1:0", "[2001:db8::1]:0"])
+def test_a_named_address_that_the_node_lacks_is_one_line(address: str, tmp_path: Path) -> None:
+    said = refused(tmp_path / "node_log", "--listen", address)
+    assert f"{address.removesuffix(':0').strip('[]')} is not an address of this node" in said
+
+
+@pytest.mark.parametrize("option", ["--listen", "--http"])
+def test_a_port_that_is_taken_is_one_line(option: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(tmp_path / "node_log", f"{option}=127.0.0.1:{port}")
+    assert f"port {port} on 127.0.0.1 is taken by another process" in said
+    assert option in said
+
+
+def test_a_folder_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    assert "cannot use" in refused(tmp_path / "missing" / "node_log")
+
+
+def test_a_wrong_value_is_one_line_and_exit_2() -> None:
+    done = run("--linger=long")
+    message = "logd: --linger: 'long' is not a time; allowed are 0s to 10m\n"
+    assert (done.returncode, done.stderr) == (2, message)
+
+
+def test_beyond_the_limit_connections_wait_until_one_leaves(logd: StartLogd) -> None:
+    daemon = logd("--max-connections=10")
+    with ExitStack() as stack:
+        inside = [stack.enter_context(daemon.connect()) for _ in range(10)]
+        wait_for(lambda: daemon.metric("nodelog_connections") == 10, "ten are in")
+        assert daemon.metric("nodelog_accept_waiting") == 0
+        late = stack.enter_context(daemon.connect())
+        late.sendall(b"late, but here\n")
+        wait_for(lambda: daemon.metric("nodelog_accept_waiting") == 1, "one waits")
+        assert daemon.metric("nodelog_connections") == 10
+        assert daemon.text() == ""
+        inside[0].close()
+        daemon.wait_for_text("late, but here\n")
+        assert daemon.metric("nodelog_accept_waiting") == 0
+    assert len(daemon.records("others wait")) == 1
+
+
+def test_a_low_limit_of_open_files_is_raised_if_it_may_be(logd: StartLogd) -> None:
+    daemon = logd("--max-connections=500", prefix=["prlimit", "--nofile=64:1000"])
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(daemon.connect())
+        wait_for(lambda: daemon.metric("nodelog_connections") == 300, "all are in")
+    assert daemon.records("limit of open files") == []
+
+
+def test_a_low_limit_of_open_files_that_holds_lowers_the_connections(logd: StartLogd) -> None:
+    daemon = logd(prefix=["prlimit", "--nofile=160:160"])
+    (record,) = daemon.records("the limit of open files allows 32 connections, not the 10000")
+    assert record["level"] == "warning"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(daemon.connect()) for _ in range(200)]
+        wait_for(lambda: daemon.metric("nodelog_accept_waiting") == 1, "the others wait")
+        assert daemon.metric("nodelog_connections") == 32
+        for number, client in enumerate(clients):
+            client.sendall(b"%d\n" % number)
+            client.close()
+        wait_for(lambda: daemon.text().count("\n") == 200, "all lines are there")
+    assert sorted(map(int, daemon.text().split())) == list(range(200))
+
+
+def test_idle_connections_are_closed_and_others_stay(logd: StartLogd) -> None:
+    daemon = logd("--idle-timeout=1s")
+    with daemon.connect() as idle, daemon.connect() as active:
+        idle.sendall(b"and then nothing\n")
+        closed = False
+        idle.settimeout(0.1)
+        while not closed:
+            active.sendall(b"on and on\n")
+            try:
+                closed = not idle.recv(1)
+            except TimeoutError:
+                continue
+            except ConnectionResetError:
+                closed = True
+        active.sendall(b"still here\n")
+        daemon.wait_for_text("still here\n")
+    assert daemon.metric("nodelog_connections_closed_total", reason="idle") == 1
+
+
+def test_it_shows_what_it_is(logd: StartLogd) -> None:
+    daemon = logd()
+    with daemon.connect() as client:
+        client.sendall(b"unfinished")
+        wait_for(lambda: daemon.metric("nodelog_received_bytes_total") == 10)
+        status, shown = daemon.get_json("/status")
+    assert status == 200
+    assert shown.pop("uptime_seconds") >= 0
+    expected = {"program": "logd", "version": __version__, "log": str(daemon.log), "connections": 1}
+    expected |= {"held_bytes": 10, "buffer_bytes": 32 * 1024**2, "not_ready": {}}
+    assert expected.items() <= shown.items()
+
+
+def test_a_log_that_is_a_link_is_followed(logd: StartLogd, tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "lib").mkdir()
+    link = tmp_path / "var" / "node_log"
+    link.symlink_to(tmp_path / "lib" / "node_log")
+    daemon = logd(log=link)
+    daemon.send(b"hello\n")
+    assert daemon.stop() == 0
+    assert (tmp_path / "lib" / "node_log").read_text() == "hello\n"
+    assert [path.name for path in (tmp_path / "var").iterdir()] == ["node_log"]
+    assert link.is_symlink()
+
+
+def test_a_second_one_on_the_same_log_waits_and_names_the_first(logd: StartLogd) -> None:
+    first = logd()
+    second = logd(log=first.log, ready=False)
+    wait_for(lambda: second.records("is held by"), "the second one says why it waits")
+    assert f"process {first.pid} on " in second.records("is held by")[0]["message"]
+    assert second.readyz()[0] == 503
+    with second.connect() as client:
+        client.sendall(b"early, and waiting in the backlog\n")
+        first.send(b"for the first\n")
+        assert first.stop() == 0
+        second.wait_ready()
+        second.wait_for_text("for the first\nearly, and waiting in the backlog\n")
+
+
+def test_a_second_one_gives_up_after_the_grace(logd: StartLogd) -> None:
+    first = logd()
+    assert f"process {first.pid} on {os.uname().nodename}" in refused(first.log, "--grace=0")
+    assert first.readyz()[0] == 200

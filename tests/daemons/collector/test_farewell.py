@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.daemons.collector.wired import Wired, until
+
+from nodelogd.collector.farewell import farewell
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+LONG = 60.0  # seconds; longer than a test has patience
+GONE = (ConnectionResetError, BrokenPipeError)
+
+
+@pytest.fixture
+async def wired() -> AsyncGenerator[Wired]:
+    made = Wired()
+    yield made
+    made.close()
+
+
+def is_told(client: socket.socket) -> bool:
+    """Say whether the collector has ended its side."""
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    finally:
+        client.setblocking(True)
+
+
+async def test_without_connections_it_is_over_at_once(wired: Wired) -> None:
+    await farewell(wired.intake, LONG)
+
+
+async def test_it_is_over_when_the_last_one_has_left(wired: Wired) -> None:
+    clients = [wired.connect() for _ in range(3)]
+    end = asyncio.ensure_future(farewell(wired.intake, LONG))
+    for client in clients:
+        await until(lambda told=client: is_told(told))  # type: ignore[misc]
+        client.sendall(b"last words")
+        client.close()
+    await end
+    assert wired.written == b"last words\n" * 3
+    assert wired.count("nodelog_connections_closed_total", reason="end of stream") == 3
+
+
+async def test_who_stays_is_read_during_the_linger_then_reset(wired: Wired) -> None:
+    client = wired.connect()
+    end = asyncio.ensure_future(farewell(wired.intake, 0.2))
+    await until(lambda: is_told(client))
+    client.sendall(b"still taken\n")
+    await until(lambda: wired.written == b"still taken\n")
+    client.sendall(b"unfinished")
+    await end
+    with pytest.raises(GONE):
+        client.sendall(b"goes nowhere\n")
+    assert wired.written == b"still taken\n"
+    assert wired.count("nodelog_dropped_bytes_total", reason="stop") == len(b"unfinished")
+    assert wired.count("nodelog_connections_closed_total", reason="stop") == 1
+
+
+async def test_what_was_not_read_yet_is_read_before_the_reset(wired: Wired) -> None:
+    client = wired.connect()
+    wired.intake.pause()
+    client.sendall(b"%s\n" % (b"w" * 99) * 3000 + b"unfinished")
+    await farewell(wired.intake, 0)
+    assert wired.written == b"%s\n" % (b"w" * 99) * 3000
+    with pytest.raises(GONE):
+        client.sendall(b"goes nowhere\n")
+
+
+async def test_who_left_while_nothing_was_read_loses_nothing_either(wired: Wired) -> None:
+    client = wired.connect()
+    wired.intake.pause()
+    client.sendall(b"one\nlast")
+    client.close()
+    await farewell(wired.intake, 0)
+    assert wired.written == b"one\nlast\n"
+
+
+async def test_who_reset_the_connection_a_moment_ago_is_no_trouble(wired: Wired) -> None:
+    client, other = wired.connect(), wired.connect()
+    wired.intake.pause()
+    client.sendall(b"whole\nhalf")
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    other.sendall(b"other\n")
+    await farewell(wired.intake, 0)
+    assert sorted(wired.written.splitlines()) == [b"other", b"whole"]
+
+
+async def test_out_of_time_everybody_is_reset_all_the_same(wired: Wired) -> None:
+    wired.stuck = True
+    clients = [wired.connect() for _ in range(3)]
+    wired.intake.pause()
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+        client.sendall(b"%s\n" % (b"m" * 99) * 12_000)
+    end = asyncio.ensure_future(farewell(wired.intake, 0))
+    await until(lambda: len(wired.batches) == 1)
+    end.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await end
+    for client in clients:
+        with pytest.raises(GONE):
+            client.sendall(b"goes nowhere\n")

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.daemons.collector.wired import Wired, reset, until
+
+from nodelogd.collector.arena import FULL
+from nodelogd.collector.lines import READ
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+KIB = 1024
+
+
+@pytest.fixture
+async def wired() -> AsyncGenerator[Wired]:
+    made = Wired(unfinished_limit=256 * KIB)
+    yield made
+    made.close()
+
+
+def is_reset(client: socket.socket) -> bool:
+    """Say whether the collector reset this connection, rather than closed it."""
+    try:
+        client.recv(1)
+    except ConnectionResetError:
+        return True
+    return False
+
+
+async def test_lines_of_all_connections_arrive_whole_and_in_order(wired: Wired) -> None:
+    clients = [wired.connect() for _ in range(20)]
+    for number in range(100):
+        for name, client in enumerate(clients):
+            client.sendall(b"%d %d\n" % (name, number))
+    await until(lambda: wired.written.count(b"\n") == 2000)
+    for name in range(20):
+        own = [line for line in wired.written.splitlines() if line.startswith(b"%d " % name)]
+        assert own == [b"%d %d" % (name, number) for number in range(100)]
+
+
+async def test_what_a_turn_brought_is_one_batch(wired: Wired) -> None:
+    clients = [wired.connect() for _ in range(20)]
+    for client in clients:
+        client.sendall(b"hello\n")
+    await until(lambda: len(wired.written) == 120)
+    assert wired.batches == [b"hello\n" * 20]
+
+
+async def test_the_end_of_a_stream_ends_its_last_line_and_the_connection(wired: Wired) -> None:
+    client = wired.connect()
+    client.sendall(b"one\nlast")
+    client.shutdown(socket.SHUT_WR)
+    await wired.emptied()
+    assert wired.written == b"one\nlast\n"
+    assert client.recv(1) == b""
+    assert wired.intake.held == 0
+    assert wired.count("nodelog_connections_closed_total", reason="end of stream") == 1
+
+
+async def test_a_reset_drops_the_line_it_came_in_the_middle_of_and_no_other(wired: Wired) -> None:
+    client, other = wired.connect(), wired.connect()
+    other.sendall(b"oth")
+    client.sendall(b"one\nhalf")
+    await until(lambda: wired.count("nodelog_received_bytes_total") == 11)
+    reset(client)
+    await until(lambda: len(wired.intake.connections) == 1)
+    other.sendall(b"er\n")
+    await until(lambda: wired.written == b"one\nother\n")
+    assert wired.intake.held == 0
+    assert wired.count("nodelog_dropped_bytes_total", reason="reset") == 4
+    assert wired.count("nodelog_connections_closed_total", reason="reset") == 1
+
+
+async def test_a_connection_that_ended_is_reported(wired: Wired) -> None:
+    closed: list[int] = []
+    wired.intake.on_closed = lambda: closed.append(len(wired.intake.connections))
+    wired.connect().close()
+    await until(lambda: closed == [0])
+
+
+async def test_what_is_held_is_what_was_received_and_not_given_to_the_writer(wired: Wired) -> None:
+    client = wired.connect()
+    client.sendall(b"one\n" + b"u" * 40_000)
+    await until(lambda: wired.count("nodelog_received_bytes_total") == 40_004)
+    assert wired.intake.held == 40_000
+    client.sendall(b"\n")
+    await until(lambda: len(wired.written) == 40_005)
+    assert wired.intake.held == 0
+
+
+async def test_reading_stops_when_the_writer_has_both_arenas_and_nothing_is_lost(wired: Wired) -> None:
+    client = wired.connect()
+    client.setblocking(False)
+    wired.stuck = True
+    sent, line = 0, b"%s\n" % (b"s" * 9999)
+
+    def send() -> bool:
+        """Send until the kernel takes nothing more."""
+        nonlocal sent
+        try:
+            while True:
+                sent += client.send(line[sent % len(line) :])
+        except BlockingIOError:
+            return wired.paused
+
+    await until(send)
+    assert wired.intake.held < FULL + wired.limits.room
+    wired.intake.account_for_pause()
+    assert wired.count("nodelog_paused_seconds_total") > 0
+    wired.stuck = False
+    wired.give_back()
+    await until(lambda: wired.count("nodelog_received_bytes_total") == sent)
+    client.close()
+    await wired.emptied()
+    assert bytes(wired.written) == (line * (sent // len(line) + 1))[:sent].removesuffix(b"\n") + b"\n"
+
+
+async def test_a_slow_writer_gets_larger_batches_while_reading_goes_on(wired: Wired) -> None:
+    client = wired.connect()
+    wired.stuck = True
+    for number in range(5):
+        client.sendall(b"%d\n" % number)
+        await until(lambda count=number: wired.count("nodelog_received_bytes_total") == 2 * (count + 1))  # type: ignore[misc]
+    assert wired.batches == [b"0\n"]
+    wired.give_back()
+    await until(lambda: wired.batches == [b"0\n", b"1\n2\n3\n4\n"])
+
+
+async def test_beyond_their_limit_the_longest_unfinished_lines_are_split_and_reading_goes_on(
+    wired: Wired,
+) -> None:
+    short, *long = [wired.connect() for _ in range(8)]
+    short.sendall(b"short")
+    for client in long:
+        client.sendall(b"l" * 60 * KIB)
+    await until(lambda: wired.count("nodelog_received_bytes_total") == 7 * 60 * KIB + 5)
+    assert wired.intake.held <= 256 * KIB
+    splits = wired.count("nodelog_split_lines_total", reason="buffer")
+    assert splits > 0
+    assert wired.written == (b"l" * 60 * KIB + b"\n") * (len(wired.written) // (60 * KIB))
+    short.sendall(b" line\n")
+    for client in long:
+        client.sendall(b"end\n")
+    await until(lambda: wired.written.count(b"end\n") == 7)
+    assert wired.written.replace(b"short line\n", b"").count(b"l") == 7 * 60 * KIB
+    assert wired.intake.held == 0
+
+
+async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wired) -> None:
+    wired.stuck = True
+    clients = [wired.connect() for _ in range(60)]
+    for client in clients:
+        client.sendall(b"l" * 100 * KIB)
+    while (received := wired.count("nodelog_received_bytes_total")) < 60 * 100 * KIB:
+        assert received <= len(wired.written) + wired.intake.held
+        wired.give_back(1)
+        await until(lambda: wired.paused or wired.count("nodelog_received_bytes_total") == 60 * 100 * KIB)
+    wired.stuck = False
+    wired.give_back()
+    for client in clients:
+        client.close()
+    await wired.emptied()
+    assert wired.written.count(b"l") == 60 * 100 * KIB
+    assert wired.most_held <= 256 * KIB + READ + FULL + 100 * KIB
+
+
+async def test_an_idle_connection_is_reset_with_its_last_line_written(wired: Wired) -> None:
+    idle, active = wired.connect(), wired.connect()
+    idle.sendall(b"one\nunfinished")
+    active.sendall(b"two\n")
+    await until(lambda: len(wired.written) == 8)
+    for connection in wired.intake.connections.values():
+        connection.active -= 100 * (connection.unfinished > 0)
+    wired.intake.close_idle(50)
+    await wired.intake.flush()
+    assert wired.written.endswith(b"unfinished\n")
+    assert wired.count("nodelog_connections_closed_total", reason="idle") == 1
+    assert is_reset(idle)
+    active.sendall(b"three\n")
+    await until(lambda: wired.written.endswith(b"three\n"))
+
+
+async def test_a_connection_with_something_to_read_is_not_idle(wired: Wired) -> None:
+    clients = [wired.connect() for _ in range(3)]
+    clients[0].sendall(b"late\n")
+    clients[1].close()
+    reset(clients[2])
+    wired.intake.close_idle(-1)
+    await until(lambda: len(wired.intake.connections) == 1)
+    await until(lambda: wired.written == b"late\n")
+    assert wired.count("nodelog_connections_closed_total", reason="idle") == 0
+
+
+async def test_nobody_is_idle_while_nobody_is_read(wired: Wired) -> None:
+    wired.connect()
+    wired.intake.pause()
+    wired.intake.close_idle(-1)
+    assert len(wired.intake.connections) == 1
+
+
+async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_the_middle_of(
+    wired: Wired,
+) -> None:
+    client = wired.connect()
+    client.sendall(b"one\ntw")
+    await until(lambda: wired.intake.held == 2)
+    (late,) = wired.intake.detach_all()
+    await wired.intake.take_rest(late, b"o\nthr", ended=False)
+    await wired.intake.flush()
+    assert wired.written == b"one\ntwo\n"
+    assert wired.intake.held == 0
+    assert wired.count("nodelog_dropped_lines_total", reason="stop") == 1
+    assert wired.count("nodelog_dropped_bytes_total", reason="stop") == 3
+    assert wired.count("nodelog_connections_closed_total", reason="stop") == 1
+
+
+async def test_the_last_line_of_a_connection_that_had_ended_is_taken_too(wired: Wired) -> None:
+    wired.connect()
+    (late,) = wired.intake.detach_all()
+    await wired.intake.take_rest(late, b"one\nlast", ended=True)
+    await wired.intake.flush()
+    assert wired.written == b"one\nlast\n"
+    assert wired.count("nodelog_dropped_lines_total", reason="stop") == 0
+
+
+async def test_the_rest_of_a_connection_waits_for_the_writer(wired: Wired) -> None:
+    wired.connect()
+    (late,) = wired.intake.detach_all()
+    wired.stuck = True
+    rest = asyncio.ensure_future(wired.intake.take_rest(late, b"%s\n" % (b"r" * 999) * 8000, ended=False))
+    while not rest.done():
+        await until(lambda: wired.keeps or rest.done())
+        wired.give_back(1)
+    wired.stuck = False
+    wired.give_back()
+    await wired.intake.flush()
+    assert wired.written == b"%s\n" % (b"r" * 999) * 8000
+
+
+async def test_who_is_left_at_the_end_is_reset(wired: Wired) -> None:
+    client = wired.connect()
+    wired.intake.dispose()
+    assert is_reset(client)

@@ -1,0 +1,127 @@
+"""Connections and arenas for tests of the network side: real sockets, and a writer that a test drives."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nodelogd.collector.arena import Arenas
+from nodelogd.collector.intake import Intake
+from nodelogd.collector.lines import Limits, Lines
+from nodelogd.collector.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nodelogd.collector.arena import Arena
+    from nodelogd.collector.writer import Batch
+
+PATIENCE = 20.0  # seconds
+RESET = struct.pack("ii", 1, 0)
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Give a client, blocking, and what a collector accepts of it, non-blocking."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
+        accepted, _ = listener.accept()
+    accepted.setblocking(False)
+    return client, accepted
+
+
+def reset(client: socket.socket) -> None:
+    """Close a connection as a program does that crashes with data unread."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    client.close()
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    """Give what was counted; 0 for a label that was not seen yet."""
+    return metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def until(fact: Callable[[], object]) -> None:
+    """Let the loop turn until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not fact():
+        if time.monotonic() > end:
+            pytest.fail(f"not within {PATIENCE:g} s")
+        await asyncio.sleep(0.001)
+
+
+class Wired:
+    """An intake in the running loop, its connections, and what it gave to the writer.
+
+    Arenas go back at once unless `stuck` is set; then they are kept until `give_back`.
+    """
+
+    def __init__(self, max_line: int = 1024 * 1024, unfinished_limit: int = 1024 * 1024) -> None:
+        """Put it together; it reads at once."""
+        self.metrics = Metrics()
+        self.limits = Limits(max_line)
+        self.written = bytearray()
+        self.batches: list[bytes] = []
+        self.stuck = False
+        self.most_held = 0  # bytes
+        self._kept: list[Arena] = []
+        loop = asyncio.get_running_loop()
+        self._arenas = Arenas(self.limits.room, self._resume)
+        self.intake = Intake(loop, self._arenas, self._put, self.metrics, unfinished_limit=unfinished_limit)
+        self._sockets: list[socket.socket] = []
+        self.intake.resume()
+
+    @property
+    def paused(self) -> bool:
+        """Say whether it has stopped reading."""
+        return self.intake._paused_at is not None
+
+    @property
+    def keeps(self) -> bool:
+        """Say whether the stuck writer has arenas."""
+        return bool(self._kept)
+
+    def connect(self) -> socket.socket:
+        """Add a connection; give the client's side."""
+        client, accepted = tcp_pair()
+        self._sockets += [client, accepted]
+        self.intake.add(Lines(accepted, b"", self.limits, self.metrics))
+        return client
+
+    async def emptied(self) -> None:
+        """Return when all connections have ended and the writer has what they brought."""
+        await until(lambda: not self.intake.connections)
+        await self.intake.flush()
+
+    def give_back(self, count: int = 2) -> None:
+        """Have the writer give back arenas it was stuck with."""
+        for arena in self._kept[:count]:
+            self._kept.remove(arena)
+            self._arenas.give_back(arena)
+
+    def count(self, name: str, **labels: str) -> float:
+        """Give a metric."""
+        return value(self.metrics, name, **labels)
+
+    def close(self) -> None:
+        """Close everything."""
+        if not self.intake._epoll.closed:
+            self.intake.dispose()
+        for sock in self._sockets:
+            sock.close()
+
+    def _resume(self) -> None:
+        self.intake.resume()
+
+    def _put(self, batch: Batch) -> None:
+        self.most_held = max(self.most_held, self.intake.held)
+        self.batches.append(bytes(batch.arena.view[: batch.arena.end]))
+        self.written += self.batches[-1]
+        if self.stuck:
+            self._kept.append(batch.arena)
+        else:
+            self._arenas.give_back(batch.arena)
