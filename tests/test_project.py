@@ -76,7 +76,9 @@ def test_the_client_can_be_imported_where_nothing_is_installed() -> None:
 def test_only_outside_ci_may_a_test_be_skipped(skipped: str, ci: str, code: set[int], tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "test_it.py").write_text(skipped)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text(
+        f"[pytest]\nasyncio_default_fixture_loop_scope = function\npythonpath = {ROOT}\n"
+    )
     run = subprocess.run(
         [sys.executable, "-m", "pytest"],
         cwd=tmp_path,
