@@ -1,6 +1,6 @@
 # Every command here sets up what it needs by itself: .venv, from requirements-dev.lock, with no network once it is made.
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover check lock clean venv
+.PHONY: help demo test cover check soak lock clean venv
 
 PORT ?= 6666
 BIN := .venv/bin
@@ -27,6 +27,9 @@ check: venv ## ruff, format, mypy, import-linter
 	@$(BIN)/ruff format --check $(PATHS)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+soak: venv ## 20 GB through logd with rotation, gzip and retention, half an hour at the most; ARGS=--help
+	@$(BIN)/python -m tests.soak.long_run $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command 'make lock' \

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEWEST = 3  # files that age alone never removes: clocks jump
+ROOM = 12 * 1024**2  # bytes to be free where some share is: a new file and its journal, beside the old ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,10 @@ def to_remove(files: Iterable[Kept], budget: Budget, disk: Disk, now: float) -> 
     """Choose from `files`, the oldest first, what has to go, each with the option that says so."""
     files = list(files)
     size, count, free = sum(file.size for file in files), len(files), disk.free
+    # A share of a very small file system may be less than going on takes; half of it has to do for that.
+    wanted = max(budget.free * disk.size, min(ROOM, disk.size / 2)) if budget.free is not None else 0
     for file in files:
-        if budget.free is not None and free < budget.free * disk.size:
+        if free < wanted:
             reason = "keep-free"
         elif budget.size is not None and size > budget.size:
             reason = "keep-bytes"

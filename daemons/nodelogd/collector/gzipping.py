@@ -12,11 +12,16 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isal.isal_zlib import crc32
 from zlib_ng import gzip_ng, zlib_ng
 
 from nodelogd.publish import publishing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 LEVEL = 5
 CHUNK = 1024 * 1024  # bytes
@@ -24,28 +29,32 @@ NICE = 19
 LAST = 2**32 - 1  # what a gzip header takes as a time, seconds since the epoch; clocks show others, too
 
 
-def compress(source: Path) -> None:
-    """Replace a file by its compressed form. Raises OSError; the source is then as it was."""
+class StoppedError(Exception):
+    """Somebody asked us to end; the source is as it was."""
+
+
+def compress(source: Path, *, stopped: Callable[[], object] = lambda: False) -> None:
+    """Replace a file by its compressed form. Raises OSError or StoppedError; the source is then as it was."""
     target = source.with_name(f"{source.name}.gz")
     status = source.stat()
     time = min(max(0, int(status.st_mtime)), LAST)
-    if not (target.exists() and _is_copy(source, target)):
+    if not (target.exists() and _is_copy(source, target, stopped)):
         with (
             source.open("rb") as plain,
             publishing(target, mode=0o640) as file,
             gzip_ng.GzipNGFile(source.name, "wb", LEVEL, file, mtime=time) as packed,
         ):
-            while piece := plain.read(CHUNK):
+            for piece in _pieces(plain, stopped):
                 packed.write(piece)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     source.unlink(missing_ok=True)
 
 
-def _is_copy(source: Path, target: Path) -> bool:
+def _is_copy(source: Path, target: Path, stopped: Callable[[], object]) -> bool:
     try:
         with source.open("rb") as plain, gzip_ng.open(target) as packed:
             ours, theirs = 0, 0
-            while piece := plain.read(CHUNK):
+            for piece in _pieces(plain, stopped):
                 ours, theirs = crc32(piece, ours), crc32(packed.read(len(piece)), theirs)
                 if ours != theirs:
                     return False
@@ -54,14 +63,25 @@ def _is_copy(source: Path, target: Path) -> bool:
         return False
 
 
+def _pieces(file: BinaryIO, stopped: Callable[[], object]) -> Iterator[bytes]:
+    while piece := file.read(CHUNK):
+        if stopped():
+            raise StoppedError
+        yield piece
+
+
 def main() -> int:
     """Compress the file named on the command line."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    asked: list[int] = []
+    # Not an exception from the handler: it could come between any two steps, and leave a half-made file.
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     os.nice(NICE)
     try:
-        compress(Path(sys.argv[1]))
+        compress(Path(sys.argv[1]), stopped=lambda: asked)
     except FileNotFoundError:
         return 0  # retention was faster
+    except StoppedError:
+        return 128 + signal.SIGTERM
     except OSError as error:
         sys.stderr.write(f"{error}\n")
         return 1

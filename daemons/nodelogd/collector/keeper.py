@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY = 10.0  # seconds between two looks at the disk
+MEANWHILE = 1.0  # the same, while a file is being compressed
 AGAIN = 60.0  # seconds until a file that could not be compressed is tried again, at first
 LONGEST = 3600.0  # and at most: each failure doubles it
 
@@ -157,7 +158,7 @@ class Keeper:
                 return
             self._child = child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 (our own module)
         with child:
-            _, said = child.communicate()
+            said = self._wait_for(child)
         with self._lock:
             self._child = None
         if child.returncode == 0:
@@ -170,6 +171,14 @@ class Keeper:
                 said.decode(errors="replace").strip().rsplit("\n", 1)[-1] or f"exit code {child.returncode}"
             )
             log.warning("cannot compress %s: %s; it stays as it is, next try in %g s", path, text, wait)
+
+    def _wait_for(self, child: subprocess.Popen[bytes]) -> bytes:
+        """Give what it said. At low priority it may take minutes, and the disk is looked after meanwhile."""
+        while True:
+            try:
+                return child.communicate(timeout=MEANWHILE)[1]
+            except subprocess.TimeoutExpired:
+                self.retain()
 
     def _complain(self, about: str, text: str) -> None:
         """Say it once, until it is another thing."""

@@ -1,0 +1,86 @@
+"""Small file systems of a test's own, to fill and to freeze: the fixtures `small_disk` and `freezable`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+MIB = 1024 * 1024
+SMALL = 24 * MIB  # bytes; room for two journals and what a test sends
+
+
+class SmallDisk:
+    """A file system that is full when a test says so."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the place where it is mounted."""
+        self.path = path
+        self._filler = path / "filler"
+
+    def fill(self, but: int = 0) -> None:
+        """Take all space but so many bytes, with a file of somebody else."""
+        with self._filler.open("ab") as file:
+            status = os.statvfs(self.path)
+            size = file.tell() + status.f_bavail * status.f_frsize - but
+            os.posix_fallocate(file.fileno(), 0, size)
+
+    def clear(self) -> None:
+        """Have somebody else remove that file."""
+        self._filler.unlink(missing_ok=True)
+
+
+class Freezable:
+    """A file system that freezes when a test says so."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the place where it is mounted."""
+        self.path = path
+
+    @contextmanager
+    def frozen(self) -> Generator[None]:
+        """Freeze it for as long as the block lasts: whoever writes waits, and cannot even be killed."""
+        subprocess.run(["fsfreeze", "--freeze", self.path], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["fsfreeze", "--unfreeze", self.path], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[SmallDisk]:
+    """Mount a small file system in memory. Use it before `logd`, which has to end first."""
+    path = tmp_path / "small"
+    with _mounted(path, "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs"):
+        yield SmallDisk(path)
+
+
+@pytest.fixture
+def freezable(tmp_path: Path) -> Generator[Freezable]:
+    """Mount an ext4 that lives in a file. Use it before `logd`, which has to end first."""
+    image, path = tmp_path / "image", tmp_path / "freezable"
+    with image.open("wb") as file:
+        file.truncate(4 * SMALL)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
+    with _mounted(path, "-o", "loop", str(image)):
+        yield Freezable(path)
+
+
+@contextmanager
+def _mounted(path: Path, *arguments: str) -> Generator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    path.mkdir()
+    subprocess.run(["mount", *arguments, path], check=True)
+    try:
+        yield
+    finally:
+        # Lazily: what a failed test left open is not to fail the next ones.
+        subprocess.run(["umount", "--lazy", path], check=True)

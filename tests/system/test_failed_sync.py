@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import errno
+import shutil
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.loads import Load, all_written, assert_whole, line, sealed_files
+from tests.running import wait_for
+
+from nodelogd.collector.journal import decode
+from nodelogd.collector.names import Names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.libfiu import Faults
+    from tests.running import Logd, StartLogd
+
+pytest_plugins = ["tests.libfiu"]
+
+
+def failures(collector: Logd) -> float:
+    return collector.metric("nodelog_write_failures_total")
+
+
+def test_after_a_failed_sync_in_the_background_the_file_is_sealed_and_a_new_one_begun(
+    logd: StartLogd, faults: Faults
+) -> None:
+    collector = logd(prefix=faults.prefix)
+    faults.fail_once(collector, "posix/io/sync/fdatasync", errno.EIO)
+    with Load(collector, "a", pause=0.01) as load:
+        wait_for(lambda: sealed_files(collector.log))
+        (record,) = collector.records("a sync in the background failed")
+        assert "Input/output error" in record["message"]
+        sent = load.sent
+        wait_for(lambda: load.sent > sent + 1000)
+        load.finish()
+    assert collector.stop() == 0
+    assert len(sealed_files(collector.log)) == 1
+    assert_whole(collector.log, {"a": load.sent})
+
+
+def test_syncs_that_fail_at_the_end_are_said_and_exit_1(logd: StartLogd, faults: Faults) -> None:
+    collector = logd("--grace=1s", prefix=faults.prefix)
+    collector.send(line("a", 0))
+    collector.wait_for_text(line("a", 0).decode())
+    with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
+        collector.signal(signal.SIGTERM)
+        wait_for(lambda: collector.records("stopped"))
+    assert collector.wait() == 1
+    assert collector.records("cannot sync")
+    assert not collector.records("are lost")  # the kernel has them
+    collector.restart()
+    assert collector.stop() == 0
+    assert_whole(collector.log, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("point", "error", "probability"),
+    [
+        ("posix/io/rw/pwrite", errno.EIO, 0.5),
+        ("posix/io/sync/fsync", errno.EIO, 0.3),
+        ("posix/io/sync/fdatasync", errno.EIO, 0.5),
+        ("posix/io/oc/open", errno.EMFILE, 0.3),
+    ],
+)
+def test_calls_that_fail_now_and_then_while_files_are_turned_over_lose_nothing(
+    logd: StartLogd, faults: Faults, point: str, error: int, probability: float
+) -> None:
+    collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
+    with Load(collector, "a", pause=0.001) as load:
+        with faults.failing(collector, point, error, probability=probability):
+            wait_for(
+                lambda: collector.records("cannot ") or collector.records("a sync in the background failed")
+            )
+        sent = load.sent
+        wait_for(lambda: load.sent > sent + 5000)
+        collector.wait_ready()
+        assert failures(collector) > 0
+        load.finish()
+    assert collector.stop() == 0
+    assert_whole(collector.log, {"a": load.sent})
+
+
+def test_a_journal_that_is_written_in_pieces_is_whole(logd: StartLogd, faults: Faults) -> None:
+    collector = logd(prefix=faults.prefix)
+    with (
+        faults.failing(collector, "posix/io/rw/pwrite/reduce", 0, probability=0.7),
+        Load(collector, "a", pause=0.001, lines=10_000) as load,
+    ):
+        load.join()
+        all_written(collector)
+    assert failures(collector) == 0
+    collector.kill()
+    _, records = decode(Names.of(collector.log).journal.read_bytes())
+    assert records[-1].end == collector.log.stat().st_size
+    assert_whole(collector.log, {"a": 10_000})
+
+
+def test_writes_that_fail_for_a_while_lose_nothing(logd: StartLogd, tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    strace = ["strace", "-D", "-f", "-qq", "-o/dev/null", f"-P{tmp_path / 'node_log'}"]
+    collector = logd(prefix=[*strace, "-einject=write:error=EIO:when=3..4"])
+    with Load(collector, "a", pause=0.01) as load:
+        wait_for(lambda: collector.records("writing again"))
+        assert failures(collector) == 2
+        load.finish()
+    assert collector.stop() == 0
+    assert_whole(collector.log, {"a": load.sent})

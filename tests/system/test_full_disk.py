@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import re
+import signal
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.loads import Load, assert_whole, numbers, sealed_files
+from tests.running import wait_for
+from tests.watching import EndsInALine, Lives
+
+from nodelogd.collector.names import Names
+
+if TYPE_CHECKING:
+    from tests.mounts import SmallDisk
+    from tests.running import Logd, StartLogd
+
+pytest_plugins = ["tests.mounts"]
+
+MIB = 1024 * 1024
+
+LINES = 25_000  # of each client; more than the sockets of all of them hold
+ENOUGH = 2.0  # seconds of a disk that takes nothing
+
+
+def why_not_ready(logd: Logd) -> str:
+    status, page = logd.readyz()
+    return " ".join(page["reasons"].values()) if status == 503 else ""
+
+
+def up_for(logd: Logd, seconds: float) -> None:
+    """Return after so many seconds of it."""
+    start = logd.get_json("/status")[1]["uptime_seconds"]
+    wait_for(lambda: logd.get_json("/status")[1]["uptime_seconds"] > start + seconds)
+
+
+@pytest.mark.parametrize("rotate_size", ["256MiB", "1MiB"])
+def test_a_disk_that_fills_up_under_load_loses_nothing(
+    small_disk: SmallDisk, logd: StartLogd, rotate_size: str
+) -> None:
+    collector = logd(f"--rotate-size={rotate_size}", log=small_disk.path / "node_log")
+    small_disk.fill(but=2 * MIB)
+    with ExitStack() as stack:
+        stack.enter_context(Lives(collector))
+        loads = [stack.enter_context(Load(collector, name, lines=LINES)) for name in ("a", "b", "c")]
+        wait_for(lambda: "No space left on device" in why_not_ready(collector))
+        assert str(collector.log) in why_not_ready(collector)
+        with EndsInALine(collector):
+            up_for(collector, ENOUGH)
+        assert collector.metric("nodelog_paused_seconds_total") > 0
+        assert collector.peak() < 100 * MIB
+        small_disk.clear()
+        collector.wait_ready()
+        for load in loads:
+            load.join()
+    assert collector.stop() == 0
+    assert_whole(collector.log, {load.name: LINES for load in loads})
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for(small_disk: SmallDisk, logd: StartLogd) -> None:
+    small_disk.fill()
+    collector = logd(log=small_disk.path / "node_log", ready=False)
+    with Lives(collector), Load(collector, "a", lines=1000) as load:
+        wait_for(lambda: "No space left on device" in why_not_ready(collector))
+        wait_for(lambda: collector.metric("nodelog_connections_accepted_total") == 1)
+        small_disk.clear()
+        collector.wait_ready()
+        load.join()
+    assert collector.stop() == 0
+    assert_whole(collector.log, {"a": 1000})
+
+
+def test_sigterm_while_the_disk_is_full_ends_in_time_and_says_what_is_lost(
+    small_disk: SmallDisk, logd: StartLogd
+) -> None:
+    collector = logd("--grace=1s", log=small_disk.path / "node_log")
+    small_disk.fill(but=MIB)
+    with Load(collector, "a", lines=4 * LINES):
+        wait_for(lambda: "No space left on device" in why_not_ready(collector))
+        held = collector.get_json("/status")[1]["held_bytes"]
+        collector.signal(signal.SIGTERM)
+        assert collector.wait() == 1
+    (record,) = collector.records("are lost")
+    lost = re.search(r"cannot write (\d+) bytes", record["message"])
+    assert lost is not None
+    assert int(lost[1]) >= held > 0  # it takes what the connections still hold as long as there is room
+    small_disk.clear()
+    (found,) = numbers(collector.log).values()
+    assert found == list(range(len(found)))
+
+
+def test_sigterm_while_the_disk_is_full_at_the_start_ends_in_time(
+    small_disk: SmallDisk, logd: StartLogd
+) -> None:
+    small_disk.fill()
+    collector = logd("--grace=1s", log=small_disk.path / "node_log", ready=False)
+    wait_for(lambda: "No space left on device" in why_not_ready(collector))
+    assert collector.stop() == 0
+    collector.restart(ready=False)
+    small_disk.clear()
+    collector.wait_ready()
+
+
+def test_a_log_larger_than_its_disk_goes_on_because_the_oldest_files_are_removed(
+    small_disk: SmallDisk, logd: StartLogd
+) -> None:
+    small_disk.fill(but=20 * MIB)
+    collector = logd("--rotate-size=1MiB", "--keep-free=10%", log=small_disk.path / "node_log")
+    with Load(collector, "a", lines=8 * LINES, noisy=True) as load:
+        load.join()
+        wait_for(lambda: collector.records("removed by --keep-free"))
+    assert collector.stop() == 0
+    (found,) = numbers(collector.log).values()
+    assert found[0] > 0
+    assert found == list(range(found[0], 8 * LINES))
+
+
+def test_a_start_on_a_full_disk_makes_room_first(small_disk: SmallDisk, logd: StartLogd) -> None:
+    log = small_disk.path / "node_log"
+    oldest, newest = (Names(log).sealed(number, 0.0) for number in (1, 2))
+    oldest.write_bytes(bytes(16 * MIB))
+    newest.write_bytes(b"line\n")
+    small_disk.fill()
+    collector = logd("--keep-free=10%", log=log)
+    assert not oldest.exists()
+    assert collector.records("cannot") == []
+    assert collector.stop() == 0
+    assert [path.name.partition(".")[0] for path in sealed_files(log)] == [newest.stem]

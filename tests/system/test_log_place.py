@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.running import wait_for
+
+from nodelogd.collector.names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.mounts import SmallDisk
+    from tests.running import Logd, StartLogd
+
+pytest_plugins = ["tests.mounts"]
+
+
+def complaint(collector: Logd) -> str:
+    """Give the one error it ended with."""
+    assert collector.wait() == 1
+    assert not any("Traceback" in each for each in collector.stderr)
+    (record,) = (record for record in collector.records() if record["level"] == "error")
+    return str(record["message"])
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symbolic_link_is_followed_and_everything_lives_beside_its_target(
+    logd: StartLogd, tmp_path: Path, *, exists: bool
+) -> None:
+    store, link = tmp_path / "store", tmp_path / "var" / "node_log"
+    store.mkdir()
+    link.parent.mkdir()
+    link.symlink_to(store / "lines")
+    if exists:
+        (store / "lines").write_bytes(b"before\n")
+    collector = logd(log=link)
+    collector.send(b"first\n")
+    collector.wait_for_text("first\n")
+    collector.signal(signal.SIGHUP)
+    wait_for(lambda: collector.metric("nodelog_compressed_files_total") == 1)
+    collector.send(b"second\n")
+    collector.wait_for_text("second\n")
+    assert collector.stop() == 0
+    assert [path.name for path in link.parent.iterdir()] == ["node_log"]
+    assert link.is_symlink()
+    assert link.read_bytes() == (store / "lines").read_bytes() == b"second\n"
+    (sealed,) = Names.of(store / "lines").finished()
+    assert subprocess.check_output(["zcat", sealed.path]) == (b"before\n" if exists else b"") + b"first\n"
+
+
+def test_a_second_logd_waits_for_the_first_then_names_it_and_exits(logd: StartLogd) -> None:
+    first = logd()
+    second = logd("--grace=1s", ready=False)
+    wait_for(lambda: "is held by" in second.readyz()[1]["reasons"].get("start", ""))
+    assert f"is held by process {first.pid} on " in complaint(second)
+    first.send(b"still here\n")
+    first.wait_for_text("still here\n")
+    assert first.stop() == 0
+
+
+def test_a_second_logd_goes_on_when_the_first_has_ended(logd: StartLogd) -> None:
+    first = logd()
+    first.send(b"of the first\n")
+    second = logd(ready=False)
+    wait_for(lambda: second.records("is held by"))
+    assert first.stop() == 0
+    second.wait_ready()
+    second.send(b"of the second\n")
+    second.wait_for_text("of the first\nof the second\n")
+    assert second.stop() == 0
+
+
+def test_a_second_logd_that_waits_ends_on_sigterm(logd: StartLogd) -> None:
+    first = logd()
+    second = logd(ready=False)
+    wait_for(lambda: second.records("is held by"))
+    assert second.stop() == 1
+    assert first.stop() == 0
+
+
+def missing(tmp_path: Path) -> Path:
+    return tmp_path / "nowhere" / "node_log"
+
+
+def directory(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "node_log")
+    return tmp_path / "node_log"
+
+
+def below_a_file(tmp_path: Path) -> Path:
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "node_log"
+
+
+def loop_of_links(tmp_path: Path) -> Path:
+    (tmp_path / "node_log").symlink_to(tmp_path / "node_log")
+    return tmp_path / "node_log"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (missing, "No such file or directory"),
+        (directory, "Is a directory"),
+        (pipe, "Not a regular file"),
+        (below_a_file, "Not a directory"),
+        (loop_of_links, "Too many levels of symbolic links"),
+    ],
+)
+def test_a_place_that_only_an_operator_can_mend_is_one_line_and_exit_1(
+    logd: StartLogd, tmp_path: Path, place: Callable[[Path], Path], reason: str
+) -> None:
+    (tmp_path / "store").mkdir()
+    log = place(tmp_path / "store")
+    there = sorted(tmp_path.rglob("*"))
+    said = complaint(logd(log=log, ready=False))
+    assert reason in said
+    assert "--log" in said
+    assert sorted(tmp_path.rglob("*")) == there
+
+
+def test_a_read_only_file_system_is_one_line_and_exit_1(small_disk: SmallDisk, logd: StartLogd) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk.path], check=True)
+    said = complaint(logd(log=small_disk.path / "node_log", ready=False))
+    assert "Read-only file system" in said
+    assert "--log" in said

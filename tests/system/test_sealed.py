@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.loads import line
+from tests.running import wait_for
+
+from nodelogd.collector.names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.running import Logd, StartLogd
+
+MIB = 1024 * 1024
+REASONS = ["keep-bytes", "keep-count", "keep-age", "keep-free"]
+LARGE = 24 * MIB  # bytes; takes gzip long enough to be caught at it
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store" / "node_log"
+
+
+def leave_sealed(log: Path, number: int, data: bytes, age: float = 0.0) -> Path:
+    """Leave a sealed file as an earlier run of logd would, some seconds ago."""
+    then = time.time() - age
+    path = Names.of(log).sealed(number, then)
+    path.write_bytes(data)
+    os.utime(path, (then, then))
+    return path
+
+
+def noise(size: int) -> bytes:
+    """Give lines that are hard to compress."""
+    return b"".join(os.urandom(32).hex().encode() + b"\n" for _ in range(size // 65))
+
+
+def left(log: Path) -> list[int]:
+    return [sealed.number for sealed in Names.of(log).finished()]
+
+
+def half_made(log: Path) -> list[Path]:
+    return list(log.parent.glob(".*.tmp-*"))
+
+
+def child_of(collector: Logd) -> int | None:
+    tasks = Path(f"/proc/{collector.pid}/task").glob("*/children")
+    children = " ".join(path.read_text() for path in tasks).split()
+    return int(children[0]) if children else None
+
+
+@pytest.fixture
+def stopped_at_gzip(logd: StartLogd, log: Path) -> Generator[tuple[Logd, int, bytes]]:
+    """Give a logd whose gzip child is stopped in the middle of its work, the child, and its input."""
+    data = noise(LARGE)
+    leave_sealed(log, 1, data)
+    collector = logd(log=log)
+    wait_for(lambda: any(path.stat().st_size for path in half_made(log)), "a gzip child has begun to write")
+    child = child_of(collector)
+    assert child is not None
+    os.kill(child, signal.SIGSTOP)
+    try:
+        assert half_made(log)
+        yield collector, child, data
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def assert_compressed(log: Path, data: bytes) -> None:
+    wait_for(lambda: not list(log.parent.glob("*.log")), "the sealed file is compressed")
+    (sealed,) = Names.of(log).finished()
+    assert gzip.decompress(sealed.path.read_bytes()) == data
+    assert half_made(log) == []
+
+
+def test_kill_9_of_logd_and_its_gzip_child_loses_nothing_and_leaves_nothing(
+    stopped_at_gzip: tuple[Logd, int, bytes],
+) -> None:
+    collector, child, data = stopped_at_gzip
+    os.kill(child, signal.SIGKILL)
+    collector.kill()
+    assert half_made(collector.log)
+    collector.restart()
+    assert_compressed(collector.log, data)
+
+
+def test_a_gzip_child_that_outlives_its_logd_does_no_harm(
+    stopped_at_gzip: tuple[Logd, int, bytes],
+) -> None:
+    collector, child, data = stopped_at_gzip
+    collector.kill()
+    collector.restart()
+    os.kill(child, signal.SIGCONT)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), "the child has ended")
+    assert_compressed(collector.log, data)
+
+
+def test_sigterm_while_a_file_is_compressed_leaves_it_as_it_is(
+    stopped_at_gzip: tuple[Logd, int, bytes],
+) -> None:
+    collector, child, data = stopped_at_gzip
+    collector.signal(signal.SIGTERM)
+    os.kill(child, signal.SIGCONT)
+    assert collector.wait() == 0
+    (sealed,) = Names.of(collector.log).finished()
+    assert sealed.path.read_bytes() == data
+    assert half_made(collector.log) == []
+
+
+@pytest.mark.parametrize("damage", ["none", "cut", "changed"])
+def test_of_a_file_and_its_compressed_form_one_is_left_with_all_lines(
+    logd: StartLogd, log: Path, damage: str
+) -> None:
+    data = noise(MIB)
+    path = leave_sealed(log, 1, data)
+    good = gzip.compress(data)
+    packed = {
+        "none": good,
+        "cut": good[:-1000],
+        "changed": good[:5000] + bytes(10) + good[5010:],
+    }[damage]
+    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    collector = logd(log=log)
+    assert_compressed(log, data)
+    assert collector.stop() == 0
+    assert collector.records("cannot") == []
+
+
+@pytest.mark.parametrize(
+    ("option", "kept"),
+    [
+        ("--keep-count=2", [5, 6]),
+        ("--keep-bytes=3100KiB", [4, 5, 6]),
+        ("--keep-age=2500s", [4, 5, 6]),
+        ("--keep-age=1s", [4, 5, 6]),  # never the newest three
+        ("--keep-count=off", [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_a_start_keeps_to_the_budget(logd: StartLogd, log: Path, option: str, kept: list[int]) -> None:
+    for number in range(1, 7):
+        leave_sealed(log, number, noise(MIB), age=1000 * (7 - number))
+    collector = logd(option, log=log)
+    assert left(log) == kept
+    assert sum(collector.metric("nodelog_removed_files_total", reason=r) for r in REASONS) == 6 - len(kept)
+    collector.send(line("a", 0))
+    collector.signal(signal.SIGHUP)
+    wait_for(lambda: 7 in left(log))
+    assert collector.stop() == 0
+
+
+def test_a_budget_of_files_is_kept_while_it_runs(logd: StartLogd, log: Path) -> None:
+    collector = logd("--keep-count=2", log=log)
+    for number in range(1, 5):
+        collector.send(line("a", number))
+        collector.signal(signal.SIGHUP)
+        wait_for(lambda number=number: left(log)[-1:] == [number])  # type: ignore[misc]  # mypy on defaults
+    wait_for(lambda: left(log) == [3, 4])
+    wait_for(lambda: collector.metric("nodelog_sealed_files") == 2)
