@@ -72,6 +72,9 @@ async def demo(port: int, seconds: float, var: Path) -> bool:
             received = await asyncio.to_thread(received_bytes, reports)
             await end(logd)
             copy(file)
+        if logd.returncode:
+            tell(f"logd ended with {logd.returncode}: {last_words(folder / 'logd.errors')}")
+            return False
         return report([line for task in sent for line in await task], log, received)
 
 

@@ -31,12 +31,6 @@ def publishing(path: Path, *, mode: int = 0o644) -> Generator[BinaryIO]:
     sync_directory(path.parent)
 
 
-def leftovers(path: Path) -> list[Path]:
-    """Return what killed processes left of `path`; whoever holds the lock on it may remove them."""
-    prefix = f".{path.name}.tmp-"
-    return sorted(found for found in path.parent.iterdir() if found.name.startswith(prefix))
-
-
 def sync_directory(path: Path) -> None:
     """Make names durable: what was created, renamed and removed in this directory."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -45,7 +45,7 @@ def to_remove(files: Iterable[Kept], budget: Budget, disk: Disk, now: float) -> 
     files = list(files)
     size, count, free = sum(file.size for file in files), len(files), disk.free
     # A share of a very small file system may be less than going on takes; half of it has to do for that.
-    wanted = max(budget.free * disk.size, min(ROOM, disk.size / 2)) if budget.free is not None else 0
+    wanted = max(budget.free * disk.size, min(ROOM, disk.size / 2)) if budget.free else 0
     for file in files:
         if free < wanted:
             reason = "keep-free"

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from nodelogd.publish import leftovers, publishing, sync_directory
+from nodelogd.publish import publishing, sync_directory
+
+
+def leftovers(path: Path) -> list[Path]:
+    """List what is left half-made of a file."""
+    return list(path.parent.glob(f".{path.name}.tmp-*"))
 
 
 def program(text: str, path: Path) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,7 @@ pytest_plugins = ["tests.mounts"]
 MIB = 1024 * 1024
 
 LINES = 25_000  # of each client; more than the sockets of all of them hold
-ENOUGH = 2.0  # seconds of a disk that takes nothing
+ENOUGH = 1.5  # seconds of a disk that takes nothing
 
 
 def why_not_ready(logd: Logd) -> str:

@@ -41,10 +41,11 @@ def test_sighup_twice_in_a_second_loses_nothing(logd: StartLogd) -> None:
         collector.signal(signal.SIGHUP)
         collector.signal(signal.SIGHUP)
         wait_for(lambda: rotations(collector) >= 1)
-        seal(collector)
+        sent = load.sent
+        wait_for(lambda: load.sent > sent + 1000)
         load.finish()
     assert collector.stop() == 0
-    assert len(stamps(collector)) >= 2
+    assert len(stamps(collector)) in {1, 2}  # there may be nothing to seal between the two
     assert_whole(collector.log, {"a": load.sent})
 
 

@@ -24,6 +24,7 @@ from nodelogd.sockets import Address, ListenError
 
 log = logging.getLogger(__name__)
 
+SHORTEST, LONGEST = 0.01, 3600.0  # seconds of --sync interval
 SPARE_FILES: Final = 128  # descriptors for all but connections
 
 option = partial(click.option, cls=Option)
@@ -46,6 +47,8 @@ class Sync(Value[SyncPolicy]):
             seconds = units.duration(interval)
         except ValueError:
             raise ValueError("not a sync policy") from None
+        if not SHORTEST <= seconds <= LONGEST:
+            raise ValueError("too often or too seldom")
         return SyncPolicy(mode=Mode.INTERVAL, interval=seconds)
 
     def text(self, value: SyncPolicy) -> str:
@@ -55,7 +58,7 @@ class Sync(Value[SyncPolicy]):
 
     def allowed(self) -> str:
         """Say what a policy looks like."""
-        return "batch, interval=TIME such as interval=1s, and off"
+        return "batch, interval=TIME from 10ms to 1h, and off"
 
 
 @click.command("logd", context_settings=command.settings("LOGD"))
@@ -109,7 +112,7 @@ class Sync(Value[SyncPolicy]):
     "--rotate-size",
     type=Size("64KiB", "1TiB"),
     default=256 * 1024**2,
-    help="The log is sealed before it is larger.",
+    help="The log is sealed before it is larger; one batch, up to 2 MiB, always has room.",
 )
 @option(
     "--rotate-age",
@@ -134,7 +137,7 @@ class Sync(Value[SyncPolicy]):
     "--keep-free",
     type=Share(off=True),
     default=0.15,
-    help="So much of the file system is kept free by removing sealed files.",
+    help="So much of the file system, and 12 MiB at least, is kept free by removing sealed files.",
 )
 @option(
     "--grace",
@@ -146,7 +149,7 @@ class Sync(Value[SyncPolicy]):
     "--linger",
     type=Duration("0", "10m"),
     default=1.0,
-    help="Time at the end for connections to end by themselves before they are reset.",
+    help="Time for connections to end by themselves before they are reset; at most half of --grace.",
 )
 @option(
     "--max-connections",
@@ -215,7 +218,7 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     except (ListenError, LockedError) as error:
         log.error("%s", error)  # noqa: TRY400 (one line)
     except OSError as error:
-        log.error("cannot use %s: %s; see --log", error.filename or settings.log, error.strerror)  # noqa: TRY400 (one line)
+        log.error("cannot use %s: %s; see --log", error.filename or settings.log, error.strerror or error)  # noqa: TRY400 (one line)
     return 1
 
 

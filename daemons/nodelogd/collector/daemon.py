@@ -64,9 +64,8 @@ async def collect(settings: Settings) -> int:
             ", ".join(map(_name, pages)),
             extra={"listen": [*map(_name, lines)], "http": [*map(_name, pages)]},
         )
-        await stack.enter_async_context(
-            locked(collector.names.lock, settings.grace, stop, collector.note_wait)
-        )
+        # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
+        await locked(collector.names.lock, settings.grace, stop, collector.note_wait)
         collector.start(lines)
         try:
             await collector.run(stop)
@@ -138,19 +137,30 @@ class Collector:
 
     async def end(self) -> bool:
         """Take what was sent, write and sync it, all within the grace; say whether that was done."""
-        end = time.monotonic() + self._settings.grace
+        grace = self._settings.grace
+        end = self._loop.time() + grace
         self.health.not_ready("stop", "stopping")
         complete = True
         self._door.close()
+        if self._intake.connections:  # who sent and closed while we start has succeeded in its own eyes
+            await asyncio.wait([self._opened], timeout=grace)
         if self._opened.done() and not self._opened.exception():
             try:
-                async with asyncio.timeout_at(self._loop.time() + self._settings.grace):
-                    await farewell(self._intake, self._settings.linger)
+                async with asyncio.timeout_at(end):
+                    await farewell(self._intake, min(self._settings.linger, grace / 2))
             except TimeoutError:
                 complete = False
-            complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - time.monotonic()))
-        if not complete:
-            self._say_what_is_lost()
+            complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - self._loop.time()))
+            if not complete:
+                self._say_what_is_lost()
+        elif unread := len(self._intake.connections):
+            complete = False
+            log.error(
+                "cannot open %s within the grace of %g s; %d connections are reset unread",
+                self.names.log,
+                grace,
+                unread,
+            )
         self._intake.dispose()
         await asyncio.to_thread(self._keeper.close, 1.0)
         log.info("stopped")

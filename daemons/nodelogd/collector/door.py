@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.lines import Limits, Lines
 from nodelogd.collector.stamp import mark
 from nodelogd.logs import Once
+from nodelogd.sockets import BACKLOG
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Gone before we came to it; Linux hands a new connection's pending network errors out by accept, too.
+GONE = {
+    errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
+    errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
+}  # fmt: skip
 AT_ONCE = 256  # connections accepted in one turn of the loop
 SAY_AGAIN_AFTER = 60.0  # seconds; whoever can connect can fill the door as often as they like
 RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
@@ -56,8 +63,9 @@ class Door:
         """Accept whoever is connected already, as far as the kernel knows, then accept nobody any more."""
         self._unwatch()
         for sock in self._sockets:
-            while self._accept(sock):
-                pass
+            for _ in range(BACKLOG):  # and not for ever, if others keep coming
+                if not self._accept(sock):
+                    break
             sock.close()
         self._sockets.clear()
 
@@ -80,20 +88,25 @@ class Door:
             connection, address = sock.accept()
         except BlockingIOError:
             return False
-        except ConnectionAbortedError:
-            return True  # gone before we came to it
         except OSError as error:
-            text = "cannot accept a connection: %s; it waits, retrying every %g s"
-            self._once.log(log, logging.ERROR, str(error), text, error, RETRY)
-            self._unwatch()
-            self._loop.call_later(RETRY, self._watch)
-            return False
+            return error.errno in GONE or self._refuse(error)
         connection.setblocking(False)
-        self._metrics.accepted.inc()
         stamp = mark(address) if self._limits.stamp else b""
-        self._intake.add(Lines(connection, stamp, self._limits, self._metrics))
+        try:
+            self._intake.add(Lines(connection, stamp, self._limits, self._metrics))
+        except OSError as error:  # no memory or no watch for it in the kernel
+            connection.close()
+            return self._refuse(error)
+        self._metrics.accepted.inc()
         self._metrics.connections.set(len(self._intake.connections))
         return True
+
+    def _refuse(self, error: OSError) -> bool:
+        text = "cannot accept a connection: %s; it waits, retrying every %g s"
+        self._once.log(log, logging.ERROR, str(error), text, error, RETRY)
+        self._unwatch()
+        self._loop.call_later(RETRY, self._watch)
+        return False
 
     def _on_closed(self) -> None:
         self._metrics.connections.set(len(self._intake.connections))

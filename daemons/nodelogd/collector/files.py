@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOURNAL_SIZE = 4 * 1024 * 1024  # bytes; or four times its table of streams, if that is more
+MARK = 64  # bytes; more than a record without pairs takes
+RETRY = 1.0  # seconds from one try of what a disk refused to the next
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -30,8 +32,8 @@ class JournalFile:
         self.fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def takes(self, record: bytes) -> bool:
-        """Say whether this record still fits."""
-        return self._offset + len(record) <= self._size
+        """Say whether this record still fits, and an empty one behind it, which marks the end."""
+        return self._offset + len(record) + MARK <= self._size
 
     def append(self, record: bytes) -> None:
         """Write a record behind the last one; a call that failed is simply made again."""
@@ -90,3 +92,11 @@ def boot_id() -> bytes:
     with suppress(OSError, ValueError), open(BOOT_ID) as file:  # noqa: PTH123 (one read, at start)
         return bytes.fromhex(file.read().strip().replace("-", ""))
     return bytes(16)
+
+
+def is_temporary(error: OSError) -> bool:
+    """Say whether a start that failed may succeed later without an operator."""
+    return error.errno not in {
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
+        errno.ENAMETOOLONG, errno.EINVAL,
+    }  # fmt: skip

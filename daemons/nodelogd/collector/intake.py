@@ -60,6 +60,7 @@ class Intake:
         self._limit = unfinished_limit
         self._epoll = select.epoll()
         self._unfinished = 0  # bytes, of all connections
+        self._rest = 0  # bytes of the connection that is ended just now, not in an arena yet
         self._paused_at: float | None = time.monotonic()  # None while connections are read
         self._handed_at = 0.0  # when the writer was given something last
         self._due: asyncio.TimerHandle | None = None  # of the next time, if something waits for it
@@ -72,14 +73,14 @@ class Intake:
     @property
     def held(self) -> int:
         """Bytes that were received and not handed to the writer yet."""
-        return self._unfinished + self._arenas.current.end
+        return self._unfinished + self._rest + self._arenas.current.end
 
     def add(self, connection: Lines) -> None:
-        """Read from this connection, too, whenever there is room."""
+        """Read from this connection, too, whenever there is room. Raises OSError."""
         descriptor = connection.sock.fileno()
+        self._epoll.register(descriptor, select.EPOLLIN)
         self.connections[descriptor] = connection
         connection.active = time.monotonic()
-        self._epoll.register(descriptor, select.EPOLLIN)
         self.emptied.clear()
 
     def resume(self) -> None:
@@ -107,19 +108,17 @@ class Intake:
         """Reset the connections that have sent nothing for `timeout` seconds.
 
         A client that does not look for the end of a connection loses the line it writes next into a closed
-        one; into one that was reset it cannot write.
+        one; into one that was reset it cannot write. A line it was in the middle of is dropped and counted.
         """
         if self._paused_at is not None:
             return  # they may well have sent something
         oldest = time.monotonic() - timeout
         for connection in [c for c in self.connections.values() if c.active < oldest]:
-            if not self._has_room():
-                return
             try:
                 connection.sock.recv(1, socket.MSG_PEEK)
             except BlockingIOError:
                 _reset_on_close(connection)
-                self._end(connection, "idle")
+                self._close(connection, "idle")
             except OSError:
                 pass  # the next turn finds out, too, as it does if something came in this moment
 
@@ -144,12 +143,15 @@ class Intake:
         self._unfinished -= connection.unfinished
         connection.receive_into = BytesIO(rest).readinto
         self._metrics.received.inc(len(rest))
+        self._rest = len(rest)
         while True:
             while not self._has_room():
                 self._returned.clear()
                 await self._returned.wait()
-            if not connection.receive(self._arenas.current):
+            count = connection.receive(self._arenas.current)
+            if not count:
                 break
+            self._rest -= count
         if ended:
             connection.finish(self._arenas.current)
         connection.drop("stop")
@@ -212,18 +214,19 @@ class Intake:
             reads += 1
             received += count
         self._metrics.received.inc(received)
-        if not self._make_room() or (not self._deliver() and self._arenas.current.is_full):
+        if not self._make_room():
             self.pause()
-        elif seconds := nap(reads, received):
+            return
+        self._deliver()
+        if seconds := nap(reads, received):
             time.sleep(seconds)
 
-    def _deliver(self) -> bool:
-        """Hand over at once, or soon if that was done a moment ago; False if there is no arena for it."""
-        if self._arenas.current.is_full or time.monotonic() - self._handed_at >= GATHER:
-            return self._hand_over()
-        if not self._due and self._arenas.current.end:
+    def _deliver(self) -> None:
+        """Hand over at once, or soon if that was done a moment ago."""
+        if time.monotonic() - self._handed_at >= GATHER:
+            self._hand_over()
+        elif not self._due and self._arenas.current.end:
             self._due = self._loop.call_later(GATHER, self._on_due)
-        return True
 
     def _on_due(self) -> None:
         self._due = None

@@ -7,13 +7,13 @@ import fcntl
 import os
 import socket
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.writer import RETRY, is_temporary
+from nodelogd.collector.files import RETRY, is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
 POLL = 0.05  # seconds
@@ -23,12 +23,10 @@ class LockedError(Exception):
     """Another process writes this log; the message names it."""
 
 
-@asynccontextmanager
-async def locked(
-    path: Path, patience: float, stop: asyncio.Event, on_wait: Callable[[str], None]
-) -> AsyncGenerator[None]:
-    """Hold the lock; wait `patience` seconds for another holder to go, and as long as it takes for a disk.
+async def locked(path: Path, patience: float, stop: asyncio.Event, on_wait: Callable[[str], None]) -> int:
+    """Take the lock; wait `patience` seconds for another holder to go, and as long as it takes for a disk.
 
+    It is held until the descriptor that is given is closed, or the process has ended, whatever of it hangs.
     `on_wait` is told what is waited for. Raises LockedError if the holder does not go, OSError for what only
     an operator can mend, and one of them if `stop` is set meanwhile.
     """
@@ -39,16 +37,17 @@ async def locked(
         while not _try(fd):
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "an unknown process"
             if stop.is_set() or time.monotonic() >= end:
-                raise LockedError(f"{path} is held by {holder}; end it, or choose another --log")
+                raise LockedError(f"{path} is held by {holder}; end it, or choose another --log")  # noqa: TRY301 (the descriptor is closed below)
             if not waiting:
                 waiting = True
                 on_wait(f"{path} is held by {holder}; waiting {patience:g} s for it to end")
             await _pause(stop, POLL)
-        # In a thread, as every write: on a disk that hangs it waits, and the loop is not to wait with it.
-        await asyncio.to_thread(_sign, fd)
-        yield
-    finally:
+    except BaseException:
         os.close(fd)
+        raise
+    # In a thread, as every write: on a disk that hangs it waits, and the loop is not to wait with it.
+    await asyncio.to_thread(_sign, fd)
+    return fd
 
 
 async def _opened(path: Path, stop: asyncio.Event, on_wait: Callable[[str], None]) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -93,6 +94,15 @@ class Names:
             for path in self.directory.iterdir()
             if (match := ours.fullmatch(path.name))
         )
+
+    def sealed_as(self, status: os.stat_result) -> Path | None:
+        """Give the name under which this file is sealed already, if it is."""
+        if status.st_nlink > 1:
+            for sealed in self.finished():
+                with suppress(FileNotFoundError):  # retention was faster
+                    if os.path.samestat(sealed.path.stat(), status):
+                        return sealed.path
+        return None
 
     def leftovers(self) -> list[Path]:
         """List what killed processes left half-made; only for the holder of the lock."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.names import Names
 
 log = logging.getLogger(__name__)
@@ -38,39 +37,42 @@ class Start:
     number: int = 0  # of the last batch
     sealed: int  # the highest number given to a file
     born: float  # when the active file was begun, seconds since the epoch
+    result: str  # whole, cut, moved, no journal
 
 
-def take_over(names: Names, metrics: Metrics, *, boot: bytes) -> Start:
+def take_over(names: Names, *, boot: bytes) -> Start:
     """Recover the active file, finish a rotation that was cut short. Raises OSError; may be called again."""
-    journal, header = _journal(names, metrics)
+    journal, header = _journal(names)
     if header is None:
-        _cut_unfinished_line(names, names.last() + 1, metrics)
-        return Start(sealed=names.last(), born=time.time())
-    owner = _find(names, header)
+        _cut_unfinished_line(names, names.last() + 1)
+        return Start(sealed=names.last(), born=time.time(), result="no journal")
+    owner = _find(names, header, boot)
     if owner != names.log:
-        _cut_unfinished_line(names, max(names.last(), header.sealed) + 1, metrics)
+        _cut_unfinished_line(names, max(names.last(), header.sealed) + 1)
     length = owner.stat().st_size if owner else 0
     with _opened(owner) as fd:
         found = recover(journal, length, lambda at, size: os.pread(fd, size, at), boot=boot)
         if found.reason:
             _cut(names, fd, found.end, max(names.last(), header.sealed) + 1, found.reason)
-    metrics.recoveries.labels("cut" if found.reason else "whole" if owner else "moved").inc()
-    if owner is None:
-        log.warning("the file that the journal speaks of is gone; going on in a new one")
-    elif owner == names.log:
+    result = "cut" if found.reason else "whole" if owner else "moved"
+    if owner == names.log:
         # Whatever somebody else appended behind our lines may end in the middle of one.
-        _cut_unfinished_line(names, max(names.last(), header.sealed) + 1, metrics)
-        owner = _finish_rotation(names, header)
+        _cut_unfinished_line(names, max(names.last(), header.sealed) + 1)
+        if sealed := names.sealed_as(names.log.stat()):
+            names.log.unlink()
+            log.info("a rotation that was cut short is finished", extra={"path": str(sealed)})
+            owner = sealed
     return Start(
         streams=found.streams,
         generation=header.generation,
         number=found.number - 1,
         sealed=max(names.last(), header.sealed),
         born=header.born if owner == names.log else time.time(),
+        result=result,
     )
 
 
-def _journal(names: Names, metrics: Metrics) -> tuple[bytes, Header | None]:
+def _journal(names: Names) -> tuple[bytes, Header | None]:
     try:
         journal = names.journal.read_bytes()
         return journal, decode(journal)[0]
@@ -78,32 +80,27 @@ def _journal(names: Names, metrics: Metrics) -> tuple[bytes, Header | None]:
         return b"", None
     except JournalError as error:
         aside = names.aside(names.last() + 1)
+        while aside.exists():
+            aside = names.aside(int(aside.name.rpartition("-")[2]) + 1)
         names.journal.rename(aside)
         log.warning("%s; it is set aside, the log is taken as it is", error, extra={"path": str(aside)})
-        metrics.recoveries.labels("no journal").inc()
         return b"", None
 
 
-def _find(names: Names, header: Header) -> Path | None:
-    """Find the file a journal is about: at its place, or under the name a rotation gave it."""
+def _find(names: Names, header: Header, boot: bytes) -> Path | None:
+    """Find the file a journal is about: at its place, or under the name a rotation gave it.
+
+    All lie in one directory, so the inode tells them apart; the number of a device may change over a reboot.
+    """
     for path in [names.log, *(entry for entry in names.directory.iterdir() if entry != names.log)]:
         try:
             status = path.lstat()
         except FileNotFoundError:
             continue
-        if (status.st_dev, status.st_ino) == (header.device, header.inode):
+        same_device = status.st_dev == header.device or header.boot != boot
+        if status.st_ino == header.inode and same_device:
             return path
     return None
-
-
-def _finish_rotation(names: Names, header: Header) -> Path:
-    """If the file has its sealed name already, take its old one away."""
-    for sealed in names.finished():
-        if sealed.path.stat().st_ino == header.inode:
-            names.log.unlink()
-            log.info("a rotation that was cut short is finished", extra={"path": str(sealed.path)})
-            return sealed.path
-    return names.log
 
 
 @contextmanager
@@ -120,7 +117,7 @@ def _opened(path: Path | None) -> Generator[int]:
         os.close(fd)
 
 
-def _cut_unfinished_line(names: Names, number: int, metrics: Metrics) -> None:
+def _cut_unfinished_line(names: Names, number: int) -> None:
     if not names.log.exists():
         return
     with _opened(names.log) as fd:
@@ -128,7 +125,6 @@ def _cut_unfinished_line(names: Names, number: int, metrics: Metrics) -> None:
         end = end_of_last_line(fd, length)
         if end < length:
             _cut(names, fd, end, number, "an unfinished last line")
-            metrics.recoveries.labels("cut").inc()
 
 
 def _cut(names: Names, fd: int, end: int, number: int, reason: str) -> None:

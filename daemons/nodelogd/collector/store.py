@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from isal.isal_zlib import crc32
 
-from nodelogd.collector.files import JournalFile, boot_id, rename_new
+from nodelogd.collector.files import JournalFile, boot_id, copy_tail, rename_new
 from nodelogd.collector.journal import CLOSED, Header, Record
 from nodelogd.collector.opening import take_over
 
@@ -73,7 +73,7 @@ class Store:
         self._metrics = metrics
         self._on_left = on_left
         self._boot = boot_id()
-        start = take_over(names, metrics, boot=self._boot)
+        start = take_over(names, boot=self._boot)
         self.streams = start.streams  # what is durable: stream → its last block
         self._fresh: dict[bytes, int] = {}  # what is written and not durable yet
         self._generation = start.generation
@@ -83,7 +83,11 @@ class Store:
         self._pending: Record | None = None  # of a batch that is not written whole yet
         self._partial = 0  # how many bytes of that batch the file ends with
         self._born = start.born
+        self._leaving = False  # our file has left its place, and is to be followed by a new one
         self._file, self._journal = self._new_file(start.born)
+        metrics.recoveries.labels(start.result).inc()
+        if start.result == "moved":
+            log.warning("the file that the journal speaks of is gone; going on in a new one")
 
     def append(self, data: memoryview, pairs: Mapping[bytes, int]) -> int:
         """Write a batch of whole lines and give the offset it begins at.
@@ -117,9 +121,15 @@ class Store:
         if self.synced == self.number:
             return None
         # A descriptor of its own: each open file hears of a failed write-back once, and ours has to.
+        journal = os.dup(self._journal.fd)
+        try:
+            file = os.open(f"/proc/self/fd/{self._file}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            os.close(journal)
+            raise
         return Unsynced(
-            file=os.open(f"/proc/self/fd/{self._file}", os.O_RDONLY | os.O_CLOEXEC),
-            journal=os.dup(self._journal.fd),
+            file=file,
+            journal=journal,
             generation=self._generation,
             number=self.number,
             end=self.end,
@@ -139,7 +149,7 @@ class Store:
         """Look after what no batch brings up: a file moved away, or grown old."""
         self._look()
         if not self._is_at_path():
-            self._note_foreign("replaced", "it was moved away or removed; writing goes on in a new file")
+            self._note_departure("replaced")
             self.turn_over()
         elif self.end and time.monotonic() >= self._due:
             self.turn_over()
@@ -163,10 +173,13 @@ class Store:
         It is cut at the offset `cut`, where what the caller holds and appends once more begins.
         """
         self._take_back()
-        if cut is not None and cut < self.end:
+        size = os.fstat(self._file).st_size
+        if cut is not None and size > cut:
+            if size != self.end:  # somebody else's lines go with ours
+                copy_tail(self._file, cut, self.names.torn(self._next_number()))
             os.ftruncate(self._file, cut)
             self.end = cut
-            self._fresh.clear()
+        self._fresh.clear()
         if self._is_at_path():
             if self.end:
                 self._seal()
@@ -226,7 +239,7 @@ class Store:
         self._take_back()
         status = os.fstat(self._file)
         if not status.st_nlink:
-            self._note_foreign("removed", "writing goes on in a new file")
+            self._note_departure("removed")
             self.turn_over()
         elif status.st_size != self.end:
             self._adopt("appended" if status.st_size > self.end else "truncated")
@@ -237,6 +250,11 @@ class Store:
         self._note_foreign(what, f"it goes on at {size} instead of {self.end} bytes")
         self._sync(self._file)
         self._begin_journal(size)
+
+    def _note_departure(self, what: str) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._note_foreign(what, "writing goes on in a new file")
 
     def _note_foreign(self, what: str, now: str) -> None:
         self._metrics.foreign.labels(what).inc()
@@ -249,12 +267,19 @@ class Store:
             return False
 
     def _seal(self) -> None:
-        number = max(self._sealed, self.names.last()) + 1
-        target = self.names.sealed(number, time.time())
-        rename_new(self.names.log, target)
-        self._sealed = number
+        if target := self.names.sealed_as(os.fstat(self._file)):  # the last try came half way
+            self.names.log.unlink()
+        else:
+            number = self._next_number()
+            target = self.names.sealed(number, time.time())
+            rename_new(self.names.log, target)
+            self._sealed = number
+        self._leaving = True
         self._metrics.rotations.inc()
         log.info("the log is sealed", extra={"path": str(target), "bytes": self.end})
+
+    def _next_number(self) -> int:
+        return max(self._sealed, self.names.last()) + 1
 
     def _begin_file(self, born: float) -> None:
         """Leave the file and its journal, go on in the file that is now at the log's path."""
@@ -262,6 +287,7 @@ class Store:
         self._journal.close()
         self._on_left(self._file)
         self._file, self._journal = file, journal
+        self._leaving = False
 
     def _begin_journal(self, end: int) -> None:
         """Begin a new journal for the same file at offset `end`; what is before it is durable."""

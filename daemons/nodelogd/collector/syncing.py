@@ -45,10 +45,10 @@ class Syncer:
         """Sync and close a file that nothing is added to any more."""
         self._jobs.put(file)
 
-    def close(self, timeout: float) -> None:
-        """Finish what was asked for, within `timeout` seconds."""
+    def close(self) -> None:
+        """Finish what was asked for."""
         self._jobs.put(None)
-        self._thread.join(timeout)
+        self._thread.join()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

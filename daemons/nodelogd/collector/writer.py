@@ -7,7 +7,6 @@ finds it in `_held` until it is durable, for after a failed sync it is written o
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
@@ -18,6 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from nodelogd.collector.files import RETRY, is_temporary
 from nodelogd.collector.store import Store, SyncError, Unsynced
 from nodelogd.collector.syncing import Syncer
 
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-RETRY = 1.0  # seconds from one try to the next
 TICK = 1.0  # seconds between two looks at what no batch brings up
 BACKGROUND = 4.0  # seconds after which lines nobody waits for are synced; with the sync itself, within five
 
@@ -169,7 +168,7 @@ class Writer:
                     self._note_synced(part, error)
                 case Close():
                     self._steadily(self._finish)
-                    self._syncer.close(RETRY)
+                    self._syncer.close()
                     self._busy_since = None
                     return
                 case None:
@@ -181,9 +180,11 @@ class Writer:
             self._busy_since = None
 
     def _next(self) -> Batch | TurnOver | Close | tuple[Unsynced, OSError | None] | None:
-        wait = TICK
+        wait, now, delay = TICK, time.monotonic(), self._policy.background
         if self._held:
-            wait = max(0.0, self._synced_at + self._policy.gap - time.monotonic())
+            wait = max(0.0, self._synced_at + self._policy.gap - now)
+        elif delay is not None and self._dirty_since is not None and not self._in_background:
+            wait = min(TICK, max(0.0, self._dirty_since + delay - now))
         try:
             return self._orders.get(timeout=wait) if wait else self._orders.get_nowait()
         except Empty:
@@ -197,7 +198,7 @@ class Writer:
                 if not is_temporary(error):
                     self._on_open(error)
                     return None
-                self._complain(error)
+                self._complain(error, "open")
                 time.sleep(RETRY)
             else:
                 self._recovered()
@@ -274,6 +275,7 @@ class Writer:
             except SyncError as error:
                 self._complain(error)
                 self._begin_again()
+                time.sleep(RETRY)
             except OSError as error:
                 self._complain(error)
                 time.sleep(RETRY)
@@ -288,8 +290,8 @@ class Writer:
         for each in held:
             self._append(each.batch)
 
-    def _complain(self, error: OSError) -> None:
-        what = "sync" if isinstance(error, SyncError) else "write"
+    def _complain(self, error: OSError, what: str = "write") -> None:
+        what = "sync" if isinstance(error, SyncError) else what
         self._metrics.failures.labels(what).inc()
         text = (
             f"cannot {what} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
@@ -307,11 +309,3 @@ class Writer:
             log.info("writing again after %.1f s", time.monotonic() - self._failing_since)
             self._failing_since, self._complaint = None, ""
             self._health.ready("disk")
-
-
-def is_temporary(error: OSError) -> bool:
-    """Say whether a start that failed may succeed later without an operator."""
-    return error.errno not in {
-        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
-        errno.ENAMETOOLONG, errno.EINVAL,
-    }  # fmt: skip

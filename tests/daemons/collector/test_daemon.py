@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,18 @@ import pytest
 from tests.running import LOGD, PATIENCE, wait_for
 
 from nodelog import __version__
+from nodelogd.collector.daemon import Collector
+from nodelogd.collector.settings import Settings
+from nodelogd.retention import Budget
+from nodelogd.sockets import Address, listening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.running import Logd, StartLogd
+
+    from nodelogd.collector.store import Store
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -200,3 +209,30 @@ def test_a_second_one_gives_up_after_the_grace(logd: StartLogd) -> None:
     first = logd()
     assert f"process {first.pid} on {os.uname().nodename}" in refused(first.log, "--grace=0")
     assert first.readyz()[0] == 200
+
+
+@pytest.mark.parametrize("opens_in_time", [True, False])
+async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_as_the_grace_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opens_in_time: bool
+) -> None:
+    gate = threading.Event()
+    real = Collector._open_store
+
+    def slowly(self: Collector, on_left: Callable[[int], None]) -> Store:
+        assert gate.wait(PATIENCE)
+        return real(self, on_left)
+
+    monkeypatch.setattr(Collector, "_open_store", slowly)
+    (listener,) = listening(Address("127.0.0.1", 0))
+    log = tmp_path / "node_log"
+    grace = PATIENCE if opens_in_time else 0.2
+    collector = Collector(Settings(log=log, keep=Budget(free=None), grace=grace))
+    collector.start([listener])
+    with socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"one\n")
+    if opens_in_time:
+        asyncio.get_running_loop().call_later(0.05, gate.set)
+    assert await collector.end() is opens_in_time
+    gate.set()
+    if opens_in_time:
+        assert log.read_bytes() == b"one\n"

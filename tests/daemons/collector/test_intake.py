@@ -169,7 +169,9 @@ async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wi
     assert wired.most_held <= 256 * KIB + READ + FULL + 100 * KIB
 
 
-async def test_an_idle_connection_is_reset_with_its_last_line_written(wired: Wired) -> None:
+async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and_counted(
+    wired: Wired,
+) -> None:
     idle, active = wired.connect(), wired.connect()
     idle.sendall(b"one\nunfinished")
     active.sendall(b"two\n")
@@ -178,7 +180,8 @@ async def test_an_idle_connection_is_reset_with_its_last_line_written(wired: Wir
         connection.active -= 100 * (connection.unfinished > 0)
     wired.intake.close_idle(50)
     await wired.intake.flush()
-    assert wired.written.endswith(b"unfinished\n")
+    assert b"unfinished" not in wired.written
+    assert wired.count("nodelog_dropped_lines_total", reason="idle") == 1
     assert wired.count("nodelog_connections_closed_total", reason="idle") == 1
     assert is_reset(idle)
     active.sendall(b"three\n")

@@ -4,15 +4,16 @@ import asyncio
 import errno
 import os
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nodelogd.collector import lock
-from nodelogd.collector.lock import LockedError, locked
+from nodelogd.collector.lock import LockedError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
 HOLDER = f"process {os.getpid()} on {socket.gethostname()}"
@@ -21,6 +22,18 @@ HOLDER = f"process {os.getpid()} on {socket.gethostname()}"
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / ".node_log.lock"
+
+
+@asynccontextmanager
+async def locked(
+    path: Path, patience: float, stop: asyncio.Event, on_wait: Callable[[str], None]
+) -> AsyncGenerator[None]:
+    """Hold the lock for a while, which a daemon does as long as it lives."""
+    held = await lock.locked(path, patience, stop, on_wait)
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def nobody(text: str) -> None:

@@ -72,6 +72,23 @@ def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
     send_blocks(store, on_acked, interfere)
 
 
+def send_over_failed_syncs(store: Store, on_acked: Callable[[int], None]) -> None:
+    """Do the same while syncs fail: what is held is cut off and written once more into a new file."""
+    for number in range(store.streams.get(STREAM, 0) + 1, BLOCKS + 1, 2):
+        written = []
+        for each in range(number, min(number + 2, BLOCKS + 1)):
+            start = store.append(memoryview(block(each)), {STREAM: each})
+            written.append((each, store.number, start))
+        held = [(each, start) for each, batch, start in written if batch > store.synced]
+        if number % 3 == 0:
+            store.begin_again(held[0][1])
+            for each, _ in held:
+                store.append(memoryview(block(each)), {STREAM: each})
+        store.confirm()
+        store.sync()
+        on_acked(written[-1][0])
+
+
 def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[bool, int]:
     """Run a store that dies before its n-th call; say whether it did, and what it acknowledged."""
     read, write = os.pipe()
@@ -118,7 +135,7 @@ def contents(directory: Path) -> bytes:
     return whole + names.log.read_bytes()
 
 
-@pytest.mark.parametrize("work", [send_blocks, send_among_strangers])
+@pytest.mark.parametrize("work", [send_blocks, send_among_strangers, send_over_failed_syncs])
 def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(
     directory: Path, work: Callable[..., None]
 ) -> None:

@@ -13,10 +13,11 @@ from tests.running import wait_for
 
 from nodelogd.collector import writer as writer_module
 from nodelogd.collector.arena import Arenas
+from nodelogd.collector.files import is_temporary
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
 from nodelogd.collector.store import Store, StoreSettings
-from nodelogd.collector.writer import Batch, Mode, SyncPolicy, Writer, is_temporary
+from nodelogd.collector.writer import Batch, Mode, SyncPolicy, Writer
 from nodelogd.health import Health
 
 if TYPE_CHECKING:
