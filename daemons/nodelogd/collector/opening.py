@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,12 +50,13 @@ def take_over(names: Names, *, boot: bytes) -> Start:
     owner = _find(names, header, boot)
     if owner != names.log:
         _cut_unfinished_line(names, max(names.last(), header.sealed) + 1)
-    length = owner.stat().st_size if owner else 0
     with _opened(owner) as fd:
+        length = os.fstat(fd).st_size if owner else 0
         found = recover(journal, length, lambda at, size: os.pread(fd, size, at), boot=boot)
-        if found.reason:
+        # Under another name it may be another file: an inode is given away again once its file is gone.
+        if cut := bool(found.reason) and owner in _known(names):
             _cut(names, fd, found.end, max(names.last(), header.sealed) + 1, found.reason)
-    result = "cut" if found.reason else "whole" if owner else "moved"
+    result = "cut" if cut else "moved" if found.reason or not owner else "whole"
     if owner == names.log:
         # Whatever somebody else appended behind our lines may end in the middle of one.
         _cut_unfinished_line(names, max(names.last(), header.sealed) + 1)
@@ -88,19 +90,25 @@ def _journal(names: Names) -> tuple[bytes, Header | None]:
 
 
 def _find(names: Names, header: Header, boot: bytes) -> Path | None:
-    """Find the file a journal is about: at its place, or under the name a rotation gave it.
+    """Find the file a journal is about: at its place, under its sealed name, or where somebody moved it.
 
     All lie in one directory, so the inode tells them apart; the number of a device may change over a reboot.
     """
-    for path in [names.log, *(entry for entry in names.directory.iterdir() if entry != names.log)]:
+    known = _known(names)
+    for path in [*known, *(entry for entry in names.directory.iterdir() if entry not in known)]:
         try:
             status = path.lstat()
         except FileNotFoundError:
             continue
         same_device = status.st_dev == header.device or header.boot != boot
-        if status.st_ino == header.inode and same_device:
+        if status.st_ino == header.inode and same_device and stat.S_ISREG(status.st_mode):
             return path
     return None
+
+
+def _known(names: Names) -> list[Path]:
+    """List the files that are ours by their names."""
+    return [names.log, *(sealed.path for sealed in names.finished() if sealed.is_plain)]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ kernel has marked pages clean that never reached the disk, so another sync would
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -81,6 +82,7 @@ class Store:
         self._sealed = start.sealed
         self.end = self._durable = 0  # of the file, of what is known to be on the disk; bytes
         self._pending: Record | None = None  # of a batch that is not written whole yet
+        self._is_short = False  # of space, at the last try to write
         self._partial = 0  # how many bytes of that batch the file ends with
         self._born = start.born
         self._leaving = False  # our file has left its place, and is to be followed by a new one
@@ -221,13 +223,27 @@ class Store:
 
     def _write(self, data: memoryview) -> None:
         try:
+            if self._is_short:
+                self._look_for_space(len(data))
             while self._partial < len(data):
                 self._partial += os.write(self._file, data[self._partial :])
-        except OSError:
+        except OSError as error:
             # While we wait for space, readers see whole lines.
             with suppress(OSError):
                 self._take_back()
+            self._is_short = error.errno == errno.ENOSPC
             raise
+        self._is_short = False
+
+    def _look_for_space(self, size: int) -> None:
+        """Raise OSError while there is less space than a write takes.
+
+        One that stops half-way and is taken back leaves half a line for readers to see, and a `tail -f` that
+        finds the file shorter than before prints it all anew: once, not with every try.
+        """
+        status = os.fstatvfs(self._file)
+        if status.f_blocks and status.f_bfree * status.f_frsize < size:  # some say nothing of their blocks
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _take_back(self) -> None:
         if self._partial and os.fstat(self._file).st_size == self.end + self._partial:

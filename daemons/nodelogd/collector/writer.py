@@ -124,6 +124,7 @@ class Writer:
         self._synced_at = self._ticked_at = time.monotonic()
         self._dirty_since: float | None = None
         self._in_background = False
+        self._beginning_again = False
         self._thread = Thread(target=self._run, name="write", daemon=True)
 
     def start(self) -> None:
@@ -280,15 +281,19 @@ class Writer:
                 self._complain(error)
                 time.sleep(RETRY)
             else:
-                self._recovered()
+                if not self._beginning_again:
+                    self._recovered()
                 return result
 
     def _begin_again(self) -> None:
+        """Write what is held once more, into a new file; the next sync says whether that went well."""
+        before, self._beginning_again = self._beginning_again, True
         self._release()
         held, self._held = self._held, []
         self._steadily(partial(self._store.begin_again, held[0].start if held else None))
         for each in held:
             self._append(each.batch)
+        self._beginning_again = before
 
     def _complain(self, error: OSError, what: str = "write") -> None:
         what = "sync" if isinstance(error, SyncError) else what

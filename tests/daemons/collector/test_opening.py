@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.daemons.collector.faults import watched
 
+from nodelogd.collector.journal import decode
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
 from nodelogd.collector.store import Store, StoreSettings
@@ -99,13 +101,26 @@ def test_a_log_that_was_replaced_while_nobody_ran_is_taken_as_it_is(log: Path) -
     assert (log.read_bytes(), torn(log)) == (b"new\n", [])
 
 
-def test_a_log_that_was_moved_and_torn_is_recovered_where_it_is(log: Path) -> None:
+def test_a_log_that_was_moved_and_torn_is_read_where_it_is_and_left_as_it_is(log: Path) -> None:
     died(log, b"one\n", b"two\n")
     moved = log.with_name("node_log.1")
     log.rename(moved)
     os.truncate(moved, 6)
     assert opened(log).streams == {STREAM: 1}
-    assert (moved.read_bytes(), log.read_bytes(), torn(log)) == (b"one\n", b"", [b"tw"])
+    assert (moved.read_bytes(), log.read_bytes(), torn(log)) == (b"one\ntw", b"", [])
+
+
+def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path) -> None:
+    died(log, b"one\n", b"two\n")
+    log.unlink()
+    stranger = log.with_name("stranger")
+    stranger.write_bytes(b"of another kind")
+    journal = Names.of(log).journal
+    header, records = decode(journal.read_bytes())
+    theirs = replace(header, inode=stranger.stat().st_ino)
+    journal.write_bytes(theirs.encode() + b"".join(record.encode() for record in records))
+    assert opened(log).streams == {}
+    assert (stranger.read_bytes(), torn(log)) == (b"of another kind", [])
 
 
 def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
