@@ -15,9 +15,9 @@ from nodelog import __version__, units
 from nodelogd import command, lifecycle, logs
 from nodelogd.collector.daemon import collect
 from nodelogd.collector.lock import LockedError
+from nodelogd.collector.orders import Mode, SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store import StoreSettings
-from nodelogd.collector.writer import Mode, SyncPolicy
 from nodelogd.options import ADDRESS, SIZE, Count, Duration, Option, Share, Size, Value
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address, ListenError

@@ -22,8 +22,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.arena import FULL, Arenas
+from nodelogd.collector.orders import Batch
 from nodelogd.collector.pace import GATHER, nap
-from nodelogd.collector.writer import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

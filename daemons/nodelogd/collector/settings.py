@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nodelogd.collector.orders import SyncPolicy
 from nodelogd.collector.store import StoreSettings
-from nodelogd.collector.writer import SyncPolicy
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address
 

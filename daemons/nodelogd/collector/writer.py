@@ -10,22 +10,22 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from nodelogd.collector.files import RETRY, is_temporary
+from nodelogd.collector.orders import Batch, Close, Mode, SyncPolicy, TurnOver
 from nodelogd.collector.store import Store, SyncError, Unsynced
 from nodelogd.collector.syncing import Syncer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from nodelogd.collector.arena import Arena, Arenas
+    from nodelogd.collector.arena import Arenas
     from nodelogd.collector.metrics import Metrics
     from nodelogd.health import Health
 
@@ -34,37 +34,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between two looks at what no batch brings up
-BACKGROUND = 4.0  # seconds after which lines nobody waits for are synced; with the sync itself, within five
-
-
-class Mode(Enum):
-    """When an acknowledged batch is synced."""
-
-    BATCH = auto()  # before its senders are told
-    INTERVAL = auto()  # in the background, every so often
-    OFF = auto()  # when the kernel likes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncPolicy:
-    """The `--sync` option."""
-
-    mode: Mode = Mode.BATCH
-    interval: float = 1.0  # seconds, for Mode.INTERVAL
-    gap: float = 0.005  # seconds from one sync to the next at least, for Mode.BATCH
-
-    @property
-    def background(self) -> float | None:
-        """Seconds until lines are synced in the background; None for never."""
-        return {Mode.BATCH: BACKGROUND, Mode.INTERVAL: self.interval, Mode.OFF: None}[self.mode]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """An arena full of whole lines, and which streams have blocks in it (the last block of each)."""
-
-    arena: Arena
-    pairs: Mapping[bytes, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +43,6 @@ class Held:
     batch: Batch
     number: int
     start: int
-
-
-@dataclass(frozen=True, slots=True)
-class TurnOver:
-    """Seal the file now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Write and sync what is there, then end."""
 
 
 class Writer:

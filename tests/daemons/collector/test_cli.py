@@ -13,9 +13,9 @@ from nodelog import __version__
 from nodelogd import command, lifecycle, logs
 from nodelogd.collector import cli
 from nodelogd.collector.lock import LockedError
+from nodelogd.collector.orders import Mode, SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store import StoreSettings
-from nodelogd.collector.writer import Mode, SyncPolicy
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address, ListenError
 

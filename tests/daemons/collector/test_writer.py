@@ -11,13 +11,15 @@ import pytest
 from tests.daemons.collector.faults import watched
 from tests.running import wait_for
 
+from nodelogd.collector import orders
 from nodelogd.collector import writer as writer_module
 from nodelogd.collector.arena import Arenas
 from nodelogd.collector.files import is_temporary
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
+from nodelogd.collector.orders import Batch, Mode, SyncPolicy
 from nodelogd.collector.store import Store, StoreSettings
-from nodelogd.collector.writer import Batch, Mode, SyncPolicy, Writer
+from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pass the time faster: a second is long in a test."""
     monkeypatch.setattr(writer_module, "RETRY", 0.01)
     monkeypatch.setattr(writer_module, "TICK", 0.02)
-    monkeypatch.setattr(writer_module, "BACKGROUND", 0.05)
+    monkeypatch.setattr(orders, "BACKGROUND", 0.05)
 
 
 def failing(name: str, times: int, number: int = errno.ENOSPC) -> Any:  # noqa: ANN401 (a context manager)

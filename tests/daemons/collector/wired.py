@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nodelogd.collector.arena import Arena
-    from nodelogd.collector.writer import Batch
+    from nodelogd.collector.orders import Batch
 
 PATIENCE = 20.0  # seconds
 RESET = struct.pack("ii", 1, 0)
