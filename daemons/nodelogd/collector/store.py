@@ -8,16 +8,15 @@ kernel has marked pages clean that never reached the disk, so another sync would
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from isal.isal_zlib import crc32
 
+from nodelogd.collector.active import ActiveFile
 from nodelogd.collector.files import JournalFile, boot_id, copy_tail, rename_new
 from nodelogd.collector.journal import CLOSED, Header, Record
 from nodelogd.collector.opening import take_over
@@ -80,10 +79,8 @@ class Store:
         self._generation = start.generation
         self.number = self.synced = start.number  # of the last batch written, of the last durable one
         self._sealed = start.sealed
-        self.end = self._durable = 0  # of the file, of what is known to be on the disk; bytes
+        self._durable = 0  # what of the file is known to be on the disk, bytes
         self._pending: Record | None = None  # of a batch that is not written whole yet
-        self._is_short = False  # of space, at the last try to write
-        self._partial = 0  # how many bytes of that batch the file ends with
         self._born = start.born
         self._leaving = False  # our file has left its place, and is to be followed by a new one
         self._file, self._journal = self._new_file(start.born)
@@ -97,26 +94,30 @@ class Store:
         `pairs` says which streams have blocks in it, and the last block of each.
         """
         self._look()
-        if self._pending is None and self.end and self.end + len(data) > self._settings.rotate_size:
+        if (
+            self._pending is None
+            and self._file.end
+            and self._file.end + len(data) > self._settings.rotate_size
+        ):
             self.turn_over()
         record = self._pending or self._announce(data, pairs)
-        self._write(data)
-        self._pending, self._partial = None, 0
-        self.number, self.end = record.number, record.end
+        self._file.append(data)
+        self._pending = None
+        self.number = record.number
         self._fresh.update(pairs)
         return record.start
 
     def confirm(self) -> None:
         """See that the last batch lies where its record says; before that, nobody may be told of it."""
-        if os.lseek(self._file, 0, os.SEEK_CUR) != self.end:
+        if self._file.went_elsewhere():
             self._adopt("appended")
 
     def sync(self) -> None:
         """Make all that was written durable. Raises SyncError."""
         if self.synced < self.number:
-            self._sync(self._file)
+            self._sync(self._file.fd)
             self._sync(self._journal.fd)
-            self._settle(self.number, self.end, self._fresh)
+            self._settle(self.number, self._file.end, self._fresh)
 
     def unsynced(self) -> Unsynced | None:
         """Say what another thread would have to sync; None if all is durable."""
@@ -125,7 +126,7 @@ class Store:
         # A descriptor of its own: each open file hears of a failed write-back once, and ours has to.
         journal = os.dup(self._journal.fd)
         try:
-            file = os.open(f"/proc/self/fd/{self._file}", os.O_RDONLY | os.O_CLOEXEC)
+            file = os.open(f"/proc/self/fd/{self._file.fd}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             os.close(journal)
             raise
@@ -134,7 +135,7 @@ class Store:
             journal=journal,
             generation=self._generation,
             number=self.number,
-            end=self.end,
+            end=self._file.end,
             pairs=dict(self._fresh),
         )
 
@@ -150,19 +151,19 @@ class Store:
     def tick(self) -> None:
         """Look after what no batch brings up: a file moved away, or grown old."""
         self._look()
-        if not self._is_at_path():
+        if not self._file.is_at_its_path():
             self._note_departure("replaced")
             self.turn_over()
-        elif self.end and time.monotonic() >= self._due:
+        elif self._file.end and time.monotonic() >= self._due:
             self.turn_over()
 
     def turn_over(self) -> None:
         """Seal the file, if it is still at its place and not empty, and go on in a new one."""
         if self._fresh:
             self.sync()
-        self._take_back()
-        if self._is_at_path():
-            if not self.end:
+        self._file.take_back()
+        if self._file.is_at_its_path():
+            if not self._file.end:
                 return
             # Should the file be gone before its successor has a journal, this one still knows what was in it.
             self._mark(0)
@@ -174,16 +175,15 @@ class Store:
 
         It is cut at the offset `cut`, where what the caller holds and appends once more begins.
         """
-        self._take_back()
-        size = os.fstat(self._file).st_size
+        self._file.take_back()
+        size = os.fstat(self._file.fd).st_size
         if cut is not None and size > cut:
-            if size != self.end:  # somebody else's lines go with ours
-                copy_tail(self._file, cut, self.names.torn(self._next_number()))
-            os.ftruncate(self._file, cut)
-            self.end = cut
+            if size != self._file.end:  # somebody else's lines go with ours
+                copy_tail(self._file.fd, cut, self.names.torn(self._next_number()))
+            self._file.cut(cut)
         self._fresh.clear()
-        if self._is_at_path():
-            if self.end:
+        if self._file.is_at_its_path():
+            if self._file.end:
                 self._seal()
             else:
                 self.names.log.unlink()
@@ -195,11 +195,11 @@ class Store:
         self._mark(CLOSED)
         self._sync(self._journal.fd)
         self._journal.close()
-        os.close(self._file)
+        os.close(self._file.fd)
 
     def _mark(self, flags: int) -> None:
         """Leave word of what is durable, as an empty batch; no other one follows in this journal."""
-        number, end = self.number + 1, self.end
+        number, end = self.number + 1, self._file.end
         mark = Record(number=number, start=end, end=end, durable=self._durable, crc=0, flags=flags)
         self._journal.append(mark.encode())
 
@@ -207,64 +207,35 @@ class Store:
         """Write the record of a batch. From here on its bytes and its place are fixed."""
         record = Record(
             number=self.number + 1,
-            start=self.end,
-            end=self.end + len(data),
+            start=self._file.end,
+            end=self._file.end + len(data),
             durable=self._durable,
             crc=crc32(data),
             pairs=pairs,
         )
         entry = record.encode()
         if not self._journal.takes(entry):
-            self._sync(self._file)
-            self._begin_journal(self.end)
+            self._sync(self._file.fd)
+            self._begin_journal(self._file.end)
         self._journal.append(entry)
         self._pending = record
         return record
 
-    def _write(self, data: memoryview) -> None:
-        try:
-            if self._is_short:
-                self._look_for_space(len(data))
-            while self._partial < len(data):
-                self._partial += os.write(self._file, data[self._partial :])
-        except OSError as error:
-            # While we wait for space, readers see whole lines.
-            with suppress(OSError):
-                self._take_back()
-            self._is_short = error.errno == errno.ENOSPC
-            raise
-        self._is_short = False
-
-    def _look_for_space(self, size: int) -> None:
-        """Raise OSError while there is less space than a write takes.
-
-        One that stops half-way and is taken back leaves half a line for readers to see, and a `tail -f` that
-        finds the file shorter than before prints it all anew: once, not with every try.
-        """
-        status = os.fstatvfs(self._file)
-        if status.f_blocks and status.f_bfree * status.f_frsize < size:  # some say nothing of their blocks
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _take_back(self) -> None:
-        if self._partial and os.fstat(self._file).st_size == self.end + self._partial:
-            os.ftruncate(self._file, self.end)
-        self._partial = 0
-
     def _look(self) -> None:
         """See whether somebody else wrote to our file, cut it, or removed it."""
-        self._take_back()
-        status = os.fstat(self._file)
+        self._file.take_back()
+        status = os.fstat(self._file.fd)
         if not status.st_nlink:
             self._note_departure("removed")
             self.turn_over()
-        elif status.st_size != self.end:
-            self._adopt("appended" if status.st_size > self.end else "truncated")
+        elif status.st_size != self._file.end:
+            self._adopt("appended" if status.st_size > self._file.end else "truncated")
 
     def _adopt(self, what: str) -> None:
         """Take the file as somebody else left it: a new journal begins at its end."""
-        size = _end_in_a_line(self._file)
-        self._note_foreign(what, f"it goes on at {size} instead of {self.end} bytes")
-        self._sync(self._file)
+        size = self._file.end_in_a_line()
+        self._note_foreign(what, f"it goes on at {size} instead of {self._file.end} bytes")
+        self._sync(self._file.fd)
         self._begin_journal(size)
 
     def _note_departure(self, what: str) -> None:
@@ -276,14 +247,8 @@ class Store:
         self._metrics.foreign.labels(what).inc()
         log.warning("somebody else changed the log (%s); %s", what, now, extra={"path": str(self.names.log)})
 
-    def _is_at_path(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self._file), self.names.log.stat())
-        except FileNotFoundError:
-            return False
-
     def _seal(self) -> None:
-        if target := self.names.sealed_as(os.fstat(self._file)):  # the last try came half way
+        if target := self.names.sealed_as(os.fstat(self._file.fd)):  # the last try came half way
             self.names.log.unlink()
         else:
             number = self._next_number()
@@ -292,7 +257,7 @@ class Store:
             self._sealed = number
         self._leaving = True
         self._metrics.rotations.inc()
-        log.info("the log is sealed", extra={"path": str(target), "bytes": self.end})
+        log.info("the log is sealed", extra={"path": str(target), "bytes": self._file.end})
 
     def _next_number(self) -> int:
         return max(self._sealed, self.names.last()) + 1
@@ -301,7 +266,7 @@ class Store:
         """Leave the file and its journal, go on in the file that is now at the log's path."""
         file, journal = self._new_file(born)
         self._journal.close()
-        self._on_left(self._file)
+        self._on_left(self._file.fd)
         self._file, self._journal = file, journal
         self._leaving = False
 
@@ -311,20 +276,19 @@ class Store:
         self._journal.close()
         self._journal = journal
 
-    def _new_file(self, born: float) -> tuple[int, JournalFile]:
+    def _new_file(self, born: float) -> tuple[ActiveFile, JournalFile]:
         """Open the file at the log's path, as it is or new, and make a journal for it."""
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
-        file = os.open(self.names.log, flags, 0o640)
+        file = ActiveFile(self.names.log)
         try:
-            journal = self._new_journal(file, _end_in_a_line(file), born)
+            journal = self._new_journal(file, file.end_in_a_line(), born)
         except OSError:
-            os.close(file)
+            os.close(file.fd)
             raise
         self._due = time.monotonic() + self._settings.rotate_age - max(0.0, time.time() - born)
         return file, journal
 
-    def _new_journal(self, file: int, end: int, born: float) -> JournalFile:
-        status = os.fstat(file)
+    def _new_journal(self, file: ActiveFile, end: int, born: float) -> JournalFile:
+        status = os.fstat(file.fd)
         header = Header(
             generation=self._generation + 1,
             device=status.st_dev,
@@ -337,8 +301,8 @@ class Store:
             streams=self.streams | self._fresh,
         )
         journal = JournalFile(self.names.journal, header.encode())
-        os.lseek(file, end, os.SEEK_SET)
-        self._generation, self._born, self.end, self._pending = header.generation, born, end, None
+        file.begin_at(end)
+        self._generation, self._born, self._pending = header.generation, born, None
         self._settle(self.number, end, self._fresh)
         return journal
 
@@ -353,11 +317,3 @@ class Store:
                 os.fdatasync(fd)
         except OSError as error:
             raise SyncError(error.errno, error.strerror, str(self.names.log)) from error
-
-
-def _end_in_a_line(file: int) -> int:
-    """Give the length of a file, after an LF has ended its unfinished last line."""
-    size = os.fstat(file).st_size
-    if size and os.pread(file, 1, size - 1) != b"\n":
-        size += os.write(file, b"\n")
-    return size

@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_sa
     def half(name: str, arguments: tuple[Any, ...]) -> None:
         if name == "write":
             real(arguments[0], b"bat")
-            store._partial += 3  # what a short write reports
+            store._file._partial += 3  # what a short write reports
             raise full()
 
     with watched(half), pytest.raises(OSError, match="No space"):
