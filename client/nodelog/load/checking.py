@@ -114,7 +114,8 @@ class Checker:
                 continue
             self.torn += 1
             if len(self.first_torn) < FEW:
-                self.first_torn.append(Torn(file, offset + part.find(line), line[:200]))
+                at = 0 if part.startswith(line + b"\n") else part.find(b"\n" + line + b"\n") + 1
+                self.first_torn.append(Torn(file, offset + at, line[:200]))
 
 
 class _Table:

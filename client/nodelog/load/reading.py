@@ -69,5 +69,7 @@ def distinct(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     for whole in list(kept):
         if whole.suffix == ".gz" and whole.with_suffix("") in kept:
             del kept[whole]
-    files = list(kept.values())
-    return files, [path for path in paths if not any(path is file for file in files)]
+    files, left_out = list(kept.values()), list(paths)
+    for path in files:
+        left_out.remove(path)
+    return files, left_out
