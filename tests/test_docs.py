@@ -1,10 +1,12 @@
 """The documents name what the programs have."""
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
 
+from nodelog.cli import _parser
 from nodelogd.collector.cli import logd
 from nodelogd.collector.metrics import Metrics
 
@@ -32,3 +34,16 @@ def test_the_documents_name_no_option_that_is_not_there() -> None:
     for path in [DOCS / "operations.md", DOCS / "protocol.md", DOCS / "storage.md"]:
         named = set(re.findall(r"`(--[a-z-]+)", path.read_text()))
         assert named <= options, path.name
+
+
+def test_the_page_on_load_names_options_that_are_there() -> None:
+    known = set(re.findall(r"(--[a-z][a-z-]*)", "".join(_helps())))
+    named = set(re.findall(r"(--[a-z][a-z-]*)", (DOCS / "load.md").read_text()))
+    assert {"--rate", "--sent"} < named <= known
+
+
+def _helps() -> list[str]:
+    """Give the help of each command of `nodelog`."""
+    actions = _parser({})._actions
+    commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction))
+    return [parser.format_help() for parser in commands.choices.values()]

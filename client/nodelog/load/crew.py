@@ -127,8 +127,8 @@ def _listen(workers: list[subprocess.Popen[bytes]], tell: Callable[[Moment], Non
                     tell(moment)
             case {"outcome": values}:
                 outcomes[which] = Outcome(**values)
-    if len(outcomes) < len(workers):
-        raise LoadError("a process of the load ended before its time; what it sent is not known")
+            case {"ended": _} if which not in outcomes:
+                raise LoadError("a process of the load ended before its time; what was sent is not known")
     after = busy()
     share = (after[0] - before[0]) / (after[1] - before[1]) if before and after else None
     in_order = tuple(outcomes[which] for which in sorted(outcomes))
@@ -159,5 +159,6 @@ def _answers(workers: list[subprocess.Popen[bytes]]) -> Generator[tuple[int, dic
                 *lines, unfinished[key.data] = (unfinished[key.data] + data).split(b"\n")
                 yield from ((key.data, json.loads(line)) for line in lines)
                 if not data:
+                    yield key.data, {"ended": True}
                     selector.unregister(key.fileobj)
                     del unfinished[key.data]

@@ -26,6 +26,7 @@ class Sink:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.port: int = self.listener.getsockname()[1]
         self.received: list[bytes] = []
+        self.bytes = 0  # received so far
         self.rude = 0  # how often it reset a connection, or said goodbye
         self._reset_after = reset_after
         self._goodbye_after = goodbye_after
@@ -80,6 +81,7 @@ class Sink:
         assert isinstance(sock, socket.socket)
         data = sock.recv(65536)
         key.data.extend(data)
+        self.bytes += len(data)
         if self._goes(self._goodbye_after, key) and sock not in self._told:
             self.rude += 1
             self._told.add(sock)
