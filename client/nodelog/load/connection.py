@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from nodelog.load.settings import Settings
 
-_AHEAD = 32  # lines that are made at a time when each is a write of its own
+_AHEAD = 32  # lines that are made at a time when each is a write of its own, unless they are large
+_AHEAD_BYTES = 16 * 1024  # the same, of each connection
 
 
 class Connection:
@@ -111,15 +112,16 @@ class Singles:
     """The same where a write is one line: made some at a time, and kept until they are sent."""
 
     def __init__(self, settings: Settings) -> None:
-        self._block = Block(settings.layout, _AHEAD)
         self._size = settings.line_size
+        self._ahead = max(1, min(_AHEAD, _AHEAD_BYTES // self._size))
+        self._block = Block(settings.layout, self._ahead)
         self._made: dict[int, tuple[int, memoryview]] = {}
 
     def fill(self, connection: int, first: int) -> memoryview:
         """Give the line of this number."""
-        start, lines = self._made.get(connection, (-_AHEAD, memoryview(b"")))
+        start, lines = self._made.get(connection, (-self._ahead, memoryview(b"")))
         at = first - start
-        if not 0 <= at < _AHEAD:
+        if not 0 <= at < self._ahead:
             at, lines = 0, memoryview(bytes(self._block.fill(connection, first)))
             self._made[connection] = first, lines
         return lines[at * self._size : (at + 1) * self._size]

@@ -110,7 +110,7 @@ def to_text(settings: Settings, totals: Totals) -> list[str]:
         figures = ", ".join(f"{name} {_time(value)}" for name, value in totals.latency_us.items())
         said.append(f"latency:    {figures}")
     said.append(f"reconnects: {totals.reconnects}")
-    said += [f"error:      {count} times: {error}" for error, count in totals.errors.items()]
+    said += [f"error:      {error} ({count})" for error, count in totals.errors.items()]
     said.append(f"generator:  {verdict(totals.processes, totals.machine)}")
     return said
 

@@ -104,7 +104,8 @@ def to_text(verdict: Verdict) -> list[str]:
     """Give the lines that people read."""
     account = verdict.account
     said = [f"left out:  {path}: it is given twice, or packed beside itself" for path in verdict.left_out]
-    said.append(f"received:  {account.received:,} lines of run {verdict.run} in {verdict.files} files")
+    files = f"{verdict.files} files" if verdict.files != 1 else "1 file"
+    said.append(f"received:  {account.received:,} lines of run {verdict.run} in {files}")
     said += _found("lost", account.lost)
     said += _found("doubled", account.doubled)
     said.append(f"torn:      {verdict.torn:,}")

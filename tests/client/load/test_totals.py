@@ -58,7 +58,7 @@ def test_what_people_read_has_each_figure() -> None:
         "late:       3 lines were due and are not sent",
         "latency:    mean 2 ms, p50 2 ms, p90 2 ms, p99 2 ms, p99.9 2 ms, p99.99 2 ms, max 2 ms",
         "reconnects: 1",
-        "error:      1 times: Broken pipe",
+        "error:      Broken pipe (1)",
         "generator:  97 % of a core - the limit was the generator",
     ]
 

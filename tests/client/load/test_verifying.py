@@ -34,7 +34,7 @@ def said(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 def test_good_lines_are_exit_code_0(start: Start, log: Path) -> None:
     code, out, err = said(start("verify", "--run=run", str(log)))
     assert (code, err) == (0, "")
-    assert out.startswith("received:  9 lines of run run in 1 files\nlost:      0\n")
+    assert out.startswith("received:  9 lines of run run in 1 file\nlost:      0\n")
 
 
 def test_any_trouble_is_exit_code_1(start: Start, log: Path) -> None:
