@@ -43,6 +43,9 @@ class Moment:
     open: int
 
 
+BEGINNING: Final = Moment(seconds=0.0, lines=0, reconnects=0, open=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What became of a load."""
@@ -120,9 +123,8 @@ def _listen(workers: list[subprocess.Popen[bytes]], tell: Callable[[Moment], Non
                 raise LoadError(str(why))
             case {"progress": values}:
                 progress[which] = Progress(**values)
-                last = moments[-1].seconds if moments else 0.0
-                moment = _moment(start, progress)
-                if len(progress) == len(workers) and moment.seconds >= last + _APART:
+                moment, last = _moment(start, progress), moments[-1] if moments else BEGINNING
+                if len(progress) == len(workers) and moment.seconds >= last.seconds + _APART:
                     moments.append(moment)
                     tell(moment)
             case {"outcome": values}:

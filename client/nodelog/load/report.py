@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from nodelog.load.chart import Chart, ticks
+from nodelog.load.crew import BEGINNING
 from nodelog.load.totals import to_text
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _rate(settings: Settings, moments: Sequence[Moment]) -> Chart:
             (one.seconds + other.seconds) / 2,
             (other.lines - one.lines) * settings.line_size / 1e6 / max(other.seconds - one.seconds, 1e-9),
         )
-        for one, other in pairwise(moments)
+        for one, other in pairwise([BEGINNING, *moments])
     ]
     up = ticks(max((rate for _, rate in points), default=1.0))
     across = ticks(max((moment.seconds for moment in moments), default=1.0))
@@ -78,7 +79,7 @@ def _rate(settings: Settings, moments: Sequence[Moment]) -> Chart:
         up=[(at, f"{at:g}") for at in up],
         marks=[
             (other.seconds, f"{other.reconnects - one.reconnects} reconnects")
-            for one, other in pairwise(moments)
+            for one, other in pairwise([BEGINNING, *moments])
             if other.reconnects > one.reconnects
         ],
     )
@@ -97,7 +98,7 @@ def _latency(latency: Latency) -> Chart:
     """Draw both axes by their logarithms: the interesting part is the last thousandth."""
     curve = [(level, max(microseconds, 1)) for level, microseconds in latency.curve()]
     deepest = max((_depth(level) for level, _ in curve if level < 100), default=1.0)  # noqa: PLR2004 (per cent)
-    levels = [level for level in _LEVELS if _depth(level) <= math.ceil(deepest)] or [0.0]
+    levels = [level for level in _LEVELS if _depth(level) < math.ceil(deepest) - 0.5]
     most = math.ceil(math.log10(max(microseconds for _, microseconds in curve)))
     least = min(math.floor(math.log10(curve[0][1])), most - 1)
     return Chart(
