@@ -50,6 +50,9 @@ class Checker:
 
     def keys(self, piece: bytes, file: str, offset: int) -> Iterator[array[int]]:
         """Give the keys of the whole lines of this run, in order; `piece` is whole lines."""
+        if self._ours not in piece:
+            self.foreign += piece.count(b"\n")
+            return
         table = self._table or self._learn(piece)
         if table is None:
             self._look_at(piece.split(b"\n")[:-1], piece, file, offset)
@@ -83,6 +86,9 @@ class Checker:
 
     def _sort_out(self, table: _Table, part: bytes, file: str, offset: int) -> array[int]:
         """Part our lines from others, and whole ones from torn ones."""
+        if self._ours not in part:
+            self.foreign += part.count(b"\n")
+            return array("Q")
         lines = part.split(b"\n")[:-1]
         head, length = table.head, table.width - 1
         ours = [line for line in lines if len(line) == length and line.startswith(head)]
