@@ -82,11 +82,17 @@ def _worker(settings: Settings, process: int) -> Generator[subprocess.Popen[byte
 
 @contextmanager
 def _forwarding(workers: list[subprocess.Popen[bytes]]) -> Generator[None]:
-    """Pass a signal on: they end, and so do we. A terminal has told them already, twice does no harm."""
+    """Pass a signal on: they end, and so do we. A terminal has told them already, twice does no harm.
+
+    They wait for the collector to read what is under way; a second signal ends them at once.
+    """
+    asked = False
 
     def forward(*_: object) -> None:
+        nonlocal asked
         for worker in workers:
-            worker.terminate()
+            worker.send_signal(signal.SIGKILL if asked else signal.SIGTERM)
+        asked = True
 
     old = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

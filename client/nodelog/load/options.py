@@ -22,7 +22,7 @@ _LOAD: Final = """\
 Sends numbered lines over many connections and says how fast they were taken. Without --rate it sends as fast
 as the collector takes them; with --rate it sends by a plan made before (an open loop), and whatever comes
 later than planned counts as late, however long the collector stood still. Without --duration and --bytes it
-goes on until Ctrl-C."""
+goes on until Ctrl-C; a second Ctrl-C does not wait for the collector to read what is under way."""
 
 _LOAD_NOTES: Final = """\
 Latency is the time from when a line was to be sent until the kernel had all of its write. Flat out a write is

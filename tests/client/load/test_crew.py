@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,20 @@ def test_a_worker_that_dies_ends_the_load_with_one_line(start: Start) -> None:
         f"nodelog load: cannot send to 127.0.0.1 port {sink.port}: a process of the load ended"
     )
     assert err.count("\n") == 1
+
+
+def test_a_second_signal_does_not_wait_for_a_collector_that_does_not_read(start: Start) -> None:
+    with Sink(read_from_start=False) as sink:
+        process = start("load", f"--port={sink.port}", "--connections=2")
+        wait_for(lambda: select.select([sink.listener], [], [], 0)[0], "it has begun")
+
+        def has_ended() -> bool:
+            process.terminate()
+            return process.poll() is not None
+
+        wait_for(has_ended, "it has ended", patience=10)
+    assert process.returncode in (1, -signal.SIGTERM)  # a third one may come while it exits
+    assert process.communicate()[1].count("\n") <= 1
 
 
 def test_workers_do_not_outlive_the_load(start: Start) -> None:
