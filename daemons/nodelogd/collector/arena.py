@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FULL = 1024 * 1024  # bytes; an arena that holds as much is handed over
-# Bytes between the start of a page and an arena: measured, 1.0 CPU-s/GB from 0, 0.67 from here. The kernel copies
-# between pages and the arena, and addresses alike in their last twelve bits seem to be in each other's way.
+# Bytes between the start of a page and an arena: 1.0 CPU-s/GB was measured from 0, 0.67 from here. The kernel
+# copies between pages and the arena, and addresses alike in their last twelve bits seem to be in the way.
 SKEW = 2048 + 64
 
 
