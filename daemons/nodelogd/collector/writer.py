@@ -208,8 +208,9 @@ class Writer:
     def _sync_in_background(self) -> None:
         try:
             part = self._store.unsynced()
-        except OSError:
-            return  # no descriptor free just now: the next tick comes by again
+        except OSError:  # no descriptor free just now
+            self._dirty_since = time.monotonic() - (self._policy.background or 0.0) + TICK
+            return
         self._dirty_since = None
         if part:
             self._in_background = True

@@ -266,3 +266,23 @@ def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
         bench.put(b"two\n")
     assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
     assert log.read_bytes() == b"two\n"
+
+
+def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_costs_nothing_meanwhile(
+    log: Path,
+) -> None:
+    tries: list[float] = []
+    free = threading.Event()
+
+    def before(called: str, arguments: tuple[Any, ...]) -> None:
+        if called == "open" and "/proc/self/fd" in str(arguments[0]):
+            tries.append(time.monotonic())
+            if not free.is_set():
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with writing(log) as bench, watched(before):
+        bench.put(b"one\n")
+        wait_for(lambda: len(tries) >= 5)
+        assert tries[4] - tries[0] >= 3 * writer_module.TICK
+        free.set()
+        wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)
