@@ -82,6 +82,11 @@ class Record:
         return body + _CRC.pack(crc32(body))
 
 
+def decode_header(journal: bytes) -> Header:
+    """Read what a journal begins with: what it is about. Raises JournalError if it cannot be trusted."""
+    return _header(journal)[0]
+
+
 def decode(journal: bytes) -> tuple[Header, list[Record]]:
     """Read a journal up to its first record that is torn, foreign or missing.
 

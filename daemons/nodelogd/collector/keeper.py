@@ -11,7 +11,7 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.journal import JournalError, decode
+from nodelogd.collector.journal import JournalError, decode_header
 from nodelogd.retention import Budget, Disk, Kept, to_remove
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Keeper:
         would look for it in vain, and not know which blocks are in it.
         """
         try:
-            header, _ = decode(self._names.journal.read_bytes())
+            header = decode_header(self._names.journal.read_bytes())
         except (FileNotFoundError, JournalError):
             return None
         return header.device, header.inode

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.files import copy_tail, end_of_last_line
-from nodelogd.collector.journal import Header, JournalError, decode
+from nodelogd.collector.journal import Header, JournalError, decode_header
 from nodelogd.collector.recovery import recover
 from nodelogd.publish import sync_directory
 
@@ -77,7 +77,7 @@ def take_over(names: Names, *, boot: bytes) -> Start:
 def _journal(names: Names) -> tuple[bytes, Header | None]:
     try:
         journal = names.journal.read_bytes()
-        return journal, decode(journal)[0]
+        return journal, decode_header(journal)
     except FileNotFoundError:
         return b"", None
     except JournalError as error:
