@@ -211,8 +211,6 @@ class Listening(Value[Address]):
 
 
 SIZE: Final = Size("64KiB", "1TiB")
-DURATION: Final = Duration("500ms", "7d")
-SHARE: Final = Share()
 ADDRESS: Final = Listening()
 
 

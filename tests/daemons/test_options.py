@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodelogd.command import settings
-from nodelogd.options import ADDRESS, DURATION, SHARE, SIZE, Count, Duration, Listening, Option, Size, Value
+from nodelogd.options import ADDRESS, SIZE, Count, Duration, Listening, Option, Share, Size, Value
 from nodelogd.sockets import Address
+
+DURATION = Duration("500ms", "7d")
+SHARE = Share()
 
 
 def refusal(kind: Value[Any], text: str) -> str:
