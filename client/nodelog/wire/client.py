@@ -1,0 +1,188 @@
+"""The client's side of one RELP connection, to our own collector or to any other RELP server.
+
+It knows what was agreed on and what is unanswered. What to send, and what to send again, its owner knows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from nodelog.wire.errors import WireError, gathered
+from nodelog.wire.frames import LARGEST_NUMBER, TRAILER, Decoder, Frame, Oversized, encode, header
+from nodelog.wire.offers import SOFTWARE, Offers, format_offers, parse_offers, plain
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+VERSION: Final = 0
+"""Of RELP; what librelp says, and so what every server takes. 1 is the same."""
+FOREIGN_MAX: Final = 8096
+"""Bytes that a message may have if the server names no limit. rsyslog acks a longer one and cuts it short."""
+
+_LONGEST_ANSWER: Final = 64 * 1024
+_ANSWER: Final = re.compile(rb"([0-9]{3})( [^\n]*)?(?:\n(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The server is ready.
+
+    With `lines` send blocks, without it messages, of `max_data` bytes at the most. `durable` is the last
+    block of the stream that will not be lost, 0 for none: the first block that is sent is the one after it,
+    or the lowest that was offered if that is higher. None: the server keeps no streams.
+    """
+
+    durable: int | None
+    max_data: int
+    lines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """The oldest unanswered block or message is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The oldest unanswered message is not stored and never will be."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server does not want us; the connection is of no use."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerClosing:
+    """The server will close; what it has not answered by then is to be sent again, to the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The server has answered our close."""
+
+
+Event: TypeAlias = "Welcome | Acked | Rejected | Refused | ServerClosing | Closed"
+
+_OK: Final = b"200 OK"  # as nearly every answer is
+_ACKED: Final = Acked()
+
+
+class ClientSession:
+    """One connection to a server: send `hello()`, wait for Welcome, send frames, `close()`, wait for Closed.
+
+    `frames` is what to offer: blocks of lines, which only our collector takes, or messages alone. `stream`
+    is its 16 bytes and the number of the lowest block that is held; it needs lines. After a WireError the
+    connection is to be closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: tuple[bytes, int] | None,
+        name: str | None,
+        frames: Literal["lines", "syslog"] = "lines",
+    ) -> None:
+        commands = (b"syslog", b"lines") if frames == "lines" else (b"syslog",)
+        self._offers = Offers(version=VERSION, software=SOFTWARE, commands=commands, stream=stream, name=name)
+        self._decoder = Decoder(max_data=_LONGEST_ANSWER)
+        self._next = 1
+        self._oldest = 1  # unanswered, if it is not the next
+        self._lines = False
+        self._closing = 0
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many frames are unanswered."""
+        return self._next - self._oldest
+
+    @property
+    def exhausted(self) -> bool:
+        """True if only `close` may still be sent: librelp fails where transactions begin at 1 again."""
+        return self._next >= LARGEST_NUMBER
+
+    def hello(self) -> bytes:
+        """Return the first frame."""
+        return encode(self._transaction(), b"open", format_offers(self._offers))
+
+    def block(self, data: bytes | memoryview) -> tuple[bytes, bytes | memoryview, bytes]:
+        """Return the frame of whole lines, or of nothing, which is a probe, in pieces for sendmsg."""
+        return header(self._transaction(), b"lines", len(data)), data, TRAILER
+
+    def message(self, line: bytes | memoryview) -> bytes:
+        """Return the frame of one line, given without its LF."""
+        return encode(self._transaction(), b"syslog", line)
+
+    def close(self) -> bytes:
+        """Return the last frame."""
+        self._closing = self._transaction()
+        return encode(self._closing, b"close")
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Event]:
+        """Return what these bytes complete; commands that are not known are passed over."""
+        return gathered(filter(None, map(self._event, self._decoder.decode(data))))
+
+    def _transaction(self) -> int:
+        txnr = self._next
+        self._next = txnr + 1
+        return txnr
+
+    def _event(self, frame: Frame | Oversized) -> Event | None:
+        match frame:
+            case Frame(command=b"rsp"):
+                return self._answer(frame)
+            case Frame(command=b"serverclose"):
+                return ServerClosing()
+            case _:
+                return None
+
+    def _answer(self, frame: Frame) -> Event:
+        txnr = frame.txnr
+        if txnr != self._oldest or txnr == self._next:
+            unanswered = f"{self.unacknowledged} from {self._oldest} on"
+            raise WireError(f"answer to transaction {txnr}, unanswered are {unanswered}")
+        self._oldest = txnr + 1
+        data = bytes(frame.data)
+        if txnr == self._closing:  # librelp answers it with nothing
+            return Closed()
+        if data == _OK and txnr != 1:
+            return _ACKED
+        answer = _ANSWER.fullmatch(data)
+        if answer is None:
+            raise WireError(f"answer {data[:80]!r} does not begin with a number of three digits")
+        return self._opened(answer) if txnr == 1 else self._stored(answer)
+
+    def _stored(self, answer: re.Match[bytes]) -> Acked | Rejected:
+        if answer[1] == b"200":
+            return _ACKED
+        if self._lines:
+            raise WireError(f"a block was answered with: {_text(answer)}")
+        return Rejected(_text(answer))
+
+    def _opened(self, answer: re.Match[bytes]) -> Welcome | Refused:
+        if answer[1] == b"200":
+            return self._welcome(parse_offers(answer[3] or b""))
+        return Refused(_text(answer))
+
+    def _welcome(self, answer: Offers) -> Welcome | Refused:
+        if answer.version > VERSION:
+            raise WireError(f"the server answers relp_version {answer.version} to {VERSION}")
+        ours, commands = self._offers, answer.commands
+        self._lines = b"lines" in commands and b"lines" in ours.commands
+        if not self._lines and b"syslog" not in commands:
+            return Refused("the server takes neither lines nor syslog")
+        stream = answer.stream if ours.stream and self._lines else None
+        if stream and ours.stream and stream[0] != ours.stream[0]:
+            raise WireError(f"the server answers for stream {stream[0].hex()} to {ours.stream[0].hex()}")
+        return Welcome(stream[1] if stream else None, answer.max_data or FOREIGN_MAX, self._lines)
+
+
+def _text(answer: re.Match[bytes]) -> str:
+    """Return what the server says beside its number."""
+    return plain(answer[0].partition(b"\n")[0].decode(errors="replace"))

@@ -1,0 +1,182 @@
+r"""Frames: `<txnr> <command> <length>[ <data>]\n`, from bytes cut anywhere, and back.
+
+The grammar is librelp's (doc/relp.md there), and so is its strictness: a frame without data has no space
+before its LF, a number has nine digits at the most. Garbage is refused at its first wrong byte, and a size
+before anything of that size is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nodelog.wire.errors import WireError, gathered
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+LARGEST_NUMBER: Final = 999_999_999
+"""Of transactions, after which comes 1 again, and of bytes in a frame."""
+HEADER_LIMIT: Final = 64
+"""Bytes of a header that are ever looked at; by its grammar it has 53 at the most."""
+TRAILER: Final = b"\n"
+SERVER_CLOSE: Final = b"0 serverclose 0\n"
+"""The hint that the server is about to close: a frame without an answer."""
+
+_LF: Final = ord("\n")
+_NUMBER: Final = b"[0-9]{1,9}"
+_COMMAND: Final = b"[A-Za-z]{1,32}"
+_MARK: Final = b"[ \n]"  # before data, or the end of a frame without any
+_HEADER: Final = re.compile(b"(%b) (%b) (%b)(%b)" % (_NUMBER, _COMMAND, _NUMBER, _MARK))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame. If it came whole in what was fed, `data` is a view of that, and valid as long as it is."""
+
+    txnr: int
+    command: bytes
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A frame of `length` bytes of data, more than allowed, was read to its end and nothing of it kept."""
+
+    txnr: int
+    command: bytes
+    length: int
+
+
+def header(txnr: int, command: bytes, length: int) -> bytes:
+    """Return what stands before the data of a frame; TRAILER comes after it."""
+    return b"%d %b %d " % (txnr, command, length) if length else b"%d %b 0" % (txnr, command)
+
+
+def encode(txnr: int, command: bytes, data: bytes | memoryview = b"") -> bytes:
+    """Return one frame."""
+    return b"".join((header(txnr, command, len(data)), data, TRAILER))
+
+
+def beginning(*parts: bytes) -> re.Pattern[bytes]:
+    """Compile an expression that matches as many of these parts, one after the other, as there are."""
+    nested = b""
+    for part in reversed(parts):
+        nested = b"(?:" + part + nested + b")?"
+    return re.compile(nested)
+
+
+_SO_FAR: Final = beginning(_NUMBER, b" ", _COMMAND, b" ", _NUMBER, _MARK)
+
+
+class Decoder:
+    """Cuts bytes into frames. Any cut of the same bytes gives the same frames, and the same fault.
+
+    A frame with more than `max_data` bytes of data is a fault, unless its command is `passes_over`: then it
+    is read over and told as Oversized. `max_data` may be raised from one frame to the next. After a fault
+    the decoder is of no more use.
+    """
+
+    def __init__(self, *, max_data: int, passes_over: bytes = b"") -> None:
+        self.max_data = max_data
+        self._passes_over = passes_over
+        self._begun = bytearray()  # the unfinished frame; of an oversized one the header alone
+        self._missing = 0  # bytes of it that are still to come; 0 while its header is unfinished
+        self._oversized: Oversized | None = None
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished frame are kept, at most max_data and HEADER_LIMIT."""
+        return len(self._begun)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Frame | Oversized]:
+        """Return the frames that these bytes complete."""
+        return gathered(self.decode(data))
+
+    def decode(self, data: bytes | bytearray | memoryview) -> Iterator[Frame | Oversized]:
+        """Yield what `feed` lists; must be read to its end, or bytes are lost."""
+        view = memoryview(data)
+        size = len(view)
+        at = (yield from self._go_on(view)) if self._begun else 0
+        while at < size:
+            found = _HEADER.match(view, at)
+            if found is None:
+                self._begun += _plausible(view[at : at + HEADER_LIMIT])
+                return
+            length = self._length(found)
+            start = found.end()
+            end = start + length if length else start - 1
+            if end >= size or length > self.max_data:
+                self._begin(found, length)
+                at = start + (yield from self._go_on(view[start:]))
+                continue
+            if view[end] != _LF:
+                raise _no_end(found, view[end])
+            yield Frame(int(found[1]), found[2], view[start:end])
+            at = end + 1
+
+    def _go_on(self, view: memoryview) -> Generator[Frame | Oversized, None, int]:
+        """Take what belongs to the unfinished frame, yield it if whole; return where the next begins."""
+        at = 0
+        if not self._missing:
+            head = bytes(self._begun) + view[:HEADER_LIMIT]
+            found = _HEADER.match(head)
+            if found is None:
+                self._begun[:] = _plausible(head)
+                return len(view)
+            at = found.end() - len(self._begun)
+            self._begin(found, self._length(found))
+        part = view[at : at + self._missing]
+        self._missing -= len(part)
+        if self._oversized is None:
+            self._begun += part
+        if not self._missing:
+            yield from self._end(part)
+        return at + len(part)
+
+    def _length(self, found: re.Match[bytes]) -> int:
+        """Return the bytes of data that a header announces, if they may come."""
+        length = int(found[3])
+        if (found[4] == b" ") is not (length > 0):
+            raise WireError(f"frame header {found[0]!r}: a space is before data, and only there")
+        if length > self.max_data and found[2] != self._passes_over:
+            raise WireError(f"{_name(found)} frame of {length} bytes, at most {self.max_data} allowed")
+        return length
+
+    def _begin(self, found: re.Match[bytes], length: int) -> None:
+        """Expect the rest of a frame."""
+        self._begun = bytearray(found[0])
+        self._missing = length + len(TRAILER) if length else 0
+        if length > self.max_data:
+            self._oversized = Oversized(int(found[1]), found[2], length)
+
+    def _end(self, part: memoryview) -> Iterator[Frame | Oversized]:
+        """Yield the frame that is complete with this part of it."""
+        begun, oversized = self._begun, self._oversized
+        self._begun, self._oversized = bytearray(), None
+        if oversized is None:
+            yield from self.decode(begun)
+        elif part[-1] != _LF:
+            raise WireError(f"oversized frame ends with byte {part[-1]:#04x}, not with LF")
+        else:
+            yield oversized
+
+
+def _plausible(head: bytes | memoryview) -> bytes:
+    """Return the beginning of a header, if it is one."""
+    text = bytes(head)
+    found = _SO_FAR.match(text)
+    good = found.end() if found else 0
+    if good < len(text):
+        raise WireError(f"not a frame header: {text[: good + 1]!r}")
+    return text
+
+
+def _no_end(found: re.Match[bytes], byte: int) -> WireError:
+    """Return the fault of a frame whose length and end do not agree."""
+    return WireError(f"{_name(found)} frame of {int(found[3])} bytes ends with byte {byte:#04x}, not with LF")
+
+
+def _name(found: re.Match[bytes]) -> str:
+    return found[2].decode()

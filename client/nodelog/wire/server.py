@@ -1,0 +1,159 @@
+"""The server's side of one RELP connection: bytes to events, answers to bytes.
+
+It knows what was agreed on and what is unanswered. Its owner knows which blocks are durable and when to
+answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from nodelog.wire.errors import WireError, gathered
+from nodelog.wire.frames import LARGEST_NUMBER, Decoder, Frame, Oversized, encode
+from nodelog.wire.offers import SOFTWARE, Offers, format_offers, parse_offers
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+VERSION: Final = 1
+"""Of RELP; 0, which is what librelp says, is the same."""
+
+_LF: Final = ord("\n")
+_LONGEST_OPEN: Final = 9999  # bytes; all that detection lets through
+_KNOWN: Final = (b"syslog", b"lines")
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A client is there; `accept` answers it."""
+
+    offers: Offers
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines, to be written as they stand; no data is a probe. `number` is its number in a stream."""
+
+    txnr: int
+    number: int | None
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, without an LF at its end but maybe with some in it."""
+
+    txnr: int
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The client is done; once it is answered, the connection may be closed."""
+
+    txnr: int
+
+
+Event: TypeAlias = "Open | Block | Message | Oversized | Close"
+
+
+class ServerSession:
+    """One connection from a client. `max_data` is the most bytes of data that a frame may have.
+
+    A `syslog` frame beyond that is read over, told as Oversized and to be rejected; any other is a fault.
+    Data in events is a view of what was fed, see Frame. After a WireError the connection is to be closed.
+    """
+
+    def __init__(self, *, max_data: int) -> None:
+        self.unacknowledged = 0
+        """Frames that were handed out and are not answered."""
+        self._max_data = min(max_data, LARGEST_NUMBER)
+        self._decoder = Decoder(max_data=_LONGEST_OPEN, passes_over=b"syslog")
+        self._next = 1
+        self._answer = Offers(version=VERSION)  # to open, but for the stream
+        self._stream: tuple[bytes, int] | None = None  # as offered
+        self._commands: tuple[bytes, ...] = ()  # that may come now
+        self._accepted = False
+        self._number: int | None = None  # of the next block
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished frame are kept."""
+        return self._decoder.pending
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Event]:
+        """Return what these bytes complete."""
+        return gathered(map(self._event, self._decoder.decode(data)))
+
+    def accept(self, durable: int | None = None) -> bytes:
+        """Answer `open` with what the client offered and we have.
+
+        `durable` is the last block of its stream that will not be lost, 0 for none; None gives it no stream.
+        """
+        answer = self._answer
+        if self._stream is not None and durable is not None:
+            stream, lowest = self._stream
+            self._number = max(lowest, durable + 1)
+            answer = replace(answer, stream=(stream, durable))
+        self._accepted = True
+        self.unacknowledged -= 1
+        return encode(1, b"rsp", b"200 OK\n" + format_offers(answer))
+
+    def ack(self, txnr: int) -> bytes:
+        """Answer a block or a message that is stored, or a close. Answers go in the order of the frames."""
+        self.unacknowledged -= 1
+        return b"%d rsp 6 200 OK\n" % txnr
+
+    def reject(self, txnr: int, why: str) -> bytes:
+        """Answer a message that is not stored and never will be: its sender drops it."""
+        self.unacknowledged -= 1
+        return encode(txnr, b"rsp", f"500 {why}".encode())
+
+    def _event(self, frame: Frame | Oversized) -> Event:
+        txnr, command = frame.txnr, frame.command
+        if txnr != self._next:
+            raise WireError(f"transaction {txnr} where {self._next} is next")
+        self._next = txnr + 1 if txnr < LARGEST_NUMBER else 1
+        self.unacknowledged += 1
+        if command not in self._commands:
+            return self._control(frame)
+        if isinstance(frame, Oversized):
+            return frame
+        return Message(txnr, frame.data) if command == b"syslog" else self._block(txnr, frame.data)
+
+    def _block(self, txnr: int, data: memoryview) -> Block:
+        if not self._accepted:
+            raise WireError("a block came before the answer to open")
+        if data and data[-1] != _LF:
+            raise WireError(f"block of {len(data)} bytes ends with byte {data[-1]:#04x}, not with LF")
+        number = self._number
+        if number is not None:
+            self._number = number + 1
+        return Block(txnr, number, data)
+
+    def _control(self, frame: Frame | Oversized) -> Open | Close:
+        match frame:
+            case Frame(command=b"open") if not self._answer.commands:
+                return self._open(parse_offers(frame.data))
+            case Frame(command=b"close") if self._commands:
+                self._commands = ()
+                return Close(frame.txnr)
+        raise WireError(f"transaction {frame.txnr} is {frame.command.decode()}, which was not agreed on")
+
+    def _open(self, offers: Offers) -> Open:
+        self._commands = tuple(command for command in _KNOWN if command in offers.commands)
+        if not self._commands:
+            raise WireError("the client offers neither syslog nor lines")
+        lines = b"lines" in self._commands
+        if offers.stream is not None and not (lines and offers.stream[1]):
+            raise WireError("a stream needs the command lines, and numbers from 1 on")
+        self._stream = offers.stream
+        self._answer = Offers(
+            version=min(offers.version, VERSION),
+            software=SOFTWARE if offers.software else None,
+            commands=self._commands,
+            max_data=self._max_data if lines else None,
+        )
+        self._decoder.max_data = self._max_data
+        return Open(offers)
