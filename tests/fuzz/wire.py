@@ -1,4 +1,4 @@
-"""Anything at all into `nodelog.wire`, under atheris: `make fuzz`, or `python -m tests.fuzz.wire` with options.
+"""Anything at all into `nodelog.wire`, under atheris: `make fuzz`, or `python -m tests.fuzz.wire`.
 
 Whatever the bytes and however they are cut, the same comes out as if they were fed at once, faults are only
 WireErrors, and no more is kept than one frame. What is fed is frames, wrong frames and noise, in turn.
