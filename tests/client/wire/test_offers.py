@@ -101,6 +101,12 @@ def test_a_name_cannot_bring_anything_else_with_it() -> None:
     assert parse_offers(b"relp_version=0\nnodelog_name=a\x00b\xff\x1b").name == "a?b\ufffd?"
 
 
+def test_a_long_text_is_cut_between_two_characters() -> None:
+    assert plain("a" * 300) == "a" * 255
+    assert plain("a" + "\u00e9" * 300) == "a" + "\u00e9" * 127
+    assert plain("aa" + "\u00e9" * 300) == "aa" + "\u00e9" * 126
+
+
 @given(st.text(max_size=400))
 def test_a_plain_text_is_printable_and_short(text: str) -> None:
     assert plain(text).isprintable()
