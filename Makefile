@@ -1,6 +1,6 @@
 # Every command here sets up what it needs by itself: .venv, from requirements-dev.lock, with no network once it is made.
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover check soak fuzz lock clean venv
+.PHONY: help demo test cover check bench soak fuzz lock clean venv
 
 PORT ?= 6666
 BIN := .venv/bin
@@ -27,6 +27,9 @@ check: venv ## ruff, format, mypy, import-linter
 	@$(BIN)/ruff format --check $(PATHS)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+bench: venv ## logd and other collectors under the same load, half an hour at the most; CELL=blocks-64 for one, ARGS=--help
+	@$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
 
 soak: venv ## 20 GB through logd with rotation, gzip and retention, half an hour at the most; ARGS=--help
 	@$(BIN)/python -m tests.soak.long_run $(ARGS)
