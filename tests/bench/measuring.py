@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def throughput(run: Running, load: Load) -> Figures:
         cpu = run.cpu()
         sent = _sent(run, load)
         complete = follower.wait(sent["bytes"]) or time.monotonic_ns()
-        cpu = run.cpu() - cpu
+        cpu = run.cpu() - cpu or nan  # of processes that end with their connections nothing is known
     # One that rotates is asked by HTTP how far it is, which is seldom done; it is done when all is read.
     seconds = sent["seconds"] if run.system.rotates else (complete - sent["start"]) / 1e9
     return {

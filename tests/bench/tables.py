@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,8 @@ def _against(cell: Cell, ours: list[Figures], theirs: list[Figures]) -> str:
 
 def _spread(name: str, values: list[float]) -> str:
     text = HEADS[name][1]
+    if not all(map(isfinite, values)):
+        return "unknown"
     middle, low, high = text(median(values)), text(min(values)), text(max(values))
     return middle if low == high else f"{middle} ({low} to {high})"
 
