@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Figures = dict[str, float]
 
 NODELOG = str(Path(sys.executable).with_name("nodelog"))
-LINES = 600_000  # of a load with one line per write
+LINES = 400_000  # of a load with one line per write
 ADDRESSES = 2  # of idle senders, as one address has too few ports for comfort
 SINGLES = 200
 ENOUGH = 5.0  # seconds for single lines; some systems write once a second

@@ -32,7 +32,7 @@ class System:
     name: str
     version: Callable[[], str]  # or why it cannot be had: raises Missing
     command: Callable[[Place], list[str]]
-    volume: int = GIB // 4
+    volume: int = GIB // 8
     """Bytes to send it in blocks, so that a run takes a few seconds."""
     rotates: bool = False
     """True if its lines are in many files: its metrics say how much it has written, else the file's size."""
@@ -78,11 +78,11 @@ def _busybox() -> str:
 
 ONE_FILE = "--rotate-size=1TiB"  # else as by default; the others do not rotate and compress either
 SYSTEMS = (
-    System(name="logd", version=_logd_version, command=_logd(ONE_FILE), volume=2 * GIB),
+    System(name="logd", version=_logd_version, command=_logd(ONE_FILE), volume=GIB),
     System(name="logd, gzip", version=_logd_version, command=_logd("--sync=batch", "--rotate-size=64MiB"),
-           volume=2 * GIB, rotates=True),
+           volume=GIB, rotates=True),
     System(name="C bound", version=_bound_version, command=lambda p: [_bound(), str(p.port), str(p.log)],
-           volume=2 * GIB),
+           volume=GIB),
     System(name="rsyslog", version=lambda: says(rsyslogd(), "-v"), command=rsyslog),
     System(name="syslog-ng", version=syslog_ng_version, command=syslog_ng,
            environment=SYSLOG_NG_ENVIRONMENT),
