@@ -28,8 +28,8 @@ check: venv ## ruff, format, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-soak: venv ## 20 GB through logd with rotation, gzip and retention, half an hour at the most; ARGS=--help
-	@$(BIN)/python -m tests.soak.long_run $(ARGS)
+soak: venv ## an hour of mixed load with rotation and restarts, every line proved; FOR=10m is shorter, ARGS=--help
+	@$(BIN)/python -m tests.soak.run $(if $(FOR),--for '$(FOR)') $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command 'make lock' \
