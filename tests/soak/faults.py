@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 LARGER = 8 << 20
 """Bytes that the last quarter may take more than the first."""
+ENOUGH = 16
+"""Rounds to compare quarters of: each then has all scenes of a turn, some of which take more than others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,8 @@ def of_memory(rounds: Sequence[Memory]) -> list[str]:
 
 
 def quarters(rounds: Sequence[Memory]) -> tuple[int, int]:
-    """Give the most memory of the first and of the last quarter; 0 if there are less than four rounds."""
+    """Give the most memory of the first and of the last quarter; 0 if there are not enough rounds."""
+    if len(rounds) < ENOUGH:
+        return 0, 0
     quarter = len(rounds) // 4
-    first, last = rounds[:quarter], rounds[len(rounds) - quarter :]
-    return max((one.rss for one in first), default=0), max((one.rss for one in last), default=0)
+    return max(one.rss for one in rounds[:quarter]), max(one.rss for one in rounds[-quarter:])

@@ -75,17 +75,10 @@ class Stage:
     def play(self, seconds: float) -> Round:
         """Send for so many seconds, then look at each line; logd runs before and after."""
         sealed, said, begin = self._names.last(), len(self._logd.stderr), time.monotonic()
-        with ExitStack() as stack:
-            processes = self._start_all(stack, seconds)
-            half = time.monotonic() + seconds / 2
-            self._watch(lambda: time.monotonic() >= half, seconds)
-            self._scene.happens(self._logd, self._files)
-            self._watch(lambda: all(process.poll() is not None for process in processes.values()), seconds)
+        codes = self._send(seconds)
         taken = time.monotonic() - begin
         all_written(self._logd)
-        failed = [f"{name} failed: {self._errors(name)}" for name, one in processes.items() if one.returncode]
-        sent = {load: self._sent(load) for load in self._scene.loads if not processes[load.name].returncode}
-        last = self._names.last()
+        sent = {load: self._sent(load) for load in self._scene.loads if not codes[load.name]}
         self._link(sealed)
         found = self._verify(sent)
         latency = next((told["latency_us"] for load, told in sent.items() if load.name == PACED), {})
@@ -94,15 +87,25 @@ class Stage:
             seconds=taken,
             found=found,
             memory=faults.Memory(rss=self._rss, restarts=self._scene.restarts),
-            sealed=last - sealed,
+            sealed=self._names.last() - sealed,
             p99=latency["p99"] / 1e6 if latency else None,
             faults=(
-                *failed,
+                *(f"{name} failed: {self._errors(name)}" for name, code in codes.items() if code),
                 *([f"/healthz failed {self._unhealthy} times"] if self._unhealthy else []),
                 *faults.of_speech(self._logd.stderr[said:], self._scene.may_say),
                 *(fault for one in found for fault in faults.of_lines(one, self._scene.restarts)),
             ),
         )
+
+    def _send(self, seconds: float) -> dict[str, int]:
+        """Let it all happen; give the exit codes of the loads."""
+        with ExitStack() as stack:
+            processes = self._start_all(stack, seconds)
+            half = time.monotonic() + seconds / 2
+            self._watch(lambda: time.monotonic() >= half, seconds)
+            self._scene.happens(self._logd, self._files)
+            self._watch(lambda: all(one.poll() is not None for one in processes.values()), seconds)
+        return {name: one.returncode for name, one in processes.items()}
 
     def _start_all(self, stack: ExitStack, seconds: float) -> dict[str, subprocess.Popen[bytes]]:
         """Start all; return once those are connected that stay so."""
