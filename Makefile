@@ -31,8 +31,8 @@ check: venv ## ruff, format, mypy, import-linter
 bench: venv ## logd and other collectors under the same load, half an hour at the most; CELL=blocks-64 for one, ARGS=--help
 	@$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
 
-soak: venv ## 20 GB through logd with rotation, gzip and retention, half an hour at the most; ARGS=--help
-	@$(BIN)/python -m tests.soak.long_run $(ARGS)
+soak: venv ## an hour of mixed load with rotation and restarts, every line proved; FOR=10m is shorter, ARGS=--help
+	@$(BIN)/python -m tests.soak.run $(if $(FOR),--for '$(FOR)') $(ARGS)
 
 # Not in the lock: it is 35 MB, and exists for CPython on Linux x86-64 only.
 fuzz: venv ## anything at all into the wire protocol, under atheris (from PyPI if missing); FOR=60 seconds

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
@@ -40,11 +41,14 @@ class Found:
     def __init__(self) -> None:
         self.lines = 0
         self.first: list[Finding] = []
+        self.rows: Counter[int] = Counter()
+        """How many rows of them each connection has."""
 
     def add(self, connection: int, span: Span) -> None:
         """Count these."""
         first, end = span
         self.lines += end - first
+        self.rows[connection] += 1
         if len(self.first) < FEW:
             self.first.append(Finding(connection, first, end - 1))
 

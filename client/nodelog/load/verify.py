@@ -93,6 +93,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         **{name: trouble.lines for name, trouble in found.items()},
         "torn": verdict.torn,
         "unknown": account.unknown.lines,
+        "gaps": max(account.lost.rows.values(), default=0),
         "foreign": verdict.foreign,
         "first": {name: [asdict(one) for one in trouble.first] for name, trouble in found.items()},
         "first_torn": [asdict(one) | {"text": ascii(one.text)[2:-1]} for one in verdict.first_torn],

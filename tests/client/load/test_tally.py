@@ -51,6 +51,10 @@ def test_a_gap_is_lost_and_told_as_a_row() -> None:
     assert found.lost.first == [Finding(4, 2, 4)]
 
 
+def test_gaps_are_counted_by_connection() -> None:
+    assert account([row(4, 0, 2, 4) + row(5, 1)]).lost.rows == {4: 2, 5: 1}
+
+
 def test_what_is_lost_at_the_end_is_seen_if_it_is_known_what_was_sent() -> None:
     assert counts(account([row(0, 0, 1)], {0: 4, 1: 3})) == (2, 5, 0, 0, 0)
     assert counts(account([row(0, 0, 1)])) == (2, 0, 0, 0, 0)

@@ -50,7 +50,7 @@ def test_the_result_is_json_for_programs(start: Start, log: Path, tmp_path: Path
     code, out, _ = said(start("verify", "--json", str(log), NODELOG_SENT=str(sent)))
     told = json.loads(out)
     assert code == 1
-    assert (told["received"], told["lost"], told["good"]) == (9, 3, False)
+    assert (told["received"], told["lost"], told["gaps"], told["good"]) == (9, 3, 1, False)
     assert told["first"]["lost"] == [{"connection": 0, "first": 9, "last": 11}]
 
 

@@ -1,0 +1,118 @@
+"""What `make soak` does for an hour, for seconds; and that it would notice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.running import wait_for
+from tests.soak import faults
+from tests.soak.loads import LINES, MIXED
+from tests.soak.run import Soak, planned, summary
+from tests.soak.scenes import CALM, HANGUP, KILLED, ONE_LIFE, TERMINATED, Scene
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.running import Logd
+
+MIB = 1 << 20
+SECONDS = 1.0
+GOOD = faults.Found(
+    load="lines", sent=10, bytes=1280, lost=0, gaps=0, doubled=0, torn=0, reordered=0, unknown=0
+)
+
+
+def soaked(folder: Path, *scenes: Scene) -> Soak:
+    soak = Soak(folder, SECONDS, "1MiB")
+    soak.run(scenes, max(scene.volume(SECONDS) for scene in scenes))
+    return soak
+
+
+def test_mixed_load_goes_through_rotation_and_restarts_whole(tmp_path: Path) -> None:
+    soak = soaked(tmp_path, CALM, TERMINATED, KILLED)
+    assert soak.faults == []
+    assert [one.memory.restarts for one in soak.rounds] == [0, 1, 1]
+    assert all([found.load for found in one.found] == [load.name for load in MIXED] for one in soak.rounds)
+    assert any(one.sealed for one in soak.rounds)
+    assert "3 rounds" in summary(soak, 60)
+    assert not list(tmp_path.glob("round-*"))
+
+
+def test_a_stranger_who_takes_lines_away_is_a_fault_and_the_files_are_kept(tmp_path: Path) -> None:
+    def emptied(logd: Logd, _files: Path) -> None:
+        wait_for(lambda: logd.log.stat().st_size, "there is something to take")
+        logd.log.write_bytes(b"")
+        wait_for(lambda: logd.records("somebody else"), "logd has noticed it")
+
+    soak = soaked(
+        tmp_path, Scene(name="robbed", loads=(LINES,), happens=emptied), replace(HANGUP, loads=(LINES,))
+    )
+    assert any("lines: " in fault and "lost" in fault for fault in soak.faults)
+    assert any("somebody else changed the log" in fault for fault in soak.faults)
+    assert all(fault.startswith("round 1 (robbed)") for fault in soak.faults)
+    assert [path.name for path in tmp_path.glob("round-*")] == ["round-1"]
+
+
+def test_a_logd_that_dies_ends_it_with_a_fault(tmp_path: Path) -> None:
+    def gone(logd: Logd, _files: Path) -> None:
+        logd.kill()
+
+    soak = soaked(tmp_path, Scene(name="dead", loads=(LINES,), happens=gone))
+    assert len(soak.faults) == 1
+    assert soak.faults[0] == "round 1 cannot go on: logd exited with -9"
+
+
+def test_scenes_come_in_turn_and_those_of_one_life_first() -> None:
+    scenes = planned(3600)
+    assert tuple(next(scenes) for _ in ONE_LIFE) == ONE_LIFE
+    assert next(scenes) == ONE_LIFE[0]
+    assert list(planned(0)) == []
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_lines_doubled_torn_or_reordered_are_a_fault_in_any_round(restarts: int) -> None:
+    assert faults.of_lines(GOOD, restarts) == []
+    assert faults.of_lines(replace(GOOD, doubled=2), restarts) == ["lines: 2 lines doubled"]
+    assert faults.of_lines(replace(GOOD, torn=2), restarts) == ["lines: 2 lines torn"]
+    assert faults.of_lines(replace(GOOD, reordered=2), restarts) == ["lines: 2 lines reordered"]
+    assert faults.of_lines(replace(GOOD, unknown=2), restarts) == ["lines: 2 lines unknown"]
+
+
+def test_lost_lines_are_a_fault_but_for_one_gap_of_a_connection_per_restart() -> None:
+    lost = replace(GOOD, lost=7, gaps=1)
+    assert faults.of_lines(lost, 0) == ["lines: 7 lines lost"]
+    assert faults.of_lines(lost, 1) == []
+    assert faults.of_lines(replace(lost, gaps=2), 1) == [
+        "lines: lost in 2 places of a connection, by 1 restarts"
+    ]
+
+
+def test_a_warning_is_a_fault_unless_it_belongs_to_the_scene() -> None:
+    warning = json.dumps({"level": "warning", "message": "somebody was here"})
+    news = json.dumps({"level": "info", "message": "all is well"})
+    assert faults.of_speech([news, warning], "somebody") == []
+    assert faults.of_speech([news, warning], None) == ["logd said: warning: somebody was here"]
+    assert faults.of_speech(["Traceback"], "somebody") == ["logd said: Traceback"]
+
+
+def memories(*sizes: int, restarted: bool = False) -> list[faults.Memory]:
+    """Give four rounds of each size, MiB; restarted in the last of all."""
+    rounds = [faults.Memory(rss=size * MIB, restarts=0) for size in sizes for _ in range(4)]
+    return [*rounds[:-1], replace(rounds[-1], restarts=1)] if restarted else rounds
+
+
+def test_memory_that_grows_is_a_fault() -> None:
+    assert faults.of_memory(memories(40, 41, 60, 42)) == []
+    assert len(faults.of_memory(memories(40, 41, 41, 49))) == 1
+    assert faults.of_memory(memories(40, 41, 49)) == []  # too few to tell
+
+
+def test_memory_that_grows_in_one_life_is_a_fault_though_a_restart_hides_it() -> None:
+    grown = [*memories(40, 45, 50, 55), *memories(40, 40, 40, 40, restarted=True)]
+    assert faults.of_memory(grown) == []
+    grown[16] = replace(grown[16], restarts=1)
+    (fault,) = faults.of_memory(grown)
+    assert "from 41.9 to 57.7 MB" in fault
