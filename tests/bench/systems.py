@@ -87,6 +87,6 @@ SYSTEMS = (
     System(name="syslog-ng", version=syslog_ng_version, command=syslog_ng,
            environment=SYSLOG_NG_ENVIRONMENT),
     System(name="Fluent Bit", version=lambda: says(fluent_bit_path(), "--version"), command=fluent_bit),
-    System(name="nc | cat", version=lambda: says(_busybox()), command=_nc, volume=GIB,
+    System(name="nc, cat", version=lambda: says(_busybox()), command=_nc, volume=GIB,
            most=64),
 )  # fmt: skip

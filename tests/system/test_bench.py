@@ -1,0 +1,82 @@
+"""The comparison of `make bench` tells what it measured, and what keeps a figure from counting."""
+
+import math
+import socket
+import threading
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from tests.bench.cells import CELLS, Cell
+from tests.bench.measuring import Load, throughput
+from tests.bench.pictures import picture
+from tests.bench.places import Place
+from tests.bench.running import free_port, running
+from tests.bench.systems import SYSTEMS
+from tests.bench.tables import remarks, table
+
+CELL = Cell(name="small", title="a small one", load=Load(connections=2))
+RUN = {"bytes_per_second": 1e9, "cpu_seconds_per_gb": 0.5, "peak_rss": 36e6, "limited": 0.0, "machine": 0.5}
+
+
+def test_a_table_has_medians_their_spread_and_the_ratio_run_by_run() -> None:
+    ours = [RUN | {"bytes_per_second": rate} for rate in (1e9, 3e9, 2e9)]
+    theirs = [RUN | {"bytes_per_second": rate} for rate in (1e9, 1e9, 0.5e9)]
+    text = table(CELL, {"logd": ours, "other": theirs})
+    assert "| logd | 2.00 (1.00 to 3.00) | 0.50 | 36 | 1.00 |" in text
+    assert "| other | 1.00 (0.50 to 1.00) | 0.50 | 36 | 3.00 |" in text
+
+
+def test_what_is_not_known_is_said_to_be() -> None:
+    assert "| unknown |" in table(CELL, {"logd": [RUN | {"cpu_seconds_per_gb": math.nan}]})
+
+
+def test_lost_lines_and_a_generator_without_time_are_remarked() -> None:
+    assert remarks([RUN, RUN | {"lost": 3.0}, RUN | {"torn": 1.0, "limited": 1.0}]) == (
+        "the generator was the limit in 1 of 3; lost 3; torn 1"
+    )
+    assert not remarks([RUN])
+
+
+def test_a_picture_is_svg_with_a_bar_for_each_system() -> None:
+    root = ET.fromstring(picture(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (ours)
+    assert len(root.findall("{*}rect")) == 2
+    assert "a < b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_each_cell_has_a_name_of_its_own_and_systems_that_are_there() -> None:
+    assert len({cell.name for cell in CELLS}) == len(CELLS)
+    names = {system.name for system in SYSTEMS}
+    assert all(set(cell.systems) <= names for cell in CELLS)
+
+
+def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
+    logd = next(system for system in SYSTEMS if system.name == "logd")
+    place = Place(tmp_path, free_port(), free_port(), 2)
+    with running(logd, place) as run:
+        figures = throughput(run, Load(connections=2, line=128, rate=100_000, seconds=1))
+    assert figures["received"] == 1.0
+    assert not any(figures[name] for name in ("lost", "doubled", "torn", "reordered"))
+    assert figures["bytes_per_second"] > 0
+    assert figures["peak_rss"] > 10e6
+
+
+def test_lines_that_a_system_changes_are_not_taken_for_whole(tmp_path: Path) -> None:
+    """A thief between generator and logd: every line loses its first byte."""
+    logd = next(system for system in SYSTEMS if system.name == "logd")
+    place = Place(tmp_path, free_port(), free_port(), 1)
+    with socket.create_server(("127.0.0.1", 0)) as listener, running(logd, place) as run:
+        thief = threading.Thread(target=_steal, args=(listener, place.port))
+        thief.start()
+        run.place = Place(tmp_path, listener.getsockname()[1], place.http, 1)
+        figures = throughput(run, Load(connections=1, rate=1000, write=0, seconds=1))
+        thief.join()
+    assert figures["torn"] > 0
+
+
+def _steal(listener: socket.socket, port: int) -> None:
+    client, _ = listener.accept()
+    with client, socket.create_connection(("127.0.0.1", port)) as collector:
+        while data := client.recv(65_536):
+            collector.sendall(data.replace(b"\n<", b"\n"))
+        collector.shutdown(socket.SHUT_WR)
+        collector.recv(1)
