@@ -89,7 +89,7 @@ CELLS = (
         Cell(
             name=f"idle-{count}",
             title=f"doing nothing, connections: {count}",
-            load=Load(connections=count, processes=2 if count == 1000 else 1),
+            load=Load(connections=count),
             measure=idle,
             shown=("rss", "core", "start"),
         )

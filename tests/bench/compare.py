@@ -53,11 +53,10 @@ def main() -> int:
                     failures.append(f"{cell.name}: {system.name}: {error}")
         results[cell.name] = found
         print(table(cell, found), flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
-    if given.pictures:
-        for cell in cells:
-            (given.pictures / f"{cell.name}.svg").write_text(picture(cell, results[cell.name]))
+        if given.json:
+            given.json.write_text(json.dumps(results, indent=1) + "\n")
+        if given.pictures:
+            (given.pictures / f"{cell.name}.svg").write_text(picture(cell, found))
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)
     return 1 if failures else 0
