@@ -233,9 +233,9 @@ async def test_a_block_that_is_too_large_ends_its_connection_before_it_is_kept(w
 
 async def test_beyond_their_memory_the_longest_unfinished_frame_is_closed_and_told_so(wired: Wired) -> None:
     peers = [await opened(wired) for _ in range(8)]
+    frames = [b"".join(map(bytes, peer.session.block(b"x" * 59_999 + b"\n"))) for peer in peers]
     for number, peer in enumerate(peers):
-        header = b"2 lines 60000 "
-        peer.sock.send(header + b"x" * (40_000 + 100 * number))
+        peer.sock.send(frames[number][: 40_000 + 100 * number])
     await until(lambda: wired.count("nodelog_connections_closed_total", reason="buffer") > 0)
     await until(lambda: wired.intake.held <= 256 * KIB)
     closed = int(wired.count("nodelog_connections_closed_total", reason="buffer"))
@@ -244,7 +244,7 @@ async def test_beyond_their_memory_the_longest_unfinished_frame_is_closed_and_to
     assert all(ServerClosing() in peer.events for peer in peers if peer.is_ended and peer.ended == "closed")
     for number, peer in enumerate(peers):
         if not peer.is_ended:
-            peer.sock.send(b"x" * (60_000 - 40_000 - 100 * number - 1) + b"\n\n")
+            peer.sock.send(frames[number][40_000 + 100 * number :])
             await until(lambda one=peer: one.has(Acked()))  # type: ignore[misc]
     assert len(wired.written) == 60_000 * (8 - closed)
     assert accounted(wired)
