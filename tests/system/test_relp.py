@@ -255,7 +255,7 @@ def test_sigterm_under_load_and_the_next_start_lose_and_double_nothing(logd: Sta
             upto = min(total, acked + 150)
             client.send(*(block(number, lines=50) for number in range(first, upto + 1)))
             if ends < 3:
-                client.until(lambda one=client: one.acked > 0)  # type: ignore[misc]
+                client.until(lambda one=client: one.acked > 0)
                 collector.signal(signal.SIGTERM)
                 client.until_ended()
             else:

@@ -78,10 +78,14 @@ class Peer:
 
     def hear(self) -> None:
         """Take the answers that have come."""
+        if not self.sock:
+            return
         try:
-            data = self.sock.recv(10**6) if self.sock else b""
+            data = self.sock.recv(10**6)
         except BlockingIOError:
             return
+        except ConnectionResetError:
+            data = b""
         for event in self.session.feed(data):
             match event:
                 case Acked():
