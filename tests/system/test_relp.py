@@ -179,10 +179,9 @@ def test_a_full_disk_in_between_answers_nothing_and_loses_nothing(
 
 
 @pytest.mark.parametrize("frames", ["lines", "syslog"])
-def test_rotation_between_block_and_ack_syncs_the_sealed_file_first(
+def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
     logd: StartLogd, frames: str, faults: Faults
 ) -> None:
-    """Each sync fails, so what is sealed unsynced would be answered without ever having been durable."""
     collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
     with connected(collector.port, (STREAM, 1) if frames == "lines" else None) as client:
         client.welcome()

@@ -7,19 +7,17 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.daemons.collector.relp_peer import Peer, accounted, opened
 from tests.daemons.collector.wired import Wired, reset, until
 
 from nodelog.wire.client import Acked, ClientSession, Closed, ServerClosing, Welcome
 from nodelog.wire.errors import WireError
-from nodelogd.collector import clients as clients_module
 from nodelogd.collector.farewell import farewell
 from nodelogd.collector.relp import UNANSWERED
-from nodelogd.collector.silence import close_idle, close_undecided
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from nodelog.wire.client import Event
 
 KIB = 1024
 LONG = 60.0  # seconds; longer than a test has patience
@@ -31,63 +29,6 @@ async def wired() -> AsyncGenerator[Wired]:
     made = Wired(unfinished_limit=256 * KIB)
     yield made
     made.close()
-
-
-class Peer:
-    """A client that does not block the loop."""
-
-    def __init__(self, wired: Wired, stream: tuple[bytes, int] | None = None) -> None:
-        """Connect and send `open`."""
-        self.sock = wired.connect_newcomer()
-        self.session = ClientSession(stream=stream, name=None)
-        self.events: list[Event] = []
-        self.ended = ""
-        self.sock.setblocking(False)
-        self.sock.send(self.session.hello())
-
-    def send(self, *blocks: bytes) -> None:
-        """Send blocks."""
-        data = b"".join(bytes(part) for block in blocks for part in self.session.block(block))
-        assert self.sock.send(data) == len(data)
-
-    def has(self, event: Event, times: int = 1) -> bool:
-        """Say whether this came so often."""
-        self._read()
-        return self.events.count(event) == times
-
-    @property
-    def is_open(self) -> bool:
-        """Say whether `open` is answered."""
-        self._read()
-        return any(isinstance(event, Welcome) for event in self.events)
-
-    @property
-    def is_ended(self) -> bool:
-        """Say whether the collector has ended the connection."""
-        self._read()
-        return bool(self.ended)
-
-    def _read(self) -> None:
-        try:
-            while not self.ended:
-                data = self.sock.recv(64 * KIB)
-                self.ended = "" if data else "closed"
-                self.events += self.session.feed(data)
-        except BlockingIOError:
-            pass
-        except ConnectionResetError:
-            self.ended = "reset"
-
-
-async def opened(wired: Wired, stream: tuple[bytes, int] | None = None) -> Peer:
-    peer = Peer(wired, stream)
-    await until(lambda: peer.is_open)
-    return peer
-
-
-def accounted(wired: Wired) -> bool:
-    came, known = wired.ledger()
-    return came == known
 
 
 async def test_blocks_among_lines_arrive_whole_and_are_answered(wired: Wired) -> None:
@@ -285,38 +226,6 @@ async def test_a_reset_while_answers_are_due_harms_nobody(wired: Wired) -> None:
     other.send(b"other\n")
     await until(lambda: other.has(Acked()))
     assert wired.clients.answered.is_set()
-
-
-async def test_who_does_not_say_in_time_what_it_wants_is_closed(
-    wired: Wired, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good, late, reading = await opened(wired), wired.connect_newcomer(), wired.connect_newcomer()
-    late.sendall(b"1 open 100 relp_version=0\n")
-    reading.sendall(b"1 open 100 relp_version=0\n")
-    await until(lambda: wired.intake.held == 52)
-    monkeypatch.setattr(clients_module, "OPEN_WITHIN", -1.0)
-    reading.sendall(b"command")  # it has something to be read, and is judged later
-    close_undecided(wired.intake, wired.clients)
-    assert wired.count("nodelog_connections_closed_total", reason="no open") == 1
-    good.send(b"good\n")
-    await until(lambda: good.has(Acked()))
-    await until(lambda: wired.intake.held == 33)
-    close_undecided(wired.intake, wired.clients)
-    assert wired.count("nodelog_connections_closed_total", reason="no open") == 2
-    assert accounted(wired)
-
-
-async def test_who_waits_for_an_answer_is_not_idle_and_who_is_is_told(wired: Wired) -> None:
-    waiting, idle = await opened(wired), await opened(wired)
-    wired.stuck = True
-    waiting.send(b"one\n")
-    await until(lambda: wired.keeps)
-    close_idle(wired.intake, -1)
-    await until(lambda: idle.is_ended)
-    assert (idle.ended, idle.has(ServerClosing())) == ("closed", True)
-    wired.stuck = False
-    wired.give_back()
-    await until(lambda: waiting.has(Acked()))
 
 
 async def test_at_the_end_what_was_taken_is_answered_and_what_was_not_comes_again(wired: Wired) -> None:
