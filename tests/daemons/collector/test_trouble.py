@@ -22,11 +22,9 @@ def test_the_same_trouble_is_said_once_and_shown_until_it_is_over(caplog: pytest
         trouble.report(FULL, "write")
     assert caplog.messages == [SAID]
     assert health.reasons() == {"disk": SAID}
-    assert trouble.is_there
     trouble.report(OSError(errno.EIO, ""), "sync")
     assert "cannot sync /log: Input/output error" in caplog.messages[1]
     trouble.end()
     trouble.end()
     assert health.reasons() == {}
-    assert not trouble.is_there
     assert metrics.registry.get_sample_value("nodelog_write_failures_total", {"what": "write"}) == 3
