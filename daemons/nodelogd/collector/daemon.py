@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
-from nodelogd.collector.arena import Arenas
+from nodelogd.collector.arena import FULL, Arenas
 from nodelogd.collector.clients import Clients
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
@@ -25,6 +25,7 @@ from nodelogd.collector.lines import Limits
 from nodelogd.collector.lock import locked
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
+from nodelogd.collector.orders import Mode
 from nodelogd.collector.silence import close_idle, close_undecided
 from nodelogd.collector.store import Store
 from nodelogd.collector.writer import Writer
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
 UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
+SPARE = 4  # this part of --buffer may be batches that wait for a sync
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
@@ -97,7 +99,11 @@ class Collector:
         self.health.not_ready("start", "starting")
         self._limits = Limits(settings.max_line, stamp_lines=settings.stamp)
         self._keeper = Keeper(self.names, settings.keep, self.metrics)
-        self._arenas = Arenas(self._limits.room, partial(self._in_loop, self._resume))
+        self._arenas = Arenas(
+            self._limits.room,
+            partial(self._in_loop, self._resume),
+            spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
+        )
         self._writer = Writer(
             self.names.log,
             self._open_store,

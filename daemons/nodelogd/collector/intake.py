@@ -71,6 +71,7 @@ class Intake:
         self._limit = unfinished_limit
         self._once = Once(SAY_AGAIN_AFTER)
         self._epoll = select.epoll()
+        self._unserved: list[tuple[int, int]] = []  # what epoll said of connections that found no room
         self._unfinished = 0  # bytes, of all connections
         self._rest = 0  # bytes of the connection that is ended just now, not in an arena yet
         self._paused_at: float | None = time.monotonic()  # None while connections are read
@@ -227,9 +228,11 @@ class Intake:
         connections = self.connections
         now = time.monotonic()
         reads = received = 0
-        for descriptor, event in self._epoll.poll(0, EVENTS):
+        ready, self._unserved = self._unserved or self._epoll.poll(0, EVENTS), []
+        for at, (descriptor, event) in enumerate(ready):
             if arena.end >= arena.limit or self._unfinished > self._limit:
                 if not self._make_room():
+                    self._unserved = ready[at:]  # they come first next time, or the others had everything
                     break
                 arena = self._arenas.current
             connection = connections.get(descriptor)
