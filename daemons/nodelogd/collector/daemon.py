@@ -15,7 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
-from nodelogd.collector.arena import Arenas
+from nodelogd.collector.arena import FULL, Arenas
+from nodelogd.collector.clients import Clients
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
 from nodelogd.collector.intake import Intake
@@ -24,6 +25,8 @@ from nodelogd.collector.lines import Limits
 from nodelogd.collector.lock import locked
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
+from nodelogd.collector.orders import Mode
+from nodelogd.collector.silence import close_idle, close_undecided
 from nodelogd.collector.store import Store
 from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
@@ -33,15 +36,17 @@ from nodelogd.sockets import listening
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from nodelogd.collector.relp import Relp
     from nodelogd.collector.settings import Settings
     from nodelogd.sockets import Address
 
 log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
-UNFINISHED = 4  # this part of --buffer may be unfinished lines, whose buffers take up to twice as much
+UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
+SPARE = 4  # this part of --buffer may be batches that wait for a sync
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
@@ -54,19 +59,24 @@ async def collect(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals(collector.turn_over))
         lines = _open_all(stack, settings.listen, "--listen")
+        relp = _open_all(stack, settings.relp_listen, "--relp-listen")
         pages = _open_all(stack, settings.http, "--http")
         await stack.enter_async_context(
             reporting(pages, collector.health, collector.metrics.registry, collector.status)
         )
         log.info(
             "listening on %s; HTTP on %s",
-            ", ".join(map(_name, lines)),
+            ", ".join(map(_name, [*lines, *relp])),
             ", ".join(map(_name, pages)),
-            extra={"listen": [*map(_name, lines)], "http": [*map(_name, pages)]},
+            extra={
+                "listen": [*map(_name, lines)],
+                "relp": [*map(_name, relp)],
+                "http": [*map(_name, pages)],
+            },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
         await locked(collector.names.lock, settings.grace, stop, collector.note_wait)
-        collector.start(lines)
+        collector.start(lines, relp)
         try:
             await collector.run(stop)
         finally:
@@ -89,7 +99,11 @@ class Collector:
         self.health.not_ready("start", "starting")
         self._limits = Limits(settings.max_line, stamp_lines=settings.stamp)
         self._keeper = Keeper(self.names, settings.keep, self.metrics)
-        self._arenas = Arenas(self._limits.room, partial(self._in_loop, self._resume))
+        self._arenas = Arenas(
+            self._limits.room,
+            partial(self._in_loop, self._resume),
+            spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
+        )
         self._writer = Writer(
             self.names.log,
             self._open_store,
@@ -98,26 +112,31 @@ class Collector:
             metrics=self.metrics,
             health=self.health,
             on_open=partial(self._in_loop, self._on_open),
+            on_stored=partial(self._in_loop, self._on_stored),
             on_finished_file=self._keeper.wake,
         )
+        self.clients = Clients(self._writer.durable, self._writer.forget)
         self._intake = Intake(
             self._loop,
             self._arenas,
             self._writer.put,
             self.metrics,
-            unfinished_limit=settings.buffer // UNFINISHED,
+            self.clients,
+            unfinished_limit=max(settings.buffer // UNFINISHED, self._limits.largest_frame),
         )
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self._held)
 
-    def start(self, sockets: list[socket.socket]) -> None:
+    def start(self, sockets: list[socket.socket], relp_sockets: list[socket.socket]) -> None:
         """Recover the log and accept connections; they are read once the log is open."""
         self._door = Door(
             self._loop,
             sockets,
+            relp_sockets,
             self._intake,
             self._limits,
             self.metrics,
+            self.clients,
             max_connections=self._settings.max_connections,
         )
         self.health.not_ready("start", f"opening {self.names.log}")
@@ -147,7 +166,7 @@ class Collector:
         if self._opened.done() and not self._opened.exception():
             try:
                 async with asyncio.timeout_at(end):
-                    await farewell(self._intake, min(self._settings.linger, grace / 2))
+                    await farewell(self._intake, self.clients, min(self._settings.linger, grace / 2))
             except TimeoutError:
                 complete = False
             complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - self._loop.time()))
@@ -200,6 +219,7 @@ class Collector:
             "connections": len(self._intake.connections),
             "held_bytes": self._held(),
             "buffer_bytes": self._settings.buffer,
+            "busiest_clients": self.clients.busiest(),
             "not_ready": self.health.reasons(),
         }
 
@@ -211,7 +231,8 @@ class Collector:
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         self._keeper.retain()
-        return Store(self.names, self._settings.store, self.metrics, on_left)
+        is_connected = self.clients.connected.__contains__
+        return Store(self.names, self._settings.store, self.metrics, on_left, is_connected)
 
     def _on_open(self, error: OSError | None = None) -> None:
         if error:
@@ -225,6 +246,9 @@ class Collector:
 
     def _resume(self) -> None:
         self._intake.resume()
+
+    def _on_stored(self, receipts: Mapping[Relp, int]) -> None:
+        self._intake.on_stored(receipts)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has what would be called
@@ -242,8 +266,9 @@ class Collector:
             )
         else:
             self.health.ready("stall")
+        close_undecided(self._intake, self.clients)
         if self._settings.idle_timeout is not None:
-            self._intake.close_idle(self._settings.idle_timeout)
+            close_idle(self._intake, self._settings.idle_timeout)
 
 
 def _open_all(

@@ -1,6 +1,7 @@
 """The end of the connections when the daemon stops, so that as few lines as possible go into nothing.
 
-A client that does not look for our FIN writes its next line "successfully" into a closed connection and
+RELP is not read any more: what was taken is answered, what was not comes again. Lines are not that easy: a
+client that does not look for our FIN writes its next line "successfully" into a closed connection and
 loses it. So those that do not leave by themselves are read until nothing is left and reset at once: their
 next write fails, and they know. Between the last read and the reset is nothing, above all no turn of the
 loop and no write to disk: with 2 ms in between, 350 of 400 connections lost a line, without 0 or 1. Nothing
@@ -21,7 +22,9 @@ from termios import FIONREAD
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nodelogd.collector.clients import Clients
     from nodelogd.collector.intake import Intake
+    from nodelogd.collector.relp import Relp
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,45 @@ LAST_SECONDS = 0.05  # the same, as time
 NOTHING = bytes(4)  # FIONREAD: how many bytes there are to read
 
 
-async def farewell(intake: Intake, linger: float) -> None:
+async def farewell(intake: Intake, clients: Clients, linger: float) -> None:
     """End all connections: those that leave within `linger` seconds in peace, the others by a reset."""
+    connections = intake.detach_relp()
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_end_relp(connections, intake, clients, linger))
+        both.create_task(_end_lines(intake, linger))
+    await intake.flush()
+
+
+async def _end_relp(connections: list[Relp], intake: Intake, clients: Clients, linger: float) -> None:
+    """Answer what was taken, say that we go, wait for the peers to go first."""
+    try:
+        await intake.flush()
+        await clients.answered.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(linger):
+                await asyncio.gather(*map(_send_rest, connections), *map(_discard, connections))
+    finally:
+        for connection in connections:
+            intake.let_go(connection, "stop")
+
+
+async def _send_rest(connection: Relp) -> None:
+    """Send the answers that the peer did not take so far, then end our side."""
+    with suppress(OSError):
+        connection.say_goodbye()
+        if connection.unsent:
+            await asyncio.get_running_loop().sock_sendall(connection.sock, bytes(connection.unsent))
+        connection.sock.shutdown(socket.SHUT_WR)
+
+
+async def _discard(connection: Relp) -> None:
+    """Read until the peer has ended its side, too: to close with something unread would be to reset."""
+    with suppress(OSError):
+        while await asyncio.get_running_loop().sock_recv(connection.sock, AT_ONCE):
+            pass
+
+
+async def _end_lines(intake: Intake, linger: float) -> None:
     for connection in intake.connections.values():
         with suppress(OSError):  # its peer may have reset it a moment ago
             connection.sock.shutdown(socket.SHUT_WR)
@@ -50,7 +90,6 @@ async def farewell(intake: Intake, linger: float) -> None:
             connection.sock.close()
     if late:
         log.info("%d connections that stayed open were reset", len(late))
-    await intake.flush()
 
 
 def _read_and_reset(sock: socket.socket) -> tuple[bytes, bool]:
