@@ -11,7 +11,7 @@ from nodelog import units
 from nodelog.options import Options, Parser, host, time, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 (argparse has no other name for it)
 
@@ -80,6 +80,20 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
     add("duration", time, None, "end after this time, such as 10s")
     add("bytes", _amount, None, "end after so many bytes in all, such as 1GiB")
     add("processes", whole("a number of processes", 1, 1024), "1", "share the connections out (default 1)")
+    add(
+        "protocol",
+        _one_of("lines", "relp"),
+        "lines",
+        "plain lines (the default), or relp: each line is acknowledged",
+    )
+    add(
+        "frames",
+        _one_of("lines", "syslog"),
+        "lines",
+        "with relp: a write is one frame of lines (the default), or a syslog frame of each, for others",
+    )
+    add("window", units.size, "1MiB", "with relp: bytes unacknowledged on a connection (default 1MiB)")
+    options.flag("through-restarts", "with relp: at the end wait, and reconnect, until all is acknowledged")
     add("run", _run, None, "what the lines are marked with, up to 16 letters or digits (default: drawn)")
     add("report", Path, None, "write a page (HTML, one file) with rate over time and latencies")
     options.flag("json", "print the figures as JSON, which nodelog verify --sent reads")
@@ -116,6 +130,15 @@ def _write_size(text: str) -> int:
     if not _LEAST_LINE <= size <= _MOST:
         raise ValueError(f"{text!r} is not the size of a write, {_LEAST_LINE}B to 1MiB, or 'line'")
     return size
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parsed(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"{text!r} is not {' or '.join(names)}")
+        return text
+
+    return parsed
 
 
 def _amount(text: str) -> int:

@@ -16,12 +16,14 @@ def outcome(number: int, lines: int, handed: int, read: int | None, cpu: float =
     latency.add(2_000_000)
     return Outcome(
         sent={str(number): lines}, late=3, handed=handed, read=read, cpu=cpu, reconnects=1,
-        errors={"Broken pipe": 1}, latency=latency.encode(),
+        errors={"Broken pipe": 1}, latency=latency.encode(), ack_latency=Latency().encode(),
     )  # fmt: skip
 
 
 def totals(*outcomes: Outcome) -> Totals:
-    return total(SETTINGS, Record(start=SECOND, outcomes=outcomes, moments=(), machine=0.5), Latency())
+    return total(
+        SETTINGS, Record(start=SECOND, outcomes=outcomes, moments=(), machine=0.5), Latency(), Latency()
+    )
 
 
 def test_processes_are_added_up() -> None:
@@ -65,4 +67,4 @@ def test_what_people_read_has_each_figure() -> None:
 
 def test_verify_reads_what_is_printed_as_json() -> None:
     found = totals(outcome(0, 12, SECOND, SECOND))
-    assert read_sent(json.dumps(to_json(SETTINGS, found))) == ("run", {0: 12})
+    assert read_sent(json.dumps(to_json(SETTINGS, found))) == ("run", {0: 12}, {})

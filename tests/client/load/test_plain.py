@@ -4,8 +4,9 @@ from collections.abc import Generator
 
 import pytest
 
-from nodelog.load.connection import Blocks, Connection, Singles, supply
+from nodelog.load.plain import Plain
 from nodelog.load.settings import Settings
+from nodelog.load.supply import Blocks, Singles, supply
 
 SETTINGS = Settings(run="run", write_size=1280)
 LAYOUT = SETTINGS.layout
@@ -20,8 +21,8 @@ def pair() -> Generator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def connection(sock: socket.socket, settings: Settings = SETTINGS) -> Connection:
-    made = Connection(5, settings, supply(settings))
+def connection(sock: socket.socket, settings: Settings = SETTINGS) -> Plain:
+    made = Plain(5, settings, supply(settings))
     made.sock = sock
     made.next_write(settings.write_lines)
     return made
@@ -105,9 +106,11 @@ def test_a_connection_that_leaves_finishes_its_line_and_no_more(
     made = connection(pair[0])
     made.offset = 2 * 128 + 100
     made.leaving = True
-    assert made.push()
+    assert not made.is_through
+    assert not made.push()
+    assert made.is_through
     assert pair[1].recv(9999) == lines(2, 3)[100:]
-    assert made.push()
+    assert not made.push()
     pair[0].setblocking(False)
     pair[1].setblocking(False)
     with pytest.raises(BlockingIOError):
