@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nodelogd.collector.relp import Relp
 
 FULL = 1024 * 1024  # bytes; an arena that holds as much is handed over
+OWED = 16 * 1024  # answers; an arena that owes as many is handed over
 # Bytes between the start of a page and an arena: 1.0 CPU-s/GB was measured from 0, 0.67 from here. The kernel
 # copies between pages and the arena, and addresses alike in their last twelve bits seem to be in the way.
 SKEW = 2048 + 64
@@ -28,7 +29,7 @@ class Arena:
     There is room behind FULL for one more read, or one more long line.
     """
 
-    __slots__ = ("_data", "end", "fence", "pairs", "receipts", "view")
+    __slots__ = ("_data", "_owed", "end", "fence", "limit", "pairs", "receipts", "view")
 
     def __init__(self, room: int) -> None:
         """Hold up to FULL bytes, and `room` more that one addition may take."""
@@ -41,6 +42,8 @@ class Arena:
     def clear(self) -> None:
         """Make it empty."""
         self.end = 0
+        self.limit = FULL  # bytes at which it is to be written before anything may be added
+        self._owed = 0  # answers
         self.pairs: dict[bytes, int] = {}  # the last block of each stream that has some here
         self.receipts: dict[Relp, int] = {}  # how many answers are due to whom once this is stored
         self.fence = False  # somebody asks what is durable: it is to be, whatever --sync says
@@ -53,7 +56,14 @@ class Arena:
     @property
     def is_full(self) -> bool:
         """True if nothing may be added before it was written."""
-        return self.end >= FULL
+        return self.end >= self.limit
+
+    def owe(self, connection: Relp, count: int) -> None:
+        """Note so many answers that are due once this is stored; too many make it full without a byte."""
+        self.receipts[connection] = self.receipts.get(connection, 0) + count
+        self._owed += count
+        if self._owed >= OWED:
+            self.limit = 0
 
     def last_line_end(self, start: int, stop: int) -> int:
         """Give the offset behind the last LF in `view[start:stop]`, or 0 if there is none."""
@@ -69,13 +79,13 @@ class Arena:
 
 
 class Arenas:
-    """Two arenas on their way between the loop (`current`, `swap`) and the writer (`give_back`)."""
+    """Two arenas on their way between the loop (`current`, `swap`) and the writer (`wrote`, `give_back`)."""
 
     def __init__(self, room: int, on_return: Callable[[], None]) -> None:
         """Make them. `on_return` is called from the writer's thread if a `swap` found none free before."""
         self.current = Arena(room)
         self._free: list[Arena] = [Arena(room)]
-        self.handed = 0  # bytes that the writer has
+        self.handed = 0  # bytes that the writer has and has not written
         self._awaited = False
         self._lock = Lock()
         self._on_return = on_return
@@ -90,10 +100,14 @@ class Arenas:
             self.handed += full.end
         return full
 
-    def give_back(self, arena: Arena) -> None:
-        """Take an arena that was written."""
+    def wrote(self, size: int) -> None:
+        """Note so many bytes that are written; the arena may be needed on."""
         with self._lock:
-            self.handed -= arena.end
+            self.handed -= size
+
+    def give_back(self, arena: Arena) -> None:
+        """Take an arena that is not needed any more."""
+        with self._lock:
             arena.clear()
             self._free.append(arena)
             awaited, self._awaited = self._awaited, False

@@ -25,6 +25,7 @@ from nodelogd.collector.lines import Limits
 from nodelogd.collector.lock import locked
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
+from nodelogd.collector.silence import close_idle, close_undecided
 from nodelogd.collector.store import Store
 from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
-UNFINISHED = 4  # this part of --buffer may be unfinished lines, whose buffers take up to twice as much
+UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
@@ -115,7 +116,7 @@ class Collector:
             self._writer.put,
             self.metrics,
             self.clients,
-            unfinished_limit=settings.buffer // UNFINISHED,
+            unfinished_limit=max(settings.buffer // UNFINISHED, self._limits.largest_frame),
         )
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self._held)
@@ -259,9 +260,9 @@ class Collector:
             )
         else:
             self.health.ready("stall")
-        self._intake.close_silent()
+        close_undecided(self._intake, self.clients)
         if self._settings.idle_timeout is not None:
-            self._intake.close_idle(self._settings.idle_timeout)
+            close_idle(self._intake, self._settings.idle_timeout)
 
 
 def _open_all(

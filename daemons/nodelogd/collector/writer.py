@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 from nodelogd.collector.arena import Arena
 from nodelogd.collector.files import RETRY, is_temporary
 from nodelogd.collector.orders import Close, Forget, Mode, SyncPolicy, TurnOver
-from nodelogd.collector.store import Store, SyncError, Unsynced
-from nodelogd.collector.syncing import Syncer
+from nodelogd.collector.store import Store, SyncError
+from nodelogd.collector.syncing import Syncer, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,7 +113,7 @@ class Writer:
 
         Where nothing is ever synced that is the last one written.
         """
-        return self._store.last_block(stream, written=self._policy.mode is Mode.OFF)
+        return self._store.streams.last_block(stream, written=self._policy.mode is Mode.OFF)
 
     def close(self, timeout: float) -> bool:
         """Write and sync all that was put; False if that was not done within `timeout` seconds."""
@@ -141,7 +141,7 @@ class Writer:
                 case TurnOver():
                     self._steadily(self._store.turn_over)
                 case Forget():
-                    self._store.forget(order.stream)
+                    self._store.streams.forget(order.stream)
                 case (part, error):
                     self._note_synced(part, error)
                 case Close():
@@ -187,6 +187,7 @@ class Writer:
         size = arena.end
         with self._metrics.write_seconds.time():
             self._append(arena)
+        self._arenas.wrote(size)
         self._metrics.written.inc(size)
         self._metrics.batch_bytes.observe(size)
         self._metrics.last_write.set_to_current_time()
@@ -194,10 +195,12 @@ class Writer:
             self._dirty_since = now
 
     def _append(self, arena: Arena) -> None:
-        start = self._steadily(partial(self._store.append, arena.view[: arena.end], arena.pairs))
+        waits = self._waits_for_sync(arena)
+        data = arena.view[: arena.end]
+        start = self._steadily(partial(self._store.append, data, arena.pairs, is_awaited=waits))
         self._release()
         # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
-        if self._held or self._waits_for_sync(arena):
+        if self._held or waits:
             self._held.append(Held(arena, self._store.number, start))
         else:
             self._steadily(self._store.confirm)

@@ -9,6 +9,7 @@ from tests.daemons.collector.wired import Wired, reset, until
 
 from nodelogd.collector.arena import FULL
 from nodelogd.collector.lines import READ
+from nodelogd.collector.silence import close_idle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -178,7 +179,7 @@ async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and
     await until(lambda: len(wired.written) == 8)
     for connection in wired.intake.connections.values():
         connection.active -= 100 * (connection.unfinished > 0)
-    wired.intake.close_idle(50)
+    close_idle(wired.intake, 50)
     await wired.intake.flush()
     assert b"unfinished" not in wired.written
     assert wired.count("nodelog_dropped_lines_total", reason="idle") == 1
@@ -193,7 +194,7 @@ async def test_a_connection_with_something_to_read_is_not_idle(wired: Wired) -> 
     clients[0].sendall(b"late\n")
     clients[1].close()
     reset(clients[2])
-    wired.intake.close_idle(-1)
+    close_idle(wired.intake, -1)
     await until(lambda: len(wired.intake.connections) == 1)
     await until(lambda: wired.written == b"late\n")
     assert wired.count("nodelog_connections_closed_total", reason="idle") == 0
@@ -202,7 +203,7 @@ async def test_a_connection_with_something_to_read_is_not_idle(wired: Wired) -> 
 async def test_nobody_is_idle_while_nobody_is_read(wired: Wired) -> None:
     wired.connect()
     wired.intake.pause()
-    wired.intake.close_idle(-1)
+    close_idle(wired.intake, -1)
     assert len(wired.intake.connections) == 1
 
 

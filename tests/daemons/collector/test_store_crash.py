@@ -45,7 +45,7 @@ def send_blocks(
     store: Store, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda _: None
 ) -> None:
     """Do what a client does: begin behind what the collector has, and forget what it acknowledges."""
-    first = store.streams.get(STREAM, 0) + 1
+    first = store.streams.durable.get(STREAM, 0) + 1
     for number in range(first, BLOCKS + 1):
         store.append(memoryview(block(number)), {STREAM: number})
         interfere(number)
@@ -74,7 +74,7 @@ def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
 
 def send_over_failed_syncs(store: Store, on_acked: Callable[[int], None]) -> None:
     """Do the same while syncs fail: what is held is cut off and written once more into a new file."""
-    for number in range(store.streams.get(STREAM, 0) + 1, BLOCKS + 1, 2):
+    for number in range(store.streams.durable.get(STREAM, 0) + 1, BLOCKS + 1, 2):
         written = []
         for each in range(number, min(number + 2, BLOCKS + 1)):
             start = store.append(memoryview(block(each)), {STREAM: each})

@@ -8,7 +8,7 @@ import pytest
 from tests.daemons.collector.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.store import Unsynced
+from nodelogd.collector.syncing import Unsynced
 from nodelogd.collector.syncing import Syncer
 
 if TYPE_CHECKING:
