@@ -110,12 +110,12 @@ class Relp(Connection):
         """Hand over what is to be sent again, and what the kernel and the window take of the write."""
         if not self._is_welcome:
             return False
-        if self.is_behind:
-            while self.is_behind:
-                if not self._hand_over(self._at, min(self._at + self._lines, self.first)):
-                    return False
-            if self.planned > time.monotonic_ns():
+        was_behind = self.is_behind
+        while self._at < self.first:
+            if not self._hand_over(self._at, min(self._at + self._lines, self.first)):
                 return False
+        if was_behind and self.planned > time.monotonic_ns():
+            return False
         if self.last == self.first or self.last - self._acked > self._window:
             return False
         if not self._hand_over(self.first, self.last):

@@ -147,7 +147,7 @@ class Sender:
             now = time.monotonic_ns()
             if select.select([self.links.epoll], [], [], self._patience(now, due))[0]:
                 for connection in self.links.ready(0):
-                    self._catch_up(connection, now)
+                    self._catch_up(connection, min(now, self._end - 1))
             elif self.links.next_retry <= time.monotonic():
                 self.links.ready(0)
             now = time.monotonic_ns()
