@@ -52,7 +52,7 @@ def imrelp(tmp_path: Path) -> Generator[int]:
 
 def test_rsyslog_takes_every_message_of_a_load(imrelp: int, tmp_path: Path) -> None:
     arguments = ("--frames=syslog", "--connections=8", "--bytes=2MiB", "--json")
-    load = [NODELOG, "load", "--protocol=relp", "--host=127.0.0.1", f"--port={imrelp}", *arguments]
+    load = [str(NODELOG), "load", "--protocol=relp", "--host=127.0.0.1", f"--port={imrelp}", *arguments]
     out = subprocess.run(load, capture_output=True, text=True, check=True, timeout=60).stdout
     told = json.loads(out)
     assert (told["lines"], told["errors"]) == (16384, {})

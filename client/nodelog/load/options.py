@@ -29,10 +29,18 @@ Latency is the time from when a line was to be sent until the kernel had all of 
 to be sent as soon as the one before it on its connection is handed over. It is not the time until the line is
 in a file: lines are not acknowledged.
 
-A connection that fails is made again (with pauses of 0.1 s, longer each time, up to 5 s) and goes on with the
-first line that the kernel did not take wholly. So this program never sends a line twice, and lines that the
-kernel had taken when the connection failed may be lost: `nodelog verify` shows them. Reconnects are counted.
-If the collector says goodbye (FIN), the line under way is finished and the next goes over a new connection.
+With --protocol relp they are, and the lines that count as sent are those acknowledged; the time from when a
+write was due (flat out: handed over) until its acknowledgement is told too. Our collector takes blocks of
+lines and stores each once, however often a connection fails or the collector dies. Others, such as imrelp of
+rsyslog, take a message of each line (--frames syslog) and may store one twice. At its end a load waits until
+all that was handed over is acknowledged, but makes no connection again, and not for longer than 30 s without
+any acknowledgement; with --through-restarts it does, and waits as long as it takes.
+
+Without acknowledgements a connection that fails is made again (with pauses of 0.1 s, longer each time,
+up to 5 s) and goes on with the first line that the kernel did not take wholly. So this program never sends a
+line twice, and lines that the kernel had taken when the connection failed may be lost: `nodelog verify` shows
+them. Reconnects are counted. If the collector says goodbye (FIN), the line under way is finished and the next
+goes over a new connection.
 
 The rate counts until the collector has read everything and closed each connection. A run in which a process
 of this program used 90 % of a core or more is marked: then the figures are the generator's, not the

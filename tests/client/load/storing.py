@@ -32,9 +32,9 @@ class Peer:
 class Store:
     """Stores blocks and messages; `fail` is asked at each one, and gives what goes wrong or nothing.
 
-    "lost": it is not stored and the connection is reset; "unanswered": it is stored, and the connection
-    reset before the answer; "goodbye": it is not stored, and the server says that it leaves; "garbage": it
-    is stored, and answered with what is no answer.
+    "lost": it is not stored, and the connection is reset; "unanswered": it is stored, and the connection
+    reset before the answer; "silent": it is stored and never answered; "goodbye": it is not stored, and the
+    server says that it leaves; "garbage": it is stored, and answered with what is no answer.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Store:
     def _store(self, peer: Peer, txnr: int, data: bytes, number: int | None) -> bool:
         self.blocks += 1
         failure = self._fail(self.blocks)
-        if failure in (None, "unanswered", "garbage"):
+        if failure in (None, "silent", "unanswered", "garbage"):
             self.stored += data
             if peer.stream and number is not None:
                 self._durable[peer.stream] = number
@@ -137,6 +137,8 @@ class Store:
         match failure:
             case None:
                 peer.sock.sendall(peer.session.ack(txnr))
+            case "silent":
+                return True
             case "goodbye":
                 peer.sock.sendall(SERVER_CLOSE)
                 peer.sock.shutdown(socket.SHUT_WR)

@@ -92,17 +92,18 @@ def test_without_streams_nothing_is_lost_and_something_may_be_doubled(
 
 
 def test_what_was_not_acknowledged_when_it_ended_may_be_stored_or_not(start: Start, tmp_path: Path) -> None:
-    with Store(fail=lambda block: "unanswered" if block >= 10 else None) as store:
+    with Store(fail=lambda block: "silent" if block > 10 else None) as store:
         arguments = ("--connections=1", "--write-size=line", "--rate=1000", "--protocol=relp", "--json")
         process = start("load", f"--port={store.port}", *arguments)
         wait_for(lambda: store.blocks > 12, "blocks are not answered")
-        process.send_signal(signal.SIGTERM)
-        told = finished(process)
+    process.send_signal(signal.SIGTERM)
+    told = finished(process)
     verdict = checked(told, store.write_to(tmp_path / "log"))
     assert verdict.is_good, verdict
-    assert sum(told["unacknowledged"].values()) > 0 or told["lines"] == verdict.account.received
-    if told["unacknowledged"]:
-        assert told["read_seconds"] is None
+    assert told["lines"] == 10
+    assert told["unacknowledged"]["0"] >= 3
+    assert verdict.account.received >= 13
+    assert told["read_seconds"] is None
 
 
 @pytest.mark.parametrize(
@@ -213,3 +214,17 @@ def test_through_restarts_it_waits_at_the_end_for_a_collector_that_is_away(
     assert checked(told, tmp_path / "node_log").is_good
     assert told["unacknowledged"] == {}
     assert told["read_seconds"] > told["handed_seconds"]
+
+
+def test_a_signal_ends_the_waiting_for_a_collector_that_is_away(start: Start) -> None:
+    with Store(fail=lambda block: "silent" if block > 10 else None) as store:
+        arguments = ("--connections=1", "--write-size=line", "--rate=1000", "--duration=1s", "--json")
+        process = start("load", "--protocol=relp", "--through-restarts", f"--port={store.port}", *arguments)
+        wait_for(lambda: store.blocks > 12, "blocks are not answered")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    process.send_signal(signal.SIGTERM)
+    told = finished(process)
+    assert told["lines"] == 10
+    assert told["unacknowledged"]["0"] >= 3
+    assert told["errors"]["Connection refused"] >= 1
