@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nodelogd.collector.relp import Relp
 
 STREAM = b"stream number 1."
+OTHER = b"stream number 2."
 
 
 class Bench:
@@ -304,3 +305,96 @@ def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_cost
         assert tries[4] - tries[0] >= 3 * writer_module.TICK
         free.set()
         wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)
+
+
+def gated(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            assert gate.wait(20)
+
+    return watched(before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "fence", "waits"),
+    [
+        (SyncPolicy(gap=0.001), False, True),
+        (SyncPolicy(gap=0.001), True, True),
+        (SyncPolicy(mode=Mode.INTERVAL, interval=60), False, False),
+        (SyncPolicy(mode=Mode.INTERVAL, interval=60), True, True),
+        (SyncPolicy(mode=Mode.OFF), False, False),
+        (SyncPolicy(mode=Mode.OFF), True, False),
+    ],
+)
+def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_are_syncs(
+    log: Path, policy: SyncPolicy, *, fence: bool, waits: bool
+) -> None:
+    gate = threading.Event()
+    with writing(log, policy) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.put(b"one\n", {STREAM: 1}, fence=fence)
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            wait_for(lambda: bench.writer.waiting() > 0.05 if waits else bench.stored)
+            assert len(bench.stored) == (not waits)
+            gate.set()
+            wait_for(lambda: len(bench.stored) == 1)
+        durable = bench.writer.durable(STREAM)
+        assert durable == (0 if policy.mode is Mode.INTERVAL and not fence else 1)
+
+
+def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"", owed=3)
+        wait_for(lambda: bench.stored == [{bench.peer: 3}])
+        bench.put(b"", {STREAM: 1})  # a probe
+        wait_for(lambda: bench.stored[1:] == [{bench.peer: 1}])
+        bench.put(b"one\n")
+    assert log.read_bytes() == b"one\n"
+    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
+
+
+def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_not(log: Path) -> None:
+    gate = threading.Event()
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.writer._synced_at = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.put(b"one\n", owed=1)
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            bench.writer.turn_over()
+            wait_for(lambda: bench.writer.waiting() > 0.05)
+            assert (bench.stored, Names.of(log).finished()) == ([], [])
+            gate.set()
+            wait_for(lambda: Names.of(log).finished())
+            bench.writer._synced_at = 0.0
+            bench.writer.forget(OTHER)  # an order, which wakes it
+            wait_for(lambda: bench.stored == [{bench.peer: 1}])
+
+
+def test_after_a_failed_sync_each_frame_is_answered_once(log: Path) -> None:
+    with writing(log) as bench, failing("fdatasync", 3, errno.EIO):
+        bench.put(b"one\n", owed=2)
+        bench.put(b"", owed=1)
+        bench.put(b"two\n", {STREAM: 1})
+        wait_for(lambda: len(bench.stored) == 3 and bench.is_idle)
+    assert [sum(receipts.values()) for receipts in bench.stored] == [2, 1, 1]
+
+
+def test_what_is_written_is_not_held_any_more_though_its_answer_waits(log: Path) -> None:
+    gate = threading.Event()
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.put(b"one\n", {STREAM: 1})
+            wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+            assert (bench.arenas.handed, bench.stored) == (0, [])
+            gate.set()
+
+
+def test_a_stream_is_forgotten_in_its_turn(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n", {STREAM: 1})
+        bench.writer.forget(STREAM)
+        bench.put(b"two\n", {OTHER: 1})
+    assert bench.writer._store.streams.durable == {OTHER: 1}
