@@ -1,17 +1,16 @@
-"""One numbered connection of a load: which lines it has handed to the kernel, over however many sockets.
+"""One numbered connection of a load: its plan, its place among its lines, and its socket while it has one.
 
-Lines are not acknowledged. What the kernel took may be lost with a connection that dies, and shows as lost
-when the files are verified: that is what a load is for. A line that the kernel did not take wholly is sent
-again from its start, and none before it, so that nothing is doubled by us.
+What becomes of a line between our hand and the file is the protocol's: `Plain` and `Relp` say it.
 """
 
 from __future__ import annotations
 
 import random
+import select
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from nodelog.backoff import delays
-from nodelog.load.lines import Block
 
 if TYPE_CHECKING:
     import socket
@@ -19,48 +18,53 @@ if TYPE_CHECKING:
 
     from nodelog.load.settings import Settings
 
-_AHEAD = 32  # lines that are made at a time when each is a write of its own, unless they are large
-_AHEAD_BYTES = 16 * 1024  # the same, of each connection
 
+class Connection(ABC):
+    """What the sender and the sockets need to know of a connection, whatever it speaks."""
 
-class Connection:
-    """The lines of one connection, and its socket while it has one."""
+    is_acknowledged = False
+    """True if the collector says what it has stored."""
+    is_behind = False
+    """True if lines are to be sent again, whatever is planned."""
 
-    __slots__ = (
-        "_delays", "_size", "_start", "connecting", "ended", "first", "last", "leaving", "nth", "number",
-        "offset", "planned", "quota", "sock", "supply",
-    )  # fmt: skip
-
-    def __init__(self, number: int, settings: Settings, supply: Blocks | Singles) -> None:
+    def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
         self.quota = settings.quota(number)
-        self.supply = supply
         self.sock: socket.socket | None = None
+        self.watched = 0  # what the socket is watched for
         self.connecting = False
-        self.leaving = False  # at the end of the line it is in
-        self.ended = False  # its socket, by us
+        self.blocked = False  # the kernel has to take more before there is a use in pushing
+        self.ended = False  # we have said that no more comes, and wait for the other side
         self.first = self.last = 0  # lines of the write it is at; `offset` bytes of it are handed over
         self.offset = 0
         self.nth = -1  # write
         self.planned = 0  # when it was to happen, nanoseconds
-        self._size = settings.line_size
-        self._start = 0  # its first line over this socket
         self._delays: Iterator[float] | None = None
 
     @property
-    def sent(self) -> int:
+    @abstractmethod
+    def handed(self) -> int:
         """How many lines were wholly handed to the kernel."""
-        return self.first + self.offset // self._size
 
     @property
+    @abstractmethod
+    def sent(self) -> int:
+        """How many lines count as sent, the first ones of all."""
+
+    @property
+    @abstractmethod
     def is_done(self) -> bool:
-        """True if all its lines are handed over."""
-        return self.first == self.quota
+        """True if it needs no socket any more."""
 
     @property
-    def is_between_lines(self) -> bool:
-        """True if no line is handed over in part."""
-        return self.offset % self._size == 0
+    @abstractmethod
+    def is_through(self) -> bool:
+        """True if the other side is to be told that no more comes over this socket."""
+
+    @property
+    def interest(self) -> int:
+        """What its socket is to be watched for now."""
+        return select.EPOLLOUT if self.connecting else self._interest()
 
     def next_write(self, lines: int) -> None:
         """Go on to the write after this one."""
@@ -71,62 +75,44 @@ class Connection:
         self.offset = 0
         self.nth += 1
 
+    def greet(self) -> None:
+        """Say what comes first over a new socket, and look when it takes more. Raises OSError."""
+        self.blocked = True
+
+    @abstractmethod
+    def await_welcome(self) -> None:
+        """Wait until lines may be sent; the socket has a timeout. Raises OSError."""
+
+    @abstractmethod
     def push(self) -> bool:
-        """Hand over what the kernel takes of the write; True if that is all. Raises OSError."""
-        if self.leaving:
-            if self.is_between_lines:
-                return True
-            end = (self.offset // self._size + 1) * self._size
-        else:
-            end = (self.last - self.first) * self._size
-        assert self.sock is not None  # noqa: S101 (only a connection that is open is pushed)
-        try:
-            self.offset += self.sock.send(self.supply.fill(self.number, self.first)[self.offset : end])
-        except BlockingIOError:
-            return False
-        return self.offset == end
+        """Hand over what is taken of the write; True if that is all of it. Raises OSError."""
+
+    @abstractmethod
+    def hear(self, event: int) -> bool:
+        """Take what the other side says; True if the socket is of no more use. Raises OSError."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Begin no other write, or line where a write may be cut."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Say that no more comes. Raises OSError."""
 
     def disconnected(self) -> float:
-        """Keep what is not handed over; give the seconds to wait before the next try."""
-        done, rest = divmod(self.offset, self._size)
-        self.first += done
-        self.offset = 0
-        if rest or self.first > self._start:
-            self._delays = None  # the socket was of use
-        self._start = self.first
+        """Go back to what has not arrived; give the seconds to wait before the next try."""
+        if self._rewind():
+            self._delays = None
         self.sock = None
-        self.connecting = self.leaving = self.ended = False
+        self.connecting = self.blocked = self.ended = False
         if self._delays is None:
             self._delays = delays(random.random)
         return next(self._delays)
 
+    @abstractmethod
+    def _interest(self) -> int:
+        """Say what a socket that is connected is to be watched for."""
 
-class Blocks:
-    """The lines of a write, made when they are sent, in memory that all connections share."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.fill = Block(settings.layout, settings.write_lines).fill
-
-
-class Singles:
-    """The same where a write is one line: made some at a time, and kept until they are sent."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._size = settings.line_size
-        self._ahead = max(1, min(_AHEAD, _AHEAD_BYTES // self._size))
-        self._block = Block(settings.layout, self._ahead)
-        self._made: dict[int, tuple[int, memoryview]] = {}
-
-    def fill(self, connection: int, first: int) -> memoryview:
-        """Give the line of this number."""
-        start, lines = self._made.get(connection, (-self._ahead, memoryview(b"")))
-        at = first - start
-        if not 0 <= at < self._ahead:
-            at, lines = 0, memoryview(bytes(self._block.fill(connection, first)))
-            self._made[connection] = first, lines
-        return lines[at * self._size : (at + 1) * self._size]
-
-
-def supply(settings: Settings) -> Blocks | Singles:
-    """Give what makes the lines of these writes."""
-    return Blocks(settings) if settings.write_lines > 1 else Singles(settings)
+    @abstractmethod
+    def _rewind(self) -> bool:
+        """Go back to what has not arrived; True if the socket was of use."""

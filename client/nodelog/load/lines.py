@@ -102,16 +102,20 @@ def least_line_size(run: str, line_size: int = 0) -> int:
 
 
 class Block:
-    """Consecutive lines of one connection, in memory that is written over for the next ones."""
+    """Consecutive lines of one connection, in memory that is written over for the next ones.
 
-    def __init__(self, layout: Layout, lines: int) -> None:
+    Each has the bytes `before` in front of it.
+    """
+
+    def __init__(self, layout: Layout, lines: int, *, before: bytes = b"") -> None:
         if not 1 <= lines <= MOST_LINES:
             raise ValueError(f"a block of {lines} lines, 1 to {MOST_LINES} allowed")
-        self._width = layout.line_size
+        self._width = len(before) + layout.line_size
         self._lines = lines
-        self._bytes = bytearray(layout.line(0, 0) * lines)
+        self._bytes = bytearray((before + layout.line(0, 0)) * lines)
         self._view = memoryview(self._bytes)
-        self._places = tuple(zip(layout.digits, layout.letters, strict=True))
+        places = zip(layout.digits, layout.letters, strict=True)
+        self._places = tuple((len(before) + digit, len(before) + letter) for digit, letter in places)
         self._same = [(bytes([digit]) * lines, bytes([letter]) * lines) for digit, letter in _PAIRS]
         self._cycles = [_cycle(power, lines) for power in range(_LOW)]
         # What is written now: connection, higher digits, and at each place a digit or where its cycle starts.

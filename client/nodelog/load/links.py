@@ -1,8 +1,8 @@
 """The sockets of one process: opened, watched, lost, opened again, and ended so that no line is torn.
 
 One epoll, nothing blocks: a collector that is away must not stop the lines to one that is there, and a
-connection that does not take any more must not stop the others. The collector's end of stream (FIN) is
-looked for, as it announces its leaving: the line under way is finished, the next goes over another socket.
+connection that does not take any more must not stop the others. What is said over a socket is the
+connection's affair.
 """
 
 from __future__ import annotations
@@ -14,26 +14,24 @@ import select
 import socket
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from nodelog.load.connection import Connection
 
-IDLE: Final = select.EPOLLRDHUP
-OUT: Final = select.EPOLLOUT | IDLE
-_ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 CONNECT_SECONDS: Final = 5.0
 
 
 class Links:
-    """The sockets of these connections. `interest` is what each is watched for: OUT or IDLE."""
+    """The sockets of these connections."""
 
-    def __init__(self, address: tuple[str, int], interest: int) -> None:
+    def __init__(self, address: tuple[str, int], connections: list[Connection]) -> None:
+        self.unfinished = {connection.number for connection in connections}
+        """Those that are not done."""
         self.errors: Counter[str] = Counter()
         self.reconnects = 0
         self.epoll = select.epoll()
-        self._interest = interest
+        self._connections = connections
         self._address = address
         self._family = socket.AF_UNSPEC
         self._target: tuple[str, int] = address
@@ -47,16 +45,24 @@ class Links:
         return len(self._by_fd)
 
     @property
+    def is_busy(self) -> bool:
+        """True if a socket is open, or will be."""
+        return bool(self._by_fd or self._retries)
+
+    @property
     def next_retry(self) -> float:
         """When something is to be done without an event, on time.monotonic."""
         return self._retries[0][0] if self._retries else float("inf")
 
-    def open_all(self, connections: list[Connection]) -> None:
+    def open_all(self) -> None:
         """Connect each of them. Raises OSError: a load that cannot begin is of no use."""
-        for connection in connections:
+        for connection in self._connections:
             sock = socket.create_connection(self._address, CONNECT_SECONDS)
             self._family, self._target = sock.family, sock.getpeername()
-            self._watch(connection, sock, self._interest)
+            connection.sock = sock
+            connection.greet()
+            connection.await_welcome()
+            self._add(connection, sock)
 
     def ready(self, seconds: float) -> list[Connection]:
         """Wait that long at most; give the connections that can take more, after seeing to the others."""
@@ -70,11 +76,14 @@ class Links:
             for fd, event in events:
                 if (connection := by_fd[fd]).number not in fine:
                     self._see_to(connection, event)
+                    if connection.is_acknowledged and connection.sock:
+                        ready.append(connection)  # it may send what it could not
         return ready
 
-    def watch(self, connection: Connection, interest: int) -> None:
-        """Wait for other things on a connection."""
-        if connection.sock:
+    def watch(self, connection: Connection) -> None:
+        """Wait on a connection for what it needs now."""
+        if connection.sock and connection.watched != (interest := connection.interest):
+            connection.watched = interest
             self.epoll.modify(connection.sock, interest)
 
     def lose(self, connection: Connection, error: OSError) -> None:
@@ -87,26 +96,36 @@ class Links:
 
         At the end of the load it waits for the collector to have read it all, else another one follows.
         """
-        if connection.sock is None:
+        if connection.is_done:
+            self.unfinished.discard(connection.number)
+        if connection.sock is None or connection.ended:
             return
         try:
-            connection.sock.shutdown(socket.SHUT_WR)
+            connection.end()
         except OSError as error:
             self.lose(connection, error)
             return
         if self._ending or connection.is_done:
             connection.ended = True
-            self.epoll.modify(connection.sock, select.EPOLLIN | IDLE)
+            self.watch(connection)
         else:
             self._close(connection)
 
-    def end_all(self) -> None:
-        """Open nothing any more; what is closed from now on stays closed."""
-        self._ending = True
-        self._retries.clear()
-        for connection in list(self._by_fd.values()):
-            if connection.connecting:
+    def end_all(self, *, give_up: bool) -> None:
+        """End each connection, as soon as it is through.
+
+        If we give up nothing is opened any more; what is closed from now on stays closed.
+        """
+        self._ending = give_up
+        self._retries = [retry for retry in self._retries if not (give_up or retry[-1].is_done)]
+        heapq.heapify(self._retries)
+        for connection in self._connections:
+            if connection.is_through:
+                self.finish(connection)
+            elif give_up and connection.connecting:
                 self._close(connection)
+            else:
+                self.watch(connection)
 
     def close(self) -> None:
         """Close what is open."""
@@ -115,32 +134,36 @@ class Links:
         self.epoll.close()
 
     def _see_to(self, connection: Connection, event: int) -> None:
-        assert connection.sock is not None  # noqa: S101 (it is watched, so it is open)
-        code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self.lose(connection, OSError(code, os.strerror(code)))
-        elif connection.connecting:
-            self.reconnects += 1
-            connection.connecting = False
-            self.epoll.modify(connection.sock, OUT)
-        elif not event & _ENDED:
-            with suppress(OSError):
-                connection.sock.recv(65536)  # what it says is of no interest
-        elif connection.ended:
-            self._close(connection)
+        try:
+            if connection.connecting:
+                self._connected(connection)
+            elif connection.hear(event):
+                self._close(connection)
+        except OSError as error:
+            self.lose(connection, error)
+        if connection.sock is None:
+            return
+        if connection.is_through and not connection.ended:
+            self.finish(connection)
         else:
-            connection.leaving = True
-            if connection.is_between_lines:
-                self.finish(connection)
-            else:
-                self.epoll.modify(connection.sock, select.EPOLLOUT)
+            self.watch(connection)
+
+    def _connected(self, connection: Connection) -> None:
+        assert connection.sock is not None  # noqa: S101 (it is watched, so it is open)
+        if code := connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, os.strerror(code))
+        self.reconnects += 1
+        connection.connecting = False
+        connection.greet()
 
     def _close(self, connection: Connection) -> None:
         assert connection.sock is not None  # noqa: S101 (as above)
         del self._by_fd[connection.sock.fileno()]
         connection.sock.close()  # which ends its being watched
         wait = connection.disconnected()
-        if not self._ending and not connection.is_done:
+        if connection.is_done:
+            self.unfinished.discard(connection.number)
+        elif not self._ending:
             heapq.heappush(self._retries, (time.monotonic() + wait, connection.number, connection))
 
     def _retry(self, now: float) -> None:
@@ -150,13 +173,14 @@ class Links:
             sock.setblocking(False)
             code = sock.connect_ex(self._target)
             connection.connecting = True
-            self._watch(connection, sock, select.EPOLLOUT)
+            self._add(connection, sock)
             if code not in (0, errno.EINPROGRESS):
                 self.lose(connection, OSError(code, os.strerror(code)))
 
-    def _watch(self, connection: Connection, sock: socket.socket, interest: int) -> None:
+    def _add(self, connection: Connection, sock: socket.socket) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or one line would wait for another's ack
         connection.sock = sock
         self._by_fd[sock.fileno()] = connection
-        self.epoll.register(sock, interest)
+        connection.watched = connection.interest
+        self.epoll.register(sock, connection.watched)

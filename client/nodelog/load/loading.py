@@ -32,6 +32,10 @@ def command(given: argparse.Namespace) -> int:
             duration=given.duration,
             total=given.bytes,
             processes=given.processes,
+            protocol=given.protocol,
+            frames=given.frames,
+            window=given.window,
+            through_restarts=given.through_restarts,
         )
     except ValueError as error:
         return _fail(str(error), 2)
@@ -40,15 +44,15 @@ def command(given: argparse.Namespace) -> int:
             record = run(settings, tell)
     except LoadError as error:
         return _fail(f"cannot send to {given.host} port {given.port}: {error}", 1)
-    latency = Latency()
-    totals = total(settings, record, latency)
+    latency, acks = Latency(), Latency()
+    totals = total(settings, record, latency, acks)
     if given.json:
         print(json.dumps(to_json(settings, totals)))
     else:
         print("\n".join(to_text(settings, totals)))
     if given.report:
         try:
-            given.report.write_text(page(settings, totals, record.moments, latency), encoding="utf-8")
+            given.report.write_text(page(settings, totals, record.moments, latency, acks), encoding="utf-8")
         except OSError as error:
             return _fail(f"cannot write the report {given.report}: {error.strerror}", 1)
     return 0

@@ -11,7 +11,7 @@ from nodelog import units
 from nodelog.options import Options, Parser, host, time, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 (argparse has no other name for it)
 
@@ -29,10 +29,18 @@ Latency is the time from when a line was to be sent until the kernel had all of 
 to be sent as soon as the one before it on its connection is handed over. It is not the time until the line is
 in a file: lines are not acknowledged.
 
-A connection that fails is made again (with pauses of 0.1 s, longer each time, up to 5 s) and goes on with the
-first line that the kernel did not take wholly. So this program never sends a line twice, and lines that the
-kernel had taken when the connection failed may be lost: `nodelog verify` shows them. Reconnects are counted.
-If the collector says goodbye (FIN), the line under way is finished and the next goes over a new connection.
+With --protocol relp they are, and the lines that count as sent are those acknowledged; the time from when a
+write was due (flat out: handed over) until its acknowledgement is told too. Our collector takes blocks of
+lines and stores each once, however often a connection fails or the collector dies. Others, such as imrelp of
+rsyslog, take a message of each line (--frames syslog) and may store one twice. At its end a load waits until
+all that was handed over is acknowledged, but makes no connection again, and not for longer than 30 s without
+any acknowledgement; with --through-restarts it does, and waits as long as it takes.
+
+Without acknowledgements a connection that fails is made again (with pauses of 0.1 s, longer each time,
+up to 5 s) and goes on with the first line that the kernel did not take wholly. So this program never sends a
+line twice, and lines that the kernel had taken when the connection failed may be lost: `nodelog verify` shows
+them. Reconnects are counted. If the collector says goodbye (FIN), the line under way is finished and the next
+goes over a new connection.
 
 The rate counts until the collector has read everything and closed each connection. A run in which a process
 of this program used 90 % of a core or more is marked: then the figures are the generator's, not the
@@ -80,6 +88,20 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
     add("duration", time, None, "end after this time, such as 10s")
     add("bytes", _amount, None, "end after so many bytes in all, such as 1GiB")
     add("processes", whole("a number of processes", 1, 1024), "1", "share the connections out (default 1)")
+    add(
+        "protocol",
+        _one_of("lines", "relp"),
+        "lines",
+        "plain lines (the default), or relp: each line is acknowledged",
+    )
+    add(
+        "frames",
+        _one_of("lines", "syslog"),
+        "lines",
+        "with relp: a write is one frame of lines (the default), or a syslog frame of each, for others",
+    )
+    add("window", units.size, "1MiB", "with relp: bytes unacknowledged on a connection (default 1MiB)")
+    options.flag("through-restarts", "with relp: at the end wait, and reconnect, until all is acknowledged")
     add("run", _run, None, "what the lines are marked with, up to 16 letters or digits (default: drawn)")
     add("report", Path, None, "write a page (HTML, one file) with rate over time and latencies")
     options.flag("json", "print the figures as JSON, which nodelog verify --sent reads")
@@ -116,6 +138,15 @@ def _write_size(text: str) -> int:
     if not _LEAST_LINE <= size <= _MOST:
         raise ValueError(f"{text!r} is not the size of a write, {_LEAST_LINE}B to 1MiB, or 'line'")
     return size
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parsed(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"{text!r} is not {' or '.join(names)}")
+        return text
+
+    return parsed
 
 
 def _amount(text: str) -> int:

@@ -36,13 +36,11 @@ svg { width: 100% } text { font-size: 12px; fill: #555 }
 _LEVELS: Final = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 
 
-def page(settings: Settings, totals: Totals, moments: Sequence[Moment], latency: Latency) -> str:
+def page(
+    settings: Settings, totals: Totals, moments: Sequence[Moment], latency: Latency, acks: Latency
+) -> str:
     """Give the page as HTML."""
     name = escape(f"Load {settings.run}")
-    figures = "".join(
-        f"<tr><th>{escape(label)}</th><td>{microseconds / 1000:,.3f} ms</td></tr>"
-        for label, microseconds in totals.latency_us.items()
-    )
     errors = "".join(
         f"<tr><td>{count}</td><td>{escape(error)}</td></tr>" for error, count in totals.errors.items()
     )
@@ -54,8 +52,8 @@ def page(settings: Settings, totals: Totals, moments: Sequence[Moment], latency:
 {_rate(settings, moments).svg()}
 <p>{_reconnects(moments)}</p>
 <h2>Latency by percentile, milliseconds</h2>
-{_latency(latency).svg() if totals.latency_us else "<p>Nothing was sent.</p>"}
-<table>{figures}</table>
+{_latencies(latency, totals.latency_us) if totals.latency_us else "<p>Nothing was sent.</p>"}
+{_acknowledged(acks, totals.ack_latency_us)}
 <h2>Errors</h2>
 {f"<table><tr><th>times</th><th>error</th></tr>{errors}</table>" if errors else "<p>None.</p>"}
 </body></html>
@@ -92,6 +90,20 @@ def _reconnects(moments: Sequence[Moment]) -> str:
         if count
         else "No reconnects."
     )
+
+
+def _acknowledged(acks: Latency, figures: dict[str, int]) -> str:
+    if not figures:
+        return ""
+    return f"<h2>Time until the acknowledgement, milliseconds</h2>\n{_latencies(acks, figures)}"
+
+
+def _latencies(latency: Latency, figures: dict[str, int]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(label)}</th><td>{microseconds / 1000:,.3f} ms</td></tr>"
+        for label, microseconds in figures.items()
+    )
+    return f"{_latency(latency).svg()}\n<table>{rows}</table>"
 
 
 def _latency(latency: Latency) -> Chart:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from nodelog.load.lines import MOST_CONNECTIONS, Layout
 
@@ -30,6 +30,13 @@ class Settings:
     total: int | None = None
     """Bytes of all connections together, rounded up to whole lines."""
     processes: int = 1
+    protocol: Literal["lines", "relp"] = "lines"
+    frames: Literal["lines", "syslog"] = "lines"
+    """With relp: a write is one frame of all its lines, or a message of each."""
+    window: int = 1 << 20
+    """With relp: bytes of lines of a connection that may be unacknowledged; one write may always be."""
+    through_restarts: bool = False
+    """Wait for a collector that is away, at the end too, until all is acknowledged."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sent."""
@@ -42,6 +49,10 @@ class Settings:
             raise ValueError(
                 f"writes of {self.write_size} bytes, {self.line_size} (a line) to {LARGEST_WRITE} allowed"
             )
+
+        if self.protocol == "lines" and (self.frames == "syslog" or self.through_restarts):
+            what = "frames" if self.frames == "syslog" else "acknowledgements to wait for"
+            raise ValueError(f"lines have no {what}: add --protocol relp")
 
     @property
     def layout(self) -> Layout:

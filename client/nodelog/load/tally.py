@@ -102,8 +102,11 @@ class Tally:
         if connection >= 0:
             ends[connection] = follows
 
-    def account(self, sent: Mapping[int, int] | None) -> Account:
-        """Say what became of the lines; `sent` of each connection, else up to the highest number seen."""
+    def account(self, sent: Mapping[int, int] | None, unsettled: Mapping[int, int] | None = None) -> Account:
+        """Say what became of the lines; `sent` of each connection, else up to the highest number seen.
+
+        So many behind these are `unsettled`: they are neither missed nor unknown.
+        """
         self.end_file()
         lost, doubled, reordered, unknown = Found(), Found(), Found(), Found()
         received = 0
@@ -118,7 +121,7 @@ class Tally:
                 lost.add(connection, gap)
             for span in again:
                 doubled.add(connection, span)
-            for span in _within(once, end, highest):
+            for span in _within(once, end + (unsettled or {}).get(connection, 0), highest):
                 unknown.add(connection, span)
             copied = _overlay(sorted(again))[0]
             for spans in files:

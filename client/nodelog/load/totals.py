@@ -21,23 +21,26 @@ class Totals:
     start: int
     """When it began, nanoseconds of time.monotonic of this machine: `planned` writes count from it."""
     lines: int
-    """Wholly handed to the kernel."""
+    """Wholly handed to the kernel, or acknowledged if that can be."""
     bytes: int
     late: int
     """Lines that were due by the end and are not handed over."""
     handed_seconds: float
     """From the start until the last line was handed over."""
     read_seconds: float | None
-    """Until the collector had read all of them and closed its side; None if it has not."""
+    """Until the collector had read or acknowledged all of them and closed its side; None if it has not."""
     reconnects: int
     errors: dict[str, int]
     latency_us: dict[str, int]
+    ack_latency_us: dict[str, int]
     processes: list[float]
     """Which part of a core each process took until the last line was handed over."""
     machine: float | None
     """Which part of all processors was busy, by whatever."""
     sent: dict[str, int]
     """Lines by connection."""
+    unacknowledged: dict[str, int]
+    """Further lines by connection, handed over but not acknowledged: they may be stored or not."""
 
     @property
     def seconds(self) -> float:
@@ -45,15 +48,18 @@ class Totals:
         return self.handed_seconds if self.read_seconds is None else self.read_seconds
 
 
-def total(settings: Settings, record: Record, latency: Latency) -> Totals:
-    """Put together what the processes did; their latencies are merged into `latency`."""
+def total(settings: Settings, record: Record, latency: Latency, acks: Latency) -> Totals:
+    """Put together what the processes did; their latencies are merged into `latency` and `acks`."""
     errors: Counter[str] = Counter()
     sent: dict[str, int] = {}
+    unacknowledged: dict[str, int] = {}
     reads = []
     for outcome in record.outcomes:
         errors.update(outcome.errors)
         sent |= outcome.sent
+        unacknowledged |= outcome.unacknowledged
         latency.merge(outcome.latency)
+        acks.merge(outcome.ack_latency)
         reads.append(outcome.read)
     known = [read for read in reads if read is not None]
     lines = sum(sent.values())
@@ -67,12 +73,14 @@ def total(settings: Settings, record: Record, latency: Latency) -> Totals:
         reconnects=sum(outcome.reconnects for outcome in record.outcomes),
         errors=dict(errors),
         latency_us=latency.figures(),
+        ack_latency_us=acks.figures(),
         processes=[
             round(outcome.cpu / max(1e-9, (outcome.handed - record.start) / 1e9), 4)
             for outcome in record.outcomes
         ],
         machine=record.machine,
         sent=dict(sorted(sent.items(), key=lambda item: int(item[0]))),
+        unacknowledged=dict(sorted(unacknowledged.items(), key=lambda item: int(item[0]))),
     )
 
 
@@ -98,20 +106,25 @@ def to_text(settings: Settings, totals: Totals) -> list[str]:
     """Give the lines that people read."""
     seconds = max(totals.seconds, 1e-9)
     per = f"{settings.connections} connections, {settings.line_size} bytes a line, {_writes(settings)}"
+    amount = f"{totals.lines:,} lines, {_amount(totals.bytes)} in {totals.seconds:.2f} s"
+    acknowledged = ", acknowledged" if settings.protocol == "relp" else ""
     said = [
         f"run:        {settings.run} to {settings.host} port {settings.port}, {per}",
-        f"sent:       {totals.lines:,} lines, {_amount(totals.bytes)} in {totals.seconds:.2f} s",
+        f"sent:       {amount}{acknowledged}",
         f"rate:       {_amount(totals.bytes / seconds)}/s, {totals.lines / seconds:,.0f} lines/s",
     ]
-    if totals.read_seconds is None:
-        said.append(
-            "not read:   the collector did not end every connection; the rate is what the kernel took"
-        )
+    if totals.unacknowledged:
+        count = sum(totals.unacknowledged.values())
+        said.append(f"unsettled:  {count:,} more lines are not acknowledged; they may be stored or not")
+    elif totals.read_seconds is None:
+        what = "was acknowledged" if acknowledged else "the kernel took"
+        said.append(f"not read:   the collector did not end every connection; the rate is what {what}")
     if totals.late:
         said.append(f"late:       {totals.late:,} lines were due and are not sent")
-    if totals.latency_us:
-        figures = ", ".join(f"{name} {_time(value)}" for name, value in totals.latency_us.items())
-        said.append(f"latency:    {figures}")
+    for label, latency in (("latency:", totals.latency_us), ("ack after:", totals.ack_latency_us)):
+        if latency:
+            figures = ", ".join(f"{name} {_time(value)}" for name, value in latency.items())
+            said.append(f"{label:11} {figures}")
     said.append(f"reconnects: {totals.reconnects}")
     said += [f"error:      {error} ({count})" for error, count in totals.errors.items()]
     said.append(f"generator:  {verdict(totals.processes, totals.machine)}")
@@ -119,7 +132,10 @@ def to_text(settings: Settings, totals: Totals) -> list[str]:
 
 
 def _writes(settings: Settings) -> str:
-    return f"{settings.write_lines} lines a write" if settings.write_lines > 1 else "one line a write"
+    lines = f"{settings.write_lines} lines" if settings.write_lines > 1 else "one line"
+    if settings.protocol == "lines":
+        return f"{lines} a write"
+    return f"{lines} a frame" if settings.frames == "lines" else f"one line a frame, {lines} a write"
 
 
 def _amount(size: float) -> str:

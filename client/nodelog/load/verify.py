@@ -43,10 +43,15 @@ class Verdict:
 
 
 def verify(
-    run: str, paths: list[Path], sent: Mapping[int, int] | None, tell: Callable[[Path, int], None]
+    run: str,
+    paths: list[Path],
+    sent: Mapping[int, int] | None,
+    tell: Callable[[Path, int], None],
+    unsettled: Mapping[int, int] | None = None,
 ) -> Verdict:
     """Read files, in any order; `sent` is how many lines each connection sent, as far as that is known.
 
+    Of the `unsettled` behind them it is not known whether they are stored; both is right.
     `tell` is called with a file and how many of its bytes are read. Raises ReadError.
     """
     files, left_out = distinct(paths)
@@ -64,20 +69,27 @@ def verify(
         files=len(files),
         left_out=tuple(str(path) for path in left_out),
         is_sent_known=sent is not None,
-        account=tally.account(sent),
+        account=tally.account(sent, unsettled),
         torn=checker.torn,
         first_torn=tuple(checker.first_torn),
         foreign=checker.foreign,
     )
 
 
-def read_sent(text: str) -> tuple[str, dict[int, int]]:
-    """Give run and lines by connection from what `nodelog load --json` printed. Raises SentError."""
+def read_sent(text: str) -> tuple[str, dict[int, int], dict[int, int]]:
+    """Give run, and lines sent and unsettled by connection, from what `nodelog load --json` printed.
+
+    Raises SentError.
+    """
     try:
         told = json.loads(text)
-        return str(told["run"]), {int(number): int(lines) for number, lines in told["sent"].items()}
+        return str(told["run"]), _counts(told["sent"]), _counts(told.get("unacknowledged", {}))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SentError("it is not what nodelog load --json prints") from None
+
+
+def _counts(told: dict[str, int]) -> dict[int, int]:
+    return {int(number): int(lines) for number, lines in told.items()}
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:

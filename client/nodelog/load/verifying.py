@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 def command(given: argparse.Namespace) -> int:
     """Read files, print what is in them; return the exit code."""
-    run, sent = given.run, None
+    run, sent, unsettled = given.run, None, None
     try:
         if given.sent:
-            told, sent = read_sent(given.sent.read_text())
+            told, sent, unsettled = read_sent(given.sent.read_text())
             if run and run != told:
                 return _fail(f"--sent {given.sent} is of run {told}, not of {run}")
             run = told
         if not run:
             return _fail("which run is it? give --run, or --sent with what nodelog load --json printed")
         with reading(given.files) as tell:
-            verdict = verify(run, given.files, sent, tell)
+            verdict = verify(run, given.files, sent, tell, unsettled)
     except ReadError as error:
         return _fail(str(error))
     except OSError as error:

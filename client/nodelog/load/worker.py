@@ -25,7 +25,7 @@ class Outcome:
     """What one process has done."""
 
     sent: dict[str, int]
-    """Lines that were wholly handed to the kernel, by connection."""
+    """Lines by connection that were wholly handed to the kernel, or acknowledged if that can be."""
     late: int
     """Lines that were due and are not handed over."""
     handed: int
@@ -38,6 +38,10 @@ class Outcome:
     errors: dict[str, int] = field(default_factory=dict)
     latency: str
     """An HdrHistogram."""
+    ack_latency: str
+    """Another; empty if nothing is acknowledged."""
+    unacknowledged: dict[str, int] = field(default_factory=dict)
+    """Lines by connection that were handed over and may be stored or not."""
 
 
 def work(commands: IO[str], answers: IO[str]) -> int:
@@ -80,6 +84,8 @@ def work(commands: IO[str], answers: IO[str]) -> int:
         reconnects=sender.links.reconnects,
         errors=dict(sender.links.errors),
         latency=sender.latency.encode(),
+        ack_latency=sender.ack_latency.encode(),
+        unacknowledged={str(number): lines for number, lines in sender.unacknowledged.items()},
     )
     say("outcome", asdict(outcome))
     return 0

@@ -105,7 +105,12 @@ class ClientSession:
     @property
     def exhausted(self) -> bool:
         """True if only `close` may still be sent: librelp fails where transactions begin at 1 again."""
-        return self._next >= LARGEST_NUMBER
+        return self.left <= 0
+
+    @property
+    def left(self) -> int:
+        """How many frames may still be sent before `close`."""
+        return LARGEST_NUMBER - self._next
 
     def hello(self) -> bytes:
         """Return the first frame."""
@@ -118,6 +123,12 @@ class ClientSession:
     def message(self, line: bytes | memoryview) -> bytes:
         """Return the frame of one line, given without its LF."""
         return encode(self._transaction(), b"syslog", line)
+
+    def transactions(self, count: int) -> range:
+        """Return the numbers of the next frames, for an owner that makes many of them in one go."""
+        first = self._next
+        self._next = first + count
+        return range(first, first + count)
 
     def close(self) -> bytes:
         """Return the last frame."""

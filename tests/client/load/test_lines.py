@@ -38,6 +38,12 @@ def test_a_block_is_the_lines_one_by_one(lines: int, starts: list[tuple[int, int
         assert block.fill(connection, first) == b"".join(expected)
 
 
+def test_each_line_of_a_block_may_have_something_before_it() -> None:
+    block = Block(LAYOUT, 20, before=b"more: ")
+    expected = [b"more: " + LAYOUT.line(3, number) for number in range(7, 27)]
+    assert block.fill(3, 7) == b"".join(expected)
+
+
 def test_a_row_of_blocks_is_a_row_of_lines_across_every_carry() -> None:
     block = Block(LAYOUT, 1000)
     for first in (0, 15, MOST_LINES - 1, MOST_LINES - 999, 16**5 - 500, 16**9 - 1, 16**9):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import signal
 import subprocess
 import sys
@@ -87,6 +88,7 @@ def test_a_stall_is_not_hidden(start: Start, tmp_path: Path) -> None:
             "--bytes=64MiB",
         )
         process = start("load", f"--port={sink.port}", "--run=stall", "--json", *arguments)
+        wait_for(lambda: select.select([sink.listener], [], [], 0)[0], "it connects")
         wait_for_blocked(process)
         sink.read()
         told = finished(process)

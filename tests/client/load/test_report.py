@@ -19,11 +19,11 @@ def made(moments: tuple[Moment, ...], *microseconds: int, errors: dict[str, int]
         latency.add(value * 1000)
     outcome = Outcome(
         sent={"0": 10_000}, late=0, handed=10**9, read=10**9, cpu=0.5, reconnects=2, errors=errors or {},
-        latency=latency.encode(),
+        latency=latency.encode(), ack_latency=Latency().encode(),
     )  # fmt: skip
     record = Record(start=0, outcomes=(outcome,), moments=moments, machine=0.5)
-    merged = Latency()
-    return page(SETTINGS, total(SETTINGS, record, merged), moments, merged)
+    merged, acks = Latency(), Latency()
+    return page(SETTINGS, total(SETTINGS, record, merged, acks), moments, merged, acks)
 
 
 class Tags(HTMLParser):

@@ -66,6 +66,13 @@ def test_what_was_never_sent_is_unknown() -> None:
     assert found.unknown.first == [Finding(0, 2, 2), Finding(9, 0, 0)]
 
 
+def test_what_is_unsettled_is_neither_missed_nor_unknown() -> None:
+    tally = Tally()
+    tally.begin_file()
+    tally.take([0, 1, 2, 4, 5])
+    assert counts(tally.account({0: 2}, {0: 3})) == (5, 0, 0, 0, 1)
+
+
 def test_a_line_counts_wherever_it_is() -> None:
     files = [row(0, 4, 5, 6), row(0, 0, 1), row(0, 7), row(0, 2, 3)]
     assert counts(account(files)) == (8, 0, 0, 0, 0)

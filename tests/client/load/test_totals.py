@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from nodelog.load.crew import Record
 from nodelog.load.latency import Latency
@@ -16,12 +17,14 @@ def outcome(number: int, lines: int, handed: int, read: int | None, cpu: float =
     latency.add(2_000_000)
     return Outcome(
         sent={str(number): lines}, late=3, handed=handed, read=read, cpu=cpu, reconnects=1,
-        errors={"Broken pipe": 1}, latency=latency.encode(),
+        errors={"Broken pipe": 1}, latency=latency.encode(), ack_latency=Latency().encode(),
     )  # fmt: skip
 
 
 def totals(*outcomes: Outcome) -> Totals:
-    return total(SETTINGS, Record(start=SECOND, outcomes=outcomes, moments=(), machine=0.5), Latency())
+    return total(
+        SETTINGS, Record(start=SECOND, outcomes=outcomes, moments=(), machine=0.5), Latency(), Latency()
+    )
 
 
 def test_processes_are_added_up() -> None:
@@ -65,4 +68,20 @@ def test_what_people_read_has_each_figure() -> None:
 
 def test_verify_reads_what_is_printed_as_json() -> None:
     found = totals(outcome(0, 12, SECOND, SECOND))
-    assert read_sent(json.dumps(to_json(SETTINGS, found))) == ("run", {0: 12})
+    assert read_sent(json.dumps(to_json(SETTINGS, found))) == ("run", {0: 12}, {})
+
+
+def test_what_is_acknowledged_is_told_and_what_is_not() -> None:
+    acks = Latency()
+    acks.add(5_000_000)
+    one = replace(outcome(0, 1000, 2 * SECOND, None), ack_latency=acks.encode(), unacknowledged={"0": 1200})
+    settings = Settings(run="run", protocol="relp", frames="syslog")
+    found = total(
+        settings, Record(start=SECOND, outcomes=(one,), moments=(), machine=0.5), Latency(), Latency()
+    )
+    said = to_text(settings, found)
+    assert said[0].endswith("128 bytes a line, one line a frame, 512 lines a write")
+    assert said[1] == "sent:       1,000 lines, 128 kB in 1.00 s, acknowledged"
+    assert "unsettled:  1,200 more lines are not acknowledged; they may be stored or not" in said
+    assert any(line.startswith("ack after:  mean 5") for line in said)
+    assert read_sent(json.dumps(to_json(settings, found))) == ("run", {0: 1000}, {0: 1200})

@@ -163,4 +163,4 @@ def test_what_is_not_the_json_of_a_load_is_refused(text: str) -> None:
 
 
 def test_run_and_lines_are_read_from_the_json_of_a_load() -> None:
-    assert read_sent(json.dumps({"run": "ab", "sent": {"0": 5}, "more": 1})) == ("ab", {0: 5})
+    assert read_sent(json.dumps({"run": "ab", "sent": {"0": 5}, "more": 1})) == ("ab", {0: 5}, {})

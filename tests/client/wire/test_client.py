@@ -188,6 +188,16 @@ def test_the_transactions_end_before_they_begin_again() -> None:
     assert session.feed(b"999999998 rsp 6 200 OK\n999999999 rsp 0\n") == [Acked(), Closed()]
 
 
+def test_numbers_of_many_frames_are_taken_in_one_go() -> None:
+    session = welcomed(messages=True)
+    left = session.left
+    assert session.transactions(3) == range(2, 5)
+    assert session.left == left - 3
+    assert session.message(b"a") == b"5 syslog 1 a\n"
+    assert session.unacknowledged == 4
+    assert session.feed(b"2 rsp 6 200 OK\n3 rsp 6 200 OK\n") == [Acked(), Acked()]
+
+
 def test_the_acks_before_a_fault_are_not_lost_with_it() -> None:
     session = welcomed()
     session.block(b"a\n")

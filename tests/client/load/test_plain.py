@@ -4,11 +4,11 @@ from collections.abc import Generator
 
 import pytest
 
-from nodelog.load.connection import Blocks, Connection, Singles, supply
+from nodelog.load.plain import Plain
 from nodelog.load.settings import Settings
+from nodelog.load.supply import supply
 
 SETTINGS = Settings(run="run", write_size=1280)
-LAYOUT = SETTINGS.layout
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def pair() -> Generator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def connection(sock: socket.socket, settings: Settings = SETTINGS) -> Connection:
-    made = Connection(5, settings, supply(settings))
+def connection(sock: socket.socket, settings: Settings = SETTINGS) -> Plain:
+    made = Plain(5, settings, supply(settings))
     made.sock = sock
     made.next_write(settings.write_lines)
     return made
@@ -39,26 +39,6 @@ def test_writes_are_made_of_the_lines_in_their_order(pair: tuple[socket.socket, 
         assert pair[1].recv(9999) == lines(write * 10, write * 10 + 10)
         made.next_write(10)
     assert made.sent == 30
-
-
-def test_single_lines_are_the_same_however_often_connections_take_turns() -> None:
-    singles = Singles(Settings(run="run", write_size=0))
-    for number in range(100):
-        for which in (3, 70):
-            assert singles.fill(which, number) == LAYOUT.line(which, number)
-    assert singles.fill(3, 5) == LAYOUT.line(3, 5)
-
-
-def test_large_lines_are_made_one_at_a_time() -> None:
-    settings = Settings(run="run", write_size=0, line_size=1 << 20)
-    singles = Singles(settings)
-    for number in range(3):
-        assert singles.fill(0, number) == settings.layout.line(0, number)
-
-
-def test_one_line_a_write_is_what_takes_singles() -> None:
-    assert isinstance(supply(SETTINGS), Blocks)
-    assert isinstance(supply(Settings(run="run", write_size=0)), Singles)
 
 
 def test_the_last_write_ends_with_the_quota(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -105,9 +85,10 @@ def test_a_connection_that_leaves_finishes_its_line_and_no_more(
     made = connection(pair[0])
     made.offset = 2 * 128 + 100
     made.leaving = True
-    assert made.push()
+    assert not made.push()
+    assert made.is_through
     assert pair[1].recv(9999) == lines(2, 3)[100:]
-    assert made.push()
+    assert not made.push()
     pair[0].setblocking(False)
     pair[1].setblocking(False)
     with pytest.raises(BlockingIOError):
