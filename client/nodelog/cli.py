@@ -14,11 +14,8 @@ from nodelog import __version__
 from nodelog.greet import Settings, greet, say
 from nodelog.load import options as load
 from nodelog.options import Options, Parser, host, time, whole
+from nodelog.shipping.addresses import NO_HOST
 
-_NO_HOST = (
-    "no collector to send to: the variable HOST_IP is missing; add to the container in the pod's manifest: "
-    "env: [{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}], or give --host"
-)
 _TOOLS = {"hdrh", "rich"}
 """What comes with the extra `tools`."""
 
@@ -36,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _greet(given: argparse.Namespace) -> int:
     if not given.host:
-        say(_NO_HOST)
+        say(f"{NO_HOST} --host")
         return 2
     sent = greet(
         Settings(host=given.host, port=given.port, name=given.name, every=given.every, count=given.count),
