@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Totals:
     """The figures of one load."""
 
+    start: int
+    """When it began, nanoseconds of time.monotonic of this machine: `planned` writes count from it."""
     lines: int
     """Wholly handed to the kernel."""
     bytes: int
@@ -56,6 +58,7 @@ def total(settings: Settings, record: Record, latency: Latency) -> Totals:
     known = [read for read in reads if read is not None]
     lines = sum(sent.values())
     return Totals(
+        start=record.start,
         lines=lines,
         bytes=lines * settings.line_size,
         late=sum(outcome.late for outcome in record.outcomes),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nodelogd.collector.relp import Relp
+
 FULL = 1024 * 1024  # bytes; an arena that holds as much is handed over
 # Bytes between the start of a page and an arena: 1.0 CPU-s/GB was measured from 0, 0.67 from here. The kernel
 # copies between pages and the arena, and addresses alike in their last twelve bits seem to be in the way.
@@ -21,9 +23,12 @@ SKEW = 2048 + 64
 
 
 class Arena:
-    """Whole lines, `view[:end]`. There is room behind FULL for one more read, or one more long line."""
+    """Whole lines, `view[:end]`, and who is to hear when they are stored.
 
-    __slots__ = ("_data", "end", "view")
+    There is room behind FULL for one more read, or one more long line.
+    """
+
+    __slots__ = ("_data", "end", "fence", "pairs", "receipts", "view")
 
     def __init__(self, room: int) -> None:
         """Hold up to FULL bytes, and `room` more that one addition may take."""
@@ -31,7 +36,19 @@ class Arena:
         self._data = mmap(-1, SKEW + FULL + room, MAP_PRIVATE | MAP_ANONYMOUS)
         self._data.madvise(MADV_NOHUGEPAGE)
         self.view = memoryview(self._data)[SKEW:]
+        self.clear()
+
+    def clear(self) -> None:
+        """Make it empty."""
         self.end = 0
+        self.pairs: dict[bytes, int] = {}  # the last block of each stream that has some here
+        self.receipts: dict[Relp, int] = {}  # how many answers are due to whom once this is stored
+        self.fence = False  # somebody asks what is durable: it is to be, whatever --sync says
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing to be written and nobody to be answered."""
+        return not self.end and not self.receipts
 
     @property
     def is_full(self) -> bool:
@@ -77,7 +94,7 @@ class Arenas:
         """Take an arena that was written."""
         with self._lock:
             self.handed -= arena.end
-            arena.end = 0
+            arena.clear()
             self._free.append(arena)
             awaited, self._awaited = self._awaited, False
         if awaited:

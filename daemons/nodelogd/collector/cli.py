@@ -67,8 +67,16 @@ class Sync(Value[SyncPolicy]):
     type=ADDRESS,
     multiple=True,
     default=[Address(None, 6666)],
-    help="Where to take lines; may be given several times. Without a host on every family the node has; "
-    "port 0 takes a free one and says which.",
+    help="Where to take lines and RELP; may be given several times. Without a host on every family the node "
+    "has; port 0 takes a free one and says which.",
+)
+@option(
+    "--relp-listen",
+    type=ADDRESS,
+    multiple=True,
+    default=[],
+    help="Where to take RELP alone, from clients whose first offer is not relp_version; may be given several "
+    "times.",
 )
 @option(
     "--log",
@@ -195,6 +203,7 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         )  # fmt: skip
     settings = Settings(
         listen=tuple(options["listen"]),
+        relp_listen=tuple(options["relp_listen"]),
         http=tuple(options["http"]),
         log=options["log"],
         store=StoreSettings(rotate_size=options["rotate_size"], rotate_age=options["rotate_age"]),

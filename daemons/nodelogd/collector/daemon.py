@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
 from nodelogd.collector.arena import Arenas
+from nodelogd.collector.clients import Clients
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
 from nodelogd.collector.intake import Intake
@@ -33,8 +34,9 @@ from nodelogd.sockets import listening
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from nodelogd.collector.relp import Relp
     from nodelogd.collector.settings import Settings
     from nodelogd.sockets import Address
 
@@ -54,19 +56,24 @@ async def collect(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals(collector.turn_over))
         lines = _open_all(stack, settings.listen, "--listen")
+        relp = _open_all(stack, settings.relp_listen, "--relp-listen")
         pages = _open_all(stack, settings.http, "--http")
         await stack.enter_async_context(
             reporting(pages, collector.health, collector.metrics.registry, collector.status)
         )
         log.info(
             "listening on %s; HTTP on %s",
-            ", ".join(map(_name, lines)),
+            ", ".join(map(_name, [*lines, *relp])),
             ", ".join(map(_name, pages)),
-            extra={"listen": [*map(_name, lines)], "http": [*map(_name, pages)]},
+            extra={
+                "listen": [*map(_name, lines)],
+                "relp": [*map(_name, relp)],
+                "http": [*map(_name, pages)],
+            },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
         await locked(collector.names.lock, settings.grace, stop, collector.note_wait)
-        collector.start(lines)
+        collector.start(lines, relp)
         try:
             await collector.run(stop)
         finally:
@@ -98,26 +105,31 @@ class Collector:
             metrics=self.metrics,
             health=self.health,
             on_open=partial(self._in_loop, self._on_open),
+            on_stored=partial(self._in_loop, self._on_stored),
             on_finished_file=self._keeper.wake,
         )
+        self.clients = Clients(self._writer.durable, self._writer.forget)
         self._intake = Intake(
             self._loop,
             self._arenas,
             self._writer.put,
             self.metrics,
+            self.clients,
             unfinished_limit=settings.buffer // UNFINISHED,
         )
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self._held)
 
-    def start(self, sockets: list[socket.socket]) -> None:
+    def start(self, sockets: list[socket.socket], relp_sockets: list[socket.socket]) -> None:
         """Recover the log and accept connections; they are read once the log is open."""
         self._door = Door(
             self._loop,
             sockets,
+            relp_sockets,
             self._intake,
             self._limits,
             self.metrics,
+            self.clients,
             max_connections=self._settings.max_connections,
         )
         self.health.not_ready("start", f"opening {self.names.log}")
@@ -147,7 +159,7 @@ class Collector:
         if self._opened.done() and not self._opened.exception():
             try:
                 async with asyncio.timeout_at(end):
-                    await farewell(self._intake, min(self._settings.linger, grace / 2))
+                    await farewell(self._intake, self.clients, min(self._settings.linger, grace / 2))
             except TimeoutError:
                 complete = False
             complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - self._loop.time()))
@@ -200,6 +212,7 @@ class Collector:
             "connections": len(self._intake.connections),
             "held_bytes": self._held(),
             "buffer_bytes": self._settings.buffer,
+            "busiest_clients": self.clients.busiest(),
             "not_ready": self.health.reasons(),
         }
 
@@ -211,7 +224,8 @@ class Collector:
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         self._keeper.retain()
-        return Store(self.names, self._settings.store, self.metrics, on_left)
+        is_connected = self.clients.connected.__contains__
+        return Store(self.names, self._settings.store, self.metrics, on_left, is_connected)
 
     def _on_open(self, error: OSError | None = None) -> None:
         if error:
@@ -225,6 +239,9 @@ class Collector:
 
     def _resume(self) -> None:
         self._intake.resume()
+
+    def _on_stored(self, receipts: Mapping[Relp, int]) -> None:
+        self._intake.on_stored(receipts)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has what would be called
@@ -242,6 +259,7 @@ class Collector:
             )
         else:
             self.health.ready("stall")
+        self._intake.close_silent()
         if self._settings.idle_timeout is not None:
             self._intake.close_idle(self._settings.idle_timeout)
 

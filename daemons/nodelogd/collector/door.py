@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.lines import Limits, Lines
+from nodelogd.collector.newcomer import Newcomer
+from nodelogd.collector.relp import Relp
 from nodelogd.collector.stamp import mark
 from nodelogd.logs import Once
 from nodelogd.sockets import BACKLOG
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from nodelogd.collector.clients import Clients
     from nodelogd.collector.intake import Intake
     from nodelogd.collector.metrics import Metrics
 
@@ -34,19 +38,23 @@ RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a co
 class Door:
     """Listening sockets whose connections go to an intake."""
 
-    def __init__(  # noqa: PLR0913 (what it is put together from)
+    def __init__(  # noqa: PLR0913, PLR0917 (what it is put together from)
         self,
         loop: asyncio.AbstractEventLoop,
         sockets: Sequence[socket.socket],
+        relp_sockets: Sequence[socket.socket],
         intake: Intake,
         limits: Limits,
         metrics: Metrics,
+        clients: Clients,
         *,
         max_connections: int,
     ) -> None:
-        """Accept nothing until `open`."""
+        """Accept nothing until `open`. What comes in by `relp_sockets` is RELP, however it begins."""
         self._loop = loop
-        self._sockets = list(sockets)
+        self._sockets = [*sockets, *relp_sockets]
+        self._relp_sockets = frozenset(relp_sockets)
+        self._clients = clients
         self._intake = intake
         self._limits = limits
         self._metrics = metrics
@@ -93,13 +101,20 @@ class Door:
         connection.setblocking(False)
         stamp = mark(address) if self._limits.stamp else b""
         try:
-            self._intake.add(Lines(connection, stamp, self._limits, self._metrics))
+            self._intake.add(self._made(connection, stamp, is_relp=sock in self._relp_sockets))
         except OSError as error:  # no memory or no watch for it in the kernel
             connection.close()
             return self._refuse(error)
         self._metrics.accepted.inc()
         self._metrics.connections.set(len(self._intake.connections))
         return True
+
+    def _made(self, connection: socket.socket, stamp: bytes, *, is_relp: bool) -> Newcomer | Relp:
+        relp = partial(Relp, connection, stamp, self._limits, self._metrics, self._clients)
+        if is_relp:
+            return relp()
+        lines = Lines(connection, stamp, self._limits, self._metrics)
+        return Newcomer(lines, relp, self._intake.become, self._limits.read)
 
     def _refuse(self, error: OSError) -> bool:
         text = "cannot accept a connection: %s; it waits, retrying every %g s"

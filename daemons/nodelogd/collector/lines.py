@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nodelog.wire.frames import HEADER_LIMIT, LARGEST_NUMBER
 from nodelogd.collector import stamp
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
 READ = 256 * 1024  # bytes; what one read may bring
 STAMPED_READ = 16 * 1024  # bytes; every byte of a read may be a line of its own, and get a stamp
+BESIDE = 64 * 1024  # bytes; what a frame may have beside a line of the longest kind
+STAMPED_FRAME = 128 * 1024  # bytes
 SHORT = 16 * 1024  # bytes; an unfinished line up to this length is copied in front of each read
 
 
 class Limits:
     """What `--max-line` and `--stamp` mean for one read, and for the room it needs in an arena."""
 
-    __slots__ = ("max_line", "read", "room", "short", "stamp")
+    __slots__ = ("max_data", "max_line", "read", "room", "short", "stamp")
 
     def __init__(self, max_line: int, *, stamp_lines: bool = False) -> None:
         """Choose the size of a read so that no line found in one is longer than `max_line` bytes."""
@@ -35,9 +38,13 @@ class Limits:
         self.stamp = stamp_lines
         self.short = min(SHORT, max_line // 4)
         self.read = min(STAMPED_READ if stamp_lines else READ, max_line - self.short)
-        stamps = (self.read + 1) * stamp.LONGEST if stamp_lines else 0
-        # What one read completes: a short or a long line that was there before, and all the read brought.
-        self.room = max(self.short + self.read, max_line + 1) + stamps
+        # Of a RELP frame. A stamp may be larger than its line, so with stamps many lines are too many.
+        self.max_data = min(max_line + BESIDE, STAMPED_FRAME if stamp_lines else LARGEST_NUMBER)
+        # What one read completes: a short or a long line, or a frame, that was there before, and all the read
+        # brought; of a RELP message every byte may be an LF, which is written as two.
+        frame = HEADER_LIMIT + self.max_data + self.read
+        stamps = frame * stamp.LONGEST if stamp_lines else 0
+        self.room = max(self.short + self.read, max_line + 1, 2 * frame) + stamps
 
 
 class LongLine:
@@ -87,6 +94,7 @@ class Lines:
         "sock",
         "unfinished",
     )
+    is_plain = True
 
     def __init__(self, sock: socket.socket, mark: bytes, limits: Limits, metrics: Metrics) -> None:
         """Read from a non-blocking socket; `mark` names the peer in stamps."""
@@ -127,6 +135,10 @@ class Lines:
             if self._limits.stamp:
                 self._stamp(arena, start)
         return count
+
+    def begin(self, start: bytes) -> None:
+        """Have an unfinished line, a short one, from the beginning."""
+        self._tail, self.unfinished = start, len(start)
 
     def finish(self, arena: Arena) -> None:
         """At the end of the stream: a last line without LF gets one. The arena must not be full."""

@@ -21,9 +21,18 @@ class Metrics:
         self.received = Counter("nodelog_received_bytes", "Bytes read from connections.", registry=r)
         self.added = Counter(
             "nodelog_added_bytes",
-            "Bytes put in by logd: a stamp, or an LF a line lacked.",
+            "Bytes put in by logd: a stamp, an LF that was lacking, one written as two.",
             ["what"],
             registry=r,
+        )
+        self.overhead = Counter(
+            "nodelog_relp_overhead_bytes",
+            "Bytes of RELP that are no lines: headers, answers asked for, messages that were too large.",
+            registry=r,
+        )
+        self.frames = Counter("nodelog_relp_frames", "RELP frames taken, of all kinds.", registry=r)
+        self.rejected = Counter(
+            "nodelog_rejected_messages", "RELP messages refused because they were too large.", registry=r
         )
         self.written = Counter("nodelog_written_bytes", "Bytes written to the log.", registry=r)
         self.dropped = Counter(
@@ -85,6 +94,7 @@ class Metrics:
         self.removed = Counter(
             "nodelog_removed_files", "Sealed files removed, by reason.", ["reason"], registry=r
         )
+        self.streams = Gauge("nodelog_streams", "Streams whose last block is known.", registry=r)
         self.sealed_files = Gauge("nodelog_sealed_files", "Sealed files on disk.", registry=r)
         self.sealed_bytes = Gauge("nodelog_sealed_bytes", "Bytes of sealed files on disk.", registry=r)
         self.disk_free = Gauge("nodelog_disk_free_bytes", "Space left on the log's file system.", registry=r)

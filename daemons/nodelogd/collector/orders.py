@@ -1,15 +1,9 @@
-"""What a writer is told: when to sync, and what to do next."""
+"""What a writer is told beside the arenas it is given: when to sync, and what to do next."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nodelogd.collector.arena import Arena
 
 BACKGROUND = 4.0  # seconds after which lines nobody waits for are synced; with the sync itself, within five
 
@@ -37,16 +31,15 @@ class SyncPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """An arena full of whole lines, and which streams have blocks in it (the last block of each)."""
-
-    arena: Arena
-    pairs: Mapping[bytes, int] = field(default_factory=dict)
+class TurnOver:
+    """Seal the file now."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnOver:
-    """Seal the file now."""
+class Forget:
+    """A stream has ended with everything acknowledged."""
+
+    stream: bytes
 
 
 @dataclass(frozen=True, slots=True)

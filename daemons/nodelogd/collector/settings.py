@@ -16,6 +16,7 @@ class Settings:
     """One logd. Sizes in bytes, times in seconds."""
 
     listen: tuple[Address, ...] = (Address(None, 6666),)
+    relp_listen: tuple[Address, ...] = ()
     http: tuple[Address, ...] = (Address(None, 9166),)
     log: Path = Path("/var/node_log")
     store: StoreSettings = field(default_factory=StoreSettings)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STREAMS = 100_000  # whose last block is known; a million of them would be a journal of 96 MB
+
 
 class SyncError(OSError):
     """A sync failed: what was written since the last one may be gone, whatever the next sync says."""
@@ -63,11 +65,14 @@ class Store:
         settings: StoreSettings,
         metrics: Metrics,
         on_left: Callable[[int], None] = os.close,
+        is_connected: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         """Recover what the last run left and begin a journal.
 
-        `on_left` is given the descriptor of every file that is left, to sync its lines and close it.
+        `on_left` is given the descriptor of every file that is left, to sync its lines and close it. A stream
+        of which `is_connected` says so is never forgotten.
         """
+        self._is_connected = is_connected
         self.names = names
         self._settings = settings
         self._metrics = metrics
@@ -118,6 +123,15 @@ class Store:
             self._sync(self._file.fd)
             self._sync(self._journal.fd)
             self._settle(self.number, self._file.end, self._fresh)
+
+    def last_block(self, stream: bytes, *, written: bool = False) -> int:
+        """Give the last block of a stream that is durable, or that is `written`; 0 for none."""
+        fresh = self._fresh.get(stream, 0) if written else 0
+        return max(fresh, self.streams.get(stream, 0))
+
+    def forget(self, stream: bytes) -> None:
+        """Forget a stream that has ended; a journal that still knows it does no harm."""
+        self.streams.pop(stream, None)
 
     def unsynced(self) -> Unsynced | None:
         """Say what another thread would have to sync; None if all is durable."""
@@ -308,8 +322,21 @@ class Store:
 
     def _settle(self, number: int, end: int, pairs: Mapping[bytes, int]) -> None:
         self.synced, self._durable = number, end
-        self.streams.update(pairs)
+        for stream, block in pairs.items():
+            self.streams.pop(stream, None)  # the one used last is the last one
+            self.streams[stream] = block
+        if len(self.streams) > STREAMS:
+            self._trim()
+        self._metrics.streams.set(len(self.streams))
         self._fresh = {stream: block for stream, block in self._fresh.items() if pairs.get(stream) != block}
+
+    def _trim(self) -> None:
+        """Forget the streams that were not used for the longest time and are not connected."""
+        for stream in [*self.streams]:
+            if len(self.streams) <= STREAMS:
+                return
+            if not self._is_connected(stream):
+                del self.streams[stream]
 
     def _sync(self, fd: int) -> None:
         try:

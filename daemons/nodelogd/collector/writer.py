@@ -16,20 +16,23 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from nodelogd.collector.arena import Arena
 from nodelogd.collector.files import RETRY, is_temporary
-from nodelogd.collector.orders import Batch, Close, Mode, SyncPolicy, TurnOver
+from nodelogd.collector.orders import Close, Forget, Mode, SyncPolicy, TurnOver
 from nodelogd.collector.store import Store, SyncError, Unsynced
 from nodelogd.collector.syncing import Syncer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from nodelogd.collector.arena import Arenas
     from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.relp import Relp
     from nodelogd.health import Health
 
 T = TypeVar("T")
+Order = Arena | TurnOver | Forget | Close | tuple[Unsynced, OSError | None]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ TICK = 1.0  # seconds between two looks at what no batch brings up
 class Held:
     """A batch that is written at `start` of the file and not durable yet."""
 
-    batch: Batch
+    arena: Arena
     number: int
     start: int
 
@@ -58,13 +61,14 @@ class Writer:
         metrics: Metrics,
         health: Health,
         on_open: Callable[[OSError | None], None],
+        on_stored: Callable[[Mapping[Relp, int]], None],
         on_finished_file: Callable[[], None],
     ) -> None:
         """Prepare; `start` begins.
 
         `open_store` is given what to do with a file that is left. `on_open` hears once that the store is
-        open, or of the error that only an operator can mend. Both it and `on_finished_file` are called
-        from the writer's threads.
+        open, or of the error that only an operator can mend. `on_stored` hears of the receipts of a batch
+        once it is stored as the policy says. All are called from the writer's threads.
         """
         self._path = log_path
         self._open_store = open_store
@@ -73,8 +77,9 @@ class Writer:
         self._metrics = metrics
         self._health = health
         self._on_open = on_open
+        self._on_stored = on_stored
         self._on_finished_file = on_finished_file
-        self._orders: SimpleQueue[Batch | TurnOver | Close | tuple[Unsynced, OSError | None]] = SimpleQueue()
+        self._orders: SimpleQueue[Order] = SimpleQueue()
         self._syncer = Syncer(metrics, lambda part, error: self._orders.put((part, error)), on_finished_file)
         self._held: list[Held] = []
         self._busy_since: float | None = None
@@ -91,13 +96,24 @@ class Writer:
         self._syncer.start()
         self._thread.start()
 
-    def put(self, batch: Batch) -> None:
+    def put(self, arena: Arena) -> None:
         """Have a batch written; its arena comes back by `Arenas.give_back`."""
-        self._orders.put(batch)
+        self._orders.put(arena)
 
     def turn_over(self) -> None:
         """Have the file sealed."""
         self._orders.put(TurnOver())
+
+    def forget(self, stream: bytes) -> None:
+        """Have a stream forgotten."""
+        self._orders.put(Forget(stream))
+
+    def durable(self, stream: bytes) -> int:
+        """Give the last block of a stream that is durable, 0 for none; for any thread.
+
+        Where nothing is ever synced that is the last one written.
+        """
+        return self._store.last_block(stream, written=self._policy.mode is Mode.OFF)
 
     def close(self, timeout: float) -> bool:
         """Write and sync all that was put; False if that was not done within `timeout` seconds."""
@@ -120,10 +136,12 @@ class Writer:
             order = self._next()
             self._busy_since = now = time.monotonic()
             match order:
-                case Batch():
+                case Arena():
                     self._write(order, now)
                 case TurnOver():
                     self._steadily(self._store.turn_over)
+                case Forget():
+                    self._store.forget(order.stream)
                 case (part, error):
                     self._note_synced(part, error)
                 case Close():
@@ -139,7 +157,7 @@ class Writer:
                 self._steadily(self._store.tick)
             self._busy_since = None
 
-    def _next(self) -> Batch | TurnOver | Close | tuple[Unsynced, OSError | None] | None:
+    def _next(self) -> Order | None:
         wait, now, delay = TICK, time.monotonic(), self._policy.background
         if self._held:
             wait = max(0.0, self._synced_at + self._policy.gap - now)
@@ -165,30 +183,39 @@ class Writer:
                 self._on_open(None)
                 return store
 
-    def _write(self, batch: Batch, now: float) -> None:
-        size = batch.arena.end
+    def _write(self, arena: Arena, now: float) -> None:
+        size = arena.end
         with self._metrics.write_seconds.time():
-            self._append(batch)
+            self._append(arena)
         self._metrics.written.inc(size)
         self._metrics.batch_bytes.observe(size)
         self._metrics.last_write.set_to_current_time()
         if self._dirty_since is None:
             self._dirty_since = now
 
-    def _append(self, batch: Batch) -> None:
-        start = self._steadily(partial(self._store.append, batch.arena.view[: batch.arena.end], batch.pairs))
+    def _append(self, arena: Arena) -> None:
+        start = self._steadily(partial(self._store.append, arena.view[: arena.end], arena.pairs))
         self._release()
         # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
-        if self._policy.mode is Mode.BATCH and (batch.pairs or self._held):
-            self._held.append(Held(batch, self._store.number, start))
+        if self._held or self._waits_for_sync(arena):
+            self._held.append(Held(arena, self._store.number, start))
         else:
             self._steadily(self._store.confirm)
-            self._arenas.give_back(batch.arena)
+            self._give_back(arena)
+
+    def _waits_for_sync(self, arena: Arena) -> bool:
+        mode = self._policy.mode
+        return mode is not Mode.OFF and (arena.fence or (mode is Mode.BATCH and bool(arena.receipts)))
+
+    def _give_back(self, arena: Arena) -> None:
+        if arena.receipts:
+            self._on_stored(arena.receipts)
+        self._arenas.give_back(arena)
 
     def _release(self) -> None:
         """Let go of what is durable."""
         while self._held and self._held[0].number <= self._store.synced:
-            self._arenas.give_back(self._held.pop(0).batch.arena)
+            self._give_back(self._held.pop(0).arena)
 
     def _sync_if_due(self, now: float) -> None:
         if self._held:
@@ -252,7 +279,7 @@ class Writer:
         held, self._held = self._held, []
         self._steadily(partial(self._store.begin_again, held[0].start if held else None))
         for each in held:
-            self._append(each.batch)
+            self._append(each.arena)
         self._beginning_again = before
 
     def _complain(self, error: OSError, what: str = "write") -> None:

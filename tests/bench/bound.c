@@ -1,0 +1,88 @@
+/* What the kernel allows: a collector that does nothing but receive whole lines and write them, in one thread.
+ *
+ *     bound PORT FILE
+ *
+ * epoll, a recv of 256 KiB, memrchr for the last line feed, one write to a file opened with O_APPEND. It
+ * never stops reading, syncs nothing and forgets an unfinished line: a bound for collectors, not one of them.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ = 256 * 1024, TAIL = 64 * 1024, EVENTS = 512, MOST = 1 << 20 };
+
+static char buffer[TAIL + READ];
+static struct { char *data; size_t length; } tails[MOST]; /* by descriptor: the unfinished line */
+
+static void watch(int set, int descriptor)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = descriptor };
+    if (epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &event))
+        err(1, "epoll_ctl");
+}
+
+static void receive(int connection, int file)
+{
+    size_t before = tails[connection].length;
+    if (before)
+        memcpy(buffer, tails[connection].data, before);
+    ssize_t count = recv(connection, buffer + before, READ, 0);
+    if (count <= 0) {
+        close(connection);
+        tails[connection].length = 0;
+        return;
+    }
+    char *last = memrchr(buffer + before, '\n', count);
+    size_t whole = last ? last + 1 - buffer : 0, rest = before + count - whole;
+    if (whole && write(file, buffer, whole) != (ssize_t)whole)
+        err(1, "write");
+    if (rest > TAIL)
+        errx(1, "a line of more than %d bytes", TAIL);
+    if (rest) {
+        if (!tails[connection].data && !(tails[connection].data = malloc(TAIL)))
+            err(1, "malloc");
+        memcpy(tails[connection].data, buffer + whole, rest);
+    }
+    tails[connection].length = rest;
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 3)
+        errx(2, "usage: bound PORT FILE");
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    int file = open(arguments[2], O_WRONLY | O_CREAT | O_APPEND, 0644);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), set = epoll_create1(0), yes = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(atoi(arguments[1])) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (file < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4096))
+        err(1, "cannot start");
+    watch(set, listener);
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        int ready = epoll_wait(set, events, EVENTS, -1);
+        for (int at = 0; at < ready; at++) {
+            int descriptor = events[at].data.fd;
+            if (descriptor != listener) {
+                receive(descriptor, file);
+                continue;
+            }
+            int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+            if (connection >= MOST)
+                errx(1, "too many connections");
+            if (connection >= 0)
+                watch(set, connection);
+        }
+    }
+}

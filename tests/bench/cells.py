@@ -1,0 +1,98 @@
+"""The cells of the table: what is sent to whom, and which figures matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.bench.measuring import Figures, Load, idle, single, throughput, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.bench.running import Running
+    from tests.bench.systems import System
+
+ALL = ("logd", "C bound", "rsyslog", "syslog-ng", "Fluent Bit", "nc | cat")
+FAST = "logd", "C bound"
+LINE_BY_LINE = 0  # bytes per write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One comparison."""
+
+    name: str
+    title: str
+    load: Load
+    measure: Callable[[Running, Load], Figures] = throughput
+    shown: tuple[str, ...] = ("bytes_per_second", "cpu_seconds_per_gb", "peak_rss")
+    """The figures in the table, the first one decides who is better."""
+    systems: tuple[str, ...] = ALL
+
+    def takes(self, system: System) -> bool:
+        """Tell whether a system is measured in this cell."""
+        return system.name in self.systems and self.load.connections <= system.most
+
+
+PER_LINE = "lines_per_second", "cpu_us_per_line", "peak_rss"
+TIMES = "p50", "p99", "worst"
+CELLS = (
+    *(
+        Cell(
+            name=f"blocks-{count}",
+            title=f"writes of 64 KiB, lines of 128 bytes, connections: {count}",
+            load=Load(connections=count),
+            systems=(*ALL, "logd, gzip") if count == 64 else ALL,
+        )
+        for count in (1, 8, 64, 1000)
+    ),
+    *(
+        Cell(
+            name=f"lines-of-{size}",
+            title=f"writes of 64 KiB, lines of {size} bytes, connections: 64",
+            load=Load(connections=64, line=size),
+        )
+        for size in (64, 1024)
+    ),
+    *(
+        Cell(
+            name=f"single-{count}",
+            title=f"one line of 128 bytes per write, connections: {count}",
+            load=Load(connections=count, write=LINE_BY_LINE, processes=2),
+            shown=PER_LINE,
+        )
+        for count in (8, 64, 1000)
+    ),
+    Cell(
+        name="gzip",
+        title="2.4 million lines/s by plan in writes of 64 KiB, connections: 64: a core is free for gzip",
+        load=Load(connections=64, rate=2_400_000, seconds=6),
+        shown=("bytes_per_second", "cpu_seconds_per_gb", "sending_p99"),
+        systems=("logd", "logd, gzip"),
+    ),
+    Cell(
+        name="visible",
+        title="from send to seen in the file, 20,000 lines/s, connections: 100",
+        load=Load(connections=100, write=LINE_BY_LINE, rate=20_000),
+        measure=visible,
+        shown=TIMES,
+    ),
+    Cell(
+        name="answer",
+        title="from send to seen in the file, a single line when nothing else happens",
+        load=Load(connections=1),
+        measure=single,
+        shown=("p50", "worst"),
+    ),
+    *(
+        Cell(
+            name=f"idle-{count}",
+            title=f"doing nothing, connections: {count}",
+            load=Load(connections=count),
+            measure=idle,
+            shown=("rss", "core", "start"),
+        )
+        for count in (0, 1000, 10_000)
+    ),
+)
