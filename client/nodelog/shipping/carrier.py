@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RETRY: Final = 1.0
 """Seconds after which to try again if the spool cannot be used."""
+_LOST: Final = "were in memory and are lost"
+_HOW: Final = "the next run sends them, or `nodelog pipe --spool %s </dev/null`"
 
 
 class Carrier:
@@ -79,7 +81,7 @@ class Carrier:
 
     def close(self) -> None:
         """Keep what can be kept, let go of the spool, and tell what is left."""
-        where = f"wait in {self._where}" if self.spool.is_lasting else "were in memory and are lost"
+        where = f"wait in {self._where}: {_HOW % self._where}" if self.spool.is_lasting else _LOST
         try:
             while self._keep():
                 pass

@@ -1,7 +1,8 @@
 """Where callers hand in their lines, and learn what became of them: the one place that threads share.
 
 A caller only appends to a list. Whoever drives the rest takes the list over, and is woken only if it waits: a
-wake-up costs the caller more than everything else here.
+wake-up costs the caller more than everything else here. Who has many lines at once hands them in as one,
+with an LF from each to the next, and is spared the price of each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from nodelog.shipping.lines import lines_in
 from nodelog.spool.blocks import BLOCK_BYTES
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Intake:
         self._bytes = 0  # in them
         self._room = most  # bytes that may still come
         self._entered = 0  # lines that were ever in them
+        self._handed = 0  # of them, those that are in them no more
         self._ours = 0  # of them, those that tell of others
         self._wanted = _NEVER  # bytes in them at which to wake
         self._taken = self._taken_bytes = 0  # on their way into the spool
@@ -70,41 +73,44 @@ class Intake:
         """How many lines were taken in."""
         return self._entered - self._ours
 
-    def offer(self, line: bytes) -> bool:
-        """Take a line, without its LF, if there is room or can be made. Raises ValueError when closed."""
+    def offer(self, line: bytes, count: int = 1) -> bool:
+        """Take a line without its LF, or `count` lines, if there is room or can be made.
+
+        Raises ValueError when closed.
+        """
         size = len(line) + 1
         with self._lock:
             if size > self._room or self._untold:
-                if not self._admit(line):
+                if not self._admit(line, count):
                     return False
             else:  # the same as in _add: a caller pays for each call of a function
                 self._lines.append(line)
                 self._bytes += size
                 self._room -= size
-                self._entered += 1
+                self._entered += count
             if self._bytes < self._wanted:
                 return True
             self._wanted = _NEVER
         self._wake()
         return True
 
-    def wait_for_room(self, line: bytes, timeout: float | None) -> bool:
-        """Take a line that was refused once there is room; False if there is none within `timeout` seconds.
+    def wait_for_room(self, line: bytes, timeout: float | None, count: int = 1) -> bool:
+        """Take what `offer` refused once there is room; False if there is none within `timeout` seconds.
 
         Raises ValueError when closed.
         """
         if self._full is not Full.BLOCK or timeout == 0:
             return False
         with self._changed:
-            taken = self._changed.wait_for(lambda: self._admit(line), timeout)
+            taken = self._changed.wait_for(lambda: self._admit(line, count), timeout)
         self._wake()
         return taken
 
-    def refuse(self) -> None:
-        """Count a line that was not taken in time and is given up; a policy that drops has done so."""
+    def refuse(self, count: int = 1) -> None:
+        """Count lines that were not taken in time and are given up; a policy that drops has done so."""
         if self._full is Full.BLOCK:
             with self._lock:
-                self._miss()
+                self._miss(count)
 
     def close(self) -> None:
         """Take no more lines."""
@@ -119,7 +125,7 @@ class Intake:
     def watch_kept(self) -> Callable[[], int]:
         """Give a function that tells how many of the lines up to now are not in the spool yet."""
         goal = self._entered
-        return lambda: max(0, goal - self._entered + len(self._lines) + self._taken)
+        return lambda: max(0, goal - self._handed + self._taken)
 
     def watch_gone(self) -> Callable[[], int]:
         """Give a function that tells how many of the lines up to now have not left the spool yet."""
@@ -148,7 +154,9 @@ class Intake:
                 size, self._bytes = self._bytes, 0
             else:
                 lines, size = self._some()
-            self._taken, self._taken_bytes = len(lines), size
+            self._taken = self._entered - self._handed if not self._lines else lines_in(lines)
+            self._taken_bytes = size
+            self._handed += self._taken
             return lines
 
     def give_back(self, lines: list[bytes]) -> None:
@@ -156,6 +164,7 @@ class Intake:
         with self._lock:
             self._lines.extendleft(reversed(lines))
             self._bytes += self._taken_bytes
+            self._handed -= self._taken
             self._taken = self._taken_bytes = 0
 
     def settle(self, spool: Spool) -> None:
@@ -166,49 +175,51 @@ class Intake:
             self._room = -1 if self.is_closed else self._most - self._bytes - spool.size
             self._changed.notify_all()
 
-    def _admit(self, line: bytes) -> bool:
+    def _admit(self, line: bytes, count: int) -> bool:
         if self.is_closed:
             raise ValueError("the shipper is closed")
         size = len(line) + 1
-        if size > self._room < self._most and not self._make_room(size):
+        if size > self._room < self._most and not self._make_room(size, count):
             return False
         if self._untold:
             self._tell()
-        self._add(line)
+        self._add(line, count)
         return True
 
-    def _make_room(self, size: int) -> bool:
-        """Do what is to be done when all is full; False if the line stays outside.
+    def _make_room(self, size: int, count: int) -> bool:
+        """Do what is to be done when all is full; False if the `count` lines stay outside.
 
         The oldest lines are those in the spool. These here are dropped only if nobody takes them over.
         """
         if self._full is Full.DROP_NEWEST:
-            self._miss()
+            self._miss(count)
         if self._full is not Full.DROP_OLDEST:
             return False
         while self._lines and self._bytes + size > self._most:
-            freed = len(self._lines.popleft()) + 1
-            self._bytes -= freed
-            self._room += freed
-            self._removed += 1
-            self._miss()
+            oldest = self._lines.popleft()
+            removed = lines_in([oldest])
+            self._bytes -= len(oldest) + 1
+            self._room += len(oldest) + 1
+            self._handed += removed
+            self._removed += removed
+            self._miss(removed)
         return True
 
-    def _miss(self) -> None:
-        self.dropped += 1
-        self._untold += 1
+    def _miss(self, count: int) -> None:
+        self.dropped += count
+        self._untold += count
 
     def _tell(self) -> None:
         self._add(b"nodelog: dropped %d lines (spool full)" % self._untold)
         self._untold = 0
         self._ours += 1
 
-    def _add(self, line: bytes) -> None:
+    def _add(self, line: bytes, count: int = 1) -> None:
         size = len(line) + 1
         self._lines.append(line)
         self._bytes += size
         self._room -= size
-        self._entered += 1
+        self._entered += count
 
     def _some(self) -> tuple[list[bytes], int]:
         lines: list[bytes] = []
@@ -221,4 +232,4 @@ class Intake:
         return lines, size
 
     def _left(self) -> int:
-        return len(self._lines) + self._taken + self._spooled
+        return self._entered - self._handed + self._taken + self._spooled

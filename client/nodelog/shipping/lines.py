@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nodelog.spool.blocks import BLOCK_BYTES
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 LONGEST: Final = 1024 * 1024
 """Bytes of a line; what collectors take unless told otherwise."""
@@ -32,3 +34,26 @@ def line_of(text: str | bytes) -> bytes:
 def cut(line: bytes) -> Sequence[bytes]:
     """Cut a line that is too long, as the collector would."""
     return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
+
+
+def runs(data: bytes) -> Iterator[bytes]:
+    """Cut whole lines, each with its LF, into runs of whole lines that fit into a block.
+
+    A line that is too long is cut as the collector would; one that fits into no block goes alone.
+    """
+    start = 0
+    while len(data) - start > BLOCK_BYTES:
+        end = data.rfind(b"\n", start, start + BLOCK_BYTES) + 1
+        if end:
+            yield data[start:end]
+        else:
+            end = data.index(b"\n", start) + 1
+            yield from (part + b"\n" for part in cut(data[start : end - 1]))
+        start = end
+    if start < len(data):
+        yield data[start:]
+
+
+def lines_in(lines: Iterable[bytes]) -> int:
+    """Count lines, of which several may have come as one."""
+    return sum(some.count(b"\n") + 1 for some in lines)

@@ -72,12 +72,24 @@ class Shipper:
             return all([self.send(part, timeout) for part in cut(data)])  # noqa: C419 (each part is to be sent)
         return self._intake.offer(data) or self._intake.wait_for_room(data, timeout)
 
-    def refuse(self) -> None:
-        """Count a line that was not taken in time and is given up, as one that was dropped."""
-        self._intake.refuse()
+    def send_lines(self, lines: bytes, timeout: float | None = None) -> bool:
+        """Take many lines at once, each with its LF, all or none; False as for `send`.
+
+        It costs as much as one line; 64 KiB at a time are best. Raises ValueError for more than 1 MiB, for
+        what does not end in an LF, and after `close`.
+        """
+        if not 0 < len(lines) <= LONGEST + 1 or not lines.endswith(b"\n"):
+            raise ValueError(f"{len(lines)} bytes; it must be whole lines, {LONGEST} bytes of them at most")
+        data, count = lines[:-1], lines.count(b"\n")
+        return self._intake.offer(data, count) or self._intake.wait_for_room(data, timeout, count)
+
+    def refuse(self, count: int = 1) -> None:
+        """Count lines that were not taken in time and are given up, as those that were dropped."""
+        self._intake.refuse(count)
 
     def keep(self, timeout: float | None = None) -> int:
         """Wait until all lines that were sent so far are in the spool; give how many are not."""
+        self._bell.ring()  # it would let a few of them wait for more
         return self._intake.wait(self._intake.watch_kept(), timeout)
 
     def flush(self, timeout: float | None = None) -> int:

@@ -53,7 +53,8 @@ class Block:
 def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Iterator[Piece]:
     """Cut `lines`, which come without their LF, into pieces that fit into blocks.
 
-    Block `number` has `room` for so many bytes; the next ones are numbered from there. `row` is the first's.
+    Several lines that come as one, with an LF from each to the next, stay together. Block `number` has `room`
+    for so many bytes; the next ones are numbered from there. `row` is the first's.
     """
     start = 0
     left = room
@@ -72,4 +73,5 @@ def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Itera
 
 
 def _piece(row: int, number: int, lines: Sequence[bytes]) -> Piece:
-    return Piece(row, number, len(lines), b"\n".join(lines) + b"\n")
+    data = b"\n".join(lines) + b"\n"
+    return Piece(row, number, data.count(b"\n"), data)

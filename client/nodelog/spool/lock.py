@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import SpoolError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_PAUSES: Final = (0.001, 0.01, 0.05)  # seconds
 
 
 class Lock:
@@ -42,9 +45,7 @@ class Lock:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SpoolError(f"cannot open {self._path}: {error.strerror}; give another spool") from None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _flocked(fd):
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "another process"
             os.close(fd)
             raise SpoolError(f"{path} is in use by {holder}; one process per spool: give another") from None
@@ -58,3 +59,13 @@ class Lock:
             return os.path.samestat(os.fstat(self._fd), self._path.stat())
         except FileNotFoundError:
             return False
+
+
+def _flocked(fd: int) -> bool:
+    """Get the lock, also if somebody only looks whether it is free."""
+    for pause in (0.0, *_PAUSES):
+        time.sleep(pause)
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False

@@ -67,7 +67,7 @@ class Spool:
         return block is self._open
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Keep these lines, given without their LF. On return they are kept; raises SpoolError."""
+        """Keep these lines, given without their last LF. On return they are kept; raises SpoolError."""
         room, number = 0, self._next - 1
         if self._open is not None:
             room, number = BLOCK_BYTES - self._open.size, self._open.number

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT: Final = 1
-_MARK: Final = 0x6E6C7370  # "nlsp", the kind of a SQLite file that is a spool
-_BEGINNING: Final = b"SQLite format 3\0"
+MARK: Final = 0x6E6C7370  # "nlsp", the kind of a SQLite file that is a spool
+BEGINNING: Final = b"SQLite format 3\0"
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PATIENCE: Final = 5.0  # seconds, for a reader that is in our way
 
@@ -32,7 +32,7 @@ _TABLES: Final = f"""
         row INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, why TEXT NOT NULL,
         stream BLOB NOT NULL, block INTEGER NOT NULL, lines INTEGER NOT NULL, data BLOB NOT NULL
     );
-    PRAGMA application_id = {_MARK};
+    PRAGMA application_id = {MARK};
     PRAGMA user_version = {FORMAT};
     COMMIT;
 """
@@ -82,10 +82,10 @@ def _check_beginning(path: Path) -> None:
     try:
         path.touch(0o600)
         with path.open("rb") as file:
-            beginning = file.read(len(_BEGINNING))
+            beginning = file.read(len(BEGINNING))
     except OSError as error:
         raise SpoolError(f"cannot open spool {path}: {error.strerror}; give another") from None
-    if beginning not in {b"", _BEGINNING}:
+    if beginning not in {b"", BEGINNING}:
         raise SpoolError(f"{path} is not a spool and is left as it is; give another, or move it away")
 
 
@@ -93,7 +93,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     mark, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.executescript(_TABLES)
-    elif mark != _MARK:
+    elif mark != MARK:
         raise SpoolError(f"{path} is a SQLite file but not a spool, and is left as it is; give another")
     elif version != FORMAT:
         raise SpoolError(
