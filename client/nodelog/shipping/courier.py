@@ -196,15 +196,19 @@ class Courier:
         """Give the block that may go now."""
         while self._in_flight < len(blocks := self._spool.blocks(self._stream)):
             block = blocks[self._in_flight]
-            if self._in_flight:
-                waits = self._hangups or self._spool.is_open(block) or self._bytes + block.size > self._window
-                return None if waits or block.number != self._number else block
-            if welcome.lines and block.size > welcome.max_data:
-                why = f"{block.size} bytes, and the collector takes {welcome.max_data} at most"
-                self._set_aside(why)
-                continue
-            return block if block.number == self._number else None
+            is_too_large = welcome.lines and block.size > welcome.max_data
+            if self._in_flight and (is_too_large or self._waits(block)):
+                return None
+            if not is_too_large:
+                return block if block.number == self._number else None
+            self._set_aside(f"{block.size} bytes, and the collector takes {welcome.max_data} at most")
         return None
+
+    def _waits(self, block: Block) -> bool:
+        """Tell whether a block may not follow others that are unacknowledged."""
+        if self._hangups or self._spool.is_open(block):
+            return True
+        return self._bytes + block.size > self._window
 
     def _is_done(self) -> bool:
         """Tell whether nothing more can be sent over this connection."""
@@ -241,7 +245,7 @@ class Courier:
         if durable > self._highest():
             lines = sum(block.lines for block in self._spool.blocks(self._stream))
             self._tell(
-                f"the collector has block {durable} of a stream of which {self._highest()} was the last one sent: "
+                f"the collector has block {durable} of a stream whose block {self._highest()} was sent last: "
                 f"another has used it; {lines} lines are sent again, some of them may be there already"
             )
             self._rename()
