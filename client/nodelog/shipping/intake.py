@@ -53,7 +53,9 @@ class Intake:
         self._spooled = 0  # lines in it
         self._gone = 0  # lines that were in the spool
         self._removed = 0  # lines that were dropped after they had been taken in
-        self._untold = 0  # dropped lines that the stream does not tell of yet
+        self._untold = 0  # lines that were not taken in, and the stream does not tell of yet
+        self._cut = 0  # the same, but from before the first of `_lines`
+        self._telling = 0  # of these, with the lines that are on their way
         self.is_closed = False
         # Reentrant: a signal handler may send a line while its own thread is in here.
         self._lock = threading.RLock()
@@ -148,12 +150,22 @@ class Intake:
                 size, self._bytes = self._bytes, 0
             else:
                 lines, size = self._some()
+            if self._cut:
+                lines.insert(0, _dropped(self._cut))
+                self._entered += 1
+                self._ours += 1
+                self._telling, self._cut = self._cut, 0
             self._taken, self._taken_bytes = len(lines), size
             return lines
 
     def give_back(self, lines: list[bytes]) -> None:
         """Keep lines here that could not be put into the spool."""
         with self._lock:
+            if self._telling:
+                del lines[0]
+                self._entered -= 1
+                self._ours -= 1
+                self._cut, self._telling = self._cut + self._telling, 0
             self._lines.extendleft(reversed(lines))
             self._bytes += self._taken_bytes
             self._taken = self._taken_bytes = 0
@@ -161,7 +173,7 @@ class Intake:
     def settle(self, spool: Spool) -> None:
         """Take note of what is in the spool now, and of what has left it; those who wait for it are told."""
         with self._changed:
-            self._taken = self._taken_bytes = 0
+            self._taken = self._taken_bytes = self._telling = 0
             self._spooled, self._gone = spool.lines, spool.gone
             self._room = -1 if self.is_closed else self._most - self._bytes - spool.size
             self._changed.notify_all()
@@ -191,7 +203,8 @@ class Intake:
             self._bytes -= freed
             self._room += freed
             self._removed += 1
-            self._miss()
+            self._cut += 1
+            self.dropped += 1
         return True
 
     def _miss(self) -> None:
@@ -199,7 +212,7 @@ class Intake:
         self._untold += 1
 
     def _tell(self) -> None:
-        self._add(b"nodelog: dropped %d lines (spool full)" % self._untold)
+        self._add(_dropped(self._untold))
         self._untold = 0
         self._ours += 1
 
@@ -222,3 +235,7 @@ class Intake:
 
     def _left(self) -> int:
         return len(self._lines) + self._taken + self._spooled
+
+
+def _dropped(count: int) -> bytes:
+    return b"nodelog: dropped %d lines (spool full)" % count

@@ -32,3 +32,11 @@ def line_of(text: str | bytes) -> bytes:
 def cut(line: bytes) -> Sequence[bytes]:
     """Cut a line that is too long, as the collector would."""
     return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
+
+
+def messages(data: bytes, most: int) -> list[bytes]:
+    """Give the lines of a block, without their LF; those of more than `most` bytes in parts."""
+    lines = data[:-1].split(b"\n")
+    if len(data) <= most:
+        return lines
+    return [line[at : at + most] for line in lines for at in range(0, len(line) or 1, most)]

@@ -6,7 +6,7 @@ import pytest
 from tests.client.shipping.world import Pair, Server
 from tests.client.spool.test_file import leave
 
-from nodelog.shipping.courier import Courier, messages
+from nodelog.shipping.courier import Courier
 from nodelog.spool.blocks import BLOCK_BYTES, SpoolError
 from nodelog.spool.file import FileSpool
 from nodelog.spool.memory import Spool
@@ -421,8 +421,3 @@ def test_a_spool_that_fails_in_the_middle_ends_the_connection(
 def test_a_courier_that_was_never_connected_pauses_longer_each_time() -> None:
     courier = Courier(Spool(), name="test", tell=print, draw=lambda: 1.0)
     assert [courier.lost(by_peer=False) for _ in range(3)] == [0.1, 0.2, 0.4]
-
-
-def test_lines_become_messages_of_no_more_than_so_many_bytes() -> None:
-    assert messages(b"a\n\nb\n", 100) == [b"a", b"", b"b"]
-    assert messages(b"abcde\n\nfgh\n", 2) == [b"ab", b"cd", b"e", b"", b"fg", b"h"]

@@ -67,6 +67,8 @@ class World(RuleBasedStateMachine):
         self.courier.feed(data)
         if self.courier.ended:
             self.lose_connection(by_peer=False)
+        elif not self.here.is_open:  # a late `open` of an older connection has ended it
+            self.lose_connection(by_peer=True)
 
     @precondition(lambda self: self.ways)
     @rule(which=st.integers(0, 9), size=PART)
@@ -96,7 +98,8 @@ class World(RuleBasedStateMachine):
     def lose_connection(self, *, by_peer: bool) -> None:
         """Lose the connection; the server does not notice."""
         if self.here is not None:
-            self.courier.lost(by_peer=by_peer and self.courier._hangups < 3)  # poison has tests of its own
+            # Poison has tests of its own.
+            self.courier.lost(by_peer=by_peer and self.courier._suspicion._hangups < 3)
             self.here = None
 
     def crash_server(self) -> None:
