@@ -20,6 +20,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from nodelog.backoff import delays
+from nodelog.shipping.lines import messages
+from nodelog.shipping.suspicion import HANGUPS, Suspicion
 from nodelog.spool.blocks import SpoolError
 from nodelog.wire.client import (
     Acked,
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 WINDOW: Final = 1024 * 1024
 """Bytes that may be unacknowledged, unless it is one block that is longer."""
 _FRAMES: Final = 128  # that may be unacknowledged; a server may have a limit of 1024
-_HANGUPS: Final = 5
 
 
 class Courier:
@@ -76,8 +77,7 @@ class Courier:
         self._window = window
         self._draw = draw
         self._delays: Iterator[float] | None = None
-        self._suspect: tuple[bytes, int] | None = None
-        self._hangups = 0
+        self._suspicion = Suspicion()
         self._sent = (b"", 0)  # this run's stream, and the highest of its blocks that was ever sent
         self._closing = False
         self._clear()
@@ -90,7 +90,7 @@ class Courier:
     @property
     def is_idle(self) -> bool:
         """Tell whether a line could be sent at once."""
-        return self.welcome is not None and not self._unanswered and not self._hangups
+        return self.welcome is not None and not self._unanswered and not self._suspicion
 
     def begin(self) -> bytes:
         """Give the first bytes of a new connection."""
@@ -196,15 +196,19 @@ class Courier:
         """Give the block that may go now."""
         while self._in_flight < len(blocks := self._spool.blocks(self._stream)):
             block = blocks[self._in_flight]
-            if self._in_flight:
-                waits = self._hangups or self._spool.is_open(block) or self._bytes + block.size > self._window
-                return None if waits or block.number != self._number else block
-            if welcome.lines and block.size > welcome.max_data:
-                why = f"{block.size} bytes, and the collector takes {welcome.max_data} at most"
-                self._set_aside(why)
-                continue
-            return block if block.number == self._number else None
+            is_too_large = welcome.lines and block.size > welcome.max_data
+            if self._in_flight and (is_too_large or self._waits(block)):
+                return None
+            if not is_too_large:
+                return block if block.number == self._number else None
+            self._set_aside(f"{block.size} bytes, and the collector takes {welcome.max_data} at most")
         return None
+
+    def _waits(self, block: Block) -> bool:
+        """Tell whether a block may not follow others that are unacknowledged."""
+        if self._suspicion or self._spool.is_open(block):
+            return True
+        return self._bytes + block.size > self._window
 
     def _is_done(self) -> bool:
         """Tell whether nothing more can be sent over this connection."""
@@ -241,7 +245,7 @@ class Courier:
         if durable > self._highest():
             lines = sum(block.lines for block in self._spool.blocks(self._stream))
             self._tell(
-                f"the collector has block {durable} of a stream of which {self._highest()} was the last one sent: "
+                f"the collector has block {durable} of a stream whose block {self._highest()} was sent last: "
                 f"another has used it; {lines} lines are sent again, some of them may be there already"
             )
             self._rename()
@@ -261,7 +265,7 @@ class Courier:
 
     def _acked(self) -> None:
         self._delays = None
-        self._suspect, self._hangups = None, 0
+        self._suspicion.clear()
         block = self._unanswered.popleft()
         if block is None:
             return
@@ -274,22 +278,10 @@ class Courier:
             self._spool.forget(self._stream, block.number)
 
     def _blame(self) -> None:
-        if not self._in_flight:
-            return
         oldest = (self._stream, self._spool.lowest(self._stream))
-        self._hangups = self._hangups + 1 if oldest == self._suspect else 1
-        self._suspect = oldest
-        if self._hangups >= _HANGUPS:
-            self._suspect, self._hangups = None, 0
-            self._set_aside(f"the collector hung up {_HANGUPS} times while it was to take them")
+        if self._in_flight and self._suspicion.finds_guilty(oldest):
+            self._suspicion.clear()
+            self._set_aside(f"the collector hung up {HANGUPS} times while it was to take them")
 
     def _set_aside(self, why: str) -> None:
         self._tell(self._spool.set_aside(self._stream, why))
-
-
-def messages(data: bytes, most: int) -> list[bytes]:
-    """Give the lines of a block, without their LF; those of more than `most` bytes in parts."""
-    lines = data[:-1].split(b"\n")
-    if len(data) <= most:
-        return lines
-    return [line[at : at + most] for line in lines for at in range(0, len(line) or 1, most)]

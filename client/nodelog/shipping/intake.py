@@ -56,7 +56,9 @@ class Intake:
         self._spooled = 0  # lines in it
         self._gone = 0  # lines that were in the spool
         self._removed = 0  # lines that were dropped after they had been taken in
-        self._untold = 0  # dropped lines that the stream does not tell of yet
+        self._untold = 0  # lines that were not taken in, and the stream does not tell of yet
+        self._cut = 0  # the same, but from before the first of `_lines`
+        self._telling = 0  # of these, with the lines that are on their way
         self.is_closed = False
         # Reentrant: a signal handler may send a line while its own thread is in here.
         self._lock = threading.RLock()
@@ -154,7 +156,12 @@ class Intake:
                 size, self._bytes = self._bytes, 0
             else:
                 lines, size = self._some()
-            self._taken = self._entered - self._handed if not self._lines else lines_in(lines)
+            if self._cut:
+                lines.insert(0, _dropped(self._cut))
+                self._entered += 1
+                self._ours += 1
+                self._telling, self._cut = self._cut, 0
+            self._taken = lines_in(lines) if self._lines else self._entered - self._handed
             self._taken_bytes = size
             self._handed += self._taken
             return lines
@@ -162,6 +169,11 @@ class Intake:
     def give_back(self, lines: list[bytes]) -> None:
         """Keep lines here that could not be put into the spool."""
         with self._lock:
+            if self._telling:
+                del lines[0]
+                self._entered -= 1
+                self._ours -= 1
+                self._cut, self._telling = self._cut + self._telling, 0
             self._lines.extendleft(reversed(lines))
             self._bytes += self._taken_bytes
             self._handed -= self._taken
@@ -170,7 +182,7 @@ class Intake:
     def settle(self, spool: Spool) -> None:
         """Take note of what is in the spool now, and of what has left it; those who wait for it are told."""
         with self._changed:
-            self._taken = self._taken_bytes = 0
+            self._taken = self._taken_bytes = self._telling = 0
             self._spooled, self._gone = spool.lines, spool.gone
             self._room = -1 if self.is_closed else self._most - self._bytes - spool.size
             self._changed.notify_all()
@@ -202,7 +214,8 @@ class Intake:
             self._room += len(oldest) + 1
             self._handed += removed
             self._removed += removed
-            self._miss(removed)
+            self._cut += removed
+            self.dropped += removed
         return True
 
     def _miss(self, count: int) -> None:
@@ -210,7 +223,7 @@ class Intake:
         self._untold += count
 
     def _tell(self) -> None:
-        self._add(b"nodelog: dropped %d lines (spool full)" % self._untold)
+        self._add(_dropped(self._untold))
         self._untold = 0
         self._ours += 1
 
@@ -233,3 +246,7 @@ class Intake:
 
     def _left(self) -> int:
         return self._entered - self._handed + self._taken + self._spooled
+
+
+def _dropped(count: int) -> bytes:
+    return b"nodelog: dropped %d lines (spool full)" % count

@@ -57,3 +57,11 @@ def runs(data: bytes) -> Iterator[bytes]:
 def lines_in(lines: Iterable[bytes]) -> int:
     """Count lines, of which several may have come as one."""
     return sum(some.count(b"\n") + 1 for some in lines)
+
+
+def messages(data: bytes, most: int) -> list[bytes]:
+    """Give the lines of a block, without their LF; those of more than `most` bytes in parts."""
+    lines = data[:-1].split(b"\n")
+    if len(data) <= most:
+        return lines
+    return [line[at : at + most] for line in lines for at in range(0, len(line) or 1, most)]

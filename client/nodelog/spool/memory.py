@@ -149,7 +149,8 @@ class Spool:
         self._put(block, piece)
 
     def _put(self, block: Block, piece: Piece) -> None:
-        block.last = self._row = piece.row
+        block.last = piece.row
+        self._row = max(self._row, piece.row)
         block.lines += piece.lines
         block.size += len(piece.data)
         self.lines += piece.lines
@@ -179,7 +180,8 @@ class Spool:
         blocks = self._held[stream]
         old = [blocks[at] for at in range(begin, end + 1)]
         data = f"nodelog: dropped {count} lines (spool full)\n".encode()
-        piece = Piece(self._row + 1, old[-1].number, 1, data, count)
+        # A row of the old ones: those of a block that takes more lines have to lie side by side.
+        piece = Piece(old[0].first, old[-1].number, 1, data, count)
         self._change(old, stream, [piece])
         for block in old:
             self._let_go(block)
