@@ -102,13 +102,11 @@ class _Carrying:
         return True
 
     def _carry(self, run: bytes, *, waits: bool) -> None:
-        count = run.count(b"\n")
-
         def refused(seconds: float) -> int:
-            return 0 if self._shipper.send_lines(run, seconds) else count
+            return not self._shipper.send_lines(run, seconds)
 
         if self._patience.wait(refused) if waits else refused(0):
-            self._shipper.refuse(count)
+            self._shipper.refuse(run.count(b"\n"))
         elif self._tee and not self._patience.wait(self._shipper.keep):
             self._tee.write(run)
 

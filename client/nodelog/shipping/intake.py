@@ -1,8 +1,8 @@
 """Where callers hand in their lines, and learn what became of them: the one place that threads share.
 
 A caller only appends to a list. Whoever drives the rest takes the list over, and is woken only if it waits: a
-wake-up costs the caller more than everything else here. Who has many lines at once hands them in as one,
-with an LF from each to the next, and is spared the price of each.
+wake-up costs the caller more than everything else here. Who has many lines at once hands in a Run of them,
+and is spared the price of each.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from nodelog.shipping.lines import lines_in
-from nodelog.spool.blocks import BLOCK_BYTES
+from nodelog.spool.blocks import BLOCK_BYTES, lines_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +75,7 @@ class Intake:
         return self._entered - self._ours
 
     def offer(self, line: bytes, count: int = 1) -> bool:
-        """Take a line without its LF, or `count` lines, if there is room or can be made.
+        """Take a line without its LF, or a Run of `count`, if there is room or can be made.
 
         Raises ValueError when closed.
         """

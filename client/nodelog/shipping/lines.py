@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from nodelog.spool.blocks import BLOCK_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 LONGEST: Final = 1024 * 1024
 """Bytes of a line; what collectors take unless told otherwise."""
@@ -52,11 +52,6 @@ def runs(data: bytes) -> Iterator[bytes]:
         start = end
     if start < len(data):
         yield data[start:]
-
-
-def lines_in(lines: Iterable[bytes]) -> int:
-    """Count lines, of which several may have come as one."""
-    return sum(some.count(b"\n") + 1 for some in lines)
 
 
 def messages(data: bytes, most: int) -> list[bytes]:

@@ -15,7 +15,7 @@ from nodelog.shipping.runner import Runner
 from nodelog.shipping.settings import MAX_BYTES, PORT, settings_of
 from nodelog.shipping.stats import Stats, stats_of
 from nodelog.shipping.waiting import Bell
-from nodelog.spool.blocks import SpoolError
+from nodelog.spool.blocks import Run, SpoolError
 from nodelog.spool.file import FileSpool
 from nodelog.spool.memory import Spool
 from nodelog.spool.orphans import path_in_child
@@ -80,8 +80,9 @@ class Shipper:
         """
         if not 0 < len(lines) <= LONGEST + 1 or not lines.endswith(b"\n"):
             raise ValueError(f"{len(lines)} bytes; it must be whole lines, {LONGEST} bytes of them at most")
-        data, count = lines[:-1], lines.count(b"\n")
-        return self._intake.offer(data, count) or self._intake.wait_for_room(data, timeout, count)
+        run = Run(memoryview(lines)[:-1])
+        run.lines = lines.count(b"\n")
+        return self._intake.offer(run, run.lines) or self._intake.wait_for_room(run, timeout, run.lines)
 
     def refuse(self, count: int = 1) -> None:
         """Count lines that were not taken in time and are given up, as those that were dropped."""

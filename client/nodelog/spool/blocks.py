@@ -20,6 +20,12 @@ class DamagedSpoolError(SpoolError):
     """What is in the file cannot be trusted any more; `FileSpool.renew` puts it aside and begins another."""
 
 
+class Run(bytes):
+    """Several lines that come as one, with an LF from each to the next; who makes it says how many."""
+
+    lines: int
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Lines that are added to a block at a time."""
@@ -50,11 +56,15 @@ class Block:
     """Its data, if it is in memory."""
 
 
-def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Iterator[Piece]:
-    """Cut `lines`, which come without their LF, into pieces that fit into blocks.
+def lines_in(lines: Sequence[bytes]) -> int:
+    """Count them, each Run as what it is."""
+    return sum(line.lines if type(line) is Run else 1 for line in lines)
 
-    Several lines that come as one, with an LF from each to the next, stay together. Block `number` has `room`
-    for so many bytes; the next ones are numbered from there. `row` is the first's.
+
+def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Iterator[Piece]:
+    """Cut `lines`, which come without their last LF, into pieces that fit into blocks; a Run stays whole.
+
+    Block `number` has `room` for so many bytes; the next ones are numbered from there. `row` is the first's.
     """
     start = 0
     left = room
@@ -73,5 +83,4 @@ def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Itera
 
 
 def _piece(row: int, number: int, lines: Sequence[bytes]) -> Piece:
-    data = b"\n".join(lines) + b"\n"
-    return Piece(row, number, data.count(b"\n"), data)
+    return Piece(row, number, lines_in(lines), b"\n".join(lines) + b"\n")
