@@ -5,14 +5,17 @@ The main thread reads and prints, and waits for nothing but room; the shipper's 
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.commands.input import Input
 from nodelog.commands.saying import Voice
-from nodelog.commands.stopping import Patience, told_to_stop
+from nodelog.commands.stopping import Patience, Stop, told_to_stop
 from nodelog.commands.tee import Tee
 from nodelog.shipping.shipper import Shipper
 
@@ -76,8 +79,8 @@ def pipe(settings: Settings) -> int:
             name=settings.name,
             tell=say,
         )
-        carrying = _Carrying(shipper, patience, Tee(STDOUT, stop, say) if settings.tee else None)
-        was_read = carrying.all_of(Input(STDIN, stop), waits=settings.full == "block")
+        carrying = _Carrying(shipper, patience, _tee(stop) if settings.tee else None)
+        was_read = carrying.all_of(stop, waits=settings.full == "block")
         return 0 if _ended(shipper, patience) and was_read else 1
 
 
@@ -89,10 +92,10 @@ class _Carrying:
         self._patience = patience
         self._tee = tee
 
-    def all_of(self, source: Input, *, waits: bool) -> bool:
+    def all_of(self, stop: Stop, *, waits: bool) -> bool:
         """Carry until there is no more, or patience is over; False if it could not be read."""
         try:
-            for run in source.runs():
+            for run in _input(stop).runs():
                 self._carry(run, waits=waits)
                 if self._patience.is_over:
                     break
@@ -109,6 +112,19 @@ class _Carrying:
             self._shipper.refuse(run.count(b"\n"))
         elif self._tee and not self._patience.wait(self._shipper.keep):
             self._tee.write(run)
+
+
+# A program may be started with a stream closed. Its number then is that of a file or a socket of ours by now.
+
+
+def _input(stop: Stop) -> Input:
+    if sys.__stdin__ is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return Input(STDIN, stop)
+
+
+def _tee(stop: Stop) -> Tee | None:
+    return None if sys.__stdout__ is None else Tee(STDOUT, stop, say)
 
 
 def _ended(shipper: Shipper, patience: Patience) -> bool:
