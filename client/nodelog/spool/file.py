@@ -81,10 +81,7 @@ class FileSpool(Spool):
 
     def close(self) -> None:
         """Close the file and let others in."""
-        with (
-            self._guard,
-            suppress(sqlite3.Error),
-        ):  # it is of no use to us any more, and as whole as it will ever be
+        with self._guard, suppress(sqlite3.Error):  # it is as whole as it will ever be
             empty = self._is_of_a_child and not self.lines and not self._bytes_aside()
             self._file.close()
             if empty:
