@@ -73,11 +73,11 @@ def test_pieces_arrive_as_they_are_however_much_goes_at_a_time(
     pieces.insert(500, b"")
     link.write([*pieces[:700], memoryview(b"".join(pieces[700:]))])
     assert link.is_writing
-    received = bytearray()
-    while len(received) < len(b"".join(pieces)):
+    sent, received = b"".join(pieces), bytearray()
+    while len(received) < len(sent):
         received += peer.recv(65536)
         link.write([])
-    assert bytes(received) == b"".join(pieces)
+    assert bytes(received) == sent
     assert not link.is_writing
 
 
