@@ -20,9 +20,20 @@ _READ: Final = 64 * 1024
 
 
 def places(hosts: Iterable[str], port: int) -> list[Place]:
-    """Look up where to connect to, in order; it takes no time for an address. Raises OSError."""
-    found = [socket.getaddrinfo(host, port, type=socket.SOCK_STREAM) for host in hosts]
-    return list(dict.fromkeys((family, address) for infos in found for family, _, _, _, address in infos))
+    """List where to connect to, in order; only names have to be looked up. Raises OSError."""
+    return list(dict.fromkeys(place for host in hosts for place in _places(host, port)))
+
+
+def _places(host: str, port: int) -> list[Place]:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        # Not by getaddrinfo: it has locks and imports, which a forked child may find half done.
+        return [(family, (host, port))]
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in infos]
 
 
 def named(place: Place) -> str:

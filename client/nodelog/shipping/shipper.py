@@ -56,8 +56,9 @@ class Shipper:
             host, port, spool=spool, full=full, max_bytes=max_bytes, name=name, tell=tell
         )
         path = self._settings.spool
+        held = Spool() if path is None else FileSpool(path)
         self._prepare()
-        self._start(Spool() if path is None else FileSpool(path))
+        self._start(held)
         forked = weakref.WeakMethod(self._forked)
         os.register_at_fork(after_in_child=lambda: (begin_anew := forked()) and begin_anew())
 
@@ -100,15 +101,16 @@ class Shipper:
     def close(self, timeout: float | None = 5.0) -> int:
         """Take no more lines, `flush`, and end; give how many lines are left, and tell where they are."""
         self._intake.close()
-        if self._thread is None or self._runner is None or not self._thread.is_alive():
-            return self._intake.left
-        self._runner.finish(0.0 if self.flush(timeout) else GRACE)
-        self._bell.ring()
-        self._thread.join(GRACE)
-        if self._thread.is_alive():
-            self._settings.tell(
-                f"{self._intake.left} lines are not acknowledged, and the disk does not answer"
-            )
+        thread, runner = self._thread, self._runner
+        if thread is None or runner is None:  # a forked child that sent nothing
+            self._bell.close()
+        elif thread.is_alive():
+            runner.finish(0.0 if self.flush(timeout) else GRACE)
+            self._bell.ring()
+            thread.join(GRACE)
+            if thread.is_alive():
+                left = self._intake.left
+                self._settings.tell(f"the disk does not answer; {left} lines are not acknowledged")
         return self._intake.left
 
     @property
@@ -135,11 +137,16 @@ class Shipper:
         self._thread.start()
 
     def _wake(self) -> None:
-        """Wake the thread, which a forked child gets with its first line."""
+        """Wake the thread."""
+        if self._thread is None:
+            self._start_in_child()
+        self._bell.ring()
+
+    def _start_in_child(self) -> None:
+        """Start the thread of a forked child, which has its first line."""
         with self._starting:
             if self._runner is None and self._intake.left:
                 self._start(self._spool_in_child())
-        self._bell.ring()
 
     def _forked(self) -> None:
         """Let go of what is the parent's, in a forked child."""
@@ -174,3 +181,4 @@ def _work(runner: Runner, bell: Bell) -> None:
             seconds = runner.turn(is_ready=bell.wait(seconds, runner.link))
     finally:
         runner.close()
+        bell.close()

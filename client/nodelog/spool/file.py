@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.spool import orphans
 from nodelog.spool.blocks import Block
+from nodelog.spool.forking import ForkGuard
 from nodelog.spool.lock import Lock
 from nodelog.spool.memory import Spool
 from nodelog.spool.opening import failure, opened
@@ -46,6 +47,7 @@ class FileSpool(Spool):
         self._most_in_memory = _IN_MEMORY
         self._numbers: dict[bytes, int] = {}  # of the streams that the file knows
         self._erased: list[tuple[int, int]] = []  # rows, from and to, that are to be deleted
+        self._guard = ForkGuard()
         self._lock = Lock(self.path)
         try:
             self._begin()
@@ -55,7 +57,7 @@ class FileSpool(Spool):
 
     def renew(self) -> None:
         """Open the file again; if it is damaged, it is put aside, and what is in it counts as set aside."""
-        with suppress(sqlite3.Error):
+        with self._guard, suppress(sqlite3.Error):
             self._file.close()
         self.gone += self.lines
         self.aside += self.lines
@@ -79,7 +81,7 @@ class FileSpool(Spool):
 
     def close(self) -> None:
         """Close the file and let others in."""
-        with suppress(sqlite3.Error):  # it is of no use to us any more, and as whole as it will ever be
+        with self._guard, suppress(sqlite3.Error):  # it is as whole as it will ever be
             empty = self._is_of_a_child and not self.lines and not self._bytes_aside()
             self._file.close()
             if empty:
@@ -87,7 +89,8 @@ class FileSpool(Spool):
         self._lock.release()
 
     def _begin(self) -> None:
-        self._file = opened(self.path, self.news)
+        with self._guard:
+            self._file = opened(self.path, self.news)
         # SQLite refers to this function and the function to the connection, which so is never closed but by
         # `close`. In a forked child it must not even be closed at the end: that would undo the parent's
         # locks.
@@ -183,6 +186,7 @@ class FileSpool(Spool):
     @contextmanager
     def _telling(self) -> Generator[None]:
         try:
-            yield
+            with self._guard:
+                yield
         except sqlite3.Error as error:
             raise failure(self.path, error) from None

@@ -418,6 +418,19 @@ def test_a_spool_that_fails_in_the_middle_ends_the_connection(
     assert pair.server.stored == [b"a", b"b", b"c"]
 
 
+def test_a_stream_that_cannot_be_renamed_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(sealed(Spool(), b"a"))
+    pair.server.durable[pair.spool.stream] = 5
+    with monkeypatch.context() as patch:
+        patch.setattr(pair.spool, "rename", lambda _: _fail())
+        with pytest.raises(SpoolError):
+            pair.connect()
+        assert pair.courier.ended
+        assert not pair.send()
+    pair.run()
+    assert pair.server.stored == [b"a"]
+
+
 def test_a_courier_that_was_never_connected_pauses_longer_each_time() -> None:
     courier = Courier(Spool(), name="test", tell=print, draw=lambda: 1.0)
     assert [courier.lost(by_peer=False) for _ in range(3)] == [0.1, 0.2, 0.4]

@@ -121,6 +121,13 @@ def test_a_second_process_is_told_who_has_the_spool(path: Path) -> None:
     FileSpool(path).close()
 
 
+def test_a_file_that_cannot_be_a_spool_is_not_held(path: Path) -> None:
+    path.write_text("a letter")
+    for _ in range(2):
+        with pytest.raises(SpoolError, match="is not a spool"):
+            FileSpool(path)
+
+
 def test_blocks_that_are_not_in_memory_are_read_from_the_file(path: Path) -> None:
     spool = FileSpool(path)
     lines = [b"%d " % number * 8000 for number in range(200)]
