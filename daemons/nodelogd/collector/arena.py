@@ -3,6 +3,9 @@
 There are two. The loop fills one while the writer's thread writes the other, so a slow disk never stalls
 the loop and memory is bounded: when both are taken, reading waits. An arena of 1 MiB stays in the second
 level cache; one of 4 MiB costs 1.6 CPU-seconds more per GB.
+
+Where answers wait for a sync, so do their arenas: after a failed one they are written once more. Then a few
+more are lent, so that one sync, which takes as long as the writing of many, is for many.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from nodelogd.collector.relp import Relp
 
 FULL = 1024 * 1024  # bytes; an arena that holds as much is handed over
+OWED = 16 * 1024  # answers; an arena that owes as many is handed over
 # Bytes between the start of a page and an arena: 1.0 CPU-s/GB was measured from 0, 0.67 from here. The kernel
 # copies between pages and the arena, and addresses alike in their last twelve bits seem to be in the way.
 SKEW = 2048 + 64
@@ -28,7 +32,7 @@ class Arena:
     There is room behind FULL for one more read, or one more long line.
     """
 
-    __slots__ = ("_data", "end", "fence", "pairs", "receipts", "view")
+    __slots__ = ("_data", "_owed", "end", "fence", "limit", "pairs", "receipts", "view")
 
     def __init__(self, room: int) -> None:
         """Hold up to FULL bytes, and `room` more that one addition may take."""
@@ -41,6 +45,8 @@ class Arena:
     def clear(self) -> None:
         """Make it empty."""
         self.end = 0
+        self.limit = FULL  # bytes at which it is to be written before anything may be added
+        self._owed = 0  # answers
         self.pairs: dict[bytes, int] = {}  # the last block of each stream that has some here
         self.receipts: dict[Relp, int] = {}  # how many answers are due to whom once this is stored
         self.fence = False  # somebody asks what is durable: it is to be, whatever --sync says
@@ -53,7 +59,14 @@ class Arena:
     @property
     def is_full(self) -> bool:
         """True if nothing may be added before it was written."""
-        return self.end >= FULL
+        return self.end >= self.limit
+
+    def owe(self, connection: Relp, count: int) -> None:
+        """Note so many answers that are due once this is stored; too many make it full without a byte."""
+        self.receipts[connection] = self.receipts.get(connection, 0) + count
+        self._owed += count
+        if self._owed >= OWED:
+            self.limit = 0
 
     def last_line_end(self, start: int, stop: int) -> int:
         """Give the offset behind the last LF in `view[start:stop]`, or 0 if there is none."""
@@ -69,13 +82,20 @@ class Arena:
 
 
 class Arenas:
-    """Two arenas on their way between the loop (`current`, `swap`) and the writer (`give_back`)."""
+    """Two arenas on their way between the loop (`current`, `swap`) and the writer (`wrote`, `give_back`)."""
 
-    def __init__(self, room: int, on_return: Callable[[], None]) -> None:
-        """Make them. `on_return` is called from the writer's thread if a `swap` found none free before."""
+    def __init__(self, room: int, on_return: Callable[[], None], *, spare: int = 0) -> None:
+        """Make them. `on_return` is called from the writer's thread if a `swap` found none free before.
+
+        Up to `spare` more are lent to those that owe answers.
+        """
         self.current = Arena(room)
         self._free: list[Arena] = [Arena(room)]
-        self.handed = 0  # bytes that the writer has
+        self._room = room
+        self._spare = spare
+        self._lent = 0
+        self._idle: list[Arena] = []  # that were lent before
+        self.handed = 0  # bytes that the writer has and has not written
         self._awaited = False
         self._lock = Lock()
         self._on_return = on_return
@@ -83,19 +103,34 @@ class Arenas:
     def swap(self) -> Arena | None:
         """Exchange the current arena for a free one and return it; None if there is none yet."""
         with self._lock:
-            if not self._free:
+            free = self._free.pop() if self._free else self._lend()
+            if free is None:
                 self._awaited = True
                 return None
-            full, self.current = self.current, self._free.pop()
+            full, self.current = self.current, free
             self.handed += full.end
         return full
 
-    def give_back(self, arena: Arena) -> None:
-        """Take an arena that was written."""
+    def wrote(self, size: int) -> None:
+        """Note so many bytes that are written; the arena may be needed on."""
         with self._lock:
-            self.handed -= arena.end
+            self.handed -= size
+
+    def give_back(self, arena: Arena) -> None:
+        """Take an arena that is not needed any more."""
+        with self._lock:
             arena.clear()
-            self._free.append(arena)
+            if self._lent and self._free:
+                self._lent -= 1
+                self._idle.append(arena)
+            else:
+                self._free.append(arena)
             awaited, self._awaited = self._awaited, False
         if awaited:
             self._on_return()
+
+    def _lend(self) -> Arena | None:
+        if not self.current.receipts or self._lent == self._spare:
+            return None
+        self._lent += 1
+        return self._idle.pop() if self._idle else Arena(self._room)

@@ -27,7 +27,8 @@ class Clients:
         self.connected: dict[bytes, Relp] = {}  # by stream
         self._opening: dict[Relp, float] = {}  # since when
         self._bytes: Counter[str] = Counter()  # by the name a client gives itself
-        self._unanswered = 0
+        self._unanswered = 0  # frames
+        self.unsent = 0  # bytes of answers that no peer has taken
         self.answered = Event()
         self.answered.set()
         self.on_replaced: Callable[[Relp], None] = lambda _: None

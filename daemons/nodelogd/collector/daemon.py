@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
-from nodelogd.collector.arena import Arenas
+from nodelogd.collector.arena import FULL, Arenas
 from nodelogd.collector.clients import Clients
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
@@ -25,6 +25,8 @@ from nodelogd.collector.lines import Limits
 from nodelogd.collector.lock import locked
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
+from nodelogd.collector.orders import Mode
+from nodelogd.collector.silence import close_idle, close_undecided
 from nodelogd.collector.store import Store
 from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
-UNFINISHED = 4  # this part of --buffer may be unfinished lines, whose buffers take up to twice as much
+UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
+SPARE = 4  # this part of --buffer may be batches that wait for a sync
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
@@ -96,7 +99,11 @@ class Collector:
         self.health.not_ready("start", "starting")
         self._limits = Limits(settings.max_line, stamp_lines=settings.stamp)
         self._keeper = Keeper(self.names, settings.keep, self.metrics)
-        self._arenas = Arenas(self._limits.room, partial(self._in_loop, self._resume))
+        self._arenas = Arenas(
+            self._limits.room,
+            partial(self._in_loop, self._resume),
+            spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
+        )
         self._writer = Writer(
             self.names.log,
             self._open_store,
@@ -115,7 +122,7 @@ class Collector:
             self._writer.put,
             self.metrics,
             self.clients,
-            unfinished_limit=settings.buffer // UNFINISHED,
+            unfinished_limit=max(settings.buffer // UNFINISHED, self._limits.largest_frame),
         )
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self._held)
@@ -259,9 +266,9 @@ class Collector:
             )
         else:
             self.health.ready("stall")
-        self._intake.close_silent()
+        close_undecided(self._intake, self.clients)
         if self._settings.idle_timeout is not None:
-            self._intake.close_idle(self._settings.idle_timeout)
+            close_idle(self._intake, self._settings.idle_timeout)
 
 
 def _open_all(

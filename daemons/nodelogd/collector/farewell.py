@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nodelogd.collector.clients import Clients
     from nodelogd.collector.intake import Intake
+    from nodelogd.collector.relp import Relp
 
 log = logging.getLogger(__name__)
 
@@ -35,33 +36,39 @@ NOTHING = bytes(4)  # FIONREAD: how many bytes there are to read
 
 async def farewell(intake: Intake, clients: Clients, linger: float) -> None:
     """End all connections: those that leave within `linger` seconds in peace, the others by a reset."""
-    relp = asyncio.ensure_future(_end_relp(intake, clients, linger))
-    await _end_lines(intake, linger)
-    await relp
-    await _end_relp(intake, clients, 0.0)  # who has turned out to speak RELP only now
-    await intake.flush()
-
-
-async def _end_relp(intake: Intake, clients: Clients, linger: float) -> None:
-    """Answer what was taken, say that we go, wait for the peers to go first."""
     connections = intake.detach_relp()
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_end_relp(connections, intake, clients, linger))
+        both.create_task(_end_lines(intake, linger))
     await intake.flush()
-    await clients.answered.wait()
-    for connection in connections:
-        with suppress(OSError):
-            connection.say_goodbye()
-            connection.sock.shutdown(socket.SHUT_WR)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(linger):
-            await asyncio.gather(*(_discard(connection.sock) for connection in connections))
-    for connection in connections:
-        intake.let_go(connection)
 
 
-async def _discard(sock: socket.socket) -> None:
-    """Read until the peer has ended the connection, too."""
+async def _end_relp(connections: list[Relp], intake: Intake, clients: Clients, linger: float) -> None:
+    """Answer what was taken, say that we go, wait for the peers to go first."""
+    try:
+        await intake.flush()
+        await clients.answered.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(linger):
+                await asyncio.gather(*map(_send_rest, connections), *map(_discard, connections))
+    finally:
+        for connection in connections:
+            intake.let_go(connection, "stop")
+
+
+async def _send_rest(connection: Relp) -> None:
+    """Send the answers that the peer did not take so far, then end our side."""
     with suppress(OSError):
-        while await asyncio.get_running_loop().sock_recv(sock, AT_ONCE):
+        connection.say_goodbye()
+        if connection.unsent:
+            await asyncio.get_running_loop().sock_sendall(connection.sock, bytes(connection.unsent))
+        connection.sock.shutdown(socket.SHUT_WR)
+
+
+async def _discard(connection: Relp) -> None:
+    """Read until the peer has ended its side, too: to close with something unread would be to reset."""
+    with suppress(OSError):
+        while await asyncio.get_running_loop().sock_recv(connection.sock, AT_ONCE):
             pass
 
 

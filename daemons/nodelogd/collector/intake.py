@@ -11,25 +11,27 @@ until one comes back; the senders wait in their kernels.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import select
 import socket
 import struct
 import time
+from asyncio import Event
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.arena import FULL, Arena, Arenas
+from nodelogd.collector.handover import Handover
 from nodelogd.collector.newcomer import Newcomer
-from nodelogd.collector.pace import GATHER, nap
+from nodelogd.collector.pace import nap
 from nodelogd.collector.relp import Relp
 from nodelogd.logs import Once
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
 
+    from nodelogd.collector.arena import Arena, Arenas
     from nodelogd.collector.clients import Clients
     from nodelogd.collector.lines import Lines
     from nodelogd.collector.metrics import Metrics
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 SAY_AGAIN_AFTER = 60.0  # seconds; whoever can connect can break the protocol as often as they like
 EVENTS = 512  # connections served in one turn
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time; to close is then to reset
+ANSWERS = 4  # this part of what may be unfinished may be answers that nobody takes
 
 
 class Intake:
@@ -58,32 +61,36 @@ class Intake:
     ) -> None:
         """Read nothing until `resume`. `put` takes what is to be written; `on_stored` then hears of it.
 
-        Unfinished lines of all connections together take up to `unfinished_limit` bytes.
+        Unfinished lines and frames of all connections together take up to `unfinished_limit` bytes.
         """
         self._loop = loop
         self._arenas = arenas
-        self._put = put
+        self._handover = Handover(loop, arenas, put)
         self._metrics = metrics
         self._clients = clients
         self._limit = unfinished_limit
         self._once = Once(SAY_AGAIN_AFTER)
         self._epoll = select.epoll()
+        self._unserved: list[tuple[int, int]] = []  # what epoll said of connections that found no room
         self._unfinished = 0  # bytes, of all connections
         self._rest = 0  # bytes of the connection that is ended just now, not in an arena yet
         self._paused_at: float | None = time.monotonic()  # None while connections are read
-        self._handed_at = 0.0  # when the writer was given something last
-        self._due: asyncio.TimerHandle | None = None  # of the next time, if something waits for it
+        self._leaving = False  # nobody is given an answer any more who has none to come
         self._ending = False
-        self._returned = asyncio.Event()
         self.connections: dict[int, Connection] = {}  # by descriptor
-        self.emptied = asyncio.Event()
+        self.emptied = Event()
         self.on_closed: Callable[[], None] = lambda: None  # hears of every connection that ended
-        clients.on_replaced = lambda connection: self._close(connection, "replaced")
+        clients.on_replaced = self._replace
 
     @property
     def held(self) -> int:
         """Bytes that were received and not handed to the writer yet."""
         return self._unfinished + self._rest + self._arenas.current.end
+
+    @property
+    def is_paused(self) -> bool:
+        """True while nothing is read, so that nobody's silence says anything."""
+        return self._paused_at is not None
 
     def add(self, connection: Connection) -> None:
         """Read from this connection, too, whenever there is room. Raises OSError."""
@@ -101,17 +108,13 @@ class Intake:
     def on_stored(self, receipts: Mapping[Relp, int]) -> None:
         """Answer the frames whose lines are stored, so many of each connection."""
         for connection, count in receipts.items():
-            try:
-                connection.answer(count)
-            except OSError:
-                self._close(connection, "reset")
-            else:
-                self._look_after(connection)
+            connection.answer(count)
+            self._look_after(connection)
 
     def resume(self) -> None:
         """Go on, now that there is room; what was gathered meanwhile goes first."""
-        self._returned.set()
-        if self._hand_over() and self._paused_at is not None and not self._ending:
+        self._handover.on_return()
+        if self._handover.now() and self._paused_at is not None and not self._ending:
             self.account_for_pause()
             self._paused_at = None
             self._loop.add_reader(self._epoll.fileno(), self._turn)
@@ -129,44 +132,33 @@ class Intake:
             self._metrics.paused.inc(now - self._paused_at)
             self._paused_at = now
 
-    def close_idle(self, timeout: float) -> None:
-        """Reset the connections that have sent nothing for `timeout` seconds.
+    def close(self, connection: Connection, reason: str) -> None:
+        """Let go of a connection; its unfinished line, if it still has one, is dropped."""
+        self._unfinished -= connection.unfinished
+        connection.drop(reason)
+        self._detach(connection)
+        self.let_go(connection, reason)
 
-        A client that does not look for the end of a connection loses the line it writes next into a closed
-        one; into one that was reset it cannot write. A line it was in the middle of is dropped and counted.
-        """
-        if self._paused_at is not None:
-            return  # they may well have sent something
-        oldest = time.monotonic() - timeout
-        for connection in [c for c in self.connections.values() if c.active < oldest]:
-            try:
-                connection.sock.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                _reset_on_close(connection)
-                self._close(connection, "idle")
-            except OSError:
-                pass  # the next turn finds out, too, as it does if something came in this moment
-
-    def close_silent(self) -> None:
-        """Close the RELP connections that have not said in time what they want."""
-        for connection in self._clients.overdue():
-            self._close(connection, "no open")
+    def let_go(self, connection: Connection, reason: str) -> None:
+        """Close a connection that is detached."""
+        if isinstance(connection, Relp):
+            connection.leave()
+        connection.sock.close()
+        self._metrics.closed.labels(reason).inc()
+        self.on_closed()
 
     def detach_relp(self) -> list[Relp]:
-        """Stop reading the RELP connections: what is unread is unanswered, and comes again."""
+        """Stop reading the RELP connections: what is unread is unanswered, and comes again.
+
+        Whoever turns out to be one later is closed.
+        """
+        self._leaving = True
         found = [connection for connection in self.connections.values() if isinstance(connection, Relp)]
         for connection in found:
             self._unfinished -= connection.unfinished
             connection.drop("stop")
             self._detach(connection)
         return found
-
-    def let_go(self, connection: Relp) -> None:
-        """Close a connection that was detached."""
-        connection.leave()
-        connection.sock.close()
-        self._metrics.closed.labels("stop").inc()
-        self.on_closed()
 
     def detach_all(self) -> list[Lines | Newcomer]:
         """Stop reading for good; the connections are the caller's, who ends them by `take_rest`.
@@ -177,7 +169,7 @@ class Intake:
         self._ending = True
         late = [connection for connection in self.connections.values() if not isinstance(connection, Relp)]
         for connection in late:
-            _reset_on_close(connection)
+            reset_on_close(connection)
             self._detach(connection)
         return late
 
@@ -192,9 +184,7 @@ class Intake:
         self._metrics.received.inc(len(rest))
         self._rest = len(rest)
         while True:
-            while not self._has_room():
-                self._returned.clear()
-                await self._returned.wait()
+            await self._handover.roomy()
             count = connection.receive(self._arenas.current)
             if not count:
                 break
@@ -207,26 +197,15 @@ class Intake:
 
     async def flush(self) -> None:
         """Return when the writer has all that was received."""
-        while not self._hand_over():
-            self._returned.clear()
-            await self._returned.wait()
+        await self._handover.flushed()
 
     def dispose(self) -> None:
         """Let go of what is left."""
-        for connection in [*self.detach_relp(), *self.detach_all()]:
-            connection.sock.close()
+        for connection in self.detach_relp():
+            self.let_go(connection, "stop")
+        for late in self.detach_all():
+            late.sock.close()
         self._epoll.close()
-
-    def _close(self, connection: Connection, reason: str) -> None:
-        """Let go of a connection; its unfinished line, if it still has one, is dropped."""
-        self._unfinished -= connection.unfinished
-        connection.drop(reason)
-        self._detach(connection)
-        if isinstance(connection, Relp):
-            connection.leave()
-        connection.sock.close()
-        self._metrics.closed.labels(reason).inc()
-        self.on_closed()
 
     def _detach(self, connection: Connection) -> None:
         descriptor = connection.sock.fileno()
@@ -235,15 +214,25 @@ class Intake:
         if not self.connections:
             self.emptied.set()
 
+    def _is_attached(self, connection: Connection) -> bool:
+        return self.connections.get(connection.sock.fileno()) is connection
+
+    def _replace(self, connection: Relp) -> None:
+        """Close a connection whose stream is carried by another one now."""
+        if self._is_attached(connection):
+            self.close(connection, "replaced")
+
     def _turn(self) -> None:
         """Read once from each connection that has something, and hand over what came."""
         arena = self._arenas.current
         connections = self.connections
         now = time.monotonic()
         reads = received = 0
-        for descriptor, event in self._epoll.poll(0, EVENTS):
-            if arena.end >= FULL or self._unfinished > self._limit:
+        ready, self._unserved = self._unserved or self._epoll.poll(0, EVENTS), []
+        for at, (descriptor, event) in enumerate(ready):
+            if arena.end >= arena.limit or self._unfinished > self._limit:
                 if not self._make_room():
+                    self._unserved = ready[at:]  # they come first next time, or the others had everything
                     break
                 arena = self._arenas.current
             connection = connections.get(descriptor)
@@ -259,7 +248,7 @@ class Intake:
         if not self._make_room():
             self.pause()
             return
-        self._deliver()
+        self._handover.deliver()
         if seconds := nap(reads, received):
             time.sleep(seconds)
 
@@ -271,61 +260,39 @@ class Intake:
         except BlockingIOError:
             return 0
         except OSError:
-            self._close(connection, "reset")
+            self.close(connection, "reset")
             return 0
         if count:
             self._unfinished += connection.unfinished - before
         else:
-            self._end(connection, "end of stream")
+            self._end(connection)
         return count
 
-    def _deliver(self) -> None:
-        """Hand over at once, or soon if that was done a moment ago."""
-        if time.monotonic() - self._handed_at >= GATHER:
-            self._hand_over()
-        elif not self._due and not self._arenas.current.is_empty:
-            self._due = self._loop.call_later(GATHER, self._on_due)
-
-    def _on_due(self) -> None:
-        self._due = None
-        self._hand_over()
-
-    def _hand_over(self) -> bool:
-        """Give the writer what there is; False if it has no arena to give for it."""
-        if self._arenas.current.is_empty:
-            return True
-        full = self._arenas.swap()
-        if full is None:
-            return False
-        self._handed_at = time.monotonic()
-        self._put(full)
-        return True
-
-    def _has_room(self) -> bool:
-        return not self._arenas.current.is_full or self._hand_over()
+    def _end(self, connection: Connection) -> None:
+        """Write the last line of a connection, then close it. There must be room."""
+        self._unfinished -= connection.unfinished
+        connection.finish(self._arenas.current)
+        self._unfinished += connection.unfinished
+        self.close(connection, "end of stream")
 
     def _make_room(self) -> bool:
         """Make room for one more read, whatever it brings; False if the writer has to give back an arena."""
         if self._unfinished > self._limit:
             self._relieve()
-        return self._unfinished <= self._limit and self._has_room()
-
-    def _end(self, connection: Connection, reason: str) -> None:
-        """Write the last line of a connection, then close it. There must be room."""
-        self._unfinished -= connection.unfinished
-        connection.finish(self._arenas.current)
-        self._close(connection, reason)
+        return self._unfinished <= self._limit and self._handover.has_room()
 
     def _relieve(self) -> None:
         """Write the longest unfinished lines as they are, until a quarter of their memory is free again.
 
         More than the one line that was too much, so that this is seldom done, however many lines there are.
+        A frame cannot be written: its connection is closed, and told, so that no block is blamed for it.
         """
         for connection in sorted(self.connections.values(), key=lambda c: c.unfinished, reverse=True):
-            if self._unfinished <= self._limit * 3 // 4 or not self._has_room():
+            if self._unfinished <= self._limit * 3 // 4 or not self._handover.has_room():
                 return
             if isinstance(connection, Relp):
-                self._close(connection, "buffer")  # its frame is not acknowledged, and comes again
+                connection.say_goodbye()
+                self.close(connection, "buffer")
             else:
                 self._unfinished -= connection.unfinished
                 connection.split(self._arenas.current)
@@ -333,30 +300,32 @@ class Intake:
     def _is_readable(self, connection: Connection, event: int) -> bool:
         """Send a peer the answers it has not taken so far; say whether there is something to be read, too."""
         if event & select.EPOLLOUT and isinstance(connection, Relp):
-            try:
-                connection.flush()
-            except OSError:
-                self._close(connection, "reset")
-                return False
+            connection.flush()
             self._look_after(connection)
-        return bool(event & ~select.EPOLLOUT) and connection.sock.fileno() >= 0
+        return bool(event & ~select.EPOLLOUT) and self._is_attached(connection)
 
     def _look_after(self, connection: Connection) -> None:
         """Do what a RELP connection needs beside being read: an end, or to be watched for other things."""
-        descriptor = connection.sock.fileno()
-        if not isinstance(connection, Relp) or self.connections.get(descriptor) is not connection:
+        if not isinstance(connection, Relp) or not self._is_attached(connection):
             return
         if connection.fault:
-            text = "a client broke the protocol and was cut off: %s"
-            self._once.log(log, logging.WARNING, "fault", text, connection.fault)
-            self._close(connection, "protocol")
+            text = "%s broke the protocol and was cut off: %s"
+            self._once.log(log, logging.WARNING, "fault", text, connection.who, connection.fault)
+            self.close(connection, "protocol")
+        elif connection.is_broken:
+            self.close(connection, "reset")
         elif connection.is_done:
-            self._close(connection, "end of stream")
+            self.close(connection, "end of stream")
+        elif self._leaving:
+            self.close(connection, "stop")
+        elif connection.unsent and self._clients.unsent > self._limit // ANSWERS:
+            self.close(connection, "buffer")
         elif (wants := connection.wants) != connection.watched:
-            self._epoll.modify(descriptor, wants)
+            self._epoll.modify(connection.sock.fileno(), wants)
             connection.watched = wants
 
 
-def _reset_on_close(connection: Connection) -> None:
+def reset_on_close(connection: Connection) -> None:
+    """Have the peer of a connection learn by an error that it was closed."""
     with suppress(OSError):  # its peer was faster
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -30,19 +30,21 @@ SHORT = 16 * 1024  # bytes; an unfinished line up to this length is copied in fr
 class Limits:
     """What `--max-line` and `--stamp` mean for one read, and for the room it needs in an arena."""
 
-    __slots__ = ("max_data", "max_line", "read", "room", "short", "stamp")
+    __slots__ = ("largest_frame", "max_data", "max_line", "read", "relp_read", "room", "short", "stamp")
 
     def __init__(self, max_line: int, *, stamp_lines: bool = False) -> None:
         """Choose the size of a read so that no line found in one is longer than `max_line` bytes."""
         self.max_line = max_line
         self.stamp = stamp_lines
         self.short = min(SHORT, max_line // 4)
-        self.read = min(STAMPED_READ if stamp_lines else READ, max_line - self.short)
+        self.relp_read = STAMPED_READ if stamp_lines else READ
+        self.read = min(self.relp_read, max_line - self.short)
         # Of a RELP frame. A stamp may be larger than its line, so with stamps many lines are too many.
         self.max_data = min(max_line + BESIDE, STAMPED_FRAME if stamp_lines else LARGEST_NUMBER)
         # What one read completes: a short or a long line, or a frame, that was there before, and all the read
         # brought; of a RELP message every byte may be an LF, which is written as two.
-        frame = HEADER_LIMIT + self.max_data + self.read
+        self.largest_frame = HEADER_LIMIT + self.max_data
+        frame = self.largest_frame + self.relp_read
         stamps = frame * stamp.LONGEST if stamp_lines else 0
         self.room = max(self.short + self.read, max_line + 1, 2 * frame) + stamps
 

@@ -21,13 +21,13 @@ class Metrics:
         self.received = Counter("nodelog_received_bytes", "Bytes read from connections.", registry=r)
         self.added = Counter(
             "nodelog_added_bytes",
-            "Bytes put in by logd: a stamp, an LF that was lacking, one written as two.",
+            "Bytes put in by logd: a stamp, an LF that was lacking, an LF in a message.",
             ["what"],
             registry=r,
         )
         self.overhead = Counter(
             "nodelog_relp_overhead_bytes",
-            "Bytes of RELP that are no lines: headers, answers asked for, messages that were too large.",
+            "Bytes of RELP that are not lines: headers, offers, messages that were too large.",
             registry=r,
         )
         self.frames = Counter("nodelog_relp_frames", "RELP frames taken, of all kinds.", registry=r)
@@ -36,7 +36,10 @@ class Metrics:
         )
         self.written = Counter("nodelog_written_bytes", "Bytes written to the log.", registry=r)
         self.dropped = Counter(
-            "nodelog_dropped_bytes", "Bytes of unfinished lines dropped, by reason.", ["reason"], registry=r
+            "nodelog_dropped_bytes",
+            "Bytes of unfinished lines and frames dropped, by reason.",
+            ["reason"],
+            registry=r,
         )
         self.dropped_lines = Counter(
             "nodelog_dropped_lines", "Unfinished lines dropped, by reason.", ["reason"], registry=r

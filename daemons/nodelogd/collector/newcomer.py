@@ -71,14 +71,18 @@ class Newcomer:
 
         If it was RELP, nothing is: what was never acknowledged comes again.
         """
-        return self._lines, b"" if detect(self._start + rest) is Protocol.RELP else rest
+        if detect(self._start + rest) is Protocol.RELP:
+            self._lines.drop("stop")
+            rest = b""
+        return self._lines, rest
 
     def finish(self, arena: Arena) -> None:
         """At the end of the stream."""
         self._now.finish(arena)
 
     def split(self, arena: Arena) -> None:
-        """Write what there is as a line."""
+        """Write what there is as a line; so lines it is."""
+        self._become(self._lines)
         self._lines.split(arena)
 
     def drop(self, reason: str) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from isal.isal_zlib import crc32
 
 from nodelogd.collector.journal import CLOSED, Header, Record, decode
+from nodelogd.collector.streams import use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ def recover(journal: bytes, length: int, read: Callable[[int, int], bytes], *, b
             again += record.end - record.start
             if fault := _fault(record, length, read):
                 break
-        streams.update(record.pairs)
+        use(streams, record.pairs)
         end, number = record.end, record.number + 1
     else:
         closed = bool(records) and records[-1].flags & CLOSED

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING
 from isal.isal_zlib import crc32
 
 from nodelogd.collector.active import ActiveFile
-from nodelogd.collector.files import JournalFile, boot_id, copy_tail, rename_new
+from nodelogd.collector.files import JournalFile, boot_id, copy_tail
 from nodelogd.collector.journal import CLOSED, Header, Record
 from nodelogd.collector.opening import take_over
+from nodelogd.collector.seals import Seals
+from nodelogd.collector.streams import Streams
+from nodelogd.collector.syncing import Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
     from nodelogd.collector.names import Names
 
 log = logging.getLogger(__name__)
-
-STREAMS = 100_000  # whose last block is known; a million of them would be a journal of 96 MB
 
 
 class SyncError(OSError):
@@ -42,18 +43,6 @@ class StoreSettings:
 
     rotate_size: int = 256 * 1024 * 1024  # bytes
     rotate_age: float = 86_400.0  # seconds since the file was begun
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsynced:
-    """What a sync in the background has to cover: descriptors, and the last batch written to them."""
-
-    file: int
-    journal: int
-    generation: int
-    number: int
-    end: int
-    pairs: Mapping[bytes, int]
 
 
 class Store:
@@ -72,18 +61,17 @@ class Store:
         `on_left` is given the descriptor of every file that is left, to sync its lines and close it. A stream
         of which `is_connected` says so is never forgotten.
         """
-        self._is_connected = is_connected
         self.names = names
         self._settings = settings
         self._metrics = metrics
         self._on_left = on_left
         self._boot = boot_id()
         start = take_over(names, boot=self._boot)
-        self.streams = start.streams  # what is durable: stream → its last block
-        self._fresh: dict[bytes, int] = {}  # what is written and not durable yet
+        self.streams = Streams(start.streams, is_connected)
+        self._is_awaited = False  # somebody waits until all that was written is durable
         self._generation = start.generation
         self.number = self.synced = start.number  # of the last batch written, of the last durable one
-        self._sealed = start.sealed
+        self._seals = Seals(names, metrics, start.sealed)
         self._durable = 0  # what of the file is known to be on the disk, bytes
         self._pending: Record | None = None  # of a batch that is not written whole yet
         self._born = start.born
@@ -93,10 +81,11 @@ class Store:
         if start.result == "moved":
             log.warning("the file that the journal speaks of is gone; going on in a new one")
 
-    def append(self, data: memoryview, pairs: Mapping[bytes, int]) -> int:
+    def append(self, data: memoryview, pairs: Mapping[bytes, int], *, is_awaited: bool = False) -> int:
         """Write a batch of whole lines and give the offset it begins at.
 
-        `pairs` says which streams have blocks in it, and the last block of each.
+        `pairs` says which streams have blocks in it, and the last block of each. One that `is_awaited` is not
+        left behind in a sealed file before it is durable, and none with blocks is.
         """
         self._look()
         if (
@@ -109,7 +98,8 @@ class Store:
         self._file.append(data)
         self._pending = None
         self.number = record.number
-        self._fresh.update(pairs)
+        self.streams.write(pairs)
+        self._is_awaited |= is_awaited or bool(pairs)
         return record.start
 
     def confirm(self) -> None:
@@ -122,16 +112,7 @@ class Store:
         if self.synced < self.number:
             self._sync(self._file.fd)
             self._sync(self._journal.fd)
-            self._settle(self.number, self._file.end, self._fresh)
-
-    def last_block(self, stream: bytes, *, written: bool = False) -> int:
-        """Give the last block of a stream that is durable, or that is `written`; 0 for none."""
-        fresh = self._fresh.get(stream, 0) if written else 0
-        return max(fresh, self.streams.get(stream, 0))
-
-    def forget(self, stream: bytes) -> None:
-        """Forget a stream that has ended; a journal that still knows it does no harm."""
-        self.streams.pop(stream, None)
+            self._settle(self.number, self._file.end, self.streams.fresh)
 
     def unsynced(self) -> Unsynced | None:
         """Say what another thread would have to sync; None if all is durable."""
@@ -150,7 +131,7 @@ class Store:
             generation=self._generation,
             number=self.number,
             end=self._file.end,
-            pairs=dict(self._fresh),
+            pairs=dict(self.streams.fresh),
         )
 
     def was_synced(self, part: Unsynced) -> None:
@@ -173,7 +154,7 @@ class Store:
 
     def turn_over(self) -> None:
         """Seal the file, if it is still at its place and not empty, and go on in a new one."""
-        if self._fresh:
+        if self._is_awaited:
             self.sync()
         self._file.take_back()
         if self._file.is_at_its_path():
@@ -181,7 +162,8 @@ class Store:
                 return
             # Should the file be gone before its successor has a journal, this one still knows what was in it.
             self._mark(0)
-            self._seal()
+            self._seals.seal(self._file)
+            self._leaving = True
         self._begin_file(time.time())
 
     def begin_again(self, cut: int | None) -> None:
@@ -193,12 +175,13 @@ class Store:
         size = os.fstat(self._file.fd).st_size
         if cut is not None and size > cut:
             if size != self._file.end:  # somebody else's lines go with ours
-                copy_tail(self._file.fd, cut, self.names.torn(self._next_number()))
+                copy_tail(self._file.fd, cut, self.names.torn(self._seals.next_number()))
             self._file.cut(cut)
-        self._fresh.clear()
+        self.streams.undo()
         if self._file.is_at_its_path():
             if self._file.end:
-                self._seal()
+                self._seals.seal(self._file)
+                self._leaving = True
             else:
                 self.names.log.unlink()
         self._begin_file(time.time())
@@ -261,21 +244,6 @@ class Store:
         self._metrics.foreign.labels(what).inc()
         log.warning("somebody else changed the log (%s); %s", what, now, extra={"path": str(self.names.log)})
 
-    def _seal(self) -> None:
-        if target := self.names.sealed_as(os.fstat(self._file.fd)):  # the last try came half way
-            self.names.log.unlink()
-        else:
-            number = self._next_number()
-            target = self.names.sealed(number, time.time())
-            rename_new(self.names.log, target)
-            self._sealed = number
-        self._leaving = True
-        self._metrics.rotations.inc()
-        log.info("the log is sealed", extra={"path": str(target), "bytes": self._file.end})
-
-    def _next_number(self) -> int:
-        return max(self._sealed, self.names.last()) + 1
-
     def _begin_file(self, born: float) -> None:
         """Leave the file and its journal, go on in the file that is now at the log's path."""
         file, journal = self._new_file(born)
@@ -309,34 +277,22 @@ class Store:
             inode=status.st_ino,
             base=end,
             first=self.number + 1,
-            sealed=self._sealed,
+            sealed=self._seals.last,
             born=born,
             boot=self._boot,
-            streams=self.streams | self._fresh,
+            streams=self.streams.everything(),
         )
         journal = JournalFile(self.names.journal, header.encode())
         file.begin_at(end)
         self._generation, self._born, self._pending = header.generation, born, None
-        self._settle(self.number, end, self._fresh)
+        self._settle(self.number, end, self.streams.fresh)
         return journal
 
     def _settle(self, number: int, end: int, pairs: Mapping[bytes, int]) -> None:
         self.synced, self._durable = number, end
-        for stream, block in pairs.items():
-            self.streams.pop(stream, None)  # the one used last is the last one
-            self.streams[stream] = block
-        if len(self.streams) > STREAMS:
-            self._trim()
-        self._metrics.streams.set(len(self.streams))
-        self._fresh = {stream: block for stream, block in self._fresh.items() if pairs.get(stream) != block}
-
-    def _trim(self) -> None:
-        """Forget the streams that were not used for the longest time and are not connected."""
-        for stream in [*self.streams]:
-            if len(self.streams) <= STREAMS:
-                return
-            if not self._is_connected(stream):
-                del self.streams[stream]
+        self._is_awaited &= number < self.number
+        self.streams.settle(pairs)
+        self._metrics.streams.set(len(self.streams.durable))
 
     def _sync(self, fd: int) -> None:
         try:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.store import Unsynced
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsynced:
+    """What a sync in the background has to cover: descriptors, and the last batch written to them."""
+
+    file: int
+    journal: int
+    generation: int
+    number: int
+    end: int
+    pairs: Mapping[bytes, int]
 
 
 class Syncer:

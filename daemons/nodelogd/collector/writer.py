@@ -7,8 +7,6 @@ finds it in `_held` until it is durable, for after a failed sync it is written o
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 from nodelogd.collector.arena import Arena
 from nodelogd.collector.files import RETRY, is_temporary
 from nodelogd.collector.orders import Close, Forget, Mode, SyncPolicy, TurnOver
-from nodelogd.collector.store import Store, SyncError, Unsynced
-from nodelogd.collector.syncing import Syncer
+from nodelogd.collector.store import Store, SyncError
+from nodelogd.collector.syncing import Syncer, Unsynced
+from nodelogd.collector.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Order = Arena | TurnOver | Forget | Close | tuple[Unsynced, OSError | None]
-
-log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between two looks at what no batch brings up
 
@@ -70,12 +67,11 @@ class Writer:
         open, or of the error that only an operator can mend. `on_stored` hears of the receipts of a batch
         once it is stored as the policy says. All are called from the writer's threads.
         """
-        self._path = log_path
         self._open_store = open_store
         self._arenas = arenas
         self._policy = policy
         self._metrics = metrics
-        self._health = health
+        self._trouble = Trouble(log_path, metrics, health)
         self._on_open = on_open
         self._on_stored = on_stored
         self._on_finished_file = on_finished_file
@@ -83,8 +79,6 @@ class Writer:
         self._syncer = Syncer(metrics, lambda part, error: self._orders.put((part, error)), on_finished_file)
         self._held: list[Held] = []
         self._busy_since: float | None = None
-        self._failing_since: float | None = None
-        self._complaint = ""
         self._synced_at = self._ticked_at = time.monotonic()
         self._dirty_since: float | None = None
         self._in_background = False
@@ -113,7 +107,7 @@ class Writer:
 
         Where nothing is ever synced that is the last one written.
         """
-        return self._store.last_block(stream, written=self._policy.mode is Mode.OFF)
+        return self._store.streams.last_block(stream, written=self._policy.mode is Mode.OFF)
 
     def close(self, timeout: float) -> bool:
         """Write and sync all that was put; False if that was not done within `timeout` seconds."""
@@ -124,7 +118,7 @@ class Writer:
     def waiting(self) -> float:
         """Give the seconds that a step has been going on for, without an error so far."""
         since = self._busy_since
-        return time.monotonic() - since if since is not None and self._failing_since is None else 0.0
+        return 0.0 if since is None or self._trouble.is_there else time.monotonic() - since
 
     def _run(self) -> None:
         self._busy_since = time.monotonic()
@@ -141,7 +135,7 @@ class Writer:
                 case TurnOver():
                     self._steadily(self._store.turn_over)
                 case Forget():
-                    self._store.forget(order.stream)
+                    self._store.streams.forget(order.stream)
                 case (part, error):
                     self._note_synced(part, error)
                 case Close():
@@ -176,10 +170,10 @@ class Writer:
                 if not is_temporary(error):
                     self._on_open(error)
                     return None
-                self._complain(error, "open")
+                self._trouble.report(error, "open")
                 time.sleep(RETRY)
             else:
-                self._recovered()
+                self._trouble.end()
                 self._on_open(None)
                 return store
 
@@ -187,6 +181,7 @@ class Writer:
         size = arena.end
         with self._metrics.write_seconds.time():
             self._append(arena)
+        self._arenas.wrote(size)
         self._metrics.written.inc(size)
         self._metrics.batch_bytes.observe(size)
         self._metrics.last_write.set_to_current_time()
@@ -194,10 +189,12 @@ class Writer:
             self._dirty_since = now
 
     def _append(self, arena: Arena) -> None:
-        start = self._steadily(partial(self._store.append, arena.view[: arena.end], arena.pairs))
+        waits = self._waits_for_sync(arena)
+        data = arena.view[: arena.end]
+        start = self._steadily(partial(self._store.append, data, arena.pairs, is_awaited=waits))
         self._release()
         # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
-        if self._held or self._waits_for_sync(arena):
+        if self._held or waits:
             self._held.append(Held(arena, self._store.number, start))
         else:
             self._steadily(self._store.confirm)
@@ -261,15 +258,15 @@ class Writer:
             try:
                 result = step()
             except SyncError as error:
-                self._complain(error)
+                self._trouble.report(error, "sync")
                 self._begin_again()
                 time.sleep(RETRY)
             except OSError as error:
-                self._complain(error)
+                self._trouble.report(error, "write")
                 time.sleep(RETRY)
             else:
                 if not self._beginning_again:
-                    self._recovered()
+                    self._trouble.end()
                 return result
 
     def _begin_again(self) -> None:
@@ -281,23 +278,3 @@ class Writer:
         for each in held:
             self._append(each.arena)
         self._beginning_again = before
-
-    def _complain(self, error: OSError, what: str = "write") -> None:
-        what = "sync" if isinstance(error, SyncError) else what
-        self._metrics.failures.labels(what).inc()
-        text = (
-            f"cannot {what} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
-            f"reading is paused, nothing is lost, retrying every {RETRY:g} s"
-        )
-        if self._failing_since is None:
-            self._failing_since = time.monotonic()
-        if text != self._complaint:
-            self._complaint = text
-            log.error(text)
-        self._health.not_ready("disk", text)
-
-    def _recovered(self) -> None:
-        if self._failing_since is not None:
-            log.info("writing again after %.1f s", time.monotonic() - self._failing_since)
-            self._failing_since, self._complaint = None, ""
-            self._health.ready("disk")

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from nodelogd.collector.arena import FULL, Arena, Arenas
+
+if TYPE_CHECKING:
+    from nodelogd.collector.relp import Relp
 
 
 def test_what_is_added_stands_behind_what_was_there() -> None:
@@ -37,8 +42,10 @@ def test_the_writer_has_one_arena_while_the_other_fills() -> None:
     assert bytes(first.view[: first.end]) == b"first\n"
     assert arenas.current is not first
     assert (arenas.current.end, arenas.handed) == (0, 6)
+    arenas.wrote(6)
+    assert (first.end, arenas.handed) == (6, 0)  # written, and needed as long as it may be lost
     arenas.give_back(first)
-    assert (first.end, arenas.handed) == (0, 0)
+    assert first.is_empty
 
 
 def test_nothing_is_swapped_while_the_writer_has_the_other_one_and_the_return_is_announced_once() -> None:
@@ -56,3 +63,26 @@ def test_nothing_is_swapped_while_the_writer_has_the_other_one_and_the_return_is
     assert second is not None
     arenas.give_back(second)
     assert len(returns) == 1  # nobody waited for it
+
+
+def test_more_arenas_are_lent_to_those_that_owe_answers_and_only_as_many_as_allowed() -> None:
+    arenas = Arenas(100, lambda: None, spare=2)
+    handed = []
+    for _ in range(3):
+        arenas.current.owe(cast("Relp", object()), 1)
+        handed.append(arenas.swap())
+    assert all(handed)
+    arenas.current.owe(cast("Relp", object()), 1)
+    assert arenas.swap() is None
+    for arena in handed:
+        assert arena is not None
+        arenas.give_back(arena)
+    assert arenas.swap() is not None
+    assert arenas.swap() is None  # nothing is owed now: the lent ones are back
+
+
+def test_lines_that_nobody_waits_for_are_lent_nothing() -> None:
+    arenas = Arenas(100, lambda: None, spare=2)
+    arenas.swap()
+    arenas.current.add(b"a line\n")
+    assert arenas.swap() is None

@@ -227,7 +227,7 @@ async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_a
     log = tmp_path / "node_log"
     grace = PATIENCE if opens_in_time else 0.2
     collector = Collector(Settings(log=log, keep=Budget(free=None), grace=grace))
-    collector.start([listener])
+    collector.start([listener], [])
     with socket.create_connection(listener.getsockname()) as client:
         client.sendall(b"one\n")
     if opens_in_time:

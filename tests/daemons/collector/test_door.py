@@ -32,7 +32,10 @@ class Doorstep:
         self._stack = stack
         limits = Limits(1024 * 1024, stamp_lines=stamp)
         metrics, loop = self.wired.metrics, asyncio.get_running_loop()
-        self.door = Door(loop, [self._listener], self.wired.intake, limits, metrics, max_connections=3)
+        self.door = Door(
+            loop, [self._listener], [], self.wired.intake, limits, metrics, self.wired.clients,
+            max_connections=3,
+        )  # fmt: skip
 
     def knock(self) -> socket.socket:
         """Connect."""

@@ -35,12 +35,12 @@ def is_told(client: socket.socket) -> bool:
 
 
 async def test_without_connections_it_is_over_at_once(wired: Wired) -> None:
-    await farewell(wired.intake, LONG)
+    await farewell(wired.intake, wired.clients, LONG)
 
 
 async def test_it_is_over_when_the_last_one_has_left(wired: Wired) -> None:
     clients = [wired.connect() for _ in range(3)]
-    end = asyncio.ensure_future(farewell(wired.intake, LONG))
+    end = asyncio.ensure_future(farewell(wired.intake, wired.clients, LONG))
     for client in clients:
         await until(lambda told=client: is_told(told))  # type: ignore[misc]
         client.sendall(b"last words")
@@ -52,7 +52,7 @@ async def test_it_is_over_when_the_last_one_has_left(wired: Wired) -> None:
 
 async def test_who_stays_is_read_during_the_linger_then_reset(wired: Wired) -> None:
     client = wired.connect()
-    end = asyncio.ensure_future(farewell(wired.intake, 0.2))
+    end = asyncio.ensure_future(farewell(wired.intake, wired.clients, 0.2))
     await until(lambda: is_told(client))
     client.sendall(b"still taken\n")
     await until(lambda: wired.written == b"still taken\n")
@@ -69,7 +69,7 @@ async def test_what_was_not_read_yet_is_read_before_the_reset(wired: Wired) -> N
     client = wired.connect()
     wired.intake.pause()
     client.sendall(b"%s\n" % (b"w" * 99) * 3000 + b"unfinished")
-    await farewell(wired.intake, 0)
+    await farewell(wired.intake, wired.clients, 0)
     assert wired.written == b"%s\n" % (b"w" * 99) * 3000
     with pytest.raises(GONE):
         client.sendall(b"goes nowhere\n")
@@ -80,7 +80,7 @@ async def test_who_left_while_nothing_was_read_loses_nothing_either(wired: Wired
     wired.intake.pause()
     client.sendall(b"one\nlast")
     client.close()
-    await farewell(wired.intake, 0)
+    await farewell(wired.intake, wired.clients, 0)
     assert wired.written == b"one\nlast\n"
 
 
@@ -91,7 +91,7 @@ async def test_who_reset_the_connection_a_moment_ago_is_no_trouble(wired: Wired)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     other.sendall(b"other\n")
-    await farewell(wired.intake, 0)
+    await farewell(wired.intake, wired.clients, 0)
     assert sorted(wired.written.splitlines()) == [b"other", b"whole"]
 
 
@@ -102,7 +102,7 @@ async def test_out_of_time_everybody_is_reset_all_the_same(wired: Wired) -> None
     for client in clients:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
         client.sendall(b"%s\n" % (b"m" * 99) * 12_000)
-    end = asyncio.ensure_future(farewell(wired.intake, 0))
+    end = asyncio.ensure_future(farewell(wired.intake, wired.clients, 0))
     await until(lambda: len(wired.batches) == 1)
     end.cancel()
     with pytest.raises(asyncio.CancelledError):

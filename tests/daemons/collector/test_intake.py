@@ -169,43 +169,6 @@ async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wi
     assert wired.most_held <= 256 * KIB + READ + FULL + 100 * KIB
 
 
-async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and_counted(
-    wired: Wired,
-) -> None:
-    idle, active = wired.connect(), wired.connect()
-    idle.sendall(b"one\nunfinished")
-    active.sendall(b"two\n")
-    await until(lambda: len(wired.written) == 8)
-    for connection in wired.intake.connections.values():
-        connection.active -= 100 * (connection.unfinished > 0)
-    wired.intake.close_idle(50)
-    await wired.intake.flush()
-    assert b"unfinished" not in wired.written
-    assert wired.count("nodelog_dropped_lines_total", reason="idle") == 1
-    assert wired.count("nodelog_connections_closed_total", reason="idle") == 1
-    assert is_reset(idle)
-    active.sendall(b"three\n")
-    await until(lambda: wired.written.endswith(b"three\n"))
-
-
-async def test_a_connection_with_something_to_read_is_not_idle(wired: Wired) -> None:
-    clients = [wired.connect() for _ in range(3)]
-    clients[0].sendall(b"late\n")
-    clients[1].close()
-    reset(clients[2])
-    wired.intake.close_idle(-1)
-    await until(lambda: len(wired.intake.connections) == 1)
-    await until(lambda: wired.written == b"late\n")
-    assert wired.count("nodelog_connections_closed_total", reason="idle") == 0
-
-
-async def test_nobody_is_idle_while_nobody_is_read(wired: Wired) -> None:
-    wired.connect()
-    wired.intake.pause()
-    wired.intake.close_idle(-1)
-    assert len(wired.intake.connections) == 1
-
-
 async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_the_middle_of(
     wired: Wired,
 ) -> None:

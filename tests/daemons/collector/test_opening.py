@@ -45,7 +45,7 @@ def results(metrics: Metrics) -> dict[str, float]:
 
 
 def test_a_first_start_needs_nothing(log: Path) -> None:
-    assert opened(log).streams == {}
+    assert opened(log).streams.durable == {}
     assert log.read_bytes() == b""
 
 
@@ -53,7 +53,7 @@ def test_a_batch_that_is_there_in_part_is_cut_off_and_kept_beside(log: Path) -> 
     died(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
     metrics = Metrics()
-    assert opened(log, metrics).streams == {STREAM: 1}
+    assert opened(log, metrics).streams.durable == {STREAM: 1}
     assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
     assert results(metrics) == {"cut": 1}
 
@@ -77,7 +77,7 @@ def test_an_unfinished_line_of_a_stranger_is_cut_off_and_kept_beside(log: Path) 
     died(log, b"one\n")
     with log.open("ab") as file:
         file.write(b"stranger\nunfin")
-    assert opened(log).streams == {STREAM: 1}
+    assert opened(log).streams.durable == {STREAM: 1}
     assert (log.read_bytes(), torn(log)) == (b"one\nstranger\n", [b"unfin"])
 
 
@@ -88,7 +88,7 @@ def test_a_journal_that_cannot_be_used_is_set_aside_and_the_log_stays(log: Path,
     names.journal.write_bytes(journal)
     with log.open("ab") as file:
         file.write(b"torn")
-    assert opened(log).streams == {}
+    assert opened(log).streams.durable == {}
     assert (log.read_bytes(), torn(log)) == (b"one\ntwo\n", [b"torn"])
     assert [path.read_bytes() for path in log.parent.glob(".node_log.journal-*")] == [journal]
 
@@ -97,7 +97,7 @@ def test_a_log_that_was_replaced_while_nobody_ran_is_taken_as_it_is(log: Path) -
     died(log, b"one\n", b"two\n")
     log.rename(log.with_name("node_log.1"))
     log.write_bytes(b"new\n")
-    assert opened(log).streams == {STREAM: 2}
+    assert opened(log).streams.durable == {STREAM: 2}
     assert (log.read_bytes(), torn(log)) == (b"new\n", [])
 
 
@@ -106,7 +106,7 @@ def test_a_log_that_was_moved_and_torn_is_read_where_it_is_and_left_as_it_is(log
     moved = log.with_name("node_log.1")
     log.rename(moved)
     os.truncate(moved, 6)
-    assert opened(log).streams == {STREAM: 1}
+    assert opened(log).streams.durable == {STREAM: 1}
     assert (moved.read_bytes(), log.read_bytes(), torn(log)) == (b"one\ntw", b"", [])
 
 
@@ -119,7 +119,7 @@ def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path)
     header, records = decode(journal.read_bytes())
     theirs = replace(header, inode=stranger.stat().st_ino)
     journal.write_bytes(theirs.encode() + b"".join(record.encode() for record in records))
-    assert opened(log).streams == {}
+    assert opened(log).streams.durable == {}
     assert (stranger.read_bytes(), torn(log)) == (b"of another kind", [])
 
 
@@ -131,7 +131,7 @@ def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
     store.append(memoryview(b"three\n"), {STREAM: 3})
     log.unlink()
     metrics = Metrics()
-    assert opened(log, metrics).streams == {STREAM: 1}
+    assert opened(log, metrics).streams.durable == {STREAM: 1}
     assert results(metrics) == {"moved": 1}
 
 
@@ -140,7 +140,7 @@ def test_a_rotation_cut_short_between_its_two_names_is_finished(log: Path) -> No
     target = Names.of(log).sealed(1, 0.0)
     os.link(log, target)
     store = opened(log)
-    assert store.streams == {STREAM: 1}
+    assert store.streams.durable == {STREAM: 1}
     store.append(memoryview(b"two\n"), {STREAM: 2})
     assert (target.read_bytes(), log.read_bytes()) == (b"one\n", b"two\n")
 
@@ -157,6 +157,6 @@ def test_a_start_leaves_its_own_number_free_for_the_next_sealed_file(log: Path) 
 def test_a_second_start_in_a_row_changes_nothing(log: Path) -> None:
     died(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
-    first = opened(log).streams
-    assert opened(log).streams == first
+    first = opened(log).streams.durable
+    assert opened(log).streams.durable == first
     assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])

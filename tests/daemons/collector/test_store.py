@@ -74,9 +74,9 @@ def test_a_start_knows_the_last_block_of_every_stream(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
-    assert store.streams == {}  # nothing is durable yet
+    assert store.streams.durable == {}  # nothing is durable yet
     store.close()
-    assert opened(log).streams == {STREAM: 2}
+    assert opened(log).streams.durable == {STREAM: 2}
 
 
 def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_same_batch_later(
@@ -98,7 +98,7 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_sa
     put(store, b"batch\n", 1)
     store.close()
     assert log.read_bytes() == b"before\nbatch\n"
-    assert opened(log).streams == {STREAM: 1}
+    assert opened(log).streams.durable == {STREAM: 1}
 
 
 def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: P
         put(store, b"one\n", 1)
     put(store, b"one\n", 1)
     del store  # as a kill leaves it
-    assert opened(log).streams == {STREAM: 1}
+    assert opened(log).streams.durable == {STREAM: 1}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_whatever_somebody_else_does_to_the_log_our_lines_stay_whole(
     assert log.read_bytes() == expected
     assert metrics.registry.get_sample_value("nodelog_foreign_writes_total", {"what": what}) == 1
     del store
-    assert opened(log).streams == {STREAM: 2}
+    assert opened(log).streams.durable == {STREAM: 2}
     assert log.read_bytes() == expected
 
 
@@ -151,7 +151,7 @@ def test_a_stranger_who_is_faster_than_our_write_costs_no_acknowledged_line(log:
         store.confirm()
         store.sync()
     del store
-    assert opened(log).streams == {STREAM: 1}
+    assert opened(log).streams.durable == {STREAM: 1}
     assert log.read_bytes() == b"stranger\none\n"
 
 
@@ -224,7 +224,7 @@ def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log
     put(store, b"two\n", 2)
     store.close()
     assert (sealed(log), log.read_bytes()) == ([b"one\n"], b"two\n")
-    assert opened(log).streams == {STREAM: 2}
+    assert opened(log).streams.durable == {STREAM: 2}
 
 
 def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
@@ -236,7 +236,7 @@ def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
         put(store, b"line %d\n" % number, number)
     assert Names.of(log).journal.stat().st_size < 2000
     del store
-    assert opened(log).streams == {STREAM: 100}
+    assert opened(log).streams.durable == {STREAM: 100}
     assert log.read_bytes().count(b"\n") == 100
 
 
@@ -248,11 +248,11 @@ def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(
     with once("fdatasync", broken()), pytest.raises(SyncError):
         store.sync()
     store.begin_again(start)
-    assert store.streams == {}
+    assert store.streams.durable == {}
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
     store.sync()
-    assert store.streams == {STREAM: 2}
+    assert store.streams.durable == {STREAM: 2}
     assert (sealed(log), log.read_bytes()) == ([b"lines alone\n"], b"one\ntwo\n")
 
 
@@ -274,11 +274,11 @@ def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
     assert part is not None
     put(store, b"two\n", 2)
     store.was_synced(part)
-    assert store.streams == {STREAM: 1}
+    assert store.streams.durable == {STREAM: 1}
     assert (store.synced, store.number) == (part.number, part.number + 1)
     store.turn_over()
     store.was_synced(part)  # about a file that was left: of no interest
-    assert store.streams == {STREAM: 2}
+    assert store.streams.durable == {STREAM: 2}
     assert store.unsynced() is None
     for fd in (part.file, part.journal):
         os.close(fd)
@@ -301,7 +301,7 @@ def test_a_big_table_of_streams_survives(log: Path) -> None:
     streams = {number.to_bytes(16, "little"): number for number in range(100_000)}
     store.append(memoryview(b"one\n"), streams)
     store.close()
-    assert opened(log).streams == streams
+    assert opened(log).streams.durable == streams
 
 
 def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(log: Path) -> None:
@@ -311,4 +311,4 @@ def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(lo
     with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
         store.turn_over()
     Names.of(log).finished()[0].path.unlink()  # as when it was compressed meanwhile
-    assert opened(log).streams == {STREAM: 2}
+    assert opened(log).streams.durable == {STREAM: 2}

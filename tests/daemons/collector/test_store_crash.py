@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 STREAM = b"stream number 1."
+STREAMS = [b"stream number %d." % number for number in range(2, 5)]
 BLOCKS = 12
 NEVER = 10**9
 
@@ -45,7 +46,7 @@ def send_blocks(
     store: Store, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda _: None
 ) -> None:
     """Do what a client does: begin behind what the collector has, and forget what it acknowledges."""
-    first = store.streams.get(STREAM, 0) + 1
+    first = store.streams.durable.get(STREAM, 0) + 1
     for number in range(first, BLOCKS + 1):
         store.append(memoryview(block(number)), {STREAM: number})
         interfere(number)
@@ -74,7 +75,7 @@ def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
 
 def send_over_failed_syncs(store: Store, on_acked: Callable[[int], None]) -> None:
     """Do the same while syncs fail: what is held is cut off and written once more into a new file."""
-    for number in range(store.streams.get(STREAM, 0) + 1, BLOCKS + 1, 2):
+    for number in range(store.streams.durable.get(STREAM, 0) + 1, BLOCKS + 1, 2):
         written = []
         for each in range(number, min(number + 2, BLOCKS + 1)):
             start = store.append(memoryview(block(each)), {STREAM: each})
@@ -87,6 +88,31 @@ def send_over_failed_syncs(store: Store, on_acked: Callable[[int], None]) -> Non
         store.confirm()
         store.sync()
         on_acked(written[-1][0])
+
+
+def send_in_streams(store: Store, on_acked: Callable[[int], None]) -> None:
+    """Do the same with blocks of several streams in a batch, probes, and batches of answers alone."""
+    done = {each: store.streams.durable.get(each, 0) for each in [STREAM, *STREAMS]}
+    for number in range(1, BLOCKS + 1):
+        own = STREAMS[number % len(STREAMS)]
+        pairs = {each: number for each in (own, STREAM) if done[each] < number}
+        data = b"".join(lines_of(each, number) for each in pairs)
+        store.append(memoryview(data), pairs, is_awaited=True)
+        store.append(memoryview(b""), {}, is_awaited=True)  # somebody opened, or closed
+        store.confirm()
+        if number % 3 == 0:
+            store.sync()
+            on_acked(number)
+        if number % 5 == 0:
+            store.turn_over()
+        if number == BLOCKS:
+            store.append(memoryview(b""), {STREAMS[1]: BLOCKS + 1})  # a probe
+            store.streams.forget(STREAMS[2])
+
+
+def lines_of(stream: bytes, number: int) -> bytes:
+    """Give a block of a stream; those of STREAM are the common ones."""
+    return block(number) if stream == STREAM else b"of %b %d\n" % (stream, number)
 
 
 def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[bool, int]:
@@ -160,6 +186,24 @@ def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(
             assert own == block_lines()
         shutil.rmtree(here)
     assert calls > 80  # or it did not see the calls
+
+
+def test_a_kill_between_any_two_calls_keeps_the_streams_of_a_batch_together(directory: Path) -> None:
+    died, calls = True, 0
+    expected = sorted(
+        [*block_lines(), *(lines_of(STREAMS[n % 3], n) for n in range(1, BLOCKS + 1))],
+    )
+    while died:
+        calls += 1
+        here = directory / str(calls)
+        here.mkdir()
+        died, acked = live(here, send_in_streams, calls)
+        if died:  # a stream that ended well is forgotten, and would begin anew
+            live(here, send_in_streams, NEVER)
+        found = sorted(contents(here).splitlines(keepends=True))
+        assert found == expected, f"killed before call {calls}, {acked} acknowledged"
+        shutil.rmtree(here)
+    assert calls > 80
 
 
 def block_lines() -> list[bytes]:

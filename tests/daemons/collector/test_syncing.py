@@ -8,8 +8,7 @@ import pytest
 from tests.daemons.collector.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.store import Unsynced
-from nodelogd.collector.syncing import Syncer
+from nodelogd.collector.syncing import Syncer, Unsynced
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.daemons.collector.faults import watched
@@ -17,7 +17,7 @@ from nodelogd.collector.arena import Arenas
 from nodelogd.collector.files import is_temporary
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
-from nodelogd.collector.orders import Batch, Mode, SyncPolicy
+from nodelogd.collector.orders import Mode, SyncPolicy
 from nodelogd.collector.store import Store, StoreSettings
 from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
+    from nodelogd.collector.relp import Relp
+
 STREAM = b"stream number 1."
+OTHER = b"stream number 2."
 
 
 class Bench:
@@ -36,9 +39,11 @@ class Bench:
         """Start it."""
         self.log = log
         self.metrics, self.health = Metrics(), Health()
+        self.peer = cast("Relp", object())  # who is to be answered; a name on a receipt to the writer
         self.room = threading.Event()
         self.arenas = Arenas(1000, self.room.set)
         self.opened: list[OSError | None] = []
+        self.stored: list[Mapping[Relp, int]] = []  # receipts, as they are answered
         self.writer = Writer(
             log,
             lambda on_left: Store(Names.of(log), StoreSettings(), self.metrics, on_left),
@@ -47,17 +52,30 @@ class Bench:
             metrics=self.metrics,
             health=self.health,
             on_open=self.opened.append,
+            on_stored=self.stored.append,
             on_finished_file=lambda: None,
         )
         self.writer.start()
 
-    def put(self, lines: bytes, pairs: Mapping[bytes, int] | None = None) -> None:
-        """Hand a batch over, as soon as there is an arena for it."""
-        self.arenas.current.add(lines)
-        while (arena := self.arenas.swap()) is None:
+    def put(
+        self, lines: bytes, pairs: Mapping[bytes, int] | None = None, *, owed: int = 0, fence: bool = False
+    ) -> None:
+        """Hand a batch over, as soon as there is an arena; its blocks and `owed` frames are awaited."""
+        arena = self.arenas.current
+        arena.add(lines)
+        arena.pairs |= pairs or {}
+        arena.fence = fence
+        if owed or pairs:
+            arena.owe(self.peer, owed or 1)
+        while self.arenas.swap() is None:
             assert self.room.wait(10), "no arena came back"
             self.room.clear()
-        self.writer.put(Batch(arena, pairs or {}))
+        self.writer.put(arena)
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing is kept: all is written, and what is awaited durable."""
+        return len(self.arenas._free) == 1
 
     def count(self, name: str, **labels: str) -> float:
         """Give a metric."""
@@ -147,11 +165,12 @@ def test_an_acknowledged_batch_is_held_until_it_is_synced_and_lines_behind_it_to
         with watched(before):
             bench.put(b"one\n", {STREAM: 1})
             wait_for(lambda: log.read_bytes() == b"one\n")
-            assert bench.arenas.handed == 4
+            assert not bench.is_idle
+            assert bench.stored == []
             gate.set()
-            wait_for(lambda: bench.arenas.handed == 0)
+            wait_for(lambda: bench.is_idle)
         bench.put(b"two\n")
-        wait_for(lambda: bench.arenas.handed == 0)
+        wait_for(lambda: bench.is_idle)
 
 
 def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> None:
@@ -166,7 +185,7 @@ def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> 
             start = time.monotonic()
             for number in range(1, 9):
                 bench.put(b"line\n", {STREAM: number})
-            wait_for(lambda: bench.arenas.handed == 0)
+            wait_for(lambda: bench.is_idle)
             most = (time.monotonic() - start) / 0.2 + 2
             assert 2 <= syncs[0] <= 2 * most  # data and journal
 
@@ -177,16 +196,16 @@ def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_
 ) -> None:
     with writing(log) as bench:
         bench.put(b"lines\n")
-        wait_for(lambda: bench.arenas.handed == 0)
+        wait_for(lambda: bench.is_idle)
         with failing("fdatasync", times, errno.EIO):
             bench.put(b"one\n", {STREAM: 1})
             bench.put(b"two\n", {STREAM: 2})
             bench.put(b"more lines\n")
-            wait_for(lambda: bench.arenas.handed == 0 and not bench.health.reasons())
+            wait_for(lambda: bench.is_idle and not bench.health.reasons())
     whole = b"".join(each.path.read_bytes() for each in Names.of(log).finished()) + log.read_bytes()
     assert whole == b"lines\none\ntwo\nmore lines\n"
     assert Names.of(log).finished()
-    assert Store(Names.of(log), StoreSettings(), Metrics()).streams == {STREAM: 2}
+    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 2}
 
 
 def test_lines_nobody_waits_for_are_synced_in_the_background(log: Path) -> None:
@@ -200,7 +219,7 @@ def test_with_sync_off_nothing_is_synced_before_the_end(log: Path) -> None:
     with writing(log, SyncPolicy(mode=Mode.OFF)) as bench:
         for number in range(20):
             bench.put(b"line\n", {STREAM: number + 1})
-        wait_for(lambda: bench.arenas.handed == 0)
+        wait_for(lambda: bench.is_idle)
         assert bench.count("nodelog_sync_seconds_count") == 0
     assert bench.count("nodelog_sync_seconds_count") > 0
 
@@ -286,3 +305,96 @@ def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_cost
         assert tries[4] - tries[0] >= 3 * writer_module.TICK
         free.set()
         wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)
+
+
+def gated(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            assert gate.wait(20)
+
+    return watched(before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "fence", "waits"),
+    [
+        (SyncPolicy(gap=0.001), False, True),
+        (SyncPolicy(gap=0.001), True, True),
+        (SyncPolicy(mode=Mode.INTERVAL, interval=60), False, False),
+        (SyncPolicy(mode=Mode.INTERVAL, interval=60), True, True),
+        (SyncPolicy(mode=Mode.OFF), False, False),
+        (SyncPolicy(mode=Mode.OFF), True, False),
+    ],
+)
+def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_are_syncs(
+    log: Path, policy: SyncPolicy, *, fence: bool, waits: bool
+) -> None:
+    gate = threading.Event()
+    with writing(log, policy) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.put(b"one\n", {STREAM: 1}, fence=fence)
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            wait_for(lambda: bench.writer.waiting() > 0.05 if waits else bench.stored)
+            assert len(bench.stored) == (not waits)
+            gate.set()
+            wait_for(lambda: len(bench.stored) == 1)
+        durable = bench.writer.durable(STREAM)
+        assert durable == (0 if policy.mode is Mode.INTERVAL and not fence else 1)
+
+
+def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"", owed=3)
+        wait_for(lambda: bench.stored == [{bench.peer: 3}])
+        bench.put(b"", {STREAM: 1})  # a probe
+        wait_for(lambda: bench.stored[1:] == [{bench.peer: 1}])
+        bench.put(b"one\n")
+    assert log.read_bytes() == b"one\n"
+    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
+
+
+def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_not(log: Path) -> None:
+    gate = threading.Event()
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.writer._synced_at = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.put(b"one\n", owed=1)
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            bench.writer.turn_over()
+            wait_for(lambda: bench.writer.waiting() > 0.05)
+            assert (bench.stored, Names.of(log).finished()) == ([], [])
+            gate.set()
+            wait_for(lambda: Names.of(log).finished())
+            bench.writer._synced_at = 0.0
+            bench.writer.forget(OTHER)  # an order, which wakes it
+            wait_for(lambda: bench.stored == [{bench.peer: 1}])
+
+
+def test_after_a_failed_sync_each_frame_is_answered_once(log: Path) -> None:
+    with writing(log) as bench, failing("fdatasync", 3, errno.EIO):
+        bench.put(b"one\n", owed=2)
+        bench.put(b"", owed=1)
+        bench.put(b"two\n", {STREAM: 1})
+        wait_for(lambda: len(bench.stored) == 3 and bench.is_idle)
+    assert [sum(receipts.values()) for receipts in bench.stored] == [2, 1, 1]
+
+
+def test_what_is_written_is_not_held_any_more_though_its_answer_waits(log: Path) -> None:
+    gate = threading.Event()
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.put(b"one\n", {STREAM: 1})
+            wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+            assert (bench.arenas.handed, bench.stored) == (0, [])
+            gate.set()
+
+
+def test_a_stream_is_forgotten_in_its_turn(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n", {STREAM: 1})
+        bench.writer.forget(STREAM)
+        bench.put(b"two\n", {OTHER: 1})
+    assert bench.writer._store.streams.durable == {OTHER: 1}

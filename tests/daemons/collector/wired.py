@@ -6,20 +6,25 @@ import asyncio
 import socket
 import struct
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nodelogd.collector.arena import Arenas
+from nodelogd.collector.clients import Clients
 from nodelogd.collector.intake import Intake
 from nodelogd.collector.lines import Limits, Lines
 from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.newcomer import Newcomer
+from nodelogd.collector.relp import Relp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from prometheus_client import Counter
 
     from nodelogd.collector.arena import Arena
-    from nodelogd.collector.orders import Batch
 
 PATIENCE = 20.0  # seconds
 RESET = struct.pack("ii", 1, 0)
@@ -43,6 +48,12 @@ def reset(client: socket.socket) -> None:
 def value(metrics: Metrics, name: str, **labels: str) -> float:
     """Give what was counted; 0 for a label that was not seen yet."""
     return metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def total(counter: Counter) -> int:
+    """Give the sum of a counter over its labels."""
+    samples = [sample for metric in counter.collect() for sample in metric.samples]
+    return sum(int(sample.value) for sample in samples if sample.name.endswith("_total"))
 
 
 async def until(fact: Callable[[], object]) -> None:
@@ -71,7 +82,13 @@ class Wired:
         self._kept: list[Arena] = []
         loop = asyncio.get_running_loop()
         self._arenas = Arenas(self.limits.room, self._resume)
-        self.intake = Intake(loop, self._arenas, self._put, self.metrics, unfinished_limit=unfinished_limit)
+        self.durable: dict[bytes, int] = {}  # what the store has of each stream
+        self.forgotten: list[bytes] = []
+        self.fences: list[bool] = []  # of each batch
+        self.clients = Clients(lambda stream: self.durable.get(stream, 0), self.forgotten.append)
+        self.intake = Intake(
+            loop, self._arenas, self._put, self.metrics, self.clients, unfinished_limit=unfinished_limit
+        )
         self._sockets: list[socket.socket] = []
         self.intake.resume()
 
@@ -86,11 +103,24 @@ class Wired:
         return bool(self._kept)
 
     def connect(self) -> socket.socket:
-        """Add a connection; give the client's side."""
-        client, accepted = tcp_pair()
-        self._sockets += [client, accepted]
+        """Add a connection that sends lines; give the client's side."""
+        client, accepted = self._pair()
         self.intake.add(Lines(accepted, b"", self.limits, self.metrics))
         return client
+
+    def connect_newcomer(self) -> socket.socket:
+        """Add a connection of which is not known what it sends; give the client's side."""
+        client, accepted = self._pair()
+        lines = Lines(accepted, b"", self.limits, self.metrics)
+        relp = partial(Relp, accepted, b"", self.limits, self.metrics, self.clients)
+        self.intake.add(Newcomer(lines, relp, self.intake.become, self.limits.read))
+        return client
+
+    def ledger(self) -> tuple[int, int]:
+        """Give the bytes that came in and those that are accounted for; they are the same."""
+        metrics = self.metrics
+        known = len(self.written) + self.intake.held + total(metrics.dropped) + total(metrics.overhead)
+        return total(metrics.received) + total(metrics.added), known
 
     async def emptied(self) -> None:
         """Return when all connections have ended and the writer has what they brought."""
@@ -101,7 +131,7 @@ class Wired:
         """Have the writer give back arenas it was stuck with."""
         for arena in self._kept[:count]:
             self._kept.remove(arena)
-            self._arenas.give_back(arena)
+            self._return(arena)
 
     def count(self, name: str, **labels: str) -> float:
         """Give a metric."""
@@ -117,11 +147,25 @@ class Wired:
     def _resume(self) -> None:
         self.intake.resume()
 
-    def _put(self, batch: Batch) -> None:
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        client, accepted = tcp_pair()
+        self._sockets += [client, accepted]
+        return client, accepted
+
+    def _put(self, arena: Arena) -> None:
         self.most_held = max(self.most_held, self.intake.held)
-        self.batches.append(bytes(batch.arena.view[: batch.arena.end]))
-        self.written += self.batches[-1]
+        self.fences.append(arena.fence)
+        if arena.end:
+            self.batches.append(bytes(arena.view[: arena.end]))
+            self.written += self.batches[-1]
+        self._arenas.wrote(arena.end)
         if self.stuck:
-            self._kept.append(batch.arena)
+            self._kept.append(arena)
         else:
-            self._arenas.give_back(batch.arena)
+            self._return(arena)
+
+    def _return(self, arena: Arena) -> None:
+        self.durable |= arena.pairs
+        receipts: Mapping[Relp, int] = arena.receipts
+        asyncio.get_running_loop().call_soon(self.intake.on_stored, receipts)
+        self._arenas.give_back(arena)

@@ -1,0 +1,247 @@
+"""Clients, connections and a store under any order of what may happen: each block is in the log once.
+
+Real sockets, real files, no threads: the machine does what the intake and the writer do, one step at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+from tests.daemons.collector.test_store_crash import contents
+
+from nodelog.wire.client import Acked, ClientSession, Welcome
+from nodelogd.collector.arena import Arena
+from nodelogd.collector.clients import Clients
+from nodelogd.collector.lines import Limits
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.relp import Relp
+from nodelogd.collector.store import Store, StoreSettings
+
+PEERS = st.integers(0, 1)
+LIMITS = Limits(4096)
+
+
+class Peer:
+    """A client of one stream that follows the rules, and its connection, if it has one."""
+
+    def __init__(self, number: int) -> None:
+        """Hold nothing."""
+        self.number = number
+        self.stream = bytes([number]) * 16
+        self.made = 0  # blocks so far
+        self.held: list[int] = []  # not answered yet
+        self.sock: socket.socket | None = None
+        self.relp: Relp | None = None
+        self.next: int | None = None  # to be sent, once `open` is answered
+
+    def make(self) -> None:
+        """Have a block to send."""
+        self.made += 1
+        self.held.append(self.made)
+
+    def hello(self) -> socket.socket:
+        """Connect anew; give the collector's side."""
+        self.lose()
+        self.sock, theirs = socket.socketpair()
+        for sock in (self.sock, theirs):
+            sock.setblocking(False)
+        self.session = ClientSession(
+            stream=(self.stream, self.held[0] if self.held else self.made + 1), name=None
+        )
+        self.sock.send(self.session.hello())
+        return theirs
+
+    def lose(self) -> None:
+        """Lose the connection, with all that is under way in it."""
+        if self.sock:
+            self.sock.close()
+        self.sock = self.next = None
+
+    def send(self) -> None:
+        """Send the next block."""
+        if self.sock and self.next is not None and self.next <= self.made:
+            data = b"%d block %d\n" % (self.number, self.next) * (self.next % 3)  # some are probes
+            try:
+                self.sock.send(b"".join(map(bytes, self.session.block(data))))
+            except BrokenPipeError:
+                self.lose()
+            else:
+                self.next += 1
+
+    def hear(self) -> None:
+        """Take the answers that have come."""
+        if not self.sock:
+            return
+        try:
+            data = self.sock.recv(10**6)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        for event in self.session.feed(data):
+            match event:
+                case Acked():
+                    self.held.pop(0)
+                case Welcome(int(durable)):
+                    self.next = max(self.held[0] if self.held else self.made + 1, durable + 1)
+                    self.held = [number for number in self.held if number > durable]
+        if not data:
+            self.lose()
+
+
+class Machine(RuleBasedStateMachine):
+    """A collector and its clients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
+        self.peers = [Peer(0), Peer(1)]
+        self.metrics = Metrics()
+        self.start()
+
+    def start(self) -> None:
+        """Start a collector on what is there."""
+        names = Names.of(self.directory / "node_log")
+        self.store = Store(names, StoreSettings(rotate_size=200), self.metrics)
+        self.clients = Clients(self.store.streams.last_block, self.store.streams.forget)
+        self.clients.on_replaced = self.end
+        self.arena = Arena(LIMITS.room)
+        self.connections: list[Relp] = []
+
+    def stop(self) -> None:
+        """Leave things as a kill does."""
+        for relp in [*self.connections]:
+            self.end(relp)
+        self.store._journal.close()
+        os.close(self.store._file.fd)
+
+    def end(self, relp: Relp) -> None:
+        """Let go of a connection."""
+        relp.leave()
+        relp.sock.close()
+        self.connections.remove(relp)
+        for peer in self.peers:
+            if peer.relp is relp:
+                peer.relp = None
+
+    def write(self) -> int:
+        """Write what was gathered; give the offset."""
+        return self.store.append(self.arena.view[: self.arena.end], self.arena.pairs, is_awaited=True)
+
+    def answer(self) -> None:
+        """Sync, and give the answers that are due."""
+        self.store.confirm()
+        self.store.sync()
+        receipts = self.arena.receipts
+        self.arena.clear()
+        for relp, count in receipts.items():
+            relp.answer(count)
+
+    @rule(peer=PEERS)
+    def make(self, peer: int) -> None:
+        """Give a client something to send."""
+        self.peers[peer].make()
+
+    @rule(peer=PEERS)
+    def connect(self, peer: int) -> None:
+        """Connect, while the collector may still have the last connection of the stream."""
+        self.read(peer)
+        theirs = self.peers[peer].hello()
+        relp = self.peers[peer].relp = Relp(theirs, b"", LIMITS, self.metrics, self.clients)
+        self.connections.append(relp)
+
+    @rule(peer=PEERS, count=st.integers(1, 4))
+    def send(self, peer: int, count: int) -> None:
+        """Send some blocks, without waiting for answers."""
+        for _ in range(count):
+            self.peers[peer].send()
+
+    @rule(peer=PEERS)
+    def read(self, peer: int) -> None:
+        """Have the collector read from a connection."""
+        relp = self.peers[peer].relp
+        try:
+            if relp and not relp.receive(self.arena):
+                self.end(relp)
+        except (BlockingIOError, ConnectionResetError):
+            pass
+
+    @rule()
+    def commit(self) -> None:
+        """Have the writer store what was read, and answer."""
+        self.write()
+        self.answer()
+
+    @rule()
+    def commit_over_a_failed_sync(self) -> None:
+        """Do the same; the first sync fails."""
+        self.store.begin_again(self.write())
+        self.write()
+        self.answer()
+
+    @rule(peer=PEERS)
+    def hear(self, peer: int) -> None:
+        """Have a client take its answers."""
+        self.peers[peer].hear()
+
+    @rule(peer=PEERS)
+    def lose(self, peer: int) -> None:
+        """Lose a connection, with answers in it or not."""
+        self.peers[peer].lose()
+
+    @rule(peer=PEERS)
+    def close(self, peer: int) -> None:
+        """Have a client say that it is done, if it is."""
+        this = self.peers[peer]
+        if this.sock and this.next is not None and not this.session.unacknowledged and not this.held:
+            this.sock.send(this.session.close())
+            self.read(peer)
+            self.commit()
+            this.lose()
+            if this.relp:
+                self.end(this.relp)
+
+    @rule()
+    def turn_over(self) -> None:
+        """Seal the file."""
+        self.store.turn_over()
+
+    @rule(written=st.booleans())
+    def kill(self, written: bool) -> None:
+        """Kill the collector, before or behind the write of what it has read."""
+        if written:
+            self.write()
+        self.stop()
+        self.start()
+
+    def teardown(self) -> None:
+        """Have all clients send what they hold, then look at the log."""
+        for number, peer in enumerate(self.peers):
+            self.connect(number)
+            for _ in range(2 * peer.made + 2):
+                self.read(number)
+                self.commit()
+                peer.hear()
+                peer.send()
+            assert peer.held == []
+            peer.lose()
+        self.stop()
+        lines = contents(self.directory).splitlines()
+        for peer in self.peers:
+            expected = [
+                b"%d block %d" % (peer.number, n) for n in range(1, peer.made + 1) for _ in range(n % 3)
+            ]
+            assert [line for line in lines if line.startswith(b"%d " % peer.number)] == expected
+        shutil.rmtree(self.directory)
+
+
+TestExactlyOnce = Machine.TestCase
+TestExactlyOnce.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

@@ -1,0 +1,82 @@
+"""rsyslog's omrelp, as Debian has it, is a full client: at least once, whatever happens to the collector."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.loads import pieces
+from tests.running import PATIENCE, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.running import Logd, StartLogd
+
+MESSAGES = 10_000
+KILLS = 3
+CONFIG = """
+global(workDirectory="{folder}" maxMessageSize="8k")
+module(load="imfile")
+module(load="omrelp")
+input(type="imfile" file="{folder}/input" tag="app" ruleset="send")
+template(name="bare" type="string" string="%msg%")
+ruleset(name="send" queue.type="LinkedList" queue.size="20000" queue.filename="spool") {{
+    action(type="omrelp" target="127.0.0.1" port="{port}" template="bare" conn.timeout="2" rebindInterval="0"
+           action.resumeRetryCount="-1" action.resumeInterval="1" action.resumeIntervalMax="1")
+}}
+"""
+
+
+@contextmanager
+def rsyslog(folder: Path, port: int) -> Generator[None]:
+    """Have rsyslogd send the lines of the file `input`."""
+    if not shutil.which("rsyslogd") or not list(Path("/usr/lib").glob("*/rsyslog/omrelp.so")):
+        pytest.skip("needs the Debian packages rsyslog and rsyslog-relp")
+    config = folder / "rsyslog.conf"
+    config.write_text(CONFIG.format(folder=folder, port=port))
+    said = (folder / "said").open("wb")
+    with (
+        said,
+        subprocess.Popen(
+            ["rsyslogd", "-n", "-iNONE", "-f", config], stdout=said, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def found(collector: Logd) -> Counter[bytes]:
+    return Counter(line for piece in pieces(collector.log) for line in piece.splitlines())
+
+
+def test_omrelp_loses_nothing_while_the_collector_is_killed_again_and_again(
+    logd: StartLogd, tmp_path: Path
+) -> None:
+    collector = logd()
+    folder = tmp_path / "rsyslog"
+    folder.mkdir()
+    sent = [b"message %06d of a pod" % number for number in range(MESSAGES)]
+    (folder / "input").write_bytes(b"\n".join(sent) + b"\n")
+    with rsyslog(folder, collector.port):
+        for kill in range(1, KILLS + 1):
+            wait_for(lambda least=kill: len(found(collector)) >= least * MESSAGES // (KILLS + 1))  # type: ignore[misc]
+            collector.kill()
+            collector.restart()
+        wait_for(lambda: len(found(collector)) == MESSAGES, patience=90)
+    assert collector.stop() == 0
+    stored = found(collector)
+    assert stored.keys() == set(sent)
+    doubled = stored.total() - MESSAGES  # at least once: what was stored and not answered comes again
+    assert doubled <= KILLS * 1024

@@ -1,0 +1,356 @@
+"""A real logd, killed and stopped under RELP: each block is in the log once, in its order."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.loads import all_written, pieces, sealed_files
+from tests.relp import STREAM, RelpClient, block, blocks, connected
+from tests.running import PATIENCE, wait_for
+
+from nodelog.wire.client import Acked, ServerClosing
+
+if TYPE_CHECKING:
+    from tests.libfiu import Faults
+    from tests.mounts import Freezable, SmallDisk
+    from tests.running import Logd, StartLogd
+
+pytest_plugins = ["tests.libfiu", "tests.mounts"]
+
+SYNCS = ["batch", "interval=50ms", "off"]
+MIB = 1024 * 1024
+
+
+def whole(logd: Logd) -> bytes:
+    return b"".join(pieces(logd.log))
+
+
+def send_from(logd: Logd, first: int, count: int, name: str = "block") -> int:
+    """Do what a client of a stream does that holds these blocks; give how many it had to send."""
+    with connected(logd.port, (STREAM, first)) as client:
+        durable = client.welcome().durable
+        assert durable is not None
+        todo = range(max(first, durable + 1), first + count)
+        client.store(*(block(number, name=name) for number in todo))
+        return len(todo)
+
+
+@pytest.mark.parametrize("sync", SYNCS)
+def test_a_kill_between_write_and_ack_neither_loses_nor_doubles(logd: StartLogd, sync: str) -> None:
+    collector = logd(f"--sync={sync}")
+    first, count = 1, 40
+    for round_ in range(4):
+        with connected(collector.port, (STREAM, first)) as client:
+            durable = client.welcome().durable or 0
+            client.send(*(block(number) for number in range(max(first, durable + 1), count + 1)))
+            wait_for(lambda last=round_ * 10 + 9: block(last) in collector.log.read_bytes())  # type: ignore[misc]
+            collector.kill()  # whatever is answered by now
+        collector.restart()
+    send_from(collector, first, count)
+    assert collector.stop() == 0
+    assert whole(collector) == blocks(range(1, count + 1))
+
+
+@pytest.mark.parametrize("sync", SYNCS)
+def test_a_lost_ack_and_a_new_connection_give_no_double(logd: StartLogd, sync: str) -> None:
+    collector = logd(f"--sync={sync}")
+    for last in range(5, 51, 5):
+        with connected(collector.port, (STREAM, 1)) as client:
+            durable = client.welcome().durable or 0
+            assert durable == last - 5
+            client.send(*(block(number) for number in range(durable + 1, last + 1)))
+            if last % 10:
+                client.wait_for_acks()
+            else:
+                wait_for(lambda end=last: block(end) in collector.log.read_bytes())  # type: ignore[misc]
+    assert collector.stop() == 0
+    assert whole(collector) == blocks(range(1, 51))
+
+
+def test_m_is_what_is_durable_and_not_what_is_only_written(logd: StartLogd, faults: Faults) -> None:
+    collector = logd("--sync=interval=1h", prefix=faults.prefix)
+    with connected(collector.port, (STREAM, 1)) as client:
+        client.welcome()
+        client.store(block(1))  # answered as it is written; nothing has synced it
+        with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
+            other = connected(collector.port, (STREAM, 1))
+            wait_for(lambda: collector.records("cannot sync"))
+            assert not other.read(0.2)  # the fence waits for a sync, and that fails
+    with other:
+        assert other.welcome().durable == 0  # the failed sync may have lost it, so it is asked for again
+
+
+@pytest.mark.parametrize("sync", SYNCS)
+def test_a_block_that_recovery_finds_in_the_page_cache_is_made_durable_before_m_counts_it(
+    logd: StartLogd, sync: str
+) -> None:
+    collector = logd(f"--sync={sync}")
+    with connected(collector.port, (STREAM, 1)) as client:
+        client.welcome()
+        client.send(block(1))
+        wait_for(lambda: block(1) in collector.log.read_bytes())
+        collector.kill()
+    collector.restart()
+    assert collector.metric("nodelog_recoveries_total", result="whole") == 1
+    with connected(collector.port, (STREAM, 1)) as client:
+        assert client.welcome().durable == 1
+
+
+def test_a_new_connection_of_a_stream_closes_the_old_one(logd: StartLogd) -> None:
+    collector = logd()
+    with connected(collector.port, (STREAM, 1)) as old:
+        old.welcome()
+        old.store(block(1))
+        with connected(collector.port, (STREAM, 2)) as new:
+            assert new.welcome().durable == 1
+            old.until_ended()
+            new.store(block(2))
+    assert collector.metric("nodelog_connections_closed_total", reason="replaced") == 1
+    assert collector.stop() == 0
+    assert whole(collector) == blocks([1, 2])
+
+
+def test_the_answer_to_open_waits_while_the_disk_is_stuck(freezable: Freezable, logd: StartLogd) -> None:
+    collector = logd(log=freezable.path / "node_log")
+    with connected(collector.port, (STREAM, 1)) as old:
+        old.welcome()
+        with freezable.frozen():
+            old.send(block(1))
+            wait_for(lambda: collector.get_json("/status")[1]["held_bytes"] > 0)
+            with connected(collector.port, (STREAM, 1)) as new:
+                old.until_ended()
+                assert not new.read(0.3)
+                assert new.events == []
+        with connected(collector.port, (STREAM, 1)) as new:
+            assert new.welcome().durable == 1
+    assert old.acked == 0
+    assert collector.stop() == 0
+    assert whole(collector) == block(1)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_syncs_that_fail_lose_and_double_nothing_that_is_awaited(
+    logd: StartLogd, faults: Faults, times: int
+) -> None:
+    collector = logd(prefix=faults.prefix)
+    with connected(collector.port, (STREAM, 1)) as client, connected(collector.port) as plain:
+        client.welcome()
+        plain.welcome()
+        client.store(block(1))
+        for number in range(times):
+            faults.fail_once(collector, "posix/io/sync/fdatasync", errno.EIO)
+            client.send(block(2 * number + 2), block(2 * number + 3))
+            plain.store(block(number, name="plain"))
+            client.wait_for_acks()
+    assert len(sealed_files(collector.log)) == times
+    collector.kill()
+    collector.restart()
+    assert send_from(collector, 1, 2 * times + 1) == 0
+    assert collector.stop() == 0
+    own = [line for line in whole(collector).splitlines(keepends=True) if line.startswith(b"block")]
+    assert b"".join(own) == blocks(range(1, 2 * times + 2))
+    assert whole(collector).count(b"plain") == 3 * times
+
+
+def test_a_full_disk_in_between_answers_nothing_and_loses_nothing(
+    small_disk: SmallDisk, logd: StartLogd
+) -> None:
+    collector = logd(log=small_disk.path / "node_log")
+    with connected(collector.port, (STREAM, 1)) as client:
+        client.welcome()
+        client.store(block(1))
+        small_disk.fill()
+        client.send(*(block(number, lines=2000) for number in range(2, 20)))
+        wait_for(lambda: "No space left" in str(collector.readyz()[1]["reasons"]))
+        assert client.session.unacknowledged > 0
+        small_disk.clear()
+        client.wait_for_acks()
+    collector.kill()
+    collector.restart()
+    assert send_from(collector, 1, 19) == 0
+    assert collector.stop() == 0
+    assert whole(collector) == block(1) + blocks(range(2, 20), lines=2000)
+
+
+@pytest.mark.parametrize("frames", ["lines", "syslog"])
+def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
+    logd: StartLogd, frames: str, faults: Faults
+) -> None:
+    collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
+    with connected(collector.port, (STREAM, 1) if frames == "lines" else None) as client:
+        client.welcome()
+        with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
+            client.send(block(1, lines=2000))
+            wait_for(lambda: collector.records("cannot sync"))
+            client.send(block(2, lines=2000))
+            collector.signal(signal.SIGHUP)
+            client.read(0.3)
+            assert client.acked == 0
+        client.wait_for_acks()
+    assert collector.stop() == 0
+    assert whole(collector) == blocks([1, 2], lines=2000)
+
+
+def test_sighup_and_rotation_under_load_and_a_kill_lose_and_double_nothing(logd: StartLogd) -> None:
+    collector = logd("--rotate-size=64KiB")
+    done = threading.Event()
+
+    def turn_over() -> None:
+        while not done.wait(0.02):
+            collector.signal(signal.SIGHUP)
+
+    turning = threading.Thread(target=turn_over)
+    turning.start()
+    try:
+        with connected(collector.port, (STREAM, 1)) as client:
+            client.welcome()
+            for number in range(1, 61, 3):
+                client.store(*(block(each, lines=100) for each in range(number, number + 3)))
+            client.send(*(block(each, lines=100) for each in range(61, 81)))
+    finally:
+        done.set()
+        turning.join()
+    collector.kill()
+    collector.restart()
+    with connected(collector.port, (STREAM, 61)) as client:
+        durable = client.welcome().durable or 0
+        assert durable >= 60
+        client.store(*(block(each, lines=100) for each in range(durable + 1, 81)))
+    assert collector.stop() == 0
+    assert len(sealed_files(collector.log)) > 3
+    assert whole(collector) == blocks(range(1, 81), lines=100)
+
+
+def test_at_sigterm_what_was_taken_is_answered_and_the_end_announced(logd: StartLogd) -> None:
+    collector = logd("--linger=60s")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connected(collector.port)) for _ in range(5)]
+        for number, client in enumerate(clients):
+            client.welcome()
+            client.send(block(number))
+        wait_for(lambda: collector.metric("nodelog_relp_frames_total") == 10)
+        collector.signal(signal.SIGTERM)
+        for client in clients:
+            client.until_ended()
+            assert client.events[1:] == [Acked(), ServerClosing()]
+            client.sock.close()
+        assert collector.wait() == 0
+    assert sorted(whole(collector).splitlines()) == sorted(blocks(range(5)).splitlines())
+
+
+def test_sigterm_under_load_and_the_next_start_lose_and_double_nothing(logd: StartLogd) -> None:
+    collector = logd()
+    acked, total, ends = 0, 400, 0
+    while acked < total:
+        with connected(collector.port, (STREAM, acked + 1)) as client:
+            acked = max(acked, client.welcome().durable or 0)
+            before, first = acked, acked + 1
+            upto = min(total, acked + 150)
+            client.send(*(block(number, lines=50) for number in range(first, upto + 1)))
+            if ends < 3:
+                client.until(lambda one=client: one.acked > 0)
+                collector.signal(signal.SIGTERM)
+                client.until_ended()
+            else:
+                client.wait_for_acks()
+            acked = before + client.acked
+        if collector.process.poll() is not None or ends < 3:
+            assert collector.wait() == 0
+            collector.restart()
+            ends += 1
+    assert collector.stop() == 0
+    assert whole(collector) == blocks(range(1, total + 1), lines=50)
+
+
+def test_sigterm_while_the_disk_is_stuck_ends_within_the_grace_and_answers_nothing(
+    freezable: Freezable, logd: StartLogd
+) -> None:
+    collector = logd("--grace=1s", log=freezable.path / "node_log")
+    with freezable.frozen():
+        client = connected(collector.port, (STREAM, 1))
+        wait_for(lambda: collector.metric("nodelog_relp_frames_total") == 1)
+        collector.signal(signal.SIGTERM)
+        wait_for(lambda: collector.records("stopped"))
+    assert collector.wait() == 1
+    client.until_ended()
+    assert client.events == []
+    client.sock.close()
+    collector.restart()
+    assert send_from(collector, 1, 3) == 3
+    assert collector.stop() == 0
+    assert whole(collector) == blocks([1, 2, 3])
+
+
+def test_a_message_larger_than_allowed_is_refused_and_the_next_is_stored(logd: StartLogd) -> None:
+    collector = logd("--max-line=1KiB")
+    sock = socket.create_connection(("127.0.0.1", collector.port), timeout=PATIENCE)
+    with RelpClient(sock, frames="syslog") as client:
+        client.welcome()
+        client.message(b"one", b"m" * 200_000, b"two\nlines")
+        client.wait_for_acks()
+        assert client.rejected == ["500 message of 200000 bytes, at most 66560 allowed"]
+    assert collector.metric("nodelog_rejected_messages_total") == 1
+    assert collector.stop() == 0
+    assert whole(collector) == b"one\ntwo\\nlines\n"
+
+
+def test_a_port_for_relp_alone_takes_an_open_that_begins_otherwise(logd: StartLogd) -> None:
+    collector = logd("--relp-listen=127.0.0.1:0")
+    port = int(collector.records("listening on")[-1]["relp"][0].rpartition(":")[2])
+    offers = b"commands=syslog\nrelp_version=0"
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        client.sendall(b"1 open %d %b\n2 syslog 5 hello\n" % (len(offers), offers))
+        answers = b""
+        while b"2 rsp" not in answers:
+            answers += client.recv(1000)
+        assert answers.startswith(b"1 rsp ")
+        assert answers.endswith(b"2 rsp 6 200 OK\n")
+    assert collector.stop() == 0
+    assert whole(collector) == b"hello\n"
+
+
+def test_the_busiest_clients_are_shown_by_the_names_they_gave(logd: StartLogd) -> None:
+    collector = logd()
+    with (
+        connected(collector.port, name="web-1") as web,
+        connected(collector.port, name="a\n\x1b[31mliar") as liar,
+    ):
+        for client in (web, liar):
+            client.welcome()
+        web.store(block(1, lines=100))
+        liar.store(block(1))
+        shown = collector.get_json("/status")[1]["busiest_clients"]
+    assert [entry["name"] for entry in shown] == ["web-1", "a??[31mliar"]
+    assert [entry["bytes"] for entry in shown] == [len(block(1, lines=100)), len(block(1))]
+
+
+def test_all_bytes_are_accounted_for(logd: StartLogd) -> None:
+    collector = logd("--stamp")
+    with connected(collector.port, (STREAM, 1)) as client, collector.connect() as lines:
+        client.welcome()
+        client.store(block(1), b"", block(2))
+        client.sock.sendall(b"5 lines 1000 half")
+        lines.sendall(b"a line\nand a half")
+        wait_for(lambda: collector.metric("nodelog_held_bytes") == len(b"5 lines 1000 half" + b"and a half"))
+        balance(collector)
+        client.sock.sendall(b"x" * 996 + b"!\n")  # no LF at its end
+        client.until_ended()
+    all_written(collector)
+    balance(collector)
+
+
+def balance(collector: Logd) -> None:
+    received, added, written, held, dropped, overhead = (
+        collector.metric(f"nodelog_{name}")
+        for name in (
+            "received_bytes_total", "added_bytes_total", "written_bytes_total", "held_bytes",
+            "dropped_bytes_total", "relp_overhead_bytes_total",
+        )
+    )  # fmt: skip
+    assert received + added == written + held + dropped + overhead
