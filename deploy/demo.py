@@ -1,7 +1,7 @@
 """A node with its collector and seven pods, on this machine: what `make demo` runs.
 
 Shows the lines as they arrive in the file, ends everything and proves that each line which the clients sent
-is in the file, once.
+was acknowledged and is in the file, once.
 """
 
 import argparse
@@ -28,6 +28,8 @@ HOST: Final = "127.0.0.1"
 CLIENTS: Final = 7
 PROGRAMS: Final = Path(sys.executable).parent
 VAR: Final = Path(__file__).resolve().parent.parent / "var"
+RIGHT: Final = "every line sent is acknowledged and in the file, once"
+WRONG: Final = "FAILED: what was sent is not what was acknowledged and written"
 LOOK_EVERY: Final = 0.05
 PATIENCE: Final = 30.0
 """Seconds that a program has to start or to end: more than logd's own --grace."""
@@ -56,26 +58,25 @@ async def demo(port: int, seconds: float, var: Path) -> bool:
                 errors=folder / "logd.errors",
             )
         )
-        reports = await ready(logd, folder / "logd.errors", stop)
+        await ready(logd, folder / "logd.errors", stop)
         greet = ("greet", f"--host={HOST}", f"--port={port}", "--every=1s")
+        errors = {f"client-{number}": folder / f"client-{number}.errors" for number in range(1, CLIENTS + 1)}
         clients = [
-            await stack.enter_async_context(
-                running("nodelog", *greet, f"--name={name}", errors=folder / f"{name}.errors")
-            )
-            for name in (f"client-{number}" for number in range(1, CLIENTS + 1))
+            await stack.enter_async_context(running("nodelog", *greet, f"--name={name}", errors=file))
+            for name, file in errors.items()
         ]
         sent = [asyncio.create_task(lines_of(client)) for client in clients]
         tell(f"{CLIENTS} clients greet logd at port {port}; join them: echo hello | nc -q 1 {HOST} {port}")
         with log.open("rb") as file:
             await show(file, [logd, *clients], stop, seconds)
             await asyncio.gather(*map(end, clients))
-            received = await asyncio.to_thread(received_bytes, reports)
             await end(logd)
             copy(file)
         if logd.returncode:
             tell(f"logd ended with {logd.returncode}: {last_words(folder / 'logd.errors')}")
             return False
-        return report([line for task in sent for line in await task], log, received)
+        acked = sum(map(acknowledged, errors.values()))
+        return report([line for task in sent for line in await task], acked, log)
 
 
 def refuse_taken(port: int) -> None:
@@ -121,38 +122,39 @@ async def end(process: Process) -> None:
         await process.wait()
 
 
-async def ready(logd: Process, errors: Path, stop: asyncio.Event) -> int:
-    """Wait until logd says that it is ready; return the port of its reports, which its log names."""
+async def ready(logd: Process, errors: Path, stop: asyncio.Event) -> None:
+    """Wait until logd says that it is ready, at the port of its reports, which its log names."""
     end_of_patience = time.monotonic() + PATIENCE
     while time.monotonic() < end_of_patience and logd.returncode is None:
         if stop.is_set():
             raise DemoError("told to stop before it began")
         said = re.search(rf'"http": \["{re.escape(HOST)}:(\d+)"', errors.read_text())
-        if said and (await asyncio.to_thread(get, int(said[1]), "/readyz"))[0] == http.client.OK:
-            return int(said[1])
+        if said is not None:
+            is_ready: bool = await asyncio.to_thread(says_ok, int(said[1]), "/readyz")
+            if is_ready:
+                return
         await asyncio.sleep(LOOK_EVERY)
     raise DemoError(f"logd does not start; {last_words(errors)}")
 
 
-def get(port: int, path: str) -> tuple[int, str]:
-    """Ask logd for one of its reports; return the status, 0 if there is no answer, and the text."""
+def says_ok(port: int, path: str) -> bool:
+    """Ask logd for one of its reports; return whether it answers 200."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        return connection.getresponse().status == http.client.OK
     except OSError:
-        return 0, ""
+        return False
     finally:
         connection.close()
 
 
-def received_bytes(port: int) -> int:
-    """Return how many bytes logd says that it received."""
-    found = re.search(r"^nodelog_received_bytes_total ([0-9.e+]+)$", get(port, "/metrics")[1], re.MULTILINE)
+def acknowledged(errors: Path) -> int:
+    """Return how many lines logd has acknowledged to a client, as its last words have it."""
+    found = re.search(r", (\d+) acknowledged$", last_words(errors))
     if found is None:
-        raise DemoError("logd does not say what it received")
-    return int(float(found[1]))
+        raise DemoError(f"a client does not say what was acknowledged; {last_words(errors)}")
+    return int(found[1])
 
 
 async def lines_of(client: Process) -> list[bytes]:
@@ -189,20 +191,20 @@ def compare(sent: Iterable[bytes], written: Iterable[bytes]) -> tuple[list[bytes
     return list((wanted - found).elements()), list(doubled.elements())
 
 
-def report(sent: list[bytes], log: Path, received: int) -> bool:
-    """Say what was sent, received and written, and whether that is as it should be."""
+def report(sent: list[bytes], acked: int, log: Path) -> bool:
+    """Say what was sent, acknowledged and written, and whether that is as it should be."""
     with log.open("rb") as file:
         written = list(file)
     missing, doubled = compare(sent, written)
     tell("")
     tell(f"sent      {len(sent)} lines, {sum(map(len, sent))} bytes, by {CLIENTS} clients")
-    tell(f"received  {received} bytes, by logd")
+    tell(f"acked     {acked} lines, by logd")
     tell(f"written   {len(written)} lines, {sum(map(len, written))} bytes, in {os.path.relpath(log)}")
     for fault, lines in (("missing", missing), ("doubled", doubled)):
         for line in lines:
             tell(f"{fault}   {line.decode(errors='replace').rstrip()}")
-    right = bool(sent) and not missing and not doubled
-    tell("every line sent is in the file, once" if right else "FAILED: what was sent is not what was written")
+    right = bool(sent) and acked == len(sent) and not missing and not doubled
+    tell(RIGHT if right else WRONG)
     return right
 
 

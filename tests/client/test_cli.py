@@ -14,7 +14,7 @@ def said(process: Popen[str]) -> tuple[int, str, str]:
 
 
 def greet_once(start: Start, collector: socket.socket, *options: str, **variables: str) -> str:
-    greeter = start("greet", "--count", "1", *options, **variables)
+    greeter = start("greet", "--to=lines", "--count", "1", *options, **variables)
     connection, _ = collector.accept()
     with connection, connection.makefile() as lines:
         line = lines.readline()
@@ -26,8 +26,11 @@ def port_of(collector: socket.socket) -> str:
     return str(collector.getsockname()[1])
 
 
-def test_without_a_collector_one_line_says_what_to_add_to_the_pod(start: Start) -> None:
-    code, out, err = said(start("greet"))
+@pytest.mark.parametrize("command", [("greet",), ("greet", "--to=lines"), ("pipe",)])
+def test_without_a_collector_one_line_says_what_to_add_to_the_pod(
+    start: Start, command: tuple[str, ...]
+) -> None:
+    code, out, err = said(start(*command))
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert "{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}" in err
@@ -47,6 +50,7 @@ def test_without_a_hostname_the_name_is_that_of_the_host(start: Start, collector
 
 def test_every_option_is_a_variable_too(start: Start, collector: socket.socket) -> None:
     variables = {"HOST": "127.0.0.1", "PORT": port_of(collector), "NAME": "x", "EVERY": "1ms", "COUNT": "3"}
+    variables["TO"] = "lines"
     greeter = start(
         "greet", HOST_IP="192.0.2.1", **{f"NODELOG_{key}": text for key, text in variables.items()}
     )
@@ -67,6 +71,8 @@ def test_every_option_is_a_variable_too(start: Start, collector: socket.socket) 
         ("count", "-1", "0 to"),
         ("count", "many", "0 to"),
         ("name", "two\nlines", "must fit into a line"),
+        ("to", "udp", "none of tcp, lines, file"),
+        ("timeout", "soon", "such as 15s"),
         ("host", "a..b", "not an address"),
     ],
 )
@@ -96,7 +102,7 @@ def test_the_version_is_that_of_the_distribution(start: Start) -> None:
 
 
 def test_a_reader_who_leaves_ends_it_without_a_traceback(start: Start, collector: socket.socket) -> None:
-    greeter = start("greet", "--host=127.0.0.1", "--port", port_of(collector), "--every=1ms")
+    greeter = start("greet", "--to=lines", "--host=127.0.0.1", "--port", port_of(collector), "--every=1ms")
     assert greeter.stdout is not None
     greeter.stdout.close()
     assert greeter.wait(30) == 1

@@ -72,7 +72,7 @@ def test_every_line_that_was_sent_is_found(run: Run, tmp_path: Path) -> None:
     assert shown == log.read_text().splitlines()
     assert len(shown) >= 14
     assert f"sent      {len(shown)} lines, {log.stat().st_size} bytes" in out
-    assert f"received  {log.stat().st_size} bytes" in out
+    assert f"acked     {len(shown)} lines" in out
     assert f"written   {len(shown)} lines, {log.stat().st_size} bytes, in {os.path.relpath(log)}" in out
     assert programs_at(port) == []
 
@@ -87,7 +87,7 @@ def test_ctrl_c_ends_everything_and_still_tells(run: Run) -> None:
     demo.send_signal(signal.SIGINT)
     out, err = demo.communicate(timeout=60)
     assert (demo.returncode, err) == (0, "")
-    assert out.endswith("every line sent is in the file, once\n")
+    assert out.endswith("every line sent is acknowledged and in the file, once\n")
     assert programs_at(port) == []
 
 
@@ -154,10 +154,25 @@ def test_the_report_is_only_right_if_each_line_is_in_the_file_once(
 ) -> None:
     log = tmp_path / "node_log"
     log.write_bytes(written)
-    assert demo.report([b"a\n", b"b\n"], log, 4) is right
+    assert demo.report([b"a\n", b"b\n"], 2, log) is right
+
+
+def test_the_report_is_wrong_if_a_line_was_not_acknowledged(demo: ModuleType, tmp_path: Path) -> None:
+    log = tmp_path / "node_log"
+    log.write_bytes(b"a\nb\n")
+    assert demo.report([b"a\n", b"b\n"], 1, log) is False
+
+
+def test_what_a_client_says_at_its_end_is_what_was_acknowledged(demo: ModuleType, tmp_path: Path) -> None:
+    errors = tmp_path / "client-1.errors"
+    errors.write_text("nodelog greet: 3 lines sent to 127.0.0.1 port 6666, 2 acknowledged\n")
+    assert demo.acknowledged(errors) == 2
+    errors.write_text("Killed\n")
+    with pytest.raises(demo.DemoError, match="Killed"):
+        demo.acknowledged(errors)
 
 
 def test_a_demo_in_which_nothing_was_sent_shows_nothing(demo: ModuleType, tmp_path: Path) -> None:
     log = tmp_path / "node_log"
     log.touch()
-    assert demo.report([], log, 0) is False
+    assert demo.report([], 0, log) is False

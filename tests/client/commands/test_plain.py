@@ -4,13 +4,14 @@ import signal
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
 import pytest
 
-from nodelog.greet import _Link, greeting
+from nodelog.commands.plain import Plain
+from nodelog.commands.saying import Voice
+from nodelog.commands.stopping import Stop
 
 Start = Callable[..., subprocess.Popen[str]]
 Listen = Callable[[int], socket.socket]
@@ -19,7 +20,15 @@ LINE = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4}
 
 
 def greeter_of(start: Start, port: int, *options: str) -> subprocess.Popen[str]:
-    return start("greet", "--host=127.0.0.1", f"--port={port}", "--name=client-3", "--every=5ms", *options)
+    return start(
+        "greet",
+        "--to=lines",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--name=client-3",
+        "--every=5ms",
+        *options,
+    )
 
 
 def port_of(collector: socket.socket) -> int:
@@ -34,22 +43,6 @@ def accepted(collector: socket.socket) -> tuple[socket.socket, IO[str]]:
 
 def first(count: int, lines: IO[str]) -> list[str]:
     return [lines.readline() for _ in range(count)]
-
-
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns"])
-@pytest.mark.parametrize("now", [0, 1_795_363_631, 1_772_000_000])
-def test_a_greeting_has_the_date_as_the_date_command_prints_it(
-    zone: str, now: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TZ", zone)
-    monkeypatch.setenv("LC_ALL", "C")
-    time.tzset()
-    date = subprocess.run(
-        ["date", "-d", f"@{now}"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    assert greeting("me", now) == f"{date} - Greetings from me"
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_whole_lines_go_over_one_connection_and_are_printed(start: Start, collector: socket.socket) -> None:
@@ -88,7 +81,14 @@ def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(start: Start
 
 
 def test_a_reset_is_noticed_before_the_next_line(start: Start, collector: socket.socket) -> None:
-    greeter = start("greet", "--host=127.0.0.1", f"--port={port_of(collector)}", "--every=300ms", "--count=2")
+    greeter = start(
+        "greet",
+        "--to=lines",
+        "--host=127.0.0.1",
+        f"--port={port_of(collector)}",
+        "--every=300ms",
+        "--count=2",
+    )
     connection, lines = accepted(collector)
     received = first(1, lines)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -172,7 +172,7 @@ def test_a_collector_that_does_not_read_is_waited_for_until_a_signal(
     stop: tuple[socket.socket, socket.socket], collector: socket.socket
 ) -> None:
     told, tell = stop
-    link = _Link("127.0.0.1", port_of(collector), told)
+    link = Plain("127.0.0.1", port_of(collector), Stop(told), Voice("greet"))
     tell.send(b"\0")
     link._connect()
     assert link._socket is not None

@@ -1,0 +1,116 @@
+"""What a call of `logging` pays for NodeLogHandler: `python -m tests.bench.emit`, 20 seconds.
+
+The collector is another process: up, down, or killed and started again every 0.3 s. Records are emitted at a rate, with
+sleeps in between, and flat out; the spool is in memory or in a file. Prints percentiles of `emit` in
+microseconds. After a sleep everything is out of the processor's caches, so the same is done with a handler that only
+formats, and with logging's own handler on /dev/null: what is above the first is ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nodelog import NodeLogHandler
+from tests.client.shipping.collector import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from multiprocessing.connection import Connection
+
+RATE: Final = 5000  # lines per second
+SECONDS: Final = 0.8  # of each measurement
+UP: Final = 0.3  # seconds between two restarts
+PERCENTILES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
+FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class OnlyFormats(logging.Handler):
+    """What every handler does at least."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format it."""
+        self.format(record)
+
+
+def collect(state: str, pipe: Connection) -> None:
+    """Be a collector until told to end; `state` is `up`, `down` or `restarting`."""
+    collector = Collector().start()
+    pipe.send(collector.port)
+    if state == "down":
+        collector.crash()
+    while not pipe.poll(UP):
+        if state == "restarting":
+            collector.crash()
+            collector.start()
+    if state != "down":
+        collector.crash()
+
+
+@contextmanager
+def collecting(state: str) -> Generator[int]:
+    """Give the port of a collector."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=collect, args=(state, theirs))
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send(None)
+        process.join()
+
+
+def emit(handler: logging.Handler, rate: int | None) -> list[int]:
+    """Emit for a while; give the nanoseconds that each call took."""
+    handler.setFormatter(logging.Formatter(FORMAT))
+    taken = []
+    number = 0
+    begin = time.perf_counter_ns()
+    end = begin + round(SECONDS * 1e9)
+    while (now := time.perf_counter_ns()) < end:
+        if rate is not None and (ahead := begin + number * 1_000_000_000 // rate - now) > 0:
+            time.sleep(ahead / 1e9)
+        values = (number, 12)
+        record = logging.LogRecord("app", logging.INFO, __file__, 1, "request %d took %d ms", values, None)
+        before = time.perf_counter_ns()
+        handler.emit(record)
+        taken.append(time.perf_counter_ns() - before)
+        number += 1
+    handler.close()
+    return taken
+
+
+def show(what: str, rate: int | None, taken: list[int]) -> None:
+    """Print a row of the table."""
+    taken.sort()
+    figures = [taken[min(len(taken) - 1, int(len(taken) * part))] / 1000 for part in PERCENTILES]
+    name = f"{what}, {f'{rate}/s' if rate else 'flat out'}"
+    print(f"{name:32}{len(taken):9}" + "".join(f"{figure:9.1f}" for figure in figures), flush=True)
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{'':32}    calls      p50      p90      p99    p99.9      max")
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+        for rate in (RATE, None):
+            show("only formatted", rate, emit(OnlyFormats(), rate))
+            show("to /dev/null", rate, emit(logging.StreamHandler(nowhere), rate))
+            for place in ("memory", "file"):
+                spool = Path(folder, f"{rate}") if place == "file" else None
+                for state in ("up", "down", "restarting"):
+                    with collecting(state) as port:
+                        handler = NodeLogHandler(
+                            "127.0.0.1", port, spool=spool, tell=lambda _: None, exit_timeout=0
+                        )
+                        show(f"{place}, {state}", rate, emit(handler, rate))
+
+
+if __name__ == "__main__":
+    main()

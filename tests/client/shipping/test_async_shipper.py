@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.client.shipping.collector import Collector
+from tests.running import PATIENCE
+
+from nodelog import AsyncShipper, SpoolError
+from nodelog.shipping.settings import LEAST_BYTES
+from nodelog.spool.file import FileSpool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def lines_of(count: int) -> list[bytes]:
+    return [b"line %d" % number for number in range(count)]
+
+
+@pytest.fixture(params=["memory", "file"])
+def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    return str(tmp_path / "spool") if request.param == "file" else None
+
+
+async def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None) -> None:
+    async with AsyncShipper(HOST, collector.port, spool=spool, name="pod-1") as shipper:
+        for line in lines_of(5000):
+            assert await shipper.send(line)
+        assert await shipper.flush(PATIENCE) == 0
+        assert shipper.stats.delivered == 5000
+    assert collector.lines == lines_of(5000)
+    assert collector.names == {"pod-1"}
+    assert collector.closed == 1
+    assert not collector.streams
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("ending", ["crash", "stop"])
+async def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
+    collector: Collector, spool: str | None, ending: str
+) -> None:
+    async with AsyncShipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
+        for number, line in enumerate(lines_of(3000)):
+            await shipper.send(line)
+            if number % 1000 == 500:
+                await shipper.flush(0.005)
+                await asyncio.to_thread(getattr(collector, ending))
+                await asyncio.to_thread(collector.start)
+        assert await shipper.flush(PATIENCE) == 0
+    assert collector.lines == lines_of(3000)
+
+
+async def test_the_loop_goes_on_while_lines_wait(collector: Collector, spool: str | None) -> None:
+    collector.reads = False
+    async with AsyncShipper(HOST, collector.port, spool=spool) as shipper:
+        for line in lines_of(10):
+            await shipper.send(line)
+        assert await shipper.flush(0.05) == 10
+        assert await shipper.keep(PATIENCE) == 0
+        collector.reads = True
+        assert await shipper.flush(PATIENCE) == 0
+
+
+async def test_block_waits_for_room(collector: Collector, spool: str | None) -> None:
+    collector.reads = False
+    line = b"x" * 65_535
+    async with AsyncShipper(HOST, collector.port, spool=spool, max_bytes=LEAST_BYTES) as shipper:
+        for _ in range(16):
+            await shipper.send(line)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await shipper.send(line)
+        collector.reads = True
+        assert await shipper.send(line)
+        assert await shipper.flush(PATIENCE) == 0
+    assert collector.lines == [line] * 17
+
+
+async def test_drop_newest_says_so(collector: Collector) -> None:
+    collector.reads = False
+    async with AsyncShipper(HOST, collector.port, full="drop-newest", max_bytes=LEAST_BYTES) as shipper:
+        assert [await shipper.send(b"x" * 65_535) for _ in range(18)] == [True] * 16 + [False] * 2
+        collector.reads = True
+        assert await shipper.flush(PATIENCE) == 0
+    assert collector.lines[16:] == [b"nodelog: dropped 2 lines (spool full)"]
+
+
+async def test_close_tells_how_many_lines_are_left(spool: str | None) -> None:
+    collector = Collector().start()
+    collector.crash()
+    told: list[str] = []
+    async with AsyncShipper(HOST, collector.port, spool=spool, tell=told.append) as shipper:
+        await shipper.send("a")
+        await shipper.send("b")
+        assert await shipper.close(0.05) == 2
+        assert await shipper.close() == 2
+        with pytest.raises(ValueError, match="the shipper is closed"):
+            await shipper.send("c")
+        assert await shipper.flush(PATIENCE) in {0, 2}
+    where = f"wait in {spool}" if spool else "were in memory and are lost"
+    assert told[-1] == f"2 lines are not acknowledged and {where}"
+    if spool:
+        again = FileSpool(spool)
+        assert again.lines == 2
+        again.close()
+
+
+async def test_a_spool_that_is_in_use_is_an_error(collector: Collector, tmp_path: Path) -> None:
+    async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool"):
+        with pytest.raises(SpoolError, match="in use by process"):
+            async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool"):
+                pass
+
+
+async def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
+    line = b"x" * (2 * 1024 * 1024 + 5)
+    async with AsyncShipper(HOST, collector.port) as shipper:
+        assert await shipper.send(line)
+        assert await shipper.flush(PATIENCE) == 0
+    assert b"".join(collector.lines) == line
+
+
+async def test_a_program_that_is_cancelled_lets_go_of_all(collector: Collector, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool") as shipper:
+            await shipper.send("a")
+            started.set()
+            await asyncio.Event().wait()
+
+    started = asyncio.Event()
+    task = asyncio.create_task(work())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert collector.lines == [b"a"]
+    FileSpool(tmp_path / "spool").close()

@@ -1,0 +1,189 @@
+"""A forked child ships its own lines and nothing of its parent's; in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.running import PATIENCE
+
+from nodelog.spool.file import FileSpool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.client.shipping.collector import Collector
+
+BEGIN = """
+import os, signal, sys, threading, warnings
+from nodelog import Shipper
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork where there are threads
+port, path = int(sys.argv[1]), sys.argv[2] or None
+shipper = Shipper("127.0.0.1", port, spool=path, tell=lambda text: print(text, flush=True))
+
+def child_does(work):
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+def ends_well(pid):
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+def run(program: str, collector: Collector, spool: Path | None = None) -> list[str]:
+    """Run a program to its good end; give what it was told."""
+    command = [sys.executable, "-c", BEGIN + program, str(collector.port), str(spool or "")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(params=["memory", "file"])
+def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path / "spool" if request.param == "file" else None
+
+
+def lines_of(collector: Collector, name: str) -> list[bytes]:
+    return [line for line in collector.lines if line.startswith(name.encode())]
+
+
+def test_parent_and_children_ship_their_own_lines_once(collector: Collector, spool: Path | None) -> None:
+    program = """
+shipper.send("parent 0")
+def work():
+    for number in range(100):
+        shipper.send(f"child{os.getpid()} {number}")
+    assert shipper.close(20) == 0
+children = [child_does(work) for _ in range(3)]
+for number in range(1, 100):
+    shipper.send(f"parent {number}")
+for child in children:
+    ends_well(child)
+assert shipper.close(20) == 0
+"""
+    assert run(program, collector, spool) == []
+    lines = collector.lines
+    assert len(lines) == len(set(lines)) == 400
+    assert lines_of(collector, "parent") == [b"parent %d" % number for number in range(100)]
+    if spool:
+        assert not [path for path in spool.parent.iterdir() if "child" in path.name]
+
+
+def test_lines_that_wait_are_sent_by_the_parent_alone(collector: Collector, spool: Path | None) -> None:
+    program = """
+shipper.send("first")
+shipper.flush()
+shipper.send("waits")
+def work():
+    shipper.send("child")
+    assert shipper.close(20) == 0
+ends_well(child_does(work))
+assert shipper.close(20) == 0
+"""
+    run(program, collector, spool)
+    assert sorted(collector.lines) == [b"child", b"first", b"waits"]
+
+
+def test_a_child_that_sends_nothing_costs_nothing(collector: Collector, tmp_path: Path) -> None:
+    program = """
+shipper.send("parent")
+shipper.flush()
+def work():
+    assert shipper.stats.sent == 0
+    assert threading.active_count() == 1
+    assert shipper.flush(0) == 0
+    assert shipper.close(0) == 0
+ends_well(child_does(work))
+assert shipper.close(20) == 0
+"""
+    run(program, collector, tmp_path / "spool")
+    assert collector.opened == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"spool", "spool.lock"}
+
+
+def test_what_a_killed_child_left_comes_with_the_next_run(collector: Collector, tmp_path: Path) -> None:
+    program = """
+def work():
+    shipper.send("child")
+    assert shipper.keep(20) == 0
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(child_does(work), 0)
+shipper.close(0)
+"""
+    collector.crash()
+    run(program, collector, tmp_path / "spool")
+    with collector:
+        run("assert shipper.flush(20) == 0; shipper.close()", collector, tmp_path / "spool")
+        assert collector.lines == [b"child"]
+    assert {path.name for path in tmp_path.iterdir()} == {"spool", "spool.lock"}
+
+
+def test_a_child_that_lives_on_does_not_hold_the_spool(collector: Collector, tmp_path: Path) -> None:
+    program = """
+shipper.send("parent")
+shipper.flush()
+def work():
+    sys.stdin.read()
+child_does(work)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", BEGIN + program, str(collector.port), str(tmp_path / "spool")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        process.wait(PATIENCE)
+        FileSpool(tmp_path / "spool").close()
+
+
+def test_a_grandchild_is_a_child_too(collector: Collector, spool: Path | None) -> None:
+    program = """
+def work(depth=1):
+    shipper.send(f"depth {depth}")
+    if depth < 3:
+        ends_well(child_does(lambda: work(depth + 1)))
+    assert shipper.close(20) == 0
+ends_well(child_does(work))
+shipper.send("depth 0")
+assert shipper.close(20) == 0
+"""
+    run(program, collector, spool)
+    assert sorted(collector.lines) == [b"depth %d" % depth for depth in range(4)]
+
+
+def test_a_child_without_a_place_for_its_file_keeps_lines_in_memory_and_says_so(
+    collector: Collector, tmp_path: Path
+) -> None:
+    program = """
+def work():
+    os.mkdir(f"{path}.child-{os.getpid()}")
+    shipper.send("child")
+    assert shipper.close(20) == 0
+ends_well(child_does(work))
+assert shipper.close(20) == 0
+"""
+    (told,) = run(program, collector, tmp_path / "spool")
+    assert told.endswith("Is a directory; give another; in this forked process lines wait in memory")
+    assert collector.lines == [b"child"]
+
+
+def test_a_closed_shipper_is_closed_in_a_child(collector: Collector) -> None:
+    program = """
+shipper.close()
+def work():
+    try:
+        shipper.send("child")
+    except ValueError:
+        return
+    raise AssertionError
+ends_well(child_does(work))
+"""
+    run(program, collector)
+    assert not collector.lines

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nodelog.shipping.carrier import Carrier
+from nodelog.shipping.intake import Full, Intake
+from nodelog.shipping.runner import CONNECT_SECONDS, NAP, NEVER, Runner
+from nodelog.shipping.settings import Settings
+from nodelog.shipping.waiting import Bell
+from nodelog.spool.blocks import SpoolError
+from nodelog.spool.file import FileSpool
+from nodelog.spool.memory import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from tests.client.shipping.collector import Collector
+
+
+class Clock:
+    """A time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        """Begin somewhere."""
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Tell it."""
+        return self.now
+
+
+class Rig:
+    """A runner that is driven by a test."""
+
+    def __init__(self, port: int, *hosts: str, spool: Spool | None = None) -> None:
+        """Put it together."""
+        self.told: list[str] = []
+        self.rings: list[int] = []
+        self.intake = Intake(1 << 20, Full.BLOCK, lambda: self.rings.append(1))
+        settings = Settings(
+            hosts=hosts or ("127.0.0.1",),
+            port=port,
+            name="test",
+            spool=None,
+            full=Full.BLOCK,
+            max_bytes=1 << 20,
+            tell=self.told.append,
+        )
+        self.spool = spool or Spool()
+        self.runner = Runner(settings, Carrier(settings, self.spool, self.intake))
+        self.runner._courier._draw = lambda: 1.0
+
+    def until(self, fact: Callable[[], object]) -> None:
+        """Take turns, each when the link is ready, until something is so."""
+        with closing(Bell()) as bell:
+            for _ in range(1000):
+                if fact():
+                    return
+                self.runner.turn(is_ready=bell.wait(0.02, self.runner.link))
+        pytest.fail(f"not within 1000 turns: {self.told}")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("nodelog.shipping.runner.time", clock)
+    return clock
+
+
+@pytest.fixture
+def silent() -> Generator[int]:
+    """Give a port whose connections are never accepted, as its backlog is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        clients = [socket.socket() for _ in range(4)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+        yield port
+        for client in clients:
+            client.close()
+
+
+def test_there_is_no_connection_before_there_is_a_line(collector: Collector) -> None:
+    rig = Rig(collector.port)
+    assert rig.runner.turn(is_ready=False) == NEVER
+    assert not rig.runner.link
+    rig.intake.offer(b"a")
+    assert rig.rings
+    assert rig.runner.turn(is_ready=False) == NAP
+    assert rig.runner.link
+    rig.until(lambda: not rig.intake.left)
+    rig.runner.close()
+    assert collector.lines == [b"a"]
+
+
+def test_a_line_in_memory_wakes_nobody_while_an_ack_is_awaited(collector: Collector) -> None:
+    rig = Rig(collector.port)
+    rig.intake.offer(b"a")
+    rig.until(lambda: not rig.intake.left)
+    assert rig.runner.turn(is_ready=False) == NEVER
+    collector.acks = False
+    rig.intake.offer(b"b")
+    count = len(rig.rings)
+    assert rig.runner.turn(is_ready=False) == NAP
+    assert rig.runner.turn(is_ready=False) == NEVER
+    rig.intake.offer(b"c")
+    assert len(rig.rings) == count
+    rig.intake.offer(b"x" * 65_536)
+    assert len(rig.rings) == count + 1
+    rig.runner.close()
+
+
+def test_a_line_for_a_file_wakes_the_thread_at_any_time(tmp_path: Path, clock: Clock) -> None:
+    spool = FileSpool(tmp_path / "spool")
+    rig = Rig(1, spool=spool)
+    spool.append([b"a"])
+    rig.until(lambda: rig.told)
+    assert rig.runner.turn(is_ready=False) == pytest.approx(0.1)
+    rig.intake.offer(b"b")
+    assert rig.rings
+    assert rig.runner.turn(is_ready=False) == NAP
+    assert spool.lines == 2
+    clock.now += 1
+    rig.runner.close()
+
+
+def test_pauses_between_connections_grow(clock: Clock) -> None:
+    rig = Rig(1)
+    rig.spool.append([b"a"])
+    pauses = []
+    for _ in range(4):
+        rig.until(lambda: rig.runner.link)
+        rig.until(lambda: not rig.runner.link)
+        pauses.append(rig.runner.turn(is_ready=False))
+        clock.now += pauses[-1]
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8])
+    assert len(rig.told) == 1
+
+
+def test_a_collector_that_does_not_answer_is_given_up_for_the_next(silent: int, clock: Clock) -> None:
+    rig = Rig(silent, "127.0.0.1", "127.0.0.2")
+    rig.spool.append([b"a"])
+    rig.runner.turn(is_ready=False)
+    first = rig.runner.link
+    assert first is not None
+    assert rig.runner.turn(is_ready=False) == pytest.approx(CONNECT_SECONDS)
+    clock.now += CONNECT_SECONDS
+    rig.runner.turn(is_ready=False)
+    assert first.failure == "no answer"
+    assert not rig.told
+    rig.until(lambda: rig.told)
+    (told,) = rig.told
+    assert told.startswith(f"no connection to 127.0.0.2:{silent}: Connection refused; ")
+
+
+def test_a_name_that_nobody_knows_is_told_and_tried_again(clock: Clock) -> None:
+    rig = Rig(1, "no.such.host.invalid")
+    rig.spool.append([b"a"])
+    assert rig.runner.turn(is_ready=False) == pytest.approx(0.1)
+    (told,) = rig.told
+    assert told.startswith("no connection to no.such.host.invalid: ")
+    clock.now += 0.1
+    assert rig.runner.turn(is_ready=False) == pytest.approx(0.2)
+
+
+def test_a_spool_that_cannot_be_used_is_tried_again_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(1)
+
+    def fail(_: object) -> None:
+        raise SpoolError("no")
+
+    monkeypatch.setattr(rig.spool, "append", fail)
+    rig.intake.offer(b"a")
+    assert rig.runner.turn(is_ready=False) == 1.0
+
+
+def test_it_is_over_at_its_end_whatever_is_left(clock: Clock) -> None:
+    rig = Rig(1)
+    rig.spool.append([b"a"])
+    rig.runner.turn(is_ready=False)
+    rig.runner.finish(3)
+    assert rig.runner.turn(is_ready=False) <= 3
+    is_over = [rig.runner.is_over]
+    clock.now += 3
+    assert [*is_over, rig.runner.is_over] == [False, True]
+    rig.runner.close()
+
+
+def test_it_is_over_when_nothing_is_left_and_goodbye_was_said(collector: Collector) -> None:
+    rig = Rig(collector.port)
+    rig.intake.offer(b"a")
+    rig.until(lambda: not rig.intake.left)
+    rig.runner.finish(30)
+    assert not rig.runner.is_over
+    rig.until(lambda: rig.runner.is_over)
+    rig.runner.close()
+    assert collector.closed == 1
+
+
+def test_it_is_over_at_once_where_there_was_nothing_to_send() -> None:
+    rig = Rig(1)
+    rig.runner.finish(30)
+    rig.runner.turn(is_ready=False)
+    assert rig.runner.is_over
+
+
+def test_nothing_can_be_sent_after_the_end() -> None:
+    rig = Rig(1)
+    rig.runner.close()
+    with pytest.raises(ValueError, match="the shipper is closed"):
+        rig.intake.offer(b"a")

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import pytest
+
+import nodelog
+
+COSTLY = {"asyncio", "logging", "socket", "sqlite3", "threading"}
+
+
+def test_every_public_name_is_there() -> None:
+    assert nodelog.__all__ == sorted(nodelog._HOMES)
+    for name in nodelog.__all__:
+        assert getattr(nodelog, name).__name__ == name
+
+
+def test_another_name_is_not() -> None:
+    with pytest.raises(AttributeError, match="module 'nodelog' has no attribute 'Nonsense'"):
+        nodelog.Nonsense  # noqa: B018 (that is the test)
+
+
+@pytest.mark.parametrize(
+    ("statement", "costs"),
+    [
+        ("import nodelog", set()),
+        ("import nodelog.wire.client", set()),
+        ("from nodelog import Shipper", {"socket", "sqlite3", "threading"}),
+        ("from nodelog import AsyncShipper", COSTLY),
+    ],
+)
+def test_who_wants_little_imports_little(statement: str, costs: set[str]) -> None:
+    program = (
+        f"import sys; before = set(sys.modules); {statement}; print(*{COSTLY} & (set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= costs
