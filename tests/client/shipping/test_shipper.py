@@ -276,7 +276,8 @@ def test_close_tells_how_many_lines_are_left_and_where(spool: str | None) -> Non
     for line in ("a", "b"):
         shipper.send(line)
     assert shipper.close(0.05) == 2
-    where = f"wait in {spool}" if spool else "were in memory and are lost"
+    sends = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
+    where = f"wait in {spool}: {sends}" if spool else "were in memory and are lost"
     assert told[1:] == [f"2 lines are not acknowledged and {where}"]
     assert shipper.close() == 2
     with pytest.raises(ValueError, match="the shipper is closed"):
