@@ -152,9 +152,7 @@ def says_ok(port: int, path: str) -> bool:
 def acknowledged(errors: Path) -> int:
     """Return how many lines logd has acknowledged to a client, as its last words have it."""
     found = re.search(r", (\d+) acknowledged$", last_words(errors))
-    if found is None:
-        raise DemoError(f"a client does not say what was acknowledged; {last_words(errors)}")
-    return int(found[1])
+    return int(found[1]) if found else 0
 
 
 async def lines_of(client: Process) -> list[bytes]:

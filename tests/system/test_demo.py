@@ -168,8 +168,7 @@ def test_what_a_client_says_at_its_end_is_what_was_acknowledged(demo: ModuleType
     errors.write_text("nodelog greet: 3 lines sent to 127.0.0.1 port 6666, 2 acknowledged\n")
     assert demo.acknowledged(errors) == 2
     errors.write_text("Killed\n")
-    with pytest.raises(demo.DemoError, match="Killed"):
-        demo.acknowledged(errors)
+    assert demo.acknowledged(errors) == 0
 
 
 def test_a_demo_in_which_nothing_was_sent_shows_nothing(demo: ModuleType, tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ async def test_close_tells_how_many_lines_are_left(spool: str | None) -> None:
         with pytest.raises(ValueError, match="the shipper is closed"):
             await shipper.send("c")
         assert await shipper.flush(PATIENCE) in {0, 2}
-    sends = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
-    where = f"wait in {spool}: {sends}" if spool else "were in memory and are lost"
+    how = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
+    where = f"wait in {spool}: {how}" if spool else "were in memory and are lost"
     assert told[-1] == f"2 lines are not acknowledged and {where}"
     if spool:
         again = FileSpool(spool)

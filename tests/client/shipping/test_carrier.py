@@ -180,8 +180,8 @@ def test_the_end_keeps_what_it_can_and_tells_what_is_left(tmp_path: Path, *, las
         rig.intake.offer(line)
     rig.intake.close()
     rig.carrier.close()
-    sends = "the next run sends them, or `nodelog pipe --spool a file </dev/null`"
-    where = f"wait in a file: {sends}" if lasting else "were in memory and are lost"
+    how = "the next run sends them, or `nodelog pipe --spool a file </dev/null`"
+    where = f"wait in a file: {how}" if lasting else "were in memory and are lost"
     assert rig.told == [f"10 lines are not acknowledged and {where}"]
     if lasting:
         spool = FileSpool(tmp_path / "spool")

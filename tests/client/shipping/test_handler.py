@@ -179,8 +179,8 @@ def test_a_program_that_ends_without_a_collector_says_what_is_left_and_where(tmp
     assert said[-1] == "nodelog: 100 lines are not acknowledged and were in memory and are lost"
     path = tmp_path / "spool"
     said = at_exit(collector.port, path, 0.1)
-    sends = f"the next run sends them, or `nodelog pipe --spool {path} </dev/null`"
-    assert said[-1] == f"nodelog: 100 lines are not acknowledged and wait in {path}: {sends}"
+    how = f"the next run sends them, or `nodelog pipe --spool {path} </dev/null`"
+    assert said[-1] == f"nodelog: 100 lines are not acknowledged and wait in {path}: {how}"
     spool = FileSpool(path)
     assert spool.lines == 100
     spool.close()

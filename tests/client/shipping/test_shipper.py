@@ -276,8 +276,8 @@ def test_close_tells_how_many_lines_are_left_and_where(spool: str | None) -> Non
     for line in ("a", "b"):
         shipper.send(line)
     assert shipper.close(0.05) == 2
-    sends = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
-    where = f"wait in {spool}: {sends}" if spool else "were in memory and are lost"
+    how = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
+    where = f"wait in {spool}: {how}" if spool else "were in memory and are lost"
     assert told[1:] == [f"2 lines are not acknowledged and {where}"]
     assert shipper.close() == 2
     with pytest.raises(ValueError, match="the shipper is closed"):
@@ -335,3 +335,39 @@ def test_a_disk_that_takes_no_more_loses_nothing(collector: Collector, tmp_path:
     assert collector.lines == [b"before", big.encode(), b"after"]
     (text,) = told
     assert text.endswith("database or disk is full; nothing is lost so far, trying again every 1 s")
+
+
+def test_many_lines_at_once_are_lines_like_others(collector: Collector, spool: str | None) -> None:
+    lines = lines_of("line", 3000)
+    runs = [lines[at : at + 700] for at in range(0, 3000, 1000)]
+    with Shipper(HOST, collector.port, spool=spool) as shipper:
+        for at, run in enumerate(runs):
+            assert shipper.send_lines(b"\n".join(run) + b"\n", PATIENCE)
+            send_all(shipper, lines[at * 1000 + 700 : at * 1000 + 1000])
+        assert shipper.flush(PATIENCE) == 0
+        stats = shipper.stats
+    assert collector.lines == lines
+    assert (stats.sent, stats.delivered, stats.left, stats.dropped) == (3000, 3000, 0, 0)
+
+
+@pytest.mark.parametrize("full", ["drop-newest", "drop-oldest"])
+def test_of_many_lines_at_once_each_that_is_dropped_is_counted(collector: Collector, full: str) -> None:
+    collector.stop()
+    run = b"a line of many\n" * 4000
+    with Shipper(HOST, collector.port, full=full, max_bytes=LEAST_BYTES, tell=lambda _: None) as shipper:
+        taken = [shipper.send_lines(run) for _ in range(40)]
+        assert all(taken) is (full == "drop-oldest")
+        collector.start()
+        assert shipper.flush(PATIENCE) == 0
+        shipper.send("the last")
+        assert shipper.flush(PATIENCE) == 0
+        dropped = shipper.stats.dropped
+    told = sum(int(line.split()[2]) for line in collector.lines if line.startswith(b"nodelog: dropped"))
+    assert told == dropped > 0
+    assert collector.lines.count(b"a line of many") == 40 * 4000 - dropped
+
+
+@pytest.mark.parametrize("lines", [b"", b"no end", b"x\n" * 600_000])
+def test_what_is_not_whole_lines_is_an_error(collector: Collector, lines: bytes) -> None:
+    with Shipper(HOST, collector.port) as shipper, pytest.raises(ValueError, match="whole lines"):
+        shipper.send_lines(lines)
