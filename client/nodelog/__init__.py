@@ -1,3 +1,36 @@
-"""The client of nodelog. It goes into other people's programs, so it needs the standard library alone."""
+"""The client of nodelog. It goes into other people's programs, so it needs the standard library alone.
+
+Names come with their first use: `nodelog.wire` alone must not cost a daemon threads and SQLite.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nodelog.shipping.addresses import NoHostError
+    from nodelog.shipping.async_shipper import AsyncShipper
+    from nodelog.shipping.handler import NodeLogHandler
+    from nodelog.shipping.shipper import Shipper
+    from nodelog.shipping.stats import Stats
+    from nodelog.spool.blocks import SpoolError
 
 __version__ = "0.1.0"
+__all__ = ["AsyncShipper", "NoHostError", "NodeLogHandler", "Shipper", "SpoolError", "Stats"]
+
+_HOMES = {
+    "AsyncShipper": "nodelog.shipping.async_shipper",
+    "NoHostError": "nodelog.shipping.addresses",
+    "NodeLogHandler": "nodelog.shipping.handler",
+    "Shipper": "nodelog.shipping.shipper",
+    "SpoolError": "nodelog.spool.blocks",
+    "Stats": "nodelog.shipping.stats",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nodelog' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found

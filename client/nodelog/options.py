@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from nodelog import units
@@ -53,6 +54,10 @@ class Options:
             default=self._env.get(variable, "").lower() in _YES,
             help=f"{about} [{variable}=1]",
         )
+
+    def add_files(self, name: str, metavar: str, about: str) -> None:
+        """Add one or more files, given without an option."""
+        self._command.add_argument(name, nargs="+", type=Path, metavar=metavar, help=about)
 
 
 def whole(what: str, least: int, most: int) -> Callable[[str], int]:

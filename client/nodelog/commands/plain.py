@@ -1,4 +1,4 @@
-"""The sample pod: a greeting to the node's collector every few seconds, over a plain connection.
+"""Lines over a plain connection, to a collector that does not acknowledge them.
 
 A plain connection has no acknowledgements, and a write into one that the collector has already ended
 "succeeds" into nothing. So the end of the stream is looked for all the time between two lines and once more
@@ -6,88 +6,36 @@ before each: the collector says goodbye (a FIN) before it goes, and a client tha
 restart.
 """
 
+from __future__ import annotations
+
 import contextlib
 import random
 import select
-import signal
 import socket
-import sys
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nodelog.backoff import delays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nodelog.commands.stopping import Stop
 
 _CONNECT_SECONDS: Final = 5.0
 _GOODBYE_SECONDS: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Who greets whom, and how often."""
-
-    host: str
-    port: int = 6666
-    name: str
-    every: float = 15.0
-    """Seconds from one greeting to the next."""
-    count: int | None = None
-    """How many greetings; None: until told to stop."""
-
-
-def greet(settings: Settings) -> int:
-    """Greet until SIGTERM, SIGINT or `settings.count`; return how many lines were sent.
-
-    Each line that was sent is printed on standard output. For the main thread only: it handles signals.
-    """
-    sent = 0
-    with _told_to_stop() as stop, contextlib.closing(_Link(settings.host, settings.port, stop)) as link:
-        due = time.monotonic()
-        while sent != settings.count and not link.wait(due - time.monotonic()):
-            line = greeting(settings.name, time.time())
-            if not link.send(line.encode(errors="surrogateescape") + b"\n"):
-                say(f"told to stop before this line was sent: {line}")
-                break
-            sent += 1
-            print(line, flush=True)
-            due = max(due + settings.every, time.monotonic())
-    return sent
-
-
-def greeting(name: str, now: float) -> str:
-    """Return the line for the moment `now`, its date in the form of `LC_ALL=C date`."""
-    return f"{time.strftime('%a %b %e %H:%M:%S %Z %Y', time.localtime(now))} - Greetings from {name}"
-
-
-def say(text: str) -> None:
-    """Tell the operator, in one line."""
-    print(f"nodelog greet: {text}", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _told_to_stop() -> Generator[socket.socket]:
-    """Give a socket that becomes readable at the first SIGTERM or SIGINT, so that it can be waited for."""
-    told, tell = socket.socketpair()
-    tell.setblocking(False)
-    old = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
-    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield told
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(old)
-        told.close()
-        tell.close()
-
-
-class _Link:
+class Plain:
     """One connection to the collector at a time, made when there is something to send."""
 
-    def __init__(self, host: str, port: int, stop: socket.socket) -> None:
+    is_done = True
+    """As far as anybody can know."""
+
+    def __init__(self, host: str, port: int, stop: Stop, say: Callable[[str], None]) -> None:
         self._address = (host, port)
         self._stop = stop
+        self._say = say
         self._socket: socket.socket | None = None
         self._failing = False
 
@@ -132,13 +80,18 @@ class _Link:
                 pass
         self._hang_up()
 
+    def report(self, sent: int) -> str:
+        """Tell what was done."""
+        host, port = self._address
+        return f"{sent} lines sent to {host} port {port}"
+
     def _connect(self) -> None:
         self._socket = socket.create_connection(self._address, timeout=_CONNECT_SECONDS)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._failing:
             self._failing = False
-            say(f"connected to {self}")
+            self._say(f"connected to {self}")
 
     def _write(self, connection: socket.socket, line: bytes) -> bool:
         rest = memoryview(line)
@@ -176,7 +129,7 @@ class _Link:
         """Say it once per outage, not once per try."""
         if not self._failing:
             self._failing = True
-            say(f"no connection to {self}: {error.strerror or error}; trying again, nothing is skipped")
+            self._say(f"no connection to {self}: {error.strerror or error}; trying again, nothing is skipped")
 
     def __str__(self) -> str:
         host, port = self._address

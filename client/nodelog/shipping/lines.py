@@ -1,0 +1,62 @@
+"""What a program says, as lines: whatever it is, it stays one record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nodelog.spool.blocks import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LONGEST: Final = 1024 * 1024
+"""Bytes of a line; what collectors take unless told otherwise."""
+
+
+def line_of(text: str | bytes) -> bytes:
+    r"""Return `text` as one line, without its LF.
+
+    An LF at its end ends it; one within becomes the two characters `\n`, so that a traceback stays one
+    record. What UTF-8 cannot express becomes an escape such as `\udc80`. Everything else is left as it is.
+    """
+    if isinstance(text, bytes):
+        data = text
+    else:
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            data = text.encode(errors="backslashreplace")
+    if b"\n" in data:
+        return data.removesuffix(b"\n").replace(b"\n", b"\\n")
+    return data
+
+
+def cut(line: bytes) -> Sequence[bytes]:
+    """Cut a line that is too long, as the collector would."""
+    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
+
+
+def runs(data: bytes) -> Iterator[bytes]:
+    """Cut whole lines, each with its LF, into runs of whole lines that fit into a block.
+
+    A line that is too long is cut as the collector would; one that fits into no block goes alone.
+    """
+    start = 0
+    while len(data) - start > BLOCK_BYTES:
+        end = data.rfind(b"\n", start, start + BLOCK_BYTES) + 1
+        if end:
+            yield data[start:end]
+        else:
+            end = data.index(b"\n", start) + 1
+            yield from (part + b"\n" for part in cut(data[start : end - 1]))
+        start = end
+    if start < len(data):
+        yield data[start:]
+
+
+def messages(data: bytes, most: int) -> list[bytes]:
+    """Give the lines of a block, without their LF; those of more than `most` bytes in parts."""
+    lines = data[:-1].split(b"\n")
+    if len(data) <= most:
+        return lines
+    return [line[at : at + most] for line in lines for at in range(0, len(line) or 1, most)]

@@ -1,0 +1,107 @@
+"""One TCP connection to a collector that never makes its thread wait, and notes why it failed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+Place: TypeAlias = "tuple[int, Any]"
+"""The family of an address, and the address."""
+
+_PIECES: Final = 64  # for one call of the kernel, which takes 1024 at the most
+_READ: Final = 64 * 1024
+
+
+def places(hosts: Iterable[str], port: int) -> list[Place]:
+    """Look up where to connect to, in order; it takes no time for an address. Raises OSError."""
+    found = [socket.getaddrinfo(host, port, type=socket.SOCK_STREAM) for host in hosts]
+    return list(dict.fromkeys((family, address) for infos in found for family, _, _, _, address in infos))
+
+
+def named(place: Place) -> str:
+    """Name a place as people write it."""
+    host, port, *_ = place[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_hangup(error: OSError) -> bool:
+    """Tell whether the other side ended a connection."""
+    return isinstance(error, ConnectionResetError | BrokenPipeError)
+
+
+class Link:
+    """A connection that is being made. Once there is a `failure` it is to be closed."""
+
+    def __init__(self, place: Place) -> None:
+        family, address = place
+        self.is_connecting = True
+        self.failure = ""
+        self.was_hung_up = False
+        """By the other side."""
+        self._out: deque[memoryview] = deque()
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        with self._noting():
+            self.socket.connect(address)
+
+    @property
+    def is_writing(self) -> bool:
+        """Tell whether it waits until it can write."""
+        return self.is_connecting or bool(self._out)
+
+    def connected(self) -> bool:
+        """Tell how connecting went, when it is over."""
+        with self._noting():
+            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+            self.is_connecting = False
+        return not self.is_connecting
+
+    def write(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Send these pieces after those that are still to be sent, as far as it goes now."""
+        self._out.extend(memoryview(piece) for piece in pieces if piece)
+        with self._noting():
+            while self._out:
+                self._sent(self.socket.sendmsg(list(islice(self._out, _PIECES))))
+
+    def read(self) -> list[bytes]:
+        """Give all that has come."""
+        received: list[bytes] = []
+        with self._noting():
+            while data := self.socket.recv(_READ):
+                received.append(data)
+            self.failure, self.was_hung_up = "it hung up", True
+        return received
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()
+
+    def _sent(self, size: int) -> None:
+        while size:
+            first = self._out[0]
+            if size < len(first):
+                self._out[0] = first[size:]
+                return
+            size -= len(first)
+            self._out.popleft()
+
+    @contextmanager
+    def _noting(self) -> Generator[None]:
+        try:
+            yield
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.failure = error.strerror or str(error)
+            self.was_hung_up = is_hangup(error)

@@ -1,0 +1,71 @@
+"""How a shipper is set up, whether it is driven by a thread or by an event loop."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nodelog.shipping.addresses import addresses
+from nodelog.shipping.intake import Full
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PORT: Final = 6666
+MAX_BYTES: Final = 64 * 1024 * 1024
+LEAST_BYTES: Final = 1024 * 1024
+"""With less, a few blocks would be all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where lines go, and where they wait."""
+
+    hosts: tuple[str, ...]
+    """To be tried one after the other."""
+    port: int
+    name: str
+    """What the collector calls this client; it does not trust it."""
+    spool: str | None
+    """A file, or None for memory."""
+    full: Full
+    """What to do when `max_bytes` are waiting."""
+    max_bytes: int
+    tell: Callable[[str], None]
+    """Takes what an operator should know, in a line."""
+
+
+def settings_of(  # noqa: PLR0913 (what a shipper is made with)
+    host: str | None,
+    port: int,
+    *,
+    spool: str | os.PathLike[str] | None,
+    full: str,
+    max_bytes: int,
+    name: str | None,
+    tell: Callable[[str], None] | None,
+) -> Settings:
+    """Fill in what the environment knows. Raises ValueError: for `host`, NoHostError."""
+    if max_bytes < LEAST_BYTES:
+        raise ValueError(f"max_bytes is {max_bytes}, it must be {LEAST_BYTES} at least")
+    return Settings(
+        hosts=addresses(host, os.environ),
+        port=port,
+        name=name or os.environ.get("HOSTNAME") or socket.gethostname(),
+        spool=None if spool is None else os.fspath(spool),
+        full=Full(full),
+        max_bytes=max_bytes,
+        tell=tell or to_stderr,
+    )
+
+
+def to_stderr(text: str) -> None:
+    """Tell whoever reads the program's standard error."""
+    with suppress(OSError, ValueError):  # it is closed: there is nobody to tell
+        if sys.stderr is not None:
+            sys.stderr.write(f"nodelog: {text}\n")
+            sys.stderr.flush()

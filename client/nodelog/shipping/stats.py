@@ -1,0 +1,45 @@
+"""What a shipper tells of itself to programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nodelog.shipping.carrier import Carrier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What became of the lines, at a moment."""
+
+    sent: int = 0
+    """Lines that were taken in, in this run."""
+    delivered: int = 0
+    """Lines that a collector has acknowledged, those of earlier runs in the same spool among them."""
+    left: int = 0
+    """Lines that no collector has acknowledged yet."""
+    dropped: int = 0
+    """Lines that there was no room for."""
+    set_aside: int = 0
+    """Lines that the collector did not take or did not survive; they are in the spool's file, not sent."""
+    connections: int = 0
+    """How many were made."""
+    is_connected: bool = False
+    trouble: str = ""
+    """What is wrong with the spool; empty if nothing is."""
+
+
+def stats_of(carrier: Carrier) -> Stats:
+    """Look at a carrier that is at work, maybe in another thread."""
+    spool, intake, courier = carrier.spool, carrier.intake, carrier.courier
+    return Stats(
+        sent=intake.sent,
+        delivered=spool.gone - spool.dropped - spool.aside,
+        left=intake.left,
+        dropped=spool.dropped + intake.dropped,
+        set_aside=spool.aside,
+        connections=courier.connections,
+        is_connected=courier.welcome is not None,
+        trouble=carrier.trouble,
+    )

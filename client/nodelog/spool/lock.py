@@ -1,0 +1,71 @@
+"""One process per spool: a lock beside the file that dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from nodelog.spool.blocks import SpoolError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PAUSES: Final = (0.001, 0.01, 0.05)  # seconds
+
+
+class Lock:
+    """Holds the lock of a spool from the moment it is made. Raises SpoolError if another has it.
+
+    The lock belongs to the open file, which a forked child shares: it lasts until both have closed it, so a
+    child does so at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}.lock")
+        self._fd = self._locked(path)
+        while not self._is_in_place():  # its last holder removed it meanwhile
+            os.close(self._fd)
+            self._fd = self._locked(path)
+        forked = weakref.WeakMethod(self.release)
+        os.register_at_fork(after_in_child=lambda: (release := forked()) and release())
+
+    def release(self) -> None:
+        """Let others have it."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _locked(self, path: Path) -> int:
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SpoolError(f"cannot open {self._path}: {error.strerror}; give another spool") from None
+        if not _flocked(fd):
+            holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "another process"
+            os.close(fd)
+            raise SpoolError(f"{path} is in use by {holder}; one process per spool: give another") from None
+        with suppress(OSError):  # on a full disk we go without a name
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        return fd
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._fd), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _flocked(fd: int) -> bool:
+    """Get the lock, also if somebody only looks whether it is free."""
+    for pause in (0.0, *_PAUSES):
+        time.sleep(pause)
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False

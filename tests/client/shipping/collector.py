@@ -1,0 +1,217 @@
+"""A collector for tests: real sockets, exactly once as the protocol has it, and as rude as a test wants."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import threading
+from typing import TYPE_CHECKING, Self
+
+from tests.running import wait_for
+
+from nodelog.wire.errors import WireError
+from nodelog.wire.frames import SERVER_CLOSE, Oversized
+from nodelog.wire.server import Block, Close, Message, Open, ServerSession
+
+if TYPE_CHECKING:
+    from nodelog.wire.server import Event
+
+RESET = struct.pack("ii", 1, 0)
+
+
+class Peer:
+    """A client that is connected."""
+
+    def __init__(self, sock: socket.socket, max_data: int) -> None:
+        """Take it over."""
+        self.sock = sock
+        self.session = ServerSession(max_data=max_data)
+        self.stream: bytes | None = None
+        self.name: str | None = None
+
+
+class Collector:
+    """Stores blocks; what is stored is durable at once, and survives `crash` and `stop`."""
+
+    def __init__(self, *, max_data: int = 1024 * 1024 + 64 * 1024, keeps_streams: bool = True) -> None:
+        """Prepare; `start` listens."""
+        self.blocks: list[bytes] = []  # stored, as they came
+        self.streams: dict[bytes, int] = {}  # the last block of each
+        self.names: set[str | None] = set()
+        self.opened = 0  # connections
+        self.closed = 0  # of them, those that said goodbye
+        self.acks = True  # False: blocks are stored, and their acks lost
+        self.reads = True  # False: nothing is read
+        self.stores = True  # False: blocks are read and kept nowhere
+        self.poison = b""  # a block with it makes the collector hang up
+        self.port = 0
+        self.address = "127.0.0.1"
+        self._max_data = max_data
+        self._keeps_streams = keeps_streams
+        self._peers: dict[socket.socket, Peer] = {}
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._selector = selectors.DefaultSelector()
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines that are stored, without their LF."""
+        with self._lock:
+            return b"".join(self.blocks).split(b"\n")[:-1]
+
+    @property
+    def connected(self) -> int:
+        """How many clients there are."""
+        return len(self._peers)
+
+    def wait_for_lines(self, count: int) -> list[bytes]:
+        """Return once so many lines are stored."""
+        wait_for(lambda: len(self.lines) >= count, f"{count} lines")
+        return self.lines
+
+    def start(self) -> Self:
+        """Listen, at the same port as before."""
+        self._ended.clear()
+        self._selector = selectors.DefaultSelector()
+        self._listener = socket.create_server((self.address, self.port), backlog=1024)
+        self.port = self._listener.getsockname()[1]
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def crash(self) -> None:
+        """Die: every connection is reset, nobody listens."""
+        self._end()
+        for peer in list(self._peers.values()):
+            self._reset(peer)
+        self._selector.close()
+
+    def stop(self) -> None:
+        """End as at SIGTERM: a hint to each client, and the end of the stream."""
+        self._end()
+        for peer in list(self._peers.values()):
+            try:
+                peer.sock.sendall(SERVER_CLOSE)
+                peer.sock.shutdown(socket.SHUT_WR)
+                peer.sock.settimeout(5)
+                while peer.sock.recv(65536):
+                    pass
+            except OSError:
+                pass
+            self._drop(peer)
+        self._selector.close()
+
+    def reset_all(self) -> None:
+        """Reset every connection."""
+        with self._lock:
+            for peer in list(self._peers.values()):
+                self._reset(peer)
+
+    def hang_up_all(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for peer in list(self._peers.values()):
+                self._drop(peer)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        if self._thread is not None:
+            self.crash()
+
+    def _end(self) -> None:
+        assert self._thread is not None
+        self._ended.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        self._thread = None
+        self._listener.close()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            for key, _ in self._selector.select(0.005):
+                with self._lock:
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    elif self.reads and (peer := self._peers.get(key.fileobj)):  # type: ignore[call-overload]
+                        self._read(peer)
+            if not self.reads:
+                self._ended.wait(0.001)
+
+    def _accept(self) -> None:
+        sock, _ = self._listener.accept()
+        self.opened += 1
+        self._peers[sock] = Peer(sock, self._max_data)
+        self._selector.register(sock, selectors.EVENT_READ)
+
+    def _read(self, peer: Peer) -> None:
+        try:
+            data = peer.sock.recv(256 * 1024)
+            if not data:
+                self._drop(peer)
+                return
+            for event in peer.session.feed(data):
+                self._handle(peer, event)
+                if peer.sock not in self._peers:
+                    return
+        except OSError:
+            self._drop(peer)
+        except WireError:
+            self._drop(peer)
+            raise
+
+    def _handle(self, peer: Peer, event: Event) -> None:
+        match event:
+            case Open(offers=offers):
+                self.names.add(offers.name)
+                if offers.stream and self._keeps_streams:
+                    self._fence(peer, offers.stream[0])
+                durable = None if peer.stream is None else self.streams.get(peer.stream, 0)
+                peer.sock.sendall(peer.session.accept(durable))
+            case Block(txnr=txnr, number=number, data=data):
+                self._store(peer, number, bytes(data))
+                if self.acks and peer.sock in self._peers:
+                    peer.sock.sendall(peer.session.ack(txnr))
+            case Message(txnr=txnr, data=data):
+                self._store(peer, None, bytes(data) + b"\n")
+                if self.acks and peer.sock in self._peers:
+                    peer.sock.sendall(peer.session.ack(txnr))
+            case Close(txnr=txnr):
+                self.closed += 1
+                if peer.stream is not None:
+                    self.streams.pop(peer.stream, None)
+                peer.sock.sendall(peer.session.ack(txnr))
+                self._drop(peer)
+            case Oversized(txnr=txnr, length=length):
+                peer.sock.sendall(peer.session.reject(txnr, f"{length} bytes are too many"))
+
+    def _fence(self, peer: Peer, stream: bytes) -> None:
+        for other in list(self._peers.values()):
+            if other.stream == stream:
+                self._drop(other)
+        peer.stream = stream
+
+    def _store(self, peer: Peer, number: int | None, data: bytes) -> None:
+        if self.poison and self.poison in data:
+            self._drop(peer)
+        elif self.stores:
+            self.blocks.append(data)
+            if peer.stream is not None and number is not None:
+                assert number > self.streams.get(peer.stream, 0)
+                self.streams[peer.stream] = number
+
+    def _reset(self, peer: Peer) -> None:
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._drop(peer)
+
+    def _drop(self, peer: Peer) -> None:
+        self._peers.pop(peer.sock, None)
+        if peer.sock.fileno() >= 0:
+            self._selector.unregister(peer.sock)
+        peer.sock.close()

@@ -1,0 +1,26 @@
+import pytest
+
+from nodelog.shipping.addresses import NoHostError, addresses
+
+
+@pytest.mark.parametrize(
+    ("host", "env", "found"),
+    [
+        ("10.0.0.9", {"HOST_IP": "10.0.0.1"}, ("10.0.0.9",)),
+        (None, {"HOST_IP": "10.0.0.1"}, ("10.0.0.1",)),
+        (None, {"HOST_IP": "10.0.0.1", "HOST_IPS": "10.0.0.1,fd00::1"}, ("10.0.0.1", "fd00::1")),
+        (None, {"HOST_IPS": "fd00::1, 10.0.0.1,"}, ("fd00::1", "10.0.0.1")),
+    ],
+)
+def test_the_node_is_where_the_environment_says(
+    host: str | None, env: dict[str, str], found: tuple[str, ...]
+) -> None:
+    assert addresses(host, env) == found
+
+
+@pytest.mark.parametrize("env", [{}, {"HOST_IP": ""}, {"HOST_IP": " ", "HOST_IPS": ","}])
+def test_a_missing_host_ip_says_what_to_add_to_the_manifest(env: dict[str, str]) -> None:
+    with pytest.raises(NoHostError) as error:
+        addresses(None, env)
+    assert "env: [{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}]" in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,57 @@
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodelog.shipping.intake import Full
+from nodelog.shipping.settings import LEAST_BYTES, settings_of, to_stderr
+
+GIVEN: dict[str, Any] = {
+    "host": "10.0.0.1",
+    "port": 6666,
+    "spool": None,
+    "full": "block",
+    "max_bytes": LEAST_BYTES,
+    "name": None,
+    "tell": None,
+}
+
+
+def test_a_client_is_called_as_its_pod_or_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOSTNAME", "pod-1")
+    assert settings_of(**GIVEN).name == "pod-1"
+    assert settings_of(**GIVEN | {"name": "me"}).name == "me"
+    monkeypatch.delenv("HOSTNAME")
+    assert settings_of(**GIVEN).name == socket.gethostname()
+
+
+def test_a_spool_may_be_given_as_a_path() -> None:
+    assert settings_of(**GIVEN | {"spool": Path("/a/b")}).spool == "/a/b"
+
+
+def test_full_is_one_of_three() -> None:
+    assert settings_of(**GIVEN | {"full": "drop-oldest"}).full is Full.DROP_OLDEST
+    with pytest.raises(ValueError, match="'drop' is not a valid Full"):
+        settings_of(**GIVEN | {"full": "drop"})
+
+
+def test_a_spool_has_room_for_some_blocks() -> None:
+    with pytest.raises(ValueError, match="max_bytes is 1048575, it must be 1048576 at least"):
+        settings_of(**GIVEN | {"max_bytes": LEAST_BYTES - 1})
+
+
+def test_what_is_told_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    settings_of(**GIVEN).tell("it is full")
+    assert capsys.readouterr().err == "nodelog: it is full\n"
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_nobody_is_told_where_there_is_no_standard_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, closed: bool
+) -> None:
+    file = (tmp_path / "stderr").open("w")
+    file.close()
+    monkeypatch.setattr(sys, "stderr", file if closed else None)
+    to_stderr("anything")

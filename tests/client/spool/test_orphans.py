@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.client.spool.test_file import held, leave
+
+from nodelog.spool import orphans
+from nodelog.spool.file import FileSpool
+from nodelog.spool.orphans import path_in_child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def child_of(path: Path, name: str = "7") -> FileSpool:
+    return FileSpool(f"{path}.child-{name}", of_a_child=True)
+
+
+def names(path: Path) -> set[str]:
+    return {file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")}
+
+
+def test_what_a_child_left_is_taken_over_under_its_stream(path: Path) -> None:
+    parent, child, grandchild = FileSpool(path), child_of(path), child_of(path, "7.child-8")
+    parent.append([b"parent"])
+    child.append([b"child"])
+    child.seal(child.blocks(child.stream)[0])
+    child.append([b"once more"])
+    grandchild.append([b"grandchild"])
+    grandchild.set_aside(grandchild.stream, "why")
+    grandchild.append([b"another"])
+    expected = held(parent) | held(child) | held(grandchild)
+    for spool in (parent, child, grandchild):
+        leave(spool)
+    parent = FileSpool(path)
+    assert held(parent) == expected
+    assert names(path) == {"spool", "spool-wal", "spool-shm"}
+    parent.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT why, data FROM aside").fetchall() == [("why", b"grandchild\n")]
+
+
+def test_a_child_that_lives_is_let_be(path: Path) -> None:
+    child = child_of(path)
+    child.append([b"child"])
+    parent = FileSpool(path)
+    assert not parent.streams()
+    child.append([b"more"])
+    parent.close()
+    leave(child)
+    parent = FileSpool(path)
+    assert parent.lines == 2
+    parent.close()
+
+
+def test_a_child_with_nothing_left_leaves_nothing(path: Path) -> None:
+    child = child_of(path)
+    child.append([b"child"])
+    child.forget(child.stream, 1)
+    child.close()
+    assert not list(path.parent.iterdir())
+
+
+def test_a_child_that_set_something_aside_leaves_it(path: Path) -> None:
+    child = child_of(path)
+    child.append([b"child"])
+    child.set_aside(child.stream, "why")
+    child.close()
+    assert names(path) == {"spool.child-7"}
+
+
+def test_a_crash_while_taking_over_doubles_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = child_of(path)
+    child.append([b"child"])
+    child.set_aside(child.stream, "why")
+    child.append([b"child"])
+    leave(child)
+    with monkeypatch.context() as patch:
+        patch.setattr(orphans, "remove", lambda _: None)
+        leave(FileSpool(path))
+    assert "spool.child-7" in names(path)
+    parent = FileSpool(path)
+    assert (parent.lines, len(parent.streams())) == (1, 1)
+    assert names(path) == {"spool", "spool-wal", "spool-shm"}
+    parent.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT count(*) FROM aside").fetchone() == (1,)
+
+
+def test_what_is_not_a_childs_spool_is_left_alone_and_named(path: Path) -> None:
+    for name in ("spool.child-7", "spool.child-x", "spool.1", "other.child-7"):
+        path.with_name(name).write_text("text")
+    spool = FileSpool(path)
+    assert spool.news == [
+        f"{path}.child-7 is not a spool and is left as it is; give another, or move it away; left as it is"
+    ]
+    spool.close()
+    assert {"spool.child-7", "spool.child-x", "spool.1", "other.child-7"} < names(path)
+
+
+def test_each_child_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getpid", lambda: 12)
+    assert path_in_child("/spool") == "/spool.child-12"
