@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 LINE_SIZE = 128  # bytes
 EVERY = 1.0
-"""Seconds from one end of the collector to the next, at least."""
+"""Seconds from one end of the collector to the next."""
+LEAST = 0.3
+"""Seconds it has before its end, however long its start took on a busy machine."""
 ROTATE = "16MiB"
 BESIDE = 64 << 20
 """Bytes of a small disk beside the lines: what is left when it is not full."""
@@ -78,10 +80,10 @@ class Play:
             if scene.weather:
                 port = stack.enter_context(Proxy(port, scene.weather)).port
             clients = [Client(f"client{n}", folder, port, feed) for n in range(self.clients)]
+            begin = time.monotonic()
             for client in clients:
                 stack.callback(client.end)
                 client.start()
-            begin = time.monotonic()
             ends = self._trouble(scene, place, clients)
             seconds = time.monotonic() - begin
             for client in clients:
@@ -120,11 +122,13 @@ class Play:
 
     def _trouble(self, scene: Scene, place: Place, clients: Sequence[Client]) -> int:
         """Let it happen again and again, and each client be killed once; give how often it happened."""
+        for client in clients:
+            client.wait_until_fed()
         start, ends, living = time.monotonic(), 0, list(clients)
         while (passed := time.monotonic() - start) < self.seconds:
             while living and len(clients) - len(living) <= passed / self.seconds * len(clients):
                 living.pop().kill()
-            time.sleep(EVERY)
+            time.sleep(max(LEAST, start + passed + EVERY - time.monotonic()))
             scene.happens(place)
             ends += 1
         for client in living:

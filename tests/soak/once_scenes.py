@@ -32,7 +32,7 @@ class Scene:
 
     name: str
     happens: Callable[[Place], None]
-    """Ends the collector in some way, and starts it again; returns when it is ready."""
+    """Ends the collector in some way, and starts it again; returns when it listens."""
     options: tuple[str, ...] = ()
     """Of logd."""
     on_small_disk: bool = False
@@ -44,28 +44,34 @@ class Scene:
 def killed(place: Place) -> None:
     """Let no moment be a good one."""
     place.logd.kill()
-    place.logd.restart()
+    place.logd.restart(ready=False)
 
 
 def terminated(place: Place) -> None:
     """Let it end in peace, which has to be with exit code 0."""
-    place.logd.restart()
+    place.logd.restart(ready=False)
 
 
 def filled(place: Place) -> None:
     """Fill its disk, kill it when it cannot write, start it on the full disk, and make room again."""
-    assert place.disk is not None
-    place.disk.fill()
-    wait_for(lambda: "No space left on device" in _why_not_ready(place.logd), "the disk is full")
+    disk = place.disk
+    assert disk is not None
+    place.logd.wait_ready()
+
+    def is_full() -> bool:
+        disk.fill()  # what logd has compressed meanwhile leaves room
+        return "No space left on device" in _why_not_ready(place.logd)
+
+    wait_for(is_full, "the disk is full")
     place.logd.kill()
     place.logd.restart(ready=False)
-    place.disk.clear()
-    place.logd.wait_ready()
+    disk.clear()
 
 
 def unsynced(place: Place) -> None:
     """Fail a sync that clients wait for, let it go on from that, then kill it."""
     assert place.faults is not None
+    place.logd.wait_ready()
     place.faults.fail_once(place.logd, "posix/io/sync/fdatasync", errno.EIO)
     wait_for(lambda: place.logd.metric("nodelog_write_failures_total") > 0, "a sync has failed")
     place.logd.wait_ready()
