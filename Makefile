@@ -31,7 +31,8 @@ check: venv ## ruff, format, mypy, import-linter
 bench: venv ## logd and other collectors under the same load, half an hour at the most; CELL=blocks-64 for one, ARGS=--help
 	@$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
 
-soak: venv ## an hour of mixed load with rotation and restarts, every line proved; FOR=10m is shorter, ARGS=--help
+soak: venv ## exactly once, a minute a scene (ONCE=20s), then an hour of mixed load (FOR=10m), every line proved; ARGS=--help
+	@$(BIN)/python -m tests.soak.exactly_once $(if $(ONCE),--for '$(ONCE)')
 	@$(BIN)/python -m tests.soak.run $(if $(FOR),--for '$(FOR)') $(ARGS)
 
 # Not in the lock: it is 35 MB, and exists for CPython on Linux x86-64 only.

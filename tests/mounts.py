@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from contextlib import contextmanager
@@ -26,11 +27,18 @@ class SmallDisk:
         self._filler = path / "filler"
 
     def fill(self, but: int = 0) -> None:
-        """Take all space but so many bytes, with a file of somebody else."""
+        """Take all space but so many bytes, with a file of somebody else, while others may write too."""
         with self._filler.open("ab") as file:
-            status = os.statvfs(self.path)
-            size = file.tell() + status.f_bavail * status.f_frsize - but
-            os.posix_fallocate(file.fileno(), 0, size)
+            while True:
+                status = os.statvfs(self.path)
+                size = os.fstat(file.fileno()).st_size + status.f_bavail * status.f_frsize - but
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:  # others have taken some of it first
+                        raise
+                else:
+                    return
 
     def clear(self) -> None:
         """Have somebody else remove that file."""
@@ -57,9 +65,8 @@ class Freezable:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Generator[SmallDisk]:
     """Mount a small file system in memory. Use it before `logd`, which has to end first."""
-    path = tmp_path / "small"
-    with _mounted(path, "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs"):
-        yield SmallDisk(path)
+    with disk_in_memory(tmp_path / "small", SMALL) as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -71,6 +78,13 @@ def freezable(tmp_path: Path) -> Generator[Freezable]:
     subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
     with _mounted(path, "-o", "loop", str(image)):
         yield Freezable(path)
+
+
+@contextmanager
+def disk_in_memory(path: Path, size: int) -> Generator[SmallDisk]:
+    """Mount a file system of so many bytes in memory, as long as the block lasts."""
+    with _mounted(path, "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
+        yield SmallDisk(path)
 
 
 @contextmanager
