@@ -100,6 +100,13 @@ class Client:
         """Return once it has ended by itself: all that is in its spool is acknowledged."""
         self._thread.join()
 
+    def abandon(self) -> None:
+        """Leave nothing running, whatever is in its spool."""
+        self._ended.set()
+        if self._process is not None:
+            self._process.kill()  # does nothing once it has ended
+        self._thread.join(PATIENCE)
+
     def wait_until_fed(self) -> None:
         """Return once it was killed, if it was to be, and its process has lines in its spool."""
         wait_for(

@@ -82,8 +82,8 @@ class Play:
             clients = [Client(f"client{n}", folder, port, feed) for n in range(self.clients)]
             begin = time.monotonic()
             for client in clients:
-                stack.callback(client.end)
                 client.start()
+                stack.callback(client.abandon)
             ends = self._trouble(scene, place, clients)
             seconds = time.monotonic() - begin
             for client in clients:

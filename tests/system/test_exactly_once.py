@@ -13,7 +13,7 @@ from tests.soak.once_scenes import SCENES, Place, Scene, killed
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAY = Play(seconds=2.5, clients=5, rate=2_000)
+PLAY = Play(seconds=1.5, clients=5, rate=2_000)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)

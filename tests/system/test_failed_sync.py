@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.libfiu import Faults
     from tests.running import Logd, StartLogd
 
-pytest_plugins = ["tests.libfiu"]
-
 
 def failures(collector: Logd) -> float:
     return collector.metric("nodelog_write_failures_total")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tests.mounts import Freezable
     from tests.running import Logd, StartLogd
 
-pytest_plugins = ["tests.mounts"]
-
 MIB = 1024 * 1024
 LINES = 25_000  # of each client; more than the sockets of all of them hold
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.mounts import SmallDisk
     from tests.running import Logd, StartLogd
 
-pytest_plugins = ["tests.mounts"]
-
 
 def complaint(collector: Logd) -> str:
     """Give the one error it ended with."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tests.mounts import Freezable, SmallDisk
     from tests.running import Logd, StartLogd
 
-pytest_plugins = ["tests.libfiu", "tests.mounts"]
-
 SYNCS = ["batch", "interval=50ms", "off"]
 MIB = 1024 * 1024
 
