@@ -36,6 +36,7 @@ class Runner:
         self._places: list[Place] = []  # that were not tried yet
         self._due = 0.0  # when to connect, or to give up connecting
         self._end = NEVER  # when to end, whatever is left
+        self._rested = 0.0  # when to be woken for a line again
 
     @property
     def is_over(self) -> bool:
@@ -112,8 +113,11 @@ class Runner:
 
     def _patience(self, *, came: bool) -> float:
         intake = self.carrier.intake
+        now = time.monotonic()
         if came:
-            return 0.0 if intake.wake_at(BLOCK_BYTES) else NAP
+            self._rested = now + NAP
+        if now < self._rested:  # an ack is no reason to be woken for each line again
+            return 0.0 if intake.wake_at(BLOCK_BYTES) else self._rested - now
         if self.carrier.trouble:
             return min(RETRY, self._until_due())
         return 0.0 if intake.wake_at(self._wanted()) else self._until_due()
