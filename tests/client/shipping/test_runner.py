@@ -8,7 +8,7 @@ import pytest
 
 from nodelog.shipping.carrier import Carrier
 from nodelog.shipping.intake import Full, Intake
-from nodelog.shipping.runner import CONNECT_SECONDS, NAP, NEVER, Runner
+from nodelog.shipping.runner import ANSWER_SECONDS, CONNECT_SECONDS, NAP, NEVER, Runner
 from nodelog.shipping.settings import Settings
 from nodelog.shipping.waiting import Bell
 from nodelog.spool.blocks import SpoolError
@@ -201,6 +201,27 @@ def test_a_collector_that_does_not_answer_is_given_up_for_the_next(
     rig.until(lambda: rig.told)
     (told,) = rig.told
     assert told.startswith(f"no connection to 127.0.0.2:{silent}: Connection refused; ")
+
+
+def test_somebody_who_listens_and_does_not_answer_is_told_of_and_waited_for(
+    rigged: Rigs, collector: Collector, clock: Clock
+) -> None:
+    collector.reads = False
+    rig = rigged(collector.port)
+    rig.spool.append([b"a"])
+    rig.until(lambda: rig.runner.link and not rig.runner.link.is_connecting)
+    assert rig.runner.turn(is_ready=False) == pytest.approx(ANSWER_SECONDS)
+    clock.now += ANSWER_SECONDS
+    assert rig.runner.turn(is_ready=False) == NEVER
+    (told,) = rig.told
+    where = f"127.0.0.1:{collector.port}"
+    assert told.startswith(
+        f"{where} takes the connection but does not answer: is it a collector? waiting, lines"
+    )
+    collector.reads = True
+    rig.until(lambda: not rig.intake.left)
+    assert rig.told[1:] == [f"connected to {where}"]
+    assert collector.opened == 1
 
 
 def test_a_name_that_nobody_knows_is_told_and_tried_again(rigged: Rigs, clock: Clock) -> None:
