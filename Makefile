@@ -1,6 +1,6 @@
 # Every command here sets up what it needs by itself: .venv, from requirements-dev.lock, with no network once it is made.
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover check soak lock clean venv
+.PHONY: help demo test cover check soak fuzz lock clean venv
 
 PORT ?= 6666
 BIN := .venv/bin
@@ -30,6 +30,12 @@ check: venv ## ruff, format, mypy, import-linter
 
 soak: venv ## 20 GB through logd with rotation, gzip and retention, half an hour at the most; ARGS=--help
 	@$(BIN)/python -m tests.soak.long_run $(ARGS)
+
+# Not in the lock: it is 35 MB, and exists for CPython on Linux x86-64 only.
+fuzz: venv ## anything at all into the wire protocol, under atheris (from PyPI if missing); FOR=60 seconds
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install 'atheris>=3,<4' || { \
+		echo 'make fuzz: cannot install atheris; it needs a network, and CPython 3.11 to 3.13 on Linux x86-64' >&2; exit 1; }
+	@mkdir -p var/fuzz && $(BIN)/python -m tests.fuzz.wire -max_total_time='$(or $(FOR),60)' -artifact_prefix=var/fuzz/ $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command 'make lock' \

@@ -104,7 +104,10 @@ class Decoder:
             if found is None:
                 self._begun += _plausible(view[at : at + HEADER_LIMIT])
                 return
-            length = self._length(found)
+            txnr, command, digits, mark = found.groups()
+            length = int(digits)
+            if length > self.max_data or (mark == b" ") is not (length > 0):
+                self._check(found, length)
             start = found.end()
             end = start + length if length else start - 1
             if end >= size or length > self.max_data:
@@ -113,7 +116,7 @@ class Decoder:
                 continue
             if view[end] != _LF:
                 raise _no_end(found, view[end])
-            yield Frame(int(found[1]), found[2], view[start:end])
+            yield Frame(int(txnr), command, view[start:end])
             at = end + 1
 
     def _go_on(self, view: memoryview) -> Generator[Frame | Oversized, None, int]:
@@ -126,7 +129,8 @@ class Decoder:
                 self._begun[:] = _plausible(head)
                 return len(view)
             at = found.end() - len(self._begun)
-            self._begin(found, self._length(found))
+            self._check(found, int(found[3]))
+            self._begin(found, int(found[3]))
         part = view[at : at + self._missing]
         self._missing -= len(part)
         if self._oversized is None:
@@ -135,14 +139,12 @@ class Decoder:
             yield from self._end(part)
         return at + len(part)
 
-    def _length(self, found: re.Match[bytes]) -> int:
-        """Return the bytes of data that a header announces, if they may come."""
-        length = int(found[3])
+    def _check(self, found: re.Match[bytes], length: int) -> None:
+        """Refuse a header that announces what may not come."""
         if (found[4] == b" ") is not (length > 0):
             raise WireError(f"frame header {found[0]!r}: a space is before data, and only there")
         if length > self.max_data and found[2] != self._passes_over:
             raise WireError(f"{_name(found)} frame of {length} bytes, at most {self.max_data} allowed")
-        return length
 
     def _begin(self, found: re.Match[bytes], length: int) -> None:
         """Expect the rest of a frame."""

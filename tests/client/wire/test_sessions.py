@@ -1,0 +1,155 @@
+"""The two sides with a wire between them that delivers bytes in any portions, and is lost at any moment."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodelog.wire.client import Acked, ClientSession, Closed, Rejected, Welcome
+from nodelog.wire.frames import Oversized
+from nodelog.wire.server import Block, Close, Message, Open, ServerSession
+
+STREAM = bytes(range(16))
+LINES = st.binary(max_size=50).map(lambda line: line.replace(b"\n", b" "))
+BLOCKS = st.lists(
+    st.lists(LINES, max_size=4).map(lambda lines: b"".join(line + b"\n" for line in lines)), max_size=20
+)
+STEPS = st.lists(st.tuples(st.sampled_from(["send", "up", "down", "ack"]), st.integers(1, 60)), max_size=60)
+
+
+@dataclass
+class Link:
+    """A client, a server, the bytes between them, and what the server has stored, by its number."""
+
+    client: ClientSession
+    stored: dict[int, bytes]
+    limit: int = 1000
+    up: bytearray = field(default_factory=bytearray)
+    down: bytearray = field(default_factory=bytearray)
+    unanswered: deque[bytes] = field(default_factory=deque)
+    welcome: Welcome | None = None
+    acked: int = 0
+    rejected: list[int] = field(default_factory=list)
+    messages: list[bytes] = field(default_factory=list)
+    is_closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.server = ServerSession(max_data=self.limit)
+        self.up += self.client.hello()
+
+    def deliver_up(self, size: int) -> None:
+        """Let the server have some bytes."""
+        data, self.up = bytes(self.up[:size]), self.up[size:]
+        for event in self.server.feed(data):
+            match event:
+                case Open():
+                    self.down += self.server.accept(max(self.stored, default=0))
+                case Block(txnr, number, block):
+                    assert number is not None
+                    assert number not in self.stored
+                    self.stored[number] = bytes(block)
+                    self.unanswered.append(self.server.ack(txnr))
+                case Message(txnr, message):
+                    self.messages.append(bytes(message))
+                    self.unanswered.append(self.server.ack(txnr))
+                case Oversized(txnr):
+                    self.unanswered.append(self.server.reject(txnr, "too large"))
+                case Close(txnr):
+                    self.unanswered.append(self.server.ack(txnr))
+
+    def answer(self, count: int) -> None:
+        """Let the server answer some frames."""
+        for _ in range(min(count, len(self.unanswered))):
+            self.down += self.unanswered.popleft()
+
+    def deliver_down(self, size: int) -> None:
+        """Let the client have some bytes."""
+        data, self.down = bytes(self.down[:size]), self.down[size:]
+        for event in self.client.feed(data):
+            match event:
+                case Welcome():
+                    self.welcome = event
+                case Acked():
+                    self.acked += 1
+                case Rejected():
+                    self.rejected.append(self.acked + len(self.rejected))
+                case Closed():
+                    self.is_closed = True
+
+    def step(self, kind: str, size: int) -> None:
+        """Let something happen between the two."""
+        match kind:
+            case "up":
+                self.deliver_up(size)
+            case "down":
+                self.deliver_down(size)
+            case "ack":
+                self.answer(size)
+
+    def settle(self, size: int) -> None:
+        """Let all happen that is still to happen, in portions."""
+        while self.up or self.down or self.unanswered:
+            for kind in ("up", "ack", "down"):
+                self.step(kind, size)
+
+
+@given(BLOCKS, STEPS, st.integers(1, 40))
+def test_every_block_arrives_once_whatever_the_portions(
+    blocks: list[bytes], steps: list[tuple[str, int]], portion: int
+) -> None:
+    stored: dict[int, bytes] = {}
+    link = Link(ClientSession(stream=(STREAM, 1), name="pod"), stored)
+    left = deque(blocks)
+    for kind, size in steps:
+        if kind != "send":
+            link.step(kind, size)
+        elif link.welcome and left:
+            link.up += b"".join(link.client.block(left.popleft()))
+    link.settle(portion)
+    for block in left:
+        link.up += b"".join(link.client.block(block))
+    link.up += link.client.close()
+    link.settle(portion)
+    assert stored == dict(enumerate(blocks, 1))
+    assert (link.acked, link.is_closed, link.server.unacknowledged) == (len(blocks), True, 0)
+
+
+@given(BLOCKS, st.lists(STEPS, max_size=4))
+def test_every_block_is_stored_once_and_in_order_whatever_connection_is_lost(
+    blocks: list[bytes], lives: list[list[tuple[str, int]]]
+) -> None:
+    stored: dict[int, bytes] = {}
+    held = dict(enumerate(blocks, 1))  # what the client's spool holds
+    for steps in [*lives, [("send", 1), ("up", 9999), ("ack", 9999), ("down", 9999)] * 50]:
+        lowest = min(held, default=len(blocks) + 1)
+        link = Link(ClientSession(stream=(STREAM, lowest), name="pod"), stored)
+        following, forgotten = 0, 0
+        for kind, size in steps:
+            link.step(kind, size)
+            if link.welcome and not following:
+                assert link.welcome.durable is not None
+                forgotten = max(lowest, link.welcome.durable + 1)
+                following = forgotten
+            elif kind == "send" and link.welcome and following <= len(blocks):
+                link.up += b"".join(link.client.block(held[following]))
+                following += 1
+            for number in [number for number in held if number < forgotten + link.acked]:
+                del held[number]
+    assert list(stored.items()) == list(enumerate(blocks, 1))
+    assert held == {}
+
+
+@given(st.lists(LINES, max_size=20), STEPS, st.integers(1, 40))
+def test_every_message_arrives_or_is_known_to_be_too_large(
+    lines: list[bytes], steps: list[tuple[str, int]], portion: int
+) -> None:
+    link = Link(ClientSession(stream=None, name=None, frames="syslog"), {}, limit=30)
+    link.settle(portion)
+    link.up += b"".join(map(link.client.message, lines))
+    for kind, size in steps:
+        link.step(kind, size)
+    link.settle(portion)
+    assert link.messages == [line for line in lines if len(line) <= 30]
+    assert link.rejected == [nth for nth, line in enumerate(lines) if len(line) > 30]
+    assert link.client.unacknowledged == link.server.unacknowledged == 0

@@ -1,0 +1,102 @@
+"""Anything at all into `nodelog.wire`, under atheris: `make fuzz`, or `python -m tests.fuzz.wire`.
+
+Whatever the bytes and however they are cut, the same comes out as if they were fed at once, faults are only
+WireErrors, and no more is kept than one frame. What is fed is frames, wrong frames and noise, in turn.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import atheris
+
+with atheris.instrument_imports(include=["nodelog"]):
+    from nodelog.wire.client import ClientSession
+    from nodelog.wire.detection import detect
+    from nodelog.wire.frames import HEADER_LIMIT, Decoder, encode
+    from nodelog.wire.server import ServerSession
+
+from tests.client.wire.cutting import cut, fed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Feed = Callable[[bytes], list[Any]]
+
+LIMIT = 100
+PIECES = 12  # of a stream
+LONGEST = 160  # bytes of a piece, more than LIMIT
+COMMANDS = [b"open", b"syslog", b"lines", b"close", b"rsp", b"serverclose", b"x", b"a" * 33]
+TEXTS = [
+    b"",
+    b"200 OK",
+    b"500 too large",
+    b"a\nb\n",
+    b"relp_version=0\ncommands=syslog,lines",
+    b"relp_version=1\ncommands=lines\nnodelog_stream=000102030405060708090a0b0c0d0e0f,4",
+    b"200 OK\nrelp_version=0\ncommands=lines\nnodelog_max=1000",
+]
+
+
+def decoder() -> Feed:
+    """Return a decoder's feed, watched."""
+    decoding = Decoder(max_data=LIMIT, passes_over=b"syslog")
+
+    def feed(data: bytes) -> list[Any]:
+        frames = decoding.feed(data)
+        assert decoding.pending <= LIMIT + HEADER_LIMIT
+        return frames
+
+    return feed
+
+
+def fresh_server() -> Feed:
+    """Return the feed of a server that nobody has spoken to."""
+    return ServerSession(max_data=LIMIT).feed
+
+
+def open_server() -> Feed:
+    """Return the feed of a server that keeps a stream of the client."""
+    session = ServerSession(max_data=LIMIT)
+    session.feed(ClientSession(stream=(bytes(16), 7), name="fuzz").hello())
+    session.accept(9)
+    return session.feed
+
+
+def client() -> Feed:
+    """Return the feed of a client with some messages unanswered."""
+    session = ClientSession(stream=None, name=None, frames="syslog")
+    session.hello()
+    for _ in range(PIECES):
+        session.message(b"line")
+    return session.feed
+
+
+def stream(source: Any) -> bytes:  # noqa: ANN401 - atheris has no types
+    """Make up what a peer sends."""
+    sent = b""
+    for txnr in range(source.ConsumeIntInRange(1, 2), PIECES):
+        kind = source.ConsumeIntInRange(0, 3)
+        data = source.PickValueInList(TEXTS) if kind & 1 else source.ConsumeBytes(LONGEST)
+        if kind & 2:
+            data = encode(txnr, source.PickValueInList(COMMANDS), data)
+        sent += data
+    return sent + bytes(source.ConsumeBytes(sys.maxsize))
+
+
+def check(data: bytes) -> None:
+    """Feed a stream whole and cut to each part of the wire."""
+    source = atheris.FuzzedDataProvider(data)
+    places = source.ConsumeIntListInRange(source.ConsumeIntInRange(0, 6), 0, 1000)
+    sent = stream(source)
+    pieces = cut(sent, places)
+    for make in (decoder, fresh_server, open_server, client):
+        assert fed(make(), pieces) == fed(make(), [sent])
+    early = detect(pieces[0] if pieces else b"")
+    assert early in (None, detect(sent))
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, check)
+    atheris.Fuzz()
