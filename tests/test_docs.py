@@ -1,11 +1,16 @@
 """The documents name what the programs have."""
 
 import argparse
+import ast
+import dataclasses
+import inspect
+import logging.config
 import re
 from pathlib import Path
 
 import pytest
 
+from nodelog import AsyncShipper, NodeLogHandler, Shipper, Stats
 from nodelog.cli import _parser
 from nodelogd.collector.cli import logd
 from nodelogd.collector.metrics import Metrics
@@ -47,3 +52,38 @@ def _helps() -> list[str]:
     actions = _parser({})._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction))
     return [parser.format_help() for parser in commands.choices.values()]
+
+
+CLIENT = (DOCS / "client.md").read_text()
+
+
+def test_the_page_on_the_client_lists_each_option_with_its_default() -> None:
+    shipper, handler = inspect.signature(Shipper), inspect.signature(NodeLogHandler)
+    assert shipper.parameters.keys() == inspect.signature(AsyncShipper).parameters.keys()
+    options = shipper.parameters.keys() | handler.parameters.keys() - {"level"}
+    table = CLIENT.partition("## Options")[2].partition("## Shipper")[0]
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)) == options
+    assert (
+        f"`{shipper.parameters['full'].default}`; the handler: `{handler.parameters['full'].default}`"
+        in table
+    )
+    assert shipper.parameters["max_bytes"].default == handler.parameters["max_bytes"].default == 64 << 20
+
+
+def test_the_page_on_the_client_lists_each_figure_of_the_stats() -> None:
+    (row,) = re.findall(r"^\| `stats` \| (.*) \|$", CLIENT, re.MULTILINE)
+    assert re.findall("`([a-z_]+)`", row) == [field.name for field in dataclasses.fields(Stats)]
+
+
+def test_the_example_for_logging_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST_IP", "127.0.0.1")
+    (example,) = re.findall(r"logging\.config\.dictConfig\((.*?)^\}\)", CLIENT, re.DOTALL | re.MULTILINE)
+    config = ast.literal_eval(f"{example}}}")
+    (options,) = config["handlers"].values()
+    options |= {"spool": str(tmp_path / "spool"), "exit_timeout": 0, "tell": lambda _: None}
+    config["loggers"] = {"example": config.pop("root")}
+    logging.config.dictConfig(config | {"disable_existing_loggers": False})
+    (handler,) = logging.getLogger("example").handlers
+    assert isinstance(handler, NodeLogHandler)
+    logging.getLogger("example").removeHandler(handler)
+    handler.close()

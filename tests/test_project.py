@@ -62,7 +62,9 @@ def test_the_contract_of_the_client_forbids_every_package_that_is_installed_besi
 def test_the_client_can_be_imported_where_nothing_is_installed() -> None:
     tools = {"load", "top"}
     names = sorted(
-        f"nodelog.{path.stem}" for path in (ROOT / "client/nodelog").glob("*.py") if path.stem not in tools
+        ".".join(path.relative_to(ROOT / "client").with_suffix("").parts)
+        for path in (ROOT / "client/nodelog").rglob("*.py")
+        if not tools & set(path.with_suffix("").parts)
     )
     assert names
     program = f"import sys; sys.path.insert(0, {str(ROOT / 'client')!r}); import {', '.join(names)}"

@@ -1,9 +1,9 @@
 """What a call of `logging` pays for NodeLogHandler: `python -m tests.bench.emit`, 20 seconds.
 
-The collector is another process: up, down, or killed and started again every 0.3 s. Records are emitted at
-a rate, with sleeps in between, and flat out; the spool is in memory or in a file. Prints percentiles of
-`emit` in microseconds. After a sleep everything is out of the processor's caches, so the same is done with a
-handler that only formats, and with logging's own handler on /dev/null: what is above the first is ours.
+The collector is another process: up, down, or killed and started again every 0.3 s. Records are emitted at a
+rate, with sleeps in between, and flat out; the spool is in memory or in a file. Prints percentiles of `emit`
+in microseconds. After a sleep everything is out of the processor's caches, so the same is done with a handler
+that only formats, and with logging's own handler on /dev/null: what is above the first is ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SIGTERM and SIGINT: the first one ends the work in its order, the second one at once.
 
-Handlers raise nothing, except where the program waits in a system call that may never return and holds no
-lock: an exception out of nowhere is no way to end something that must not lose a line.
+Handlers raise nothing: an exception out of nowhere is no way to end something that must not lose a line. So
+nothing here waits without looking around.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ import select
 import signal
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_STEP: Final = 0.1
+STEP: Final = 0.1
 """Seconds from one look at the signals to the next, where they cannot be waited for."""
-
-
-class _ToldTwiceError(Exception):
-    """The second signal came."""
 
 
 class Stop:
@@ -32,7 +28,6 @@ class Stop:
         self.times = 0
         """How many signals there were."""
         self._told = told
-        self._interrupts = False
 
     def fileno(self) -> int:
         """Give what becomes readable with the first signal and stays so."""
@@ -45,18 +40,6 @@ class Stop:
     def tell(self, *_: object) -> None:
         """Take a signal."""
         self.times += 1
-        if self._interrupts and self.times > 1:
-            raise _ToldTwiceError
-
-    def interrupts(self, call: Callable[[], int]) -> int:
-        """Call what may never return; give what it gives, or 0 as soon as there is a second signal."""
-        with suppress(_ToldTwiceError):
-            self._interrupts = True
-            try:
-                return 0 if self.times > 1 else call()
-            finally:
-                self._interrupts = False
-        return 0
 
 
 class Patience:
@@ -87,7 +70,7 @@ class Patience:
 
         Give what remains.
         """
-        while (left := remaining(_STEP)) and not self.is_over:
+        while (left := remaining(STEP)) and not self.is_over:
             pass
         return left
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import select
-from functools import partial
 from typing import TYPE_CHECKING
+
+from nodelog.commands.stopping import STEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,24 +21,23 @@ class Tee:
         self._fd = fd
         self._stop = stop
         self._tell = tell
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
         self._is_broken = False
 
     def write(self, data: bytes) -> None:
         """Write all of it, however slow its reader is; the second signal ends that too."""
         rest = memoryview(data)
         while rest and not self._is_broken:
-            size = self._stop.interrupts(partial(self._write, rest))
-            self._is_broken = not size
-            rest = rest[size:]
+            try:
+                rest = rest[self._write(rest) :]
+            except OSError as error:
+                self._is_broken = True
+                self._tell(f"standard output: {error.strerror}; lines still go to the collector")
 
     def _write(self, data: memoryview) -> int:
-        while True:
-            try:
-                return os.write(self._fd, data)
-            except BlockingIOError:  # a terminal that another program made so
-                poll = select.poll()
-                poll.register(self._fd, select.POLLOUT)
-                poll.poll()
-            except OSError as error:
-                self._tell(f"standard output: {error.strerror}; lines still go to the collector")
-                return 0
+        """Write as much as cannot block, once that is possible."""
+        if self._poll.poll(STEP * 1000):
+            return os.write(self._fd, data[: select.PIPE_BUF])
+        self._is_broken = self._stop.times > 1
+        return 0

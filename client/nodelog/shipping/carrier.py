@@ -74,10 +74,13 @@ class Carrier:
     def lost(self, failure: str = "", *, by_peer: bool = False) -> float:
         """Give the seconds to wait before the next connection, as this one is gone; tell once per outage."""
         why = self.courier.fault if self.courier.ended else failure
-        if why and not self._failing:
-            self._failing = True
-            self._tell(f"no connection to {self.place}: {why}; trying again, lines wait in {self._where}")
+        if why:
+            self._fail(f"no connection to {self.place}: {why}; trying again")
         return self.courier.lost(by_peer=by_peer)
+
+    def wait_for_answer(self) -> None:
+        """Tell that the collector has not answered yet."""
+        self._fail(f"{self.place} takes the connection but does not answer: is it a collector? waiting")
 
     def close(self) -> None:
         """Keep what can be kept, let go of the spool, and tell what is left."""
@@ -92,6 +95,12 @@ class Carrier:
         self.spool.close()
         if self.intake.left:
             self._tell(f"{self.intake.left} lines are not acknowledged and {where}")
+
+    def _fail(self, text: str) -> None:
+        """Tell it once, until there is a connection."""
+        if not self._failing:
+            self._failing = True
+            self._tell(f"{text}, lines wait in {self._where}")
 
     def _keep(self) -> bool:
         lines = self.intake.take()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NAP: Final = 0.001
 """Seconds to let lines gather after a turn that found some."""
 CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 10.0
+"""After which it is told that a collector does not answer."""
 NEVER: Final = float("inf")
 
 
@@ -34,8 +36,9 @@ class Runner:
         self._settings = settings
         self._courier = carrier.courier
         self._places: list[Place] = []  # that were not tried yet
-        self._due = 0.0  # when to connect, or to give up connecting
+        self._due = 0.0  # when to connect, or to miss an answer
         self._end = NEVER  # when to end, whatever is left
+        self._rested = 0.0  # when to be woken for a line again
 
     @property
     def is_over(self) -> bool:
@@ -75,18 +78,26 @@ class Runner:
             return link.read()
         if link.connected():
             self._places.clear()
+            self._due = time.monotonic() + ANSWER_SECONDS
             link.write([self._courier.begin()])
         return []
 
     def _send(self, link: Link, frames: list[bytes | memoryview]) -> None:
         """Send this, unless the connection has come to its end."""
-        if link.is_connecting:
-            if time.monotonic() >= self._due:
-                link.failure = "no answer"
-        elif not link.failure and not self._courier.ended:
+        if not link.is_connecting and not link.failure and not self._courier.ended:
             link.write(frames)
+        if not self._courier.welcome and time.monotonic() >= self._due:
+            self._miss_answer(link)
         if link.failure or self._courier.ended:
             self._hang_up(link)
+
+    def _miss_answer(self, link: Link) -> None:
+        """Give up connecting, but wait on for who listens: a collector whose disk is stuck says nothing."""
+        if link.is_connecting:
+            link.failure = "no answer"
+        else:
+            self.carrier.wait_for_answer()
+            self._due = NEVER
 
     def _connect(self) -> None:
         """Begin to connect to the next of the places."""
@@ -112,8 +123,11 @@ class Runner:
 
     def _patience(self, *, came: bool) -> float:
         intake = self.carrier.intake
+        now = time.monotonic()
         if came:
-            return 0.0 if intake.wake_at(BLOCK_BYTES) else NAP
+            self._rested = now + NAP
+        if now < self._rested:  # an ack is no reason to be woken for each line again
+            return 0.0 if intake.wake_at(BLOCK_BYTES) else self._rested - now
         if self.carrier.trouble:
             return min(RETRY, self._until_due())
         return 0.0 if intake.wake_at(self._wanted()) else self._until_due()
@@ -126,6 +140,5 @@ class Runner:
     def _until_due(self) -> float:
         """Give the seconds until something is due, whatever happens."""
         now = time.monotonic()
-        link = self.link
-        waits = link.is_connecting if link else self._due > now or self._courier.is_wanted
+        waits = not self._courier.welcome if self.link else self._due > now or self._courier.is_wanted
         return max(0.0, min(self._end, self._due if waits else NEVER) - now)

@@ -204,8 +204,11 @@ def test_what_is_dropped_is_counted_told_and_no_success(run: Run, logd: StartLog
     written = node.log.read_bytes().splitlines()
     told = sum(int(line.split()[2]) for line in written if line.startswith(b"nodelog: dropped"))
     ours = [line for line in written if line.startswith(b"line ")]
-    assert told == dropped == 200_000 - len(ours)
-    assert len(set(ours)) == len(ours)
+    missing = 200_000 - len(ours)
+    assert missing == len(set(data.splitlines()) - set(ours)) > 0
+    # A line that tells of others may be dropped too: it counts as one.
+    assert 0 < told <= dropped
+    assert missing <= dropped < missing + 100
 
 
 def test_the_second_signal_ends_it_also_with_a_full_spool(run: Run, logd: StartLogd) -> None:

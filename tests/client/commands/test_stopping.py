@@ -1,4 +1,3 @@
-import os
 import signal
 
 import pytest
@@ -14,31 +13,6 @@ def test_a_signal_is_seen_and_what_was_there_before_is_restored() -> None:
         assert stop.wait(60)
         assert stop.times == 1
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_the_second_signal_ends_a_call_that_never_returns() -> None:
-    reader, writer = os.pipe()
-    with told_to_stop() as stop:
-        signal.raise_signal(signal.SIGINT)
-
-        def forever() -> int:
-            signal.raise_signal(signal.SIGTERM)
-            return len(os.read(reader, 1))
-
-        assert stop.interrupts(forever) == 0
-        assert stop.interrupts(forever) == 0
-    os.close(reader)
-    os.close(writer)
-
-
-def test_the_first_signal_interrupts_nothing() -> None:
-    with told_to_stop() as stop:
-
-        def call() -> int:
-            signal.raise_signal(signal.SIGTERM)
-            return 7
-
-        assert stop.interrupts(call) == 7
 
 
 @pytest.mark.parametrize(("timeout", "signals", "is_over"), [(None, 1, False), (None, 2, True), (0, 1, True)])

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from nodelog.shipping.carrier import Carrier
 from nodelog.shipping.intake import Full, Intake
-from nodelog.shipping.runner import CONNECT_SECONDS, NAP, NEVER, Runner
+from nodelog.shipping.runner import ANSWER_SECONDS, CONNECT_SECONDS, NAP, NEVER, Runner
 from nodelog.shipping.settings import Settings
 from nodelog.shipping.waiting import Bell
 from nodelog.spool.blocks import SpoolError
@@ -65,6 +65,26 @@ class Rig:
         pytest.fail(f"not within 1000 turns: {self.told}")
 
 
+class Rigs(Protocol):
+    """What the fixture `rigged` is."""
+
+    def __call__(self, port: int, *hosts: str, spool: Spool | None = None) -> Rig:
+        """Make a rig."""
+
+
+@pytest.fixture
+def rigged() -> Generator[Rigs]:
+    """Make rigs, and close them after the test."""
+    with ExitStack() as stack:
+
+        def make(port: int, *hosts: str, spool: Spool | None = None) -> Rig:
+            rig = Rig(port, *hosts, spool=spool)
+            stack.callback(rig.runner.close)
+            return rig
+
+        yield make
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
@@ -86,52 +106,74 @@ def silent() -> Generator[int]:
             client.close()
 
 
-def test_there_is_no_connection_before_there_is_a_line(collector: Collector) -> None:
-    rig = Rig(collector.port)
+def test_there_is_no_connection_before_there_is_a_line(
+    rigged: Rigs, collector: Collector, clock: Clock
+) -> None:
+    rig = rigged(collector.port)
     assert rig.runner.turn(is_ready=False) == NEVER
     assert not rig.runner.link
     rig.intake.offer(b"a")
     assert rig.rings
-    assert rig.runner.turn(is_ready=False) == NAP
+    assert rig.runner.turn(is_ready=False) == pytest.approx(NAP)
     assert rig.runner.link
     rig.until(lambda: not rig.intake.left)
-    rig.runner.close()
+    clock.now += NAP
+    assert rig.runner.turn(is_ready=False) == NEVER
     assert collector.lines == [b"a"]
 
 
-def test_a_line_in_memory_wakes_nobody_while_an_ack_is_awaited(collector: Collector) -> None:
-    rig = Rig(collector.port)
+def test_a_line_in_memory_wakes_nobody_while_an_ack_is_awaited(
+    rigged: Rigs, collector: Collector, clock: Clock
+) -> None:
+    rig = rigged(collector.port)
     rig.intake.offer(b"a")
     rig.until(lambda: not rig.intake.left)
+    clock.now += NAP
     assert rig.runner.turn(is_ready=False) == NEVER
     collector.acks = False
     rig.intake.offer(b"b")
     count = len(rig.rings)
-    assert rig.runner.turn(is_ready=False) == NAP
+    assert rig.runner.turn(is_ready=False) == pytest.approx(NAP)
+    clock.now += NAP
     assert rig.runner.turn(is_ready=False) == NEVER
     rig.intake.offer(b"c")
     assert len(rig.rings) == count
     rig.intake.offer(b"x" * 65_536)
     assert len(rig.rings) == count + 1
-    rig.runner.close()
 
 
-def test_a_line_for_a_file_wakes_the_thread_at_any_time(tmp_path: Path, clock: Clock) -> None:
+def test_a_line_wakes_nobody_so_soon_after_another(rigged: Rigs, collector: Collector, clock: Clock) -> None:
+    rig = rigged(collector.port)
+    rig.intake.offer(b"a")
+    rig.until(lambda: not rig.intake.left)
+    count = len(rig.rings)
+    clock.now += NAP / 2
+    assert rig.runner.turn(is_ready=False) == pytest.approx(NAP / 2)
+    rig.intake.offer(b"b")
+    assert len(rig.rings) == count
+    clock.now += NAP
+    rig.until(lambda: not rig.intake.left)
+    clock.now += NAP
+    assert rig.runner.turn(is_ready=False) == NEVER
+    rig.intake.offer(b"c")
+    assert len(rig.rings) == count + 1
+
+
+def test_a_line_for_a_file_wakes_the_thread_at_any_time(rigged: Rigs, tmp_path: Path, clock: Clock) -> None:
     spool = FileSpool(tmp_path / "spool")
-    rig = Rig(1, spool=spool)
+    rig = rigged(1, spool=spool)
     spool.append([b"a"])
     rig.until(lambda: rig.told)
     assert rig.runner.turn(is_ready=False) == pytest.approx(0.1)
     rig.intake.offer(b"b")
     assert rig.rings
-    assert rig.runner.turn(is_ready=False) == NAP
+    assert rig.runner.turn(is_ready=False) == pytest.approx(NAP)
     assert spool.lines == 2
     clock.now += 1
-    rig.runner.close()
 
 
-def test_pauses_between_connections_grow(clock: Clock) -> None:
-    rig = Rig(1)
+def test_pauses_between_connections_grow(rigged: Rigs, clock: Clock) -> None:
+    rig = rigged(1)
     rig.spool.append([b"a"])
     pauses = []
     for _ in range(4):
@@ -143,8 +185,10 @@ def test_pauses_between_connections_grow(clock: Clock) -> None:
     assert len(rig.told) == 1
 
 
-def test_a_collector_that_does_not_answer_is_given_up_for_the_next(silent: int, clock: Clock) -> None:
-    rig = Rig(silent, "127.0.0.1", "127.0.0.2")
+def test_a_collector_that_does_not_answer_is_given_up_for_the_next(
+    rigged: Rigs, silent: int, clock: Clock
+) -> None:
+    rig = rigged(silent, "127.0.0.1", "127.0.0.2")
     rig.spool.append([b"a"])
     rig.runner.turn(is_ready=False)
     first = rig.runner.link
@@ -159,8 +203,29 @@ def test_a_collector_that_does_not_answer_is_given_up_for_the_next(silent: int, 
     assert told.startswith(f"no connection to 127.0.0.2:{silent}: Connection refused; ")
 
 
-def test_a_name_that_nobody_knows_is_told_and_tried_again(clock: Clock) -> None:
-    rig = Rig(1, "no.such.host.invalid")
+def test_somebody_who_listens_and_does_not_answer_is_told_of_and_waited_for(
+    rigged: Rigs, collector: Collector, clock: Clock
+) -> None:
+    collector.reads = False
+    rig = rigged(collector.port)
+    rig.spool.append([b"a"])
+    rig.until(lambda: rig.runner.link and not rig.runner.link.is_connecting)
+    assert rig.runner.turn(is_ready=False) == pytest.approx(ANSWER_SECONDS)
+    clock.now += ANSWER_SECONDS
+    assert rig.runner.turn(is_ready=False) == NEVER
+    (told,) = rig.told
+    where = f"127.0.0.1:{collector.port}"
+    assert told.startswith(
+        f"{where} takes the connection but does not answer: is it a collector? waiting, lines"
+    )
+    collector.reads = True
+    rig.until(lambda: not rig.intake.left)
+    assert rig.told[1:] == [f"connected to {where}"]
+    assert collector.opened == 1
+
+
+def test_a_name_that_nobody_knows_is_told_and_tried_again(rigged: Rigs, clock: Clock) -> None:
+    rig = rigged(1, "no.such.host.invalid")
     rig.spool.append([b"a"])
     assert rig.runner.turn(is_ready=False) == pytest.approx(0.1)
     (told,) = rig.told
@@ -169,8 +234,10 @@ def test_a_name_that_nobody_knows_is_told_and_tried_again(clock: Clock) -> None:
     assert rig.runner.turn(is_ready=False) == pytest.approx(0.2)
 
 
-def test_a_spool_that_cannot_be_used_is_tried_again_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig(1)
+def test_a_spool_that_cannot_be_used_is_tried_again_in_a_second(
+    rigged: Rigs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = rigged(1)
 
     def fail(_: object) -> None:
         raise SpoolError("no")
@@ -180,8 +247,8 @@ def test_a_spool_that_cannot_be_used_is_tried_again_in_a_second(monkeypatch: pyt
     assert rig.runner.turn(is_ready=False) == 1.0
 
 
-def test_it_is_over_at_its_end_whatever_is_left(clock: Clock) -> None:
-    rig = Rig(1)
+def test_it_is_over_at_its_end_whatever_is_left(rigged: Rigs, clock: Clock) -> None:
+    rig = rigged(1)
     rig.spool.append([b"a"])
     rig.runner.turn(is_ready=False)
     rig.runner.finish(3)
@@ -189,11 +256,10 @@ def test_it_is_over_at_its_end_whatever_is_left(clock: Clock) -> None:
     is_over = [rig.runner.is_over]
     clock.now += 3
     assert [*is_over, rig.runner.is_over] == [False, True]
-    rig.runner.close()
 
 
-def test_it_is_over_when_nothing_is_left_and_goodbye_was_said(collector: Collector) -> None:
-    rig = Rig(collector.port)
+def test_it_is_over_when_nothing_is_left_and_goodbye_was_said(rigged: Rigs, collector: Collector) -> None:
+    rig = rigged(collector.port)
     rig.intake.offer(b"a")
     rig.until(lambda: not rig.intake.left)
     rig.runner.finish(30)
@@ -203,15 +269,15 @@ def test_it_is_over_when_nothing_is_left_and_goodbye_was_said(collector: Collect
     assert collector.closed == 1
 
 
-def test_it_is_over_at_once_where_there_was_nothing_to_send() -> None:
-    rig = Rig(1)
+def test_it_is_over_at_once_where_there_was_nothing_to_send(rigged: Rigs) -> None:
+    rig = rigged(1)
     rig.runner.finish(30)
     rig.runner.turn(is_ready=False)
     assert rig.runner.is_over
 
 
-def test_nothing_can_be_sent_after_the_end() -> None:
-    rig = Rig(1)
+def test_nothing_can_be_sent_after_the_end(rigged: Rigs) -> None:
+    rig = rigged(1)
     rig.runner.close()
     with pytest.raises(ValueError, match="the shipper is closed"):
         rig.intake.offer(b"a")

@@ -363,8 +363,10 @@ def test_of_many_lines_at_once_each_that_is_dropped_is_counted(collector: Collec
         assert shipper.flush(PATIENCE) == 0
         dropped = shipper.stats.dropped
     told = sum(int(line.split()[2]) for line in collector.lines if line.startswith(b"nodelog: dropped"))
-    assert told == dropped > 0
-    assert collector.lines.count(b"a line of many") == 40 * 4000 - dropped
+    missing = 40 * 4000 - collector.lines.count(b"a line of many")
+    # A line that tells of others may be dropped too: it counts as one.
+    assert 0 < told <= dropped
+    assert missing <= dropped < missing + 100
 
 
 @pytest.mark.parametrize("lines", [b"", b"no end", b"x\n" * 600_000])
