@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.bench.measuring import Figures, Load, idle, single, throughput, visible
+from tests.bench.measuring import Figures, Load, acknowledged, idle, single, throughput, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,20 @@ CELLS = (
             shown=PER_LINE,
         )
         for count in (8, 64, 1000)
+    ),
+    Cell(
+        name="relp",
+        title="RELP, blocks of 64 KiB, lines of 128 bytes, connections: 8 (logd: lines; imrelp: messages)",
+        load=Load(connections=8),
+        systems=("logd", "RELP, interval", "RELP, batch", "imrelp"),
+    ),
+    Cell(
+        name="acks",
+        title="from send to acknowledgement, 20,000 lines/s, one a frame, connections: 100",
+        load=Load(connections=100, write=LINE_BY_LINE, rate=20_000),
+        measure=acknowledged,
+        shown=TIMES,
+        systems=("RELP, interval", "RELP, batch", "imrelp"),
     ),
     Cell(
         name="gzip",

@@ -105,6 +105,13 @@ def visible(run: Running, load: Load) -> Figures:
     }
 
 
+def acknowledged(run: Running, load: Load) -> Figures:
+    """Send by a plan; give the time from when each line was due until it was acknowledged."""
+    sent = _sent(run, load)
+    times = {name: sent["ack_latency_us"][name] / 1e6 for name in ("p50", "p99")}
+    return {**times, "worst": sent["ack_latency_us"]["max"] / 1e6, **_generator(sent), **_troubles(run, sent)}
+
+
 def single(run: Running, _: Load) -> Figures:
     """Send a line when nothing else happens; give the time until it is in the file."""
     seconds: list[float] = []
@@ -144,7 +151,13 @@ def _sent(run: Running, load: Load) -> dict[str, Any]:
         "processes": load.processes,
         "bytes": load.volume(run),
     } | ({"rate": load.rate} if load.rate else {})
-    command = [NODELOG, "load", "--json", *(f"--{name}={value}" for name, value in options.items())]
+    command = [
+        NODELOG,
+        "load",
+        "--json",
+        *run.system.speaks,
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     (run.place.folder / "sent.json").write_bytes(done.stdout)
     return dict(json.loads(done.stdout))

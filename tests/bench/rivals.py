@@ -6,8 +6,12 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from typing import TYPE_CHECKING
 
 from tests.bench.places import KEPT, Missing, Place, attempt, found, says
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # -- rsyslog, imptcp --
 
@@ -24,9 +28,21 @@ ruleset(name="file" queue.type="FixedArray" queue.size="500000" queue.dequeueBat
 """
 
 
-def rsyslog(place: Place) -> list[str]:
+_INPUT = 'module(load="imptcp" threads="2")', 'type="imptcp"', 'socketBacklog="4096" '
+_RELP = 'module(load="imrelp")', 'type="imrelp"', ""
+
+
+def imrelp(place: Place) -> list[str]:
+    """Start rsyslog with its server of RELP in the place of imptcp."""
+    return rsyslog(place, dict(zip(_INPUT, _RELP, strict=True)))
+
+
+def rsyslog(place: Place, changes: Mapping[str, str] | None = None) -> list[str]:
+    text = _RSYSLOG
+    for old, new in (changes or {}).items():
+        text = text.replace(old, new)
     configuration = place.folder / "rsyslog.conf"
-    configuration.write_text(_RSYSLOG.format(folder=place.folder, port=place.port, log=place.log))
+    configuration.write_text(text.format(folder=place.folder, port=place.port, log=place.log))
     return [rsyslogd(), "-n", "-f", str(configuration), "-i", str(place.folder / "pid")]
 
 

@@ -13,6 +13,7 @@ from tests.bench.rivals import (
     SYSLOG_NG_ENVIRONMENT,
     fluent_bit,
     fluent_bit_path,
+    imrelp,
     rsyslog,
     rsyslogd,
     syslog_ng,
@@ -36,6 +37,8 @@ class System:
     """Bytes to send it in blocks, so that a run takes a few seconds."""
     rotates: bool = False
     """True if its lines are in many files: its metrics say how much it has written, else the file's size."""
+    speaks: tuple[str, ...] = ()
+    """How the generator is to speak to it, if not in plain lines."""
     most: int = 1 << 20
     """Connections that it is asked to take."""
     environment: Mapping[str, str] | None = None
@@ -81,6 +84,12 @@ SYSTEMS = (
     System(name="logd", version=_logd_version, command=_logd(ONE_FILE), volume=GIB),
     System(name="logd, gzip", version=_logd_version, command=_logd("--sync=batch", "--rotate-size=64MiB"),
            volume=GIB, rotates=True),
+    System(name="RELP, interval", version=_logd_version, command=_logd(ONE_FILE, "--sync=interval=1s"),
+           volume=GIB, speaks=("--protocol=relp",)),
+    System(name="RELP, batch", version=_logd_version, command=_logd(ONE_FILE, "--sync=batch"), volume=GIB,
+           speaks=("--protocol=relp",)),
+    System(name="imrelp", version=lambda: says(rsyslogd(), "-v"), command=imrelp, volume=GIB // 16,
+           speaks=("--protocol=relp", "--frames=syslog")),
     System(name="C bound", version=_bound_version, command=lambda p: [_bound(), str(p.port), str(p.log)],
            volume=GIB),
     System(name="rsyslog", version=lambda: says(rsyslogd(), "-v"), command=rsyslog),

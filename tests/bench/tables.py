@@ -32,13 +32,13 @@ LESS_IS_BETTER = set(HEADS) - {"bytes_per_second", "lines_per_second"}
 
 
 def table(cell: Cell, results: dict[str, list[Figures]]) -> str:
-    """Give the table of one cell; the last column compares the first figure with logd's, run by run."""
-    heads = ["", *(HEADS[name][0] for name in cell.shown), "logd against it", "remarks"]
+    """Give the table of one cell; its first system is compared with the others by the first figure, run by run."""
+    heads = ["", *(HEADS[name][0] for name in cell.shown), f"{next(iter(results))} against it", "remarks"]
     rows = [heads, ["---"] * len(heads)]
     for system, runs in results.items():
         if runs:
             figures = [_spread(name, [run[name] for run in runs]) for name in cell.shown]
-            rows.append([system, *figures, _against(cell, results["logd"], runs), remarks(runs)])
+            rows.append([system, *figures, _against(cell, next(iter(results.values())), runs), remarks(runs)])
     return "\n".join([f"**{cell.title}** (`CELL={cell.name}`)\n", *(_row(row) for row in rows), ""])
 
 
