@@ -32,7 +32,7 @@ LESS_IS_BETTER = set(HEADS) - {"bytes_per_second", "lines_per_second"}
 
 
 def table(cell: Cell, results: dict[str, list[Figures]]) -> str:
-    """Give the table of one cell; its first system is compared with the others by the first figure, run by run."""
+    """Give the table of one cell; by its first figure the first system is compared with the others."""
     heads = ["", *(HEADS[name][0] for name in cell.shown), f"{next(iter(results))} against it", "remarks"]
     rows = [heads, ["---"] * len(heads)]
     for system, runs in results.items():
