@@ -132,7 +132,7 @@ def _holder(path: Path) -> str:
 def _connected(path: Path, *, in_use: bool) -> sqlite3.Connection:
     how = "mode=ro" if in_use or _is_unfinished(path) else "mode=ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(uri, _PATIENCE, isolation_level=None, uri=True)
+    return sqlite3.connect(uri, timeout=_PATIENCE, isolation_level=None, uri=True)
 
 
 def _is_unfinished(path: Path) -> bool:
