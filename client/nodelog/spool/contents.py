@@ -77,6 +77,13 @@ class Contents:
 
 def contents(path: Path) -> Contents:
     """Look into the spool at `path`. Raises SpoolError."""
+    try:
+        return _contents(path)
+    except SpoolError:  # its owner may have come or gone in that moment
+        return _contents(path)
+
+
+def _contents(path: Path) -> Contents:
     _check_beginning(path)
     holder = _holder(path)
     try:
@@ -123,11 +130,17 @@ def _holder(path: Path) -> str:
 
 
 def _connected(path: Path, *, in_use: bool) -> sqlite3.Connection:
-    journal = path.with_name(f"{path.name}-wal")
-    unfinished = journal.exists() and journal.stat().st_size > 0
-    how = "mode=ro" if in_use or unfinished else "mode=ro&immutable=1"
+    how = "mode=ro" if in_use or _is_unfinished(path) else "mode=ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(uri, _PATIENCE, isolation_level=None, uri=True)
+    return sqlite3.connect(uri, timeout=_PATIENCE, isolation_level=None, uri=True)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Tell whether its last owner was killed."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _check(file: sqlite3.Connection, path: Path, *, in_use: bool) -> None:

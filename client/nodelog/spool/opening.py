@@ -59,7 +59,7 @@ def failure(path: Path, error: sqlite3.Error) -> SpoolError:
 def _connected(path: Path) -> sqlite3.Connection:
     _check_beginning(path)
     try:
-        connection = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise failure(path, error) from None
     try:
