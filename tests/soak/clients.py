@@ -170,7 +170,7 @@ class Client:
             return self._process.wait(PATIENCE)
 
     def _has_printed(self) -> bool:
-        return self._printed.stat().st_size > 0
+        return self._printed.exists() and self._printed.stat().st_size > 0
 
     def _last_words(self) -> str:
         return self._said.read_text(errors="replace").strip()[-500:] or "without a word"

@@ -137,8 +137,7 @@ def test_after_a_goodbye_the_line_is_finished_and_nothing_is_lost(
 def test_a_signal_ends_it_after_whole_lines(start: Start, tmp_path: Path) -> None:
     with Sink() as sink:
         process = start("load", f"--port={sink.port}", "--processes=2", "--rate=50000", "--json")
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1)
+        wait_for(lambda: sink.bytes > 0, "lines come")
         process.send_signal(signal.SIGTERM)
         told = finished(process)
     verdict = checked(told, sink.write_to(tmp_path / "log"))
