@@ -133,13 +133,16 @@ def test_a_child_that_lives_on_does_not_hold_the_spool(collector: Collector, tmp
 shipper.send("parent")
 shipper.flush()
 def work():
+    print("here", flush=True)
     sys.stdin.read()
 child_does(work)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     command = [sys.executable, "-c", BEGIN + program, str(collector.port), str(tmp_path / "spool")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.wait(PATIENCE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
         FileSpool(tmp_path / "spool").close()
 
 
