@@ -19,11 +19,21 @@ class NoHostError(ValueError):
 
 
 def addresses(host: str | None, env: Mapping[str, str]) -> tuple[str, ...]:
-    """List where to try: `host` if there is one, else HOST_IP and each of HOST_IPS (a node may have two)."""
-    if host:
-        return (host,)
-    found = [env.get("HOST_IP", ""), *env.get("HOST_IPS", "").split(",")]
+    """List where to try: `host` if there is one, else HOST_IP and each of HOST_IPS (a node may have two).
+
+    Raises NoHostError, and ValueError for what cannot be one.
+    """
+    found = [host] if host else [env.get("HOST_IP", ""), *env.get("HOST_IPS", "").split(",")]
     distinct = tuple(dict.fromkeys(address.strip() for address in found if address.strip()))
     if not distinct:
         raise NoHostError(f"{NO_HOST} a host")
+    for address in distinct:
+        _check(address)
     return distinct
+
+
+def _check(address: str) -> None:
+    try:
+        address.encode("idna")  # what the resolver will do with it, where nobody expects this error
+    except UnicodeError:
+        raise ValueError(f"{address!r} is not an address or a host's name") from None

@@ -76,7 +76,10 @@ class Carrier:
         why = self.courier.fault if self.courier.ended else failure
         if why:
             self._fail(f"no connection to {self.place}: {why}; trying again")
-        return self.courier.lost(by_peer=by_peer)
+        pause = RETRY
+        with self._suffering(self.trouble):
+            pause = self.courier.lost(by_peer=by_peer)
+        return pause  # noqa: RET504 (an error may have ended the block before)
 
     def wait_for_answer(self) -> None:
         """Tell that the collector has not answered yet."""

@@ -122,14 +122,15 @@ class Courier:
     def lost(self, *, by_peer: bool) -> float:
         """Give the seconds to wait before the next connection, as this one is gone or could not be made.
 
-        `by_peer`: the other side hung up, not we.
+        `by_peer`: the other side hung up, not we. Raises SpoolError.
         """
-        orderly = self._closing
-        if by_peer and not self.ended and not orderly:
-            self._blame()
+        orderly, stream = self._closing, self._stream
+        is_suspect = by_peer and not self.ended and not orderly and self._in_flight > 0
         self._clear()
         if orderly:
             return 0.0
+        if is_suspect:
+            self._blame(stream)
         if self._delays is None:
             self._delays = delays(self._draw)
         return next(self._delays)
@@ -201,7 +202,8 @@ class Courier:
                 return None
             if not is_too_large:
                 return block if block.number == self._number else None
-            self._set_aside(f"{block.size} bytes, and the collector takes {welcome.max_data} at most")
+            why = f"{block.size} bytes, and the collector takes {welcome.max_data} at most"
+            self._set_aside(self._stream, why)
         return None
 
     def _waits(self, block: Block) -> bool:
@@ -272,16 +274,15 @@ class Courier:
         self._in_flight -= 1
         self._bytes -= block.size
         if self._rejected:
-            self._set_aside(self._rejected)
+            self._set_aside(self._stream, self._rejected)
             self._rejected = ""
         else:
             self._spool.forget(self._stream, block.number)
 
-    def _blame(self) -> None:
-        oldest = (self._stream, self._spool.lowest(self._stream))
-        if self._in_flight and self._suspicion.finds_guilty(oldest):
+    def _blame(self, stream: bytes) -> None:
+        if self._suspicion.finds_guilty((stream, self._spool.lowest(stream))):
+            self._set_aside(stream, f"the collector hung up {HANGUPS} times while it was to take them")
             self._suspicion.clear()
-            self._set_aside(f"the collector hung up {HANGUPS} times while it was to take them")
 
-    def _set_aside(self, why: str) -> None:
-        self._tell(self._spool.set_aside(self._stream, why))
+    def _set_aside(self, stream: bytes, why: str) -> None:
+        self._tell(self._spool.set_aside(stream, why))

@@ -19,6 +19,7 @@ PORT: Final = 6666
 MAX_BYTES: Final = 64 * 1024 * 1024
 LEAST_BYTES: Final = 1024 * 1024
 """With less, a few blocks would be all."""
+_LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,9 @@ def settings_of(  # noqa: PLR0913 (what a shipper is made with)
     name: str | None,
     tell: Callable[[str], None] | None,
 ) -> Settings:
-    """Fill in what the environment knows. Raises ValueError: for `host`, NoHostError."""
+    """Fill in what the environment knows. Raises ValueError, for a missing host NoHostError."""
+    if not 1 <= port <= _LARGEST_PORT:
+        raise ValueError(f"port is {port}, not 1 to {_LARGEST_PORT}")
     if max_bytes < LEAST_BYTES:
         raise ValueError(f"max_bytes is {max_bytes}, it must be {LEAST_BYTES} at least")
     return Settings(

@@ -18,6 +18,12 @@ def test_the_node_is_where_the_environment_says(
     assert addresses(host, env) == found
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "."])
+def test_what_cannot_be_a_name_is_refused_at_once(host: str) -> None:
+    with pytest.raises(ValueError, match="is not an address or a host's name"):
+        addresses(host, {})
+
+
 @pytest.mark.parametrize("env", [{}, {"HOST_IP": ""}, {"HOST_IP": " ", "HOST_IPS": ","}])
 def test_a_missing_host_ip_says_what_to_add_to_the_manifest(env: dict[str, str]) -> None:
     with pytest.raises(NoHostError) as error:

@@ -172,6 +172,26 @@ def test_an_end_that_was_agreed_on_is_not_told() -> None:
     assert not rig.told
 
 
+def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(Spool())
+    rig.intake.offer(b"bad")
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.spool, "set_aside", failing)
+        for _ in range(6):
+            rig.connect()
+            rig.turn()
+            rig.server.crash()
+            pause = rig.carrier.lost("it hung up", by_peer=True)
+        assert pause == 1.0
+        assert rig.spool.lines == 1
+    rig.connect()
+    rig.turn()
+    rig.server.crash()
+    rig.carrier.lost("it hung up", by_peer=True)
+    assert rig.spool.lines == 0
+    assert rig.told[-1].startswith("dropped 1 lines: the collector hung up")
+
+
 @pytest.mark.parametrize("lasting", [True, False])
 def test_the_end_keeps_what_it_can_and_tells_what_is_left(tmp_path: Path, *, lasting: bool) -> None:
     rig = Rig(FileSpool(tmp_path / "spool") if lasting else Spool())

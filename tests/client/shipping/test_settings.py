@@ -42,6 +42,12 @@ def test_a_spool_has_room_for_some_blocks() -> None:
         settings_of(**GIVEN | {"max_bytes": LEAST_BYTES - 1})
 
 
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_a_port_is_one_of_tcp(port: int) -> None:
+    with pytest.raises(ValueError, match=f"port is {port}, not 1 to 65535"):
+        settings_of(**GIVEN | {"port": port})
+
+
 def test_what_is_told_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     settings_of(**GIVEN).tell("it is full")
     assert capsys.readouterr().err == "nodelog: it is full\n"
