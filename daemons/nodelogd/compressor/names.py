@@ -5,7 +5,7 @@
 | `all-logs-2026-11-22.tar.gz` | an archive |
 | `all-logs-2026-11-22.tar.gz.index` | its index |
 | `.all-logs-{date}.tar.gz.lock` | held by whoever is at a cycle |
-| `.all-logs-{date}.tar.gz.scrubbed` | empty; its time says when the files were last compared with the archive |
+| `.all-logs-{date}.tar.gz.scrubbed` | empty; its time is that of the last scrub |
 | `.all-logs-2026-11-22.tar.gz.tmp-…` | one that is being made, or that a killed process left |
 """
 
@@ -62,7 +62,7 @@ class Names:
         return sorted(path for path in self.out.iterdir() if ours.fullmatch(path.name))
 
     def leftovers(self) -> list[Path]:
-        """List what killed processes left, and indexes without an archive; only for the holder of the lock."""
+        """List what killed processes left, and indexes alone; only for the holder of the lock."""
         half = re.compile(rf"\.{self._archive()}(\.index)?\.tmp-\d+-[0-9a-f]+")
         index = re.compile(rf"{self._archive()}\.index")
         names = {path.name for path in self.out.iterdir()}
@@ -79,8 +79,3 @@ class Names:
 
     def _archive(self) -> str:
         return re.escape(self.template).replace(re.escape(DATE), r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 1)
-
-
-def index(archive: Path) -> Path:
-    """Name the index of an archive."""
-    return archive.with_name(f"{archive.name}.index")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import Final
 
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address
+
+
+KEEP: Final = Budget(size=None, count=7, least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,5 +28,5 @@ class Settings:
     zone: tzinfo = UTC
     every: float = 60.0  # from the start of a cycle to the start of the next
     scrub: float | None = 86_400.0  # from one scrub to the next
-    keep: Budget = Budget(size=None, count=7, least=1)
+    keep: Budget = KEEP
     http: tuple[Address, ...] = (Address(None, 9167),)
