@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor import discovery
 from nodelogd.compressor.cycle import Case, StoppedError, run
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nodelogd.compressor.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_NUMBER: Final = re.compile(r"\.tmp-\d+-[0-9a-f]+$")
 
 
 class Result(Enum):
@@ -61,6 +64,7 @@ class Compressor:
         self.freshness = Freshness(settings.every)
         self.last: dict[str, object] = {}
         """The last cycle, for people."""
+        self._figures: dict[str, object] = {}
         self._settings = settings
         self._metrics = metrics
         self._next_try = next_try
@@ -78,6 +82,7 @@ class Compressor:
     def cycle(self, is_stopping: Callable[[], bool], pause: Callable[[float], bool]) -> Cycle:
         """Make one. Raises BusyError if another process is at it and `pause` will not wait for it."""
         began, cpu = time.time(), time.process_time()
+        self._figures = {}
         try:
             with locked(self.names.lock, partial(self._wait, pause)):
                 result = self._tried(is_stopping, began)
@@ -143,7 +148,7 @@ class Compressor:
         m.changed.inc(outcome.changed)
         m.size.set(outcome.archive_size)
         m.files.set(outcome.files)
-        self.last = {
+        self._figures = {
             "files": outcome.files,
             "changed_files": outcome.changed,
             "read_bytes": outcome.bytes_read,
@@ -153,9 +158,8 @@ class Compressor:
         }
 
     def _failed(self, error: OSError) -> Result:
-        about = f" {error.filename!r}" if error.filename else ""
         text = (
-            f"cannot make an archive of {self._settings.directory}: {error.strerror or error}{about}; "
+            f"cannot make an archive of {self._settings.directory}: {_explained(error)}; "
             f"the last archive stands{self._next_try}"
         )
         self._complain(text)
@@ -166,7 +170,11 @@ class Compressor:
         self._metrics.cycles.labels(result.value).inc()
         self._metrics.seconds.observe(seconds)
         self._metrics.cpu.inc(cpu)
-        self.last |= {"result": result.value, "seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3)}
+        self.last = self._figures | {
+            "result": result.value,
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu, 3),
+        }
         if result in {Result.PUBLISHED, Result.UNCHANGED, Result.EMPTY}:
             self._succeeded(result, began)
         log.debug("a cycle has ended", extra=self.last)
@@ -184,3 +192,11 @@ class Compressor:
         if text != self._complaint:
             self._complaint = text
             log.warning("%s", text)
+
+
+def _explained(error: OSError) -> str:
+    """Say what failed on what; of a temporary file not its number, so that the same trouble is the same text."""
+    text = error.strerror or str(error)
+    if not error.filename:
+        return text
+    return f"{text}: {_NUMBER.sub('', os.fsdecode(error.filename))}"
