@@ -195,7 +195,7 @@ class Compressor:
 
 
 def _explained(error: OSError) -> str:
-    """Say what failed on what; of a temporary file not its number, so that the same trouble is the same text."""
+    """Say what failed on what, without the number of a temporary file: the same trouble is the same text."""
     text = error.strerror or str(error)
     if not error.filename:
         return text
