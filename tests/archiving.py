@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from tests.running import PATIENCE, Daemon, wait_for
 
+from nodelogd.compressor.names import Names
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -53,6 +55,12 @@ def contents(archive: Path, directory: Path) -> dict[str, bytes]:
             assert content is not None, member.name
             held[os.path.relpath(f"/{member.name}", directory)] = content.read()
     return held
+
+
+def assert_whole(archive: Path) -> None:
+    """Fail unless gzip takes it, and nobody left anything half-made beside it."""
+    subprocess.run(["gzip", "-t", archive], check=True)
+    assert Names(archive.parent, archive.name).leftovers() == []
 
 
 class Logcd(Daemon):
