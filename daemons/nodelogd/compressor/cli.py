@@ -120,7 +120,8 @@ option = partial(click.option, cls=Option)
 def logcd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     """Keep an archive of all log files of a directory, for the price of the new bytes.
 
-    It is what `tar czf` in a loop would make, and whole at any time. Each option is also an environment variable.
+    It is what `tar czf` in a loop would make, and whole at any time. Each option is also an environment
+    variable.
     """
     logs.setup("logcd", options["log_level"])
     settings = _settings(options)

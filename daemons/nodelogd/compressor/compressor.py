@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor import discovery
-from nodelogd.compressor.cycle import Case, StoppedError, run
+from nodelogd.compressor.cycle import Archive, Case, StoppedError
 from nodelogd.compressor.freshness import Freshness
 from nodelogd.compressor.keeping import retain
 from nodelogd.compressor.lock import locked
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nodelogd.compressor.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_NUMBER: Final = re.compile(r"\.tmp-\d+-[0-9a-f]+$")
 
 
 class Result(Enum):
@@ -61,9 +64,11 @@ class Compressor:
         self.freshness = Freshness(settings.every)
         self.last: dict[str, object] = {}
         """The last cycle, for people."""
+        self._figures: dict[str, object] = {}
         self._settings = settings
         self._metrics = metrics
         self._next_try = next_try
+        self._archive = Archive(mode=settings.mode)
         self._unusual = Unusual(metrics)
         self._complaint = ""
         self._where = discovery.Where(
@@ -78,6 +83,7 @@ class Compressor:
     def cycle(self, is_stopping: Callable[[], bool], pause: Callable[[float], bool]) -> Cycle:
         """Make one. Raises BusyError if another process is at it and `pause` will not wait for it."""
         began, cpu = time.time(), time.process_time()
+        self._figures = {}
         try:
             with locked(self.names.lock, partial(self._wait, pause)):
                 result = self._tried(is_stopping, began)
@@ -108,14 +114,8 @@ class Compressor:
         if not found:
             self._complain(f"no file matches in {self._settings.directory}; what is archived stays as it is")
             return Result.EMPTY
-        outcome = run(
-            found,
-            self._open,
-            target,
-            self._seed(target),
-            self._unusual.report,
-            is_stopping,
-            mode=self._settings.mode,
+        outcome = self._archive.run(
+            found, self._open, target, self._seed(target), self._unusual.report, is_stopping
         )
         self._unusual.end({each.name for each in found})
         self._note(outcome)
@@ -143,7 +143,7 @@ class Compressor:
         m.changed.inc(outcome.changed)
         m.size.set(outcome.archive_size)
         m.files.set(outcome.files)
-        self.last = {
+        self._figures = {
             "files": outcome.files,
             "changed_files": outcome.changed,
             "read_bytes": outcome.bytes_read,
@@ -153,9 +153,8 @@ class Compressor:
         }
 
     def _failed(self, error: OSError) -> Result:
-        about = f" {error.filename!r}" if error.filename else ""
         text = (
-            f"cannot make an archive of {self._settings.directory}: {error.strerror or error}{about}; "
+            f"cannot make an archive of {self._settings.directory}: {_explained(error)}; "
             f"the last archive stands{self._next_try}"
         )
         self._complain(text)
@@ -166,7 +165,11 @@ class Compressor:
         self._metrics.cycles.labels(result.value).inc()
         self._metrics.seconds.observe(seconds)
         self._metrics.cpu.inc(cpu)
-        self.last |= {"result": result.value, "seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3)}
+        self.last = self._figures | {
+            "result": result.value,
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu, 3),
+        }
         if result in {Result.PUBLISHED, Result.UNCHANGED, Result.EMPTY}:
             self._succeeded(result, began)
         log.debug("a cycle has ended", extra=self.last)
@@ -184,3 +187,11 @@ class Compressor:
         if text != self._complaint:
             self._complaint = text
             log.warning("%s", text)
+
+
+def _explained(error: OSError) -> str:
+    """Say what failed on what, without the number of a temporary file: the same trouble is the same text."""
+    text = error.strerror or str(error)
+    if not error.filename:
+        return text
+    return f"{text}: {_NUMBER.sub('', os.fsdecode(error.filename))}"

@@ -24,8 +24,8 @@ class BusyError(Exception):
 def locked(path: Path, pause: Callable[[float], bool]) -> Generator[None]:
     """Hold the lock for as long as the block lasts.
 
-    While another process has it, `pause` is called with the seconds to wait; once that gives False, BusyError is
-    raised. Raises OSError if the file cannot be opened.
+    While another process has it, `pause` is called with the seconds to wait; once that gives False,
+    BusyError is raised. Raises OSError if the file cannot be opened.
     """
     while True:
         fd = os.open(path, FLAGS, 0o600)

@@ -26,7 +26,7 @@ LONGEST: Final = 200  # bytes; what is put around it has to fit into a file name
 
 def template(text: str) -> str:
     """Check the name of archives. Raises a ValueError that says what is wrong with it."""
-    if not text or "/" in text or "\0" in text:
+    if text in {"", ".", ".."} or "/" in text or "\0" in text:
         raise ValueError("not the name of a file")
     if re.search("[{}]", text.replace(DATE, "", 1)):
         raise ValueError(f"not a name: of braces it may have {DATE}, once")

@@ -10,7 +10,6 @@ from typing import Final
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address
 
-
 KEEP: Final = Budget(size=None, count=7, least=1)
 
 
