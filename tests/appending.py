@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,10 +20,9 @@ class Appending:
     def __init__(self, path: Path, seed: int = 0) -> None:
         """Prepare; `seed` tells the lines of several logs apart."""
         self._file = path.open("ab", buffering=0)
-        self._lines = b"".join(
-            b"%d line %d of a log that grows\n" % (seed, number) for number in range(200_000)
-        )
-        self._at = 0
+        self._seed = seed
+        self._numbers = count()
+        self._next = b""
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -36,16 +36,17 @@ class Appending:
         """End, with a whole line."""
         self._ended.set()
         self._thread.join()
-        end = self._lines.index(b"\n", self._at) + 1
-        self._file.write(self._lines[self._at : end])
+        self._file.write(self._next)
         self._file.close()
 
     def append(self) -> None:
         """Append a chunk now."""
         with self._lock:
-            self._file.write(self._lines[self._at : self._at + CHUNK])
-            self._at += CHUNK
+            while len(self._next) <= CHUNK:
+                self._next += b"%d line %d of a log that grows\n" % (self._seed, next(self._numbers))
+            self._file.write(self._next[:CHUNK])
+            self._next = self._next[CHUNK:]
 
     def _run(self) -> None:
-        while not self._ended.wait(PAUSE) and self._at < len(self._lines) - 2 * CHUNK:
+        while not self._ended.wait(PAUSE):
             self.append()

@@ -91,6 +91,11 @@ class Logcd(Daemon):
         self.signal(signal.SIGHUP)
         wait_for(lambda: self.cycles() > before, "a cycle has ended")
 
+    def settle(self) -> None:
+        """Return once a cycle has ended that began now, or later."""
+        self.cycle()
+        self.cycle()
+
     def contents(self) -> dict[str, bytes]:
         """Give what the archive holds."""
         return contents(self.archive, self.directory)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 CALLS = (
-    "close", "copy_file_range", "fchmod", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate",
-    "pwrite", "pwritev", "rename", "replace", "unlink", "utime", "write",
+    "close", "copy_file_range", "fchmod", "fdatasync", "fsync", "ftruncate", "link", "open",
+    "posix_fallocate", "pwrite", "pwritev", "rename", "replace", "unlink", "utime", "write",
 )  # fmt: skip
 
 

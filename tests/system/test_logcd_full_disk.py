@@ -51,13 +51,13 @@ def files(logs: Path) -> dict[str, bytes]:
 def test_a_disk_that_is_full_at_any_stage_leaves_the_old_archive(
     disk: SmallDisk, logs: Path, logcd: StartLogcd
 ) -> None:
-    (logs / "a.log").write_bytes(noise(0, 8 * MIB))
+    (logs / "a.log").write_bytes(noise(0, 3 * MIB))
     daemon = logcd(f"--out={disk.path}")
     archive = disk.path / NAME
     for trial in range(TRIALS):
         before, size = files(logs), archive.stat().st_size
         with (logs / "a.log").open("ab") as file:
-            file.write(noise(trial + 1, MIB // 4))
+            file.write(noise(trial + 1, MIB // 8))
         # From no room at all to room for the archive, but hardly for its index.
         disk.fill(but=size * trial // (TRIALS - 4) // PAGE * PAGE)
         daemon.cycle()
@@ -105,7 +105,7 @@ def test_a_fault_of_any_call_leaves_the_old_archive_or_the_new(logs: Path, numbe
         directory=logs, out=logs, name=NAME, keep=Budget(size=None, count=7, free=None, least=1)
     )
     for path in (logs / "a.log", logs / "b.log"):
-        path.write_bytes(noise(0, 3 * MIB))
+        path.write_bytes(noise(0, MIB * 5 // 4))
     compressor = Compressor(settings, Metrics())
     assert cycle(compressor) is Result.PUBLISHED
     failed, calls = True, 0
@@ -127,7 +127,7 @@ def cycle(compressor: Compressor) -> Result:
 
 
 def fails_from(compressor: Compressor, first: int, number: int) -> bool:
-    """Make a cycle in which all calls that take space or may fail do so from the n-th on; say whether one did."""
+    """Make a cycle in which all calls that may fail do so from the n-th on; say whether one did."""
     calls = 0
 
     def before(name: str, arguments: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""`kill -9`, at any time and before each step: the archive is the old one or the new one, and the next start goes on."""
+"""`kill -9`, at any time and before each step: the archive is the old one or the new one, never half."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tests.appending import Appending
-from tests.archiving import NAME, assert_whole, contents, once
+from tests.archiving import NAME, assert_whole, contents
 from tests.faults import watched
 from tests.running import wait_for
 
@@ -46,10 +46,8 @@ def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path, logcd: StartLogcd
             found = contents(daemon.archive, logs)
             for name, content in found.items():
                 assert (logs / name).read_bytes().startswith(content)
-                assert content.endswith(b"\n")
             daemon.restart()
-    daemon.cycle()
-    daemon.cycle()
+    daemon.settle()
     assert daemon.contents() == files(logs)
     assert_whole(daemon.archive)
 

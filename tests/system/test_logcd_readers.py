@@ -51,7 +51,7 @@ def test_readers_find_a_whole_archive_at_any_time(logs: Path, logcd: StartLogcd)
             ),
             "it was written and read many times",
         )
-    daemon.cycle()
+    daemon.settle()
     assert daemon.contents() == {path.name: path.read_bytes() for path in logs.glob("*.log")}
 
 
