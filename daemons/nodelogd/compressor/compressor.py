@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor import discovery
-from nodelogd.compressor.cycle import Case, StoppedError, run
+from nodelogd.compressor.cycle import Archive, Case, StoppedError
 from nodelogd.compressor.freshness import Freshness
 from nodelogd.compressor.keeping import retain
 from nodelogd.compressor.lock import locked
@@ -68,6 +68,7 @@ class Compressor:
         self._settings = settings
         self._metrics = metrics
         self._next_try = next_try
+        self._archive = Archive(mode=settings.mode)
         self._unusual = Unusual(metrics)
         self._complaint = ""
         self._where = discovery.Where(
@@ -113,14 +114,8 @@ class Compressor:
         if not found:
             self._complain(f"no file matches in {self._settings.directory}; what is archived stays as it is")
             return Result.EMPTY
-        outcome = run(
-            found,
-            self._open,
-            target,
-            self._seed(target),
-            self._unusual.report,
-            is_stopping,
-            mode=self._settings.mode,
+        outcome = self._archive.run(
+            found, self._open, target, self._seed(target), self._unusual.report, is_stopping
         )
         self._unusual.end({each.name for each in found})
         self._note(outcome)
@@ -195,7 +190,7 @@ class Compressor:
 
 
 def _explained(error: OSError) -> str:
-    """Say what failed on what; of a temporary file not its number, so that the same trouble is the same text."""
+    """Say what failed on what, without the number of a temporary file: the same trouble is the same text."""
     text = error.strerror or str(error)
     if not error.filename:
         return text
