@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
 CALLS = (
     "close", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate", "pwrite", "rename",
@@ -16,9 +16,11 @@ CALLS = (
 
 
 @contextmanager
-def watched(before: Callable[[str, tuple[Any, ...]], None]) -> Generator[None]:
+def watched(
+    before: Callable[[str, tuple[Any, ...]], None], calls: Iterable[str] = CALLS
+) -> Generator[None]:
     """Call `before` with the name and the arguments of each of these calls; what it raises is their error."""
-    real = {name: getattr(os, name) for name in CALLS}
+    real = {name: getattr(os, name) for name in calls}
 
     def patched(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 (whatever the call takes)
@@ -27,7 +29,7 @@ def watched(before: Callable[[str, tuple[Any, ...]], None]) -> Generator[None]:
 
         return call
 
-    for name in CALLS:
+    for name in real:
         setattr(os, name, patched(name))
     try:
         yield
