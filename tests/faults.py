@@ -1,4 +1,4 @@
-"""Faults at one seam: every system call of the store that changes something goes through the module `os`."""
+"""Faults at one seam: every system call of a daemon that changes a file goes through the module `os`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 CALLS = (
-    "close", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate", "pwrite", "rename",
-    "replace", "unlink", "write",
+    "close", "copy_file_range", "fchmod", "fdatasync", "fsync", "ftruncate", "link", "open",
+    "posix_fallocate", "pwrite", "pwritev", "rename", "replace", "unlink", "utime", "write",
 )  # fmt: skip
 
 
