@@ -50,11 +50,9 @@ class Daemon(Logcd):
     """A logcd whose cycles are counted by what it says: asking its pages would cost it time."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        """Start it; `first` are the figures of its first cycle, with those of its start."""
-        start = time.monotonic()
+        """Start it and wait until its first cycle has ended."""
         super().__init__(folder, ["--log-level=debug", *options], environment(), [])
         self._wait(0)
-        self.first = self._figures(0.0, start)
 
     def measured(self) -> Figures:
         """Have it make a cycle; give what that costs."""

@@ -1,8 +1,9 @@
 """Made-up logs that compress like real ones, made as fast as a disk takes them, the same for the same seed.
 
 Three kinds, in turn from file to file: access lines of a web server, JSON of an application, and the messages
-of kernel and system. An hour of a log is made line by line; the hours after it are the same lines with another
-hour in their times. Compressors look back 32 KiB, an hour is over a hundred times that: they cannot tell.
+of kernel and system. An hour of a log is made line by line; the hours after it are the same lines with
+another hour in their times. Compressors look back 32 KiB, an hour is over a hundred times that: they
+cannot tell.
 """
 
 from __future__ import annotations
