@@ -64,7 +64,7 @@ async def test_a_new_connection_of_a_stream_closes_the_old_one_and_what_is_unrea
     wired.intake.pause()
     old.send(b"never read\n")
     new = Peer(wired, (STREAM, 1))
-    wired.intake.on_stored({})
+    wired.intake.answer()
     # Both are readable now; the old one is looked at first, as it came first, so take what it sent away.
     (connection,) = [c for c in wired.intake.connections.values() if c.unfinished]
     wired.intake._epoll.modify(connection.sock.fileno(), 0)

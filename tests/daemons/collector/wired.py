@@ -167,5 +167,6 @@ class Wired:
     def _return(self, arena: Arena) -> None:
         self.durable |= arena.pairs
         receipts: Mapping[Relp, int] = arena.receipts
-        asyncio.get_running_loop().call_soon(self.intake.on_stored, receipts)
+        self.intake.note_stored(receipts)
+        asyncio.get_running_loop().call_soon(self.intake.answer)
         self._arenas.give_back(arena)
