@@ -127,6 +127,10 @@ class Wired:
         await until(lambda: not self.intake.connections)
         await self.intake.flush()
 
+    def kept_receipts(self) -> Mapping[Relp, int]:
+        """Give the receipts of the first batch that the stuck writer has."""
+        return self._kept[0].receipts
+
     def give_back(self, count: int = 2) -> None:
         """Have the writer give back arenas it was stuck with."""
         for arena in self._kept[:count]:
