@@ -87,7 +87,7 @@ def test_an_archive_of_something_else_fails(tmp_path: Path) -> None:
 
 
 def test_each_cell_has_a_name_of_its_own() -> None:
-    names = [cell.name for cell in (*CELLS, *OTHERS)]
+    names = [cell.name for cell in CELLS] + [cell.name for cell in OTHERS]
     assert len(set(names)) == len(names)
     # The Makefile tells them apart by it.
     assert all(cell.name.startswith("archive-") for cell in CELLS)
