@@ -24,11 +24,11 @@ NAMES: Final = (
 )
 BUSY: Final = "busy.log"
 SPARSE: Final = "sparse.log"
-LARGEST: Final = 6 * MIB
+LARGEST: Final = 3 * MIB
 """Bytes; a log of that size is rotated."""
 _LINES: Final = b"".join(b"line %d of a log that is written to all the time\n" % n for n in range(1000))
 _CHUNK: Final = 499  # bytes at a time; no line and no piece ends there
-_PAUSE: Final = 0.01  # seconds
+_PAUSE: Final = 0.05  # seconds
 SIZES: Final = (1, 60, 5_000, 140_000, 1_100_000)
 
 

@@ -12,30 +12,11 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.faults import watched
 from tests.daemons.compressor.archiving import Place, lines
+from tests.faults import watched
 
-CALLS = (
-    "copy_file_range",
-    "fsync",
-    "ftruncate",
-    "open",
-    "pread",
-    "pwrite",
-    "pwritev",
-    "rename",
-    "replace",
-    "unlink",
-)
-NAMES = [
-    "a.log",
-    "b.log",
-    "-c.log",
-    "d\n.log",
-    b"\xff.log".decode("utf-8", "surrogateescape"),
-    "n" * 200 + ".log",
-    "z",
-]
+CALLS = ("copy_file_range", "fsync", "ftruncate", "open", "pread", "pwrite", "pwritev", "rename", "replace", "unlink")
+NAMES = ["a.log", "b.log", "-c.log", "d\n.log", b"\xff.log".decode("utf-8", "surrogateescape"), "n" * 200 + ".log", "z"]
 SIZES = [1, 60, 5_000, 140_000, 600_000, 1_100_000, 2_500_000]
 MIB = 1024 * 1024
 
