@@ -55,6 +55,7 @@ class Day:
     def __init__(self, folder: Path, seed: int, sparse: int) -> None:
         """Begin: with its first cycle."""
         self.counts: Counter[str] = Counter()
+        self.cycles = 0
         self._logs = folder / "log"
         self._logs.mkdir()
         self._chance = random.Random(seed)  # noqa: S311 (a seed makes it happen once more)
@@ -75,6 +76,7 @@ class Day:
                     self.counts[self.life.happen().partition(" ")[0]] += 1
                 self._cycle()
                 self.check()
+                self.cycles = number
                 if number % ALL == 0 or number == cycles:
                     self.check_all()
                     print(f"{number:5} cycles  {summary(self.counts)}", flush=True)
@@ -202,10 +204,12 @@ def main() -> int:
     except (Fault, AssertionError, pytest.fail.Exception, tarfile.TarError, OSError) as error:
         print(f"FAULT: {str(error)[:1000]}; seed {options.seed}, the files are in {folder}", flush=True)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: no fault so far", flush=True)
     finally:
         day.close()
     shutil.rmtree(folder)
-    print(f"{options.cycles} cycles in {(time.monotonic() - start) / 60:.1f} min, 0 faults")
+    print(f"{day.cycles} cycles in {(time.monotonic() - start) / 60:.1f} min, 0 faults")
     return 0
 
 
