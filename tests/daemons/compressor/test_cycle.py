@@ -1,4 +1,4 @@
-"""After a cycle the archive holds exactly the snapshots, whatever became of the logs; and only what is new is read."""
+"""After a cycle the archive holds exactly the snapshots, whatever became of the logs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_a_first_cycle_archives_all_and_a_second_writes_nothing(place: Place) -> None:
-    contents = {"a.log": lines(1, 3_000_000), "b.log": lines(2, 500), "c.log": b"", "d.log": lines(3, 200_000)}
+    contents = {
+        "a.log": lines(1, 3_000_000),
+        "b.log": lines(2, 500),
+        "c.log": b"",
+        "d.log": lines(3, 200_000),
+    }
     for name, data in contents.items():
         (place.logs / name).write_bytes(data)
     outcome = place.cycle()
