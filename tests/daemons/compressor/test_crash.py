@@ -1,4 +1,4 @@
-"""A cycle that is killed before any of its calls, or has no room at any of them, leaves an archive that is whole."""
+"""A cycle that is killed before any of its calls, or has no room at any, leaves a whole archive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
     from tests.mounts import SmallDisk
 
-CALLS = ("copy_file_range", "fsync", "ftruncate", "open", "pread", "preadv", "pwrite", "pwritev", "replace", "unlink")
+CALLS = (
+    "copy_file_range",
+    "fsync",
+    "ftruncate",
+    "open",
+    "pread",
+    "preadv",
+    "pwrite",
+    "pwritev",
+    "replace",
+    "unlink",
+)
 
 
 @pytest.fixture
@@ -44,7 +55,7 @@ def contents(place: Place) -> dict[str, bytes]:
 
 
 def killed(place: Place, before: int) -> bool:
-    """Make a cycle in a process of its own that is killed before its n-th call, a write in the middle of it."""
+    """Make a cycle in a process that is killed before its n-th call, a write in the middle of it."""
     child = os.fork()
     if not child:
         calls, write = 0, os.pwritev
@@ -95,7 +106,10 @@ def test_an_error_of_any_call_leaves_the_old_archive_or_the_new_one(error: int, 
         before = place.members()
 
         def fail(name: str, _arguments: tuple[Any, ...], left: Any = iter(range(calls))) -> None:  # noqa: ANN401, B008
-            if name in {"pwrite", "pwritev", "copy_file_range", "fsync", "replace"} and next(left, None) is None:
+            if (
+                name in {"pwrite", "pwritev", "copy_file_range", "fsync", "replace"}
+                and next(left, None) is None
+            ):
                 raise OSError(error, os.strerror(error))
 
         with watched(fail, CALLS):
@@ -131,7 +145,9 @@ def test_a_full_disk_leaves_the_old_archive_at_any_stage(small_disk: SmallDisk) 
     read_for(place.target)
 
 
-def test_a_piece_that_does_not_read_back_is_not_published(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_that_does_not_read_back_is_not_published(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = place.target.read_bytes()
     real = os.pwritev
 
