@@ -22,9 +22,9 @@ STREAM_BYTES: Final = 16
 class Spool:
     """Lines that wait for a collector. For one thread at a time.
 
-    `size` is in bytes, `gone` counts the lines that it once held, `dropped` and `aside` those of them that no
-    collector has; `news` are lines about itself that belong into the stream. Whatever raises SpoolError has
-    changed nothing.
+    `size` is in bytes, `gone` counts the lines that it once held (with `lines`, all that ever came),
+    `dropped` and `aside` those of them that no collector has; `news` are lines about itself that belong into
+    the stream. Whatever raises SpoolError has changed nothing.
     """
 
     is_lasting = False
@@ -189,6 +189,7 @@ class Spool:
         for block in old:
             self._let_go(block)
             blocks.remove(block)
+        self.gone -= 1  # one of them stays, as the line that tells
         told = Block(piece.number, piece.row, dropped=count)
         blocks.insert(begin, told)
         self._put(told, piece)

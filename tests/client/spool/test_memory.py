@@ -89,6 +89,17 @@ def test_a_line_that_tells_of_dropped_ones_is_not_dropped_itself() -> None:
     assert (spool.dropped, spool.lines, spool.size) == (3, 1, len(held(spool)[0]))
 
 
+def test_what_is_held_and_what_is_gone_are_together_all_that_ever_came() -> None:
+    spool = Spool()
+    for letter in (b"a", b"b", b"c"):
+        spool.append(full_block(letter))
+    for _ in range(2):
+        spool.drop_oldest(NOBODY, 0)
+        assert spool.gone + spool.lines == 3 * 64
+    spool.forget(spool.stream, 2)
+    assert (spool.gone, spool.lines) == (128, 64)
+
+
 def test_what_is_in_flight_is_not_dropped() -> None:
     spool = Spool()
     for letter in (b"a", b"b", b"c"):
