@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def items(found: Sequence[Found], last: Contents, outside: Outside) -> Iterator[Item]:
     """Look at each file, and into those that may have changed unseen.
 
-    New files that cannot be opened are left out here: met later, they would have every cycle make an archive.
+    A new one is opened, too: one that cannot be is no change, or it would have the archive made each cycle.
     """
     units, names = last.units, last.names
     for number, each in enumerate(found):
@@ -34,7 +34,7 @@ def items(found: Sequence[Found], last: Contents, outside: Outside) -> Iterator[
             details = place.details
             is_large = isinstance(units[place.unit], Large)
             yield Item(number, details.header + details.length, place.unit, is_large, is_unchanged=True)
-        elif place is not None or outside.is_readable(each):
+        elif place is not None or outside.can_open(each):
             size = each.status.st_size
             is_large = size >= LARGE
             unit = None if place is None or isinstance(units[place.unit], Large) else place.unit

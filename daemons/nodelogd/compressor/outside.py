@@ -68,8 +68,8 @@ class Outside:
             os.close(fd)
         return log.bytes_read
 
-    def is_readable(self, found: Found) -> bool:
-        """Say whether a file can be opened; if not it is told of."""
+    def can_open(self, found: Found) -> bool:
+        """Say whether a file can be opened; tell of one that cannot be."""
         try:
             os.close(self._open(found))
         except UnreadableError as error:
