@@ -66,7 +66,7 @@ class Names:
         """List what killed processes left, and indexes alone; only for the holder of the lock."""
         half = re.compile(rf"\.{self._archive()}(\.index)?\.tmp-\d+-[0-9a-f]+")
         index = re.compile(rf"{self._archive()}\.index")
-        names = set(os.listdir(self.out))  # no paths: among 10,000 logs they would cost more than all the rest
+        names = set(os.listdir(self.out))  # no paths: 10,000 logs may lie here, too
         return [
             self.out / name
             for name in sorted(names)
