@@ -48,6 +48,8 @@ class Assembly:
         self._buffer = memoryview(bytearray(CHUNK))
         self._members: list[Details] = []
         self._parts: list[bytes] = []
+        self._opened: int | None = None  # a group of the last archive
+        self._old: bytes | None = None  # and what it holds
         self._hole: tuple[bytes, int] | None = None
 
     def keep(self, number: int) -> None:
@@ -67,10 +69,14 @@ class Assembly:
         """Archive a file as a unit of its own."""
         self._read(found, self._large)
 
-    def group(self, files: Iterable[Found]) -> None:
-        """Archive some files in one piece; one that turns out to be too long gets a unit of its own."""
-        for found in files:
-            self._read(found, self._small)
+    def group(self, files: Iterable[tuple[Found, bool]]) -> None:
+        """Archive some files, each with whether it is unchanged, in one piece.
+
+        One that turns out to be too long gets a unit of its own.
+        """
+        for found, is_unchanged in files:
+            if not (is_unchanged and self._reuse(member_name(found.name))):
+                self._read(found, self._small)
         self._close_group()
 
     def end(self) -> Span:
@@ -96,6 +102,19 @@ class Assembly:
         self._members.append(details)
         self._parts += [headers.header(details), content, _padding(length)]
 
+    def _reuse(self, name: str) -> bool:
+        """Take an unchanged file from the last archive: cheaper than to open it. False if that is damaged."""
+        place = self._last.names[name]
+        if self._opened != place.unit:
+            span, start = self._last.units[place.unit].span, self._last.starts[place.unit]
+            self._opened, self._old = place.unit, self._output.old_piece(start, span)
+        if self._old is None:
+            return False
+        start, details = place.start, place.details
+        self._members.append(details)
+        self._parts.append(self._old[start : start + details.header + padded(details.length)])
+        return True
+
     def _close_group(self) -> None:
         if self._members:
             data = b"".join(self._parts)
@@ -115,7 +134,9 @@ class Assembly:
     def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
         """Give the length of the snapshot, and what the last archive has of this file if it goes on there."""
         file = (log.status.st_dev, log.status.st_ino)
-        named = self._last.names.get(member_name(found.name))
+        name = member_name(found.name)
+        self._last.settled.pop(name, None)
+        named = self._last.names.get(name)
         is_same = named is not None and (named.details.device, named.details.inode) == file
         last = named if is_same else self._last.inodes.get(file)
         length, is_continued = log.take(last.details if last else None)
@@ -176,9 +197,8 @@ def _padding(length: int) -> bytes:
 def _details(found: Found, log: Log, length: int) -> Details:
     """Say what a file is; the sums of its content are still missing."""
     status = log.status
-    name = member_name(found.name)
     return Details(
-        name=name,
+        name=member_name(found.name),
         header=headers.header_size(found.name),
         length=length,
         mode=stat.S_IMODE(status.st_mode),

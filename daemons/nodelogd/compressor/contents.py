@@ -6,9 +6,11 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from nodelog.archive.index import GZIP_HEADER
+from nodelog.archive.index import GZIP_HEADER, padded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nodelog.archive.index import Details
     from nodelogd.compressor.units import Unit
 
@@ -18,6 +20,8 @@ class Place(NamedTuple):
 
     details: Details
     unit: int
+    start: int
+    """Of its header in the tar stream of the unit."""
 
 
 class Contents:
@@ -41,9 +45,18 @@ class Contents:
     @cached_property
     def names(self) -> dict[str, Place]:
         """Find a member by its name."""
-        return {
-            each.name: Place(each, number) for number, unit in enumerate(self.units) for each in unit.members
-        }
+        return {place.details.name: place for place in self._places()}
+
+    def _places(self) -> Iterator[Place]:
+        for number, unit in enumerate(self.units):
+            start = 0
+            for each in unit.members:
+                yield Place(each, number, start)
+                start += each.header + padded(each.length)
+
+    def go_on_from(self, last: Contents) -> None:
+        """Know what was known of files that are still here."""
+        self.settled = {name: time for name, time in last.settled.items() if name in self.names}
 
     def forget(self, name: str) -> None:
         """Have a file archived anew."""

@@ -155,8 +155,10 @@ class Archive:
             output.flush()
             for _ in output.checked():
                 work.outside.check()
+            contents = Contents(assembly.units)
+            contents.go_on_from(work.last.contents)
             made = Last(
-                Contents(assembly.units),
+                contents,
                 stamp(os.fstat(file.fileno())),
                 trailer=trailer,
                 end=whole.lines,
@@ -193,7 +195,7 @@ class Work:
             match step:
                 case Keep(unit):
                     assembly.keep(unit)
-                case Make(files, is_large=True):
-                    assembly.large(self.found[files[0]])
-                case Make(files):
-                    assembly.group(self.found[number] for number in files)
+                case Make(items, is_large=True):
+                    assembly.large(self.found[items[0].file])
+                case Make(items):
+                    assembly.group((self.found[item.file], item.is_unchanged) for item in items)

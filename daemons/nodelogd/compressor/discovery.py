@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelogd.compressor.globs import Left, parse
 
@@ -22,8 +22,7 @@ FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO would hold u
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # meanwhile, or a link to nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A file to archive: its name there, where it is, and what it was when it was found."""
 
     name: bytes  # the absolute path without the leading slash

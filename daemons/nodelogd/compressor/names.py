@@ -15,6 +15,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -75,8 +76,20 @@ class Names:
 
     def is_own(self, name: str) -> bool:
         """Say whether a file of this name in the directory is ours."""
-        own = rf"{self._archive()}(\.index)?|\.{self._archive()}(\.index)?\.tmp-.*"
-        return name in {self.lock.name, self.scrubbed.name} or re.fullmatch(own, name, re.DOTALL) is not None
+        return _own(self.template).fullmatch(name) is not None
 
     def _archive(self) -> str:
-        return re.escape(self.template).replace(re.escape(DATE), r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 1)
+        return _archive(self.template)
+
+
+@cache
+def _own(template: str) -> re.Pattern[str]:
+    """Give what all names of ours are like; it is asked about every file of each cycle."""
+    archive, beside = _archive(template), re.escape(f".{template}")
+    return re.compile(
+        rf"{archive}(\.index)?|\.{archive}(\.index)?\.tmp-.*|{beside}\.(lock|scrubbed)", re.DOTALL
+    )
+
+
+def _archive(template: str) -> str:
+    return re.escape(template).replace(re.escape(DATE), r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 1)

@@ -81,6 +81,12 @@ class Output:
         self.position += length
         self.copied += length
 
+    def old_piece(self, start: int, span: Span) -> bytes | None:
+        """Give what a piece of the old archive holds, None if that is not there any more."""
+        assert self._old is not None  # noqa: S101 (without one there is no piece)
+        data = os.pread(self._old, span.length, start)
+        return content(data, span.size, span.crc)
+
     def mark(self) -> Mark:
         """Remember this place."""
         return Mark(self.position, len(self._new), self.copied, self.compressed)
@@ -141,13 +147,18 @@ def _copied(old: int | None, new: int, length: int, start: int, at: int) -> int:
     return os.pwrite(new, os.pread(old, min(length, GATHERED), start), at)
 
 
-def holds(data: bytes, size: int, crc: int) -> bool:
-    """Say whether a piece holds these bytes of the tar stream."""
+def content(data: bytes, size: int, crc: int) -> bytes | None:
+    """Give the bytes of the tar stream that a piece holds, None if they are not as many or others."""
     try:
         found = unpacked(data, size)
     except ValueError:
-        return False
-    return len(found) == size and crc32(found) == crc
+        return None
+    return found if len(found) == size and crc32(found) == crc else None
+
+
+def holds(data: bytes, size: int, crc: int) -> bool:
+    """Say whether a piece holds these bytes of the tar stream."""
+    return content(data, size, crc) is not None
 
 
 def shares_extents(fd: int) -> bool:

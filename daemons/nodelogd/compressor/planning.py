@@ -42,7 +42,7 @@ class Keep:
 class Make:
     """Files that make a new unit: one large one, or some that share a piece."""
 
-    files: tuple[int, ...]
+    items: tuple[Item, ...]
     is_large: bool
 
 
@@ -72,7 +72,7 @@ def _step(items: list[Item], members: Sequence[int], *, is_large: bool) -> Keep 
         and all(item.is_unchanged and item.unit == unit for item in items)
     ):
         return Keep(unit)
-    return Make(tuple(item.file for item in items), is_large)
+    return Make(tuple(items), is_large)
 
 
 def _runs(items: list[Item]) -> Iterator[list[Item]]:

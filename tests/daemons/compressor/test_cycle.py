@@ -405,3 +405,34 @@ def test_a_log_that_was_young_is_looked_into_once(place: Place) -> None:
     opened.clear()
     assert not place.cycle().published
     assert opened == []
+
+
+def test_of_small_logs_that_share_a_piece_only_the_changed_one_is_read(place: Place) -> None:
+    for number in range(20):
+        (place.logs / f"{number:02}.log").write_bytes(lines(number, 3000))
+    place.cycle()
+    while time.time() < (place.logs / "19.log").stat().st_ctime + 0.1:
+        place.cycle()  # until their times tell
+    for more in (b"more\n", b"and more\n"):
+        with (place.logs / "07.log").open("ab") as log:
+            log.write(more)
+        outcome = place.cycle()
+        assert outcome.published
+        assert outcome.bytes_read < 15_000  # three looks at one of the twenty
+        assert place.members() == {path.name: path.read_bytes() for path in place.logs.iterdir()}
+
+
+def test_small_logs_are_read_where_the_piece_they_share_is_damaged(place: Place) -> None:
+    for number in range(20):
+        (place.logs / f"{number:02}.log").write_bytes(lines(number, 3000))
+    place.cycle()
+    while time.time() < (place.logs / "19.log").stat().st_ctime + 0.1:
+        place.cycle()
+    times = place.target.stat()
+    with place.target.open("r+b") as archive:
+        archive.seek(500)
+        archive.write(b"rot")
+    os.utime(place.target, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (place.logs / "07.log").write_bytes(b"new\n")
+    place.cycle()
+    assert place.members() == {path.name: path.read_bytes() for path in place.logs.iterdir()}
