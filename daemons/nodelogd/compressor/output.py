@@ -8,7 +8,8 @@ import os
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelogd.compressor.pieces import Span, crc32, piece, unpacked
+from nodelogd.compressor.pieces import Span, piece, unpacked
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from nodelog.archive.index import GZIP_END, IndexFault, index_of, read, trailer_bytes
 from nodelogd.compressor.contents import member_name
 from nodelogd.compressor.output import holds
-from nodelogd.compressor.pieces import GZIP_HEADER, LAST_BLOCK, Span, crc32, joined
+from nodelogd.compressor.pieces import GZIP_HEADER, LAST_BLOCK, Span, joined
 from nodelogd.compressor.snapshots import finished, is_continued
 from nodelogd.compressor.units import CHUNK
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
