@@ -84,7 +84,7 @@ class Assembly:
         self.bytes_read += self._outside.read(found, self._buffer, work)
 
     def _small(self, found: Found, log: Log) -> None:
-        if log.status.st_size > CHUNK:
+        if log.status.st_size >= CHUNK:
             self._close_group()
             self._large(found, log)
             return

@@ -18,7 +18,10 @@ BLOCK: Final = 4096
 """Bytes; extents are shared in units of it."""
 GATHERED: Final = 1024 * 1024
 """Bytes that are written at a time."""
-_NO_COPY: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF})
+_NO_COPY: Final = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
+)
+"""With these we copy ourselves: it is not allowed, or we want to know which of the two files failed."""
 _FICLONERANGE: Final = 0x4020940D
 
 
@@ -27,6 +30,10 @@ class DamagedError(OSError):
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EIO, text)
+
+
+class LostError(DamagedError):
+    """The last archive cannot be read."""
 
 
 class Mark(NamedTuple):
@@ -125,7 +132,7 @@ class Output:
         while left:
             done = _copied(self._old, self._fd, left, start, self._written)
             if not done:
-                raise DamagedError("the last archive is shorter than it was")
+                raise LostError("the last archive is shorter than it was")
             start, left, self._written = start + done, left - done, self._written + done
 
 
@@ -139,7 +146,11 @@ def _copied(old: int | None, new: int, length: int, start: int, at: int) -> int:
     except OSError as error:
         if error.errno not in _NO_COPY:
             raise
-    return os.pwrite(new, os.pread(old, min(length, GATHERED), start), at)
+    try:
+        data = os.pread(old, min(length, GATHERED), start)
+    except OSError as error:
+        raise LostError(f"the last archive cannot be read at {start}: {error.strerror}") from error
+    return os.pwrite(new, data, at)
 
 
 def holds(data: bytes, size: int, crc: int) -> bool:
