@@ -14,16 +14,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isal.isal_zlib import crc32
-from zlib_ng import gzip_ng, zlib_ng
-
+from nodelogd.deflate import SMALL_LEVEL, GzipFile, crc32, small
 from nodelogd.publish import publishing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-LEVEL = 5
 CHUNK = 1024 * 1024  # bytes
 NICE = 19
 LAST = 2**32 - 1  # what a gzip header takes as a time, seconds since the epoch; clocks show others, too
@@ -42,7 +39,7 @@ def compress(source: Path, *, stopped: Callable[[], object] = lambda: False) -> 
         with (
             source.open("rb") as plain,
             publishing(target, mode=0o640) as file,
-            gzip_ng.GzipNGFile(source.name, "wb", LEVEL, file, mtime=time) as packed,
+            GzipFile(source.name, "wb", SMALL_LEVEL, file, mtime=time) as packed,
         ):
             for piece in _pieces(plain, stopped):
                 packed.write(piece)
@@ -52,14 +49,14 @@ def compress(source: Path, *, stopped: Callable[[], object] = lambda: False) -> 
 
 def _is_copy(source: Path, target: Path, stopped: Callable[[], object]) -> bool:
     try:
-        with source.open("rb") as plain, gzip_ng.open(target) as packed:
+        with source.open("rb") as plain, GzipFile(target) as packed:
             ours, theirs = 0, 0
             for piece in _pieces(plain, stopped):
                 ours, theirs = crc32(piece, ours), crc32(packed.read(len(piece)), theirs)
                 if ours != theirs:
                     return False
             return not packed.read(1)
-    except (OSError, EOFError, zlib_ng.error):  # type: ignore[misc]  # its types make it a value
+    except (OSError, EOFError, small.error):  # type: ignore[misc]  # its types make it a value
         return False
 
 

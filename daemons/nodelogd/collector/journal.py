@@ -17,7 +17,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from isal.isal_zlib import crc32
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

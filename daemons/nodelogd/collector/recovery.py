@@ -15,10 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from isal.isal_zlib import crc32
-
 from nodelogd.collector.journal import CLOSED, Header, Record, decode
 from nodelogd.collector.streams import use
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from isal.isal_zlib import crc32
-
 from nodelogd.collector.active import ActiveFile
 from nodelogd.collector.files import JournalFile, boot_id, copy_tail
 from nodelogd.collector.journal import CLOSED, Header, Record
@@ -23,6 +21,7 @@ from nodelogd.collector.opening import take_over
 from nodelogd.collector.seals import Seals
 from nodelogd.collector.streams import Streams
 from nodelogd.collector.syncing import Unsynced
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,10 +11,11 @@ from nodelogd.compressor import headers
 from nodelogd.compressor.contents import member_name
 from nodelogd.compressor.output import BLOCK
 from nodelogd.compressor.outside import Case
-from nodelogd.compressor.pieces import NOTHING, Span, crc32, filler, joined, packed, packed_fast
+from nodelogd.compressor.pieces import NOTHING, Span, filler, joined, packed, packed_fast
 from nodelogd.compressor.reading import ShrankError, UnreadableError
 from nodelogd.compressor.snapshots import PROBE, finished, settled
 from nodelogd.compressor.units import CHUNK, Large, Unit, group
+from nodelogd.deflate import SMALL_LEVEL, crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from nodelogd.compressor.outside import Outside
     from nodelogd.compressor.reading import Log
 
-LEVEL: Final = 5
-"""Of zlib-ng for finished pieces: the size of gzip -6 for a third of its CPU."""
 LEVEL_GROUP: Final = 6
-"""For groups, whose pieces are shorter; few are made anew."""
+"""For groups, whose pieces are shorter than finished ones; few are made anew."""
 SHARED: Final = 16 * BLOCK
 """Bytes of a run of pieces from which on sharing them is worth a new header."""
 _ZEROS: Final = memoryview(bytes(CHUNK))
@@ -91,7 +90,7 @@ class Assembly:
         self.bytes_read += self._outside.read(found, self._buffer, work)
 
     def _small(self, found: Found, log: Log) -> None:
-        if log.status.st_size > CHUNK:
+        if log.status.st_size >= CHUNK:
             self._close_group()
             self._large(found, log)
             return
@@ -177,16 +176,16 @@ class Assembly:
     def _chunk(self, data: memoryview) -> Span:
         self._outside.check()
         if data is not _ZEROS:
-            return self._output.piece(packed(data, LEVEL), len(data), crc32(data))
+            return self._output.piece(packed(data, SMALL_LEVEL), len(data), crc32(data))
         if self._hole is None:
-            self._hole = packed(data, LEVEL), crc32(data)
+            self._hole = packed(data, SMALL_LEVEL), crc32(data)
         return self._output.piece(self._hole[0], len(data), self._hole[1])
 
     def _tail(self, content: memoryview, *, is_hot: bool) -> Span:
         """Compress what the next cycle makes anew as fast as possible, but well what may stay for long."""
         data = b"".join([content, _padding(len(content))])
         return self._output.piece(
-            packed_fast(data) if is_hot else packed(data, LEVEL), len(data), crc32(data)
+            packed_fast(data) if is_hot else packed(data, SMALL_LEVEL), len(data), crc32(data)
         )
 
 

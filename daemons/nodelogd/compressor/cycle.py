@@ -13,7 +13,7 @@ from nodelogd.compressor.assembly import Assembly
 from nodelogd.compressor.contents import Contents, member_name
 from nodelogd.compressor.last import NO_ARCHIVE, Last, last_of, stamp, stamp_of
 from nodelogd.compressor.looking import items
-from nodelogd.compressor.output import Output, shares_extents
+from nodelogd.compressor.output import LostError, Output, shares_extents
 from nodelogd.compressor.outside import Case, Outside, StoppedError
 from nodelogd.compressor.pieces import GZIP_HEADER, ending
 from nodelogd.compressor.planning import Keep, Make, planned
@@ -79,9 +79,10 @@ class Archive:
             contents = last.contents
             listed = list(items(found, contents, outside))
             steps = list(planned(listed, contents.sizes))
-            if path == target and steps == [Keep(number) for number in range(len(contents.units))]:
+            if path == target and last.is_all(steps):
                 return self._unchanged(target, last, len(listed))
-            made, outcome = self._publish(target, Work(found, steps, last, fd, outside))
+            with self._distrusting(path, last):
+                made, outcome = self._publish(target, Work(found, steps, last, fd, outside))
         self._last = made
         made.publish_index(target, self._mode)
         return replace(outcome, changed=sum(not item.is_unchanged for item in listed))
@@ -109,6 +110,9 @@ class Archive:
             if not is_index_of(target, index):
                 last.index = None
             other = list(edited(index, found, outside))
+        if other:  # a process that comes next, should this one die, is not to take it for archived
+            index_of(target).unlink(missing_ok=True)
+            last.index = None
         for each in other:
             last.contents.forget(member_name(each.name))
             outside.tell(Case.EDITED, each, "was edited where it was archived already; it is archived anew")
@@ -118,6 +122,16 @@ class Archive:
         """Have everything made anew, by whoever is next."""
         index_of(target).unlink(missing_ok=True)
         self._last = Last(Contents([]), last.archive)
+
+    @contextmanager
+    def _distrusting(self, path: Path | None, last: Last) -> Generator[None]:
+        """Rely no more on an archive that cannot be read, or each cycle to come would fail as this one."""
+        try:
+            yield
+        except LostError:
+            assert path is not None  # noqa: S101 (without one nothing is copied)
+            self._distrust(path, last)
+            raise
 
     @contextmanager
     def _begun(self, path: Path | None) -> Generator[tuple[Last, int | None]]:

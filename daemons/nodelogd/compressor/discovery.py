@@ -51,6 +51,7 @@ def find(where: Where, unlisted: Callable[[bytes, OSError], None]) -> list[Found
     walk.folder(
         where.directory, Left(map(parse, where.include)), Left(map(parse, where.exclude), hidden=True), ()
     )
+    walk.folders()
     walk.found.sort(key=lambda each: each.name)
     return walk.found
 
@@ -80,6 +81,15 @@ def _beneath(path: bytes, directory: bytes) -> bool:
     return path.startswith(os.path.join(os.path.realpath(directory), b""))
 
 
+class _Folder(NamedTuple):
+    """One that is to be listed, what in it, and those above it."""
+
+    path: bytes
+    left: Left
+    without: Left
+    above: tuple[os.stat_result, ...]
+
+
 class _Walk:
     """One walk through the folders that can hold a match."""
 
@@ -89,9 +99,19 @@ class _Walk:
         self._links = where.follow_links
         self._unlisted = unlisted
         self._out = os.stat(where.out) if where.out else None
+        self._waiting: list[_Folder] = []
+
+    def folders(self) -> None:
+        """List those in it, and so on; no stack of calls is as deep as folders can be."""
+        while self._waiting:
+            folder = self._waiting.pop()
+            try:
+                self.folder(*folder)
+            except OSError as error:
+                self._miss(folder.path, error)
 
     def folder(self, path: bytes, left: Left, without: Left, above: tuple[os.stat_result, ...]) -> None:
-        """List a folder and those in it; `above` it are these."""
+        """List a folder; `above` it are these."""
         status = os.stat(path)
         if any(os.path.samestat(status, each) for each in above):  # a link that leads back up
             return
@@ -114,7 +134,7 @@ class _Walk:
         self, entry: os.DirEntry[bytes], left: Left, without: Left, above: tuple[os.stat_result, ...]
     ) -> None:
         if not self._leads_out(entry):
-            self.folder(entry.path, left, without, above)
+            self._waiting.append(_Folder(entry.path, left, without, above))
 
     def _file(self, entry: os.DirEntry[bytes]) -> None:
         if not self._leads_out(entry):

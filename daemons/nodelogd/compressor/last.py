@@ -5,15 +5,22 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nodelog.archive.index import IndexFault, Trailer, check, decoded, encoded, index_of
 from nodelogd.compressor.contents import Contents
+from nodelogd.compressor.pieces import ending, joined
+from nodelogd.compressor.planning import Keep
 from nodelogd.compressor.units import units_of
 from nodelogd.publish import publishing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from nodelogd.compressor.pieces import Span
+    from nodelogd.compressor.planning import Make
+    from nodelogd.compressor.units import Unit
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +59,11 @@ class Last:
     end: bytes = b""
     """The index's line for the end of the tar stream."""
 
+    def is_all(self, steps: Sequence[Keep | Make]) -> bool:
+        """Say whether to do this gives the same archive again."""
+        units = self.contents.units
+        return self.trailer is not None and steps == [Keep(number) for number in range(len(units))]
+
     def encoded(self) -> bytes:
         """Give its index."""
         assert self.trailer is not None  # noqa: S101 (without a trailer nothing is known of it)
@@ -76,10 +88,18 @@ def last_of(archive: Path, fd: int) -> Last:
     try:
         trailer, rows = decoded(index_of(archive).read_bytes())
         check(trailer, fd)
-        units, end = units_of(rows)
+        units, end = _checked(trailer, rows)
         return Last(Contents(units), here, stamp_of(index_of(archive)), trailer, end.lines)
     except FileNotFoundError:
         log.warning("%s has no index; everything is compressed anew", archive)
     except (IndexFault, OSError) as error:
         log.warning("cannot use %s: %s; everything is compressed anew", index_of(archive), error)
     return Last(Contents([]), here)
+
+
+def _checked(trailer: Trailer, rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
+    """Give units and end; what is copied on their word alone has to make up the whole archive."""
+    units, end = units_of(rows)
+    if ending(joined([*(unit.span for unit in units), end]))[1] != trailer:
+        raise IndexFault("its lines do not add up to its archive")
+    return units, end

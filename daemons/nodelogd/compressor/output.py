@@ -8,7 +8,8 @@ import os
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelogd.compressor.pieces import Span, crc32, piece, unpacked
+from nodelogd.compressor.pieces import Span, piece, unpacked
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,10 @@ BLOCK: Final = 4096
 """Bytes; extents are shared in units of it."""
 GATHERED: Final = 1024 * 1024
 """Bytes that are written at a time."""
-_NO_COPY: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF})
+_NO_COPY: Final = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
+)
+"""With these we copy ourselves: it is not allowed, or we want to know which of the two files failed."""
 _FICLONERANGE: Final = 0x4020940D
 
 
@@ -26,6 +30,10 @@ class DamagedError(OSError):
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EIO, text)
+
+
+class LostError(DamagedError):
+    """The last archive cannot be read."""
 
 
 class Mark(NamedTuple):
@@ -130,7 +138,7 @@ class Output:
         while left:
             done = _copied(self._old, self._fd, left, start, self._written)
             if not done:
-                raise DamagedError("the last archive is shorter than it was")
+                raise LostError("the last archive is shorter than it was")
             start, left, self._written = start + done, left - done, self._written + done
 
 
@@ -144,7 +152,11 @@ def _copied(old: int | None, new: int, length: int, start: int, at: int) -> int:
     except OSError as error:
         if error.errno not in _NO_COPY:
             raise
-    return os.pwrite(new, os.pread(old, min(length, GATHERED), start), at)
+    try:
+        data = os.pread(old, min(length, GATHERED), start)
+    except OSError as error:
+        raise LostError(f"the last archive cannot be read at {start}: {error.strerror}") from error
+    return os.pwrite(new, data, at)
 
 
 def content(data: bytes, size: int, crc: int) -> bytes | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor.discovery import GONE
 from nodelogd.compressor.reading import Log, ShrankError, UnreadableError
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nodelogd.compressor.discovery import Found
+
+
+TRIALS: Final = 10
+"""So often a file is read anew that shrinks meanwhile: there are file systems that never tell the length."""
 
 
 class Case(Enum):
@@ -97,7 +102,8 @@ class Outside:
             raise UnreadableError(error) from error
 
     def _work(self, found: Found, log: Log, work: Callable[[Found, Log], None]) -> None:
-        while True:
+        for _ in range(TRIALS):
+            self.check()
             try:
                 return work(found, log)
             except ShrankError:
@@ -105,6 +111,7 @@ class Outside:
                 log.look()
             except UnreadableError as error:
                 return self._miss(found, error.reason)
+        return self._miss(found, OSError(errno.EBUSY, f"it ended before its length {TRIALS} times"))
 
     def _miss(self, found: Found, error: OSError) -> None:
         if error.errno in GONE:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from isal import isal_zlib
-from zlib_ng import zlib_ng
-
 from nodelog.archive.index import Trailer, piece_line, trailer_bytes
+from nodelogd import deflate
+from nodelogd.deflate import fast, small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +51,7 @@ def joined(spans: Iterable[Span]) -> Span:
     for span in spans:
         length += span.length
         size += span.size
-        crc = isal_zlib.crc32_combine(crc, span.crc, span.size)
+        crc = deflate.crc32_combine(crc, span.crc, span.size)
         lines.append(span.lines)
     return Span(length, size, crc, b"".join(lines))
 
@@ -63,22 +62,22 @@ def piece(length: int, size: int, crc: int) -> Span:
 
 
 def packed(data: bytes | memoryview, level: int) -> bytes:
-    """Compress a piece by zlib-ng: what is to stay as it is."""
-    deflating = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW)
-    return deflating.compress(data) + deflating.flush(zlib_ng.Z_FULL_FLUSH)
+    """Compress a piece that is to stay as it is."""
+    deflating = small.compressobj(level, small.DEFLATED, _RAW)
+    return deflating.compress(data) + deflating.flush(small.Z_FULL_FLUSH)
 
 
 def packed_fast(data: bytes | memoryview) -> bytes:
-    """Compress a piece by isal, five times as fast and a quarter larger: what the next cycle makes anew."""
-    deflating = isal_zlib.compressobj(2, isal_zlib.DEFLATED, _RAW)
-    return deflating.compress(data) + deflating.flush(isal_zlib.Z_FULL_FLUSH)
+    """Compress what the next cycle makes anew: by isal five times as fast, and a quarter larger."""
+    deflating = fast.compressobj(deflate.FAST_LEVEL, fast.DEFLATED, _RAW)
+    return deflating.compress(data) + deflating.flush(fast.Z_FULL_FLUSH)
 
 
 def unpacked(data: bytes, size: int) -> bytes:
     """Give what a piece holds, `size` bytes or not. Raises ValueError if it is no piece."""
     try:
-        return isal_zlib.decompress(data + LAST_BLOCK, _RAW, size)
-    except isal_zlib.error as error:  # type: ignore[misc]  # its types make it a value
+        return fast.decompress(data + LAST_BLOCK, _RAW, size)
+    except fast.error as error:  # type: ignore[misc]  # its types make it a value
         raise ValueError(str(error)) from None
 
 
@@ -91,11 +90,6 @@ def filler(end: int) -> bytes:
         if missing >= sixes * 6:
             return _FIXED * sixes + _STORED * ((missing - sixes * 6) // 5)
         missing += _BLOCKS
-
-
-def crc32(data: bytes | memoryview, crc: int = 0) -> int:
-    """Give the CRC-32, at ten gigabytes a second."""
-    return isal_zlib.crc32(data, crc)
 
 
 def ending(whole: Span) -> tuple[bytes, Trailer]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import GZIP_END, IndexFault, index_of, read, trailer_bytes
 from nodelogd.compressor.contents import member_name
 from nodelogd.compressor.output import holds
-from nodelogd.compressor.pieces import GZIP_HEADER, LAST_BLOCK, Span, crc32, joined
+from nodelogd.compressor.pieces import GZIP_HEADER, LAST_BLOCK, Span, joined
 from nodelogd.compressor.snapshots import finished, is_continued
 from nodelogd.compressor.units import CHUNK
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from nodelogd.compressor.discovery import Found
     from nodelogd.compressor.outside import Outside
     from nodelogd.compressor.reading import Log
+
+
+_HOLE: Final = crc32(bytes(CHUNK))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,13 @@ class Scrubbed:
 
 def damage(index: Index, fd: int, outside: Outside) -> str:
     """Inflate all of an open archive; say in a line what is wrong with it, if anything is."""
+    try:
+        return _damage(index, fd, outside)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+
+
+def _damage(index: Index, fd: int, outside: Outside) -> str:
     end = index.trailer.length - GZIP_END
     if os.pread(fd, len(GZIP_HEADER), 0) != GZIP_HEADER:
         return "its header is damaged"
@@ -81,8 +92,7 @@ def _is_edited(member: Member, sums: Mapping[int, int], outside: Outside, log: L
         return False
     for offset in range(0, finished(member.length), CHUNK):
         outside.check()
-        if not log.is_hole(offset, CHUNK) and crc32(log.read(offset, CHUNK)) != sums.get(
-            member.content + offset
-        ):
+        found = _HOLE if log.is_hole(offset, CHUNK) else crc32(log.read(offset, CHUNK))
+        if found != sums.get(member.content + offset):
             return True
     return False

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor.pieces import crc32
 from nodelogd.compressor.units import CHUNK
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     import os

@@ -26,21 +26,27 @@ class Unusual:
         """Begin with none said."""
         self._metrics = metrics
         self._said: dict[bytes, set[Case]] = {}
+        self._met: set[bytes] = set()
         self.unreadable = 0
         """Files and folders of this cycle that could not be read."""
 
     def begin(self) -> None:
         """Begin a cycle."""
         self.unreadable = 0
+        self._met = set()
 
     def end(self, names: Collection[bytes]) -> None:
-        """Forget what was said of files that are gone, so that what is remembered stays bounded."""
-        self._said = {name: self._said[name] for name in self._said.keys() & names}
+        """Forget what was said of files that are gone, so that what is remembered stays bounded.
+
+        Folders that cannot be listed are among no names, but have been met in this cycle.
+        """
+        self._said = {name: said for name, said in self._said.items() if name in names or name in self._met}
 
     def report(self, case: Case, name: bytes, text: str) -> None:
         """Hear of one."""
         self._metrics.unusual.labels(case.name.lower()).inc()
         self.unreadable += case is Case.UNREADABLE
+        self._met.add(name)
         said = self._said.setdefault(name, set())
         if case not in said:
             said.add(case)

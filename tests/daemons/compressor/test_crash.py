@@ -172,6 +172,25 @@ def test_where_the_kernel_cannot_copy_we_do(place: Place, monkeypatch: pytest.Mo
     assert place.members() == contents(place)
 
 
+def test_an_archive_that_cannot_be_copied_fails_one_cycle_only(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bad_sector(_old: int, _new: int, _length: int, start: int, *_at: int) -> int:
+        raise OSError(errno.EIO, f"Input/output error at {start}")
+
+    def unreadable(*_arguments: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "copy_file_range", bad_sector)
+    with monkeypatch.context() as more:
+        more.setattr(os, "pread", unreadable)
+        with pytest.raises(OSError, match=r"the last archive cannot be read at .*: Input/output error"):
+            place.cycle()
+    assert place.leftovers() == []
+    assert place.cycle().bytes_copied == 0
+    assert place.members() == contents(place)
+
+
 def test_an_archive_that_is_cut_while_it_is_copied_is_made_anew(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.compressor.archiving import Place, lines
 
-from nodelog.archive.index import index_of, read_for
+from nodelog.archive.index import decoded, encoded, index_of, read_for
 from nodelogd.compressor.cycle import Archive, Case, StoppedError
 
 if TYPE_CHECKING:
@@ -321,6 +321,34 @@ def test_without_a_good_index_everything_is_compressed_anew(spoil: bytes | None,
     assert outcome.bytes_read > 3_000_000
     assert place.members() == {"a.log": lines(1, 3_000_000)}
     read_for(place.target)
+
+
+def test_an_index_whose_lines_do_not_add_up_is_not_trusted(place: Place) -> None:
+    (place.logs / "a.log").write_bytes(lines(1, 3_000_000))
+    place.cycle()
+    trailer, _ = decoded(index_of(place.target).read_bytes())
+    rows = index_of(place.target).read_bytes().splitlines(keepends=True)
+    del rows[3]  # a piece of a mebibyte
+    index_of(place.target).write_bytes(encoded(trailer, rows[1:-1]))
+    place.restart()
+    assert place.cycle().bytes_copied == 0
+    assert place.members() == {"a.log": lines(1, 3_000_000)}
+
+
+def test_with_a_bad_index_and_no_log_that_can_be_read_the_archive_stands(place: Place) -> None:
+    (place.logs / "a.log").write_bytes(lines(1, 300))
+    place.cycle()
+    before = place.target.read_bytes()
+    index_of(place.target).write_bytes(b"bad")
+    place.restart()
+
+    def open_file(found: Found) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", found.path)
+
+    place.open_file = open_file
+    with pytest.raises(OSError, match="none of 1 files could be read"):
+        place.cycle()
+    assert place.target.read_bytes() == before
 
 
 def test_an_index_that_is_lost_while_we_live_is_written_again(place: Place) -> None:

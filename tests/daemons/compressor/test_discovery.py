@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,3 +199,13 @@ def test_a_folder_exchanged_for_a_link_leads_nowhere(logs: Path, follow_links: b
     (logs / "pod").symlink_to(outside)
     with pytest.raises(OSError, match="outside the directory"):
         opened(found, place)
+
+
+def test_folders_deeper_than_any_stack_are_walked(logs: Path) -> None:
+    deepest = "/".join("d" * 1200)
+    subprocess.run(["mkdir", "-p", deepest], cwd=logs, check=True)  # Python's own calls itself
+    (logs / deepest / "a.log").touch()
+    try:
+        assert names(where(logs, "**/*.log")) == [f"{deepest}/a.log"]
+    finally:
+        subprocess.run(["rm", "-r", logs / "d"], check=True)

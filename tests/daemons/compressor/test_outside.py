@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nodelogd.compressor.discovery import Found
-from nodelogd.compressor.outside import Case, Outside, StoppedError
+from nodelogd.compressor.outside import TRIALS, Case, Outside, StoppedError
 from nodelogd.compressor.reading import Log, ShrankError, UnreadableError
 
 if TYPE_CHECKING:
@@ -71,6 +71,29 @@ def test_what_shrinks_is_worked_on_again_and_what_fails_is_told_of(tmp_path: Pat
 
     world.outside.read(world.found, world.buffer, work)
     assert [case for case, _ in world.told] == [Case.SHRANK, Case.SHRANK, Case.UNREADABLE]
+    assert world.are_closed()
+
+
+def test_what_shrinks_for_ever_is_left_out(tmp_path: Path) -> None:
+    world = World(tmp_path / "a.log")
+
+    def work(_found: Found, log: Log) -> None:
+        log.read(0, log.status.st_size + 1)
+
+    world.outside.read(world.found, world.buffer, work)
+    assert [case for case, _ in world.told] == [Case.SHRANK] * TRIALS + [Case.UNREADABLE]
+    assert world.are_closed()
+
+
+def test_what_shrinks_for_ever_stops_with_us(tmp_path: Path) -> None:
+    world = World(tmp_path / "a.log")
+    stopping = Outside(world.open, lambda *_: None, iter([False, False, True]).__next__)
+
+    def work(_found: Found, _log: Log) -> None:
+        raise ShrankError
+
+    with pytest.raises(StoppedError):
+        stopping.read(world.found, world.buffer, work)
     assert world.are_closed()
 
 

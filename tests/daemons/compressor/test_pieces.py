@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from nodelogd.compressor.pieces import (
     GZIP_HEADER,
     NOTHING,
-    crc32,
     ending,
     filler,
     joined,
@@ -21,6 +20,7 @@ from nodelogd.compressor.pieces import (
     piece,
     unpacked,
 )
+from nodelogd.deflate import crc32
 
 KINDS = [lambda data: packed(data, 5), lambda data: packed(data, 6), packed_fast]
 contents = st.lists(st.tuples(st.binary(max_size=2000), st.sampled_from(KINDS)), max_size=8)

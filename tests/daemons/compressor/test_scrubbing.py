@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,6 +68,43 @@ def test_an_edit_in_the_middle_of_a_log_is_found_and_archived(offset: int, place
     assert place.cases == [(Case.EDITED, "a.log")]
     assert place.cycle().published
     assert place.members()["a.log"] == log.read_bytes()
+    assert place.scrub() == Scrubbed()
+
+
+def test_a_hole_that_was_made_in_the_middle_of_a_log_is_an_edit(place: Place) -> None:
+    log = place.logs / "a.log"
+    subprocess.run(["fallocate", "--punch-hole", "--offset=1MiB", "--length=1MiB", log], check=True)
+    assert place.scrub() == Scrubbed(edited=1)
+    place.cycle()
+    assert place.members()["a.log"] == log.read_bytes()
+    assert place.scrub() == Scrubbed()
+
+
+def test_an_edit_is_not_forgotten_with_who_found_it(place: Place) -> None:
+    log = place.logs / "a.log"
+    with log.open("r+b") as file:
+        file.seek(1_500_000)
+        file.write(b"edited")
+    place.cycle()
+    assert place.scrub() == Scrubbed(edited=1)
+    place.restart()  # before it could mend it
+    place.cycle()
+    assert place.members()["a.log"] == log.read_bytes()
+    assert place.scrub() == Scrubbed()
+
+
+def test_an_archive_that_cannot_be_read_is_made_anew(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    pread = os.pread
+
+    def bad_sector(fd: int, length: int, offset: int) -> bytes:
+        if offset > 1000:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", bad_sector)
+    assert place.scrub().damage == "it cannot be read: Input/output error"
+    monkeypatch.undo()
+    assert place.cycle().bytes_copied == 0
     assert place.scrub() == Scrubbed()
 
 

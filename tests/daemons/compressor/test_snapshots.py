@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.daemons.compressor.test_headers import details
 
-from nodelogd.compressor.pieces import crc32
 from nodelogd.compressor.snapshots import FRAGMENT, PROBE, cut, finished, is_continued
+from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     import os

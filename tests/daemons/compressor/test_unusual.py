@@ -31,6 +31,16 @@ def test_of_a_file_that_went_it_is_said_again(caplog: pytest.LogCaptureFixture) 
     assert caplog.messages == ["unreadable"] * 2
 
 
+def test_of_a_folder_that_cannot_be_listed_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    unusual = Unusual(Metrics())
+    for is_met in (True, True, False, True):
+        unusual.begin()
+        if is_met:
+            unusual.report(Case.UNREADABLE, b"pods", "cannot list")
+        unusual.end({b"a.log"})
+    assert caplog.messages == ["cannot list"] * 2
+
+
 def test_names_of_any_bytes_can_be_said(caplog: pytest.LogCaptureFixture) -> None:
     Unusual(Metrics()).report(Case.UNREADABLE, b"\xff.log", "unreadable")
     assert vars(caplog.records[0])["path"] == "/\udcff.log"
