@@ -66,7 +66,7 @@ def test_our_own_layers_are_small(image: str) -> None:
     assert int(whole) - int(base) <= MOST
 
 
-@pytest.mark.parametrize("program", ["logd", "nodelog"])
+@pytest.mark.parametrize("program", ["logd", "logcd", "nodelog"])
 def test_every_program_is_in_it(image: str, program: str) -> None:
     said = docker("run", "--rm", f"--entrypoint={program}", *STRICT, image, "--version")
     assert re.fullmatch(rf"{program}.* {re.escape(__version__)}", said)
@@ -85,7 +85,7 @@ def test_there_is_nothing_in_it_to_install_or_to_build_with(image: str) -> None:
     assert {"nodelog", "nodelogd"} <= set(said)
 
 
-@pytest.mark.parametrize("program", [("logd", "--help"), ("nodelog", "greet", "--help")])
+@pytest.mark.parametrize("program", [("logd", "--help"), ("logcd", "--help"), ("nodelog", "greet", "--help")])
 def test_whatever_a_program_imports_is_compiled_already(image: str, program: tuple[str, ...]) -> None:
     name, *options = program
     command = ("-v", f"/opt/nodelog/bin/{name}", *options)  # -v tells where each module's code came from

@@ -23,6 +23,8 @@ pytestmark = [
 ]
 
 NOBODY = 65532
+DAC_READ_SEARCH = 2  # its number in linux/capability.h
+NOT_ALL_READ = 3  # what logcd --once exits with
 MADE_BY_A_KUBELET = {"hostPath": (0, 0o755), "emptyDir": (0, 0o777)}
 
 
@@ -123,6 +125,41 @@ def test_a_client_of_the_compressor_writes_its_file_without_any_power(start: Sta
     wait_for(lambda: log.exists() and "Greetings from pod" in log.read_text(), "it has greeted")
     assert int(greeting.status("CapEff"), 16) == 0
     assert greeting.stop() == 0
+
+
+def test_the_compressor_reads_what_belongs_to_others_and_may_no_more(start: Start, tmp_path: Path) -> None:
+    pod = Pod(start, "logCompressor.yaml", tmp_path)
+    theirs = log_of_another(pod)
+    (container,) = pod.spec["containers"]
+    logcd = pod.run(container)
+    logcd.wait_ready(9167)
+    assert int(logcd.status("CapEff"), 16) == 1 << DAC_READ_SEARCH
+    listed = logcd.execute("sh", "-c", "tar -tzf /var/log/all-logs-*.tar.gz")
+    assert listed.stdout == "var/log/theirs.log\n"
+    written = logcd.execute("sh", "-c", "echo mine >>/var/log/theirs.log")
+    assert "Permission denied" in written.stderr
+    assert logcd.stop() == 0
+    assert theirs.read_text() == "secret\n"
+
+
+def test_without_its_one_power_the_compressor_cannot_read_them(start: Start, tmp_path: Path) -> None:
+    pod = Pod(start, "logCompressor.yaml", tmp_path)
+    log_of_another(pod)
+    (container,) = pod.spec["containers"]
+    container["securityContext"]["capabilities"].pop("add")
+    container["args"].append("--once")
+    logcd = pod.run(container)
+    assert logcd.wait() == NOT_ALL_READ
+    assert "Permission denied" in logcd.said()
+
+
+def log_of_another(pod: Pod) -> Path:
+    """Have another user write a log for nobody else to read."""
+    log = pod.volume("logdir") / "theirs.log"
+    log.write_text("secret\n")
+    log.chmod(0o600)
+    os.chown(log, NOBODY, NOBODY)
+    return log
 
 
 def test_another_user_than_root_cannot_write_into_the_logs_of_the_node(start: Start, tmp_path: Path) -> None:
