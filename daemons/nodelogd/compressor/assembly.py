@@ -48,7 +48,7 @@ class Assembly:
         self._buffer = memoryview(bytearray(CHUNK))
         self._members: list[Details] = []
         self._parts: list[bytes] = []
-        self._hole = b""
+        self._hole: tuple[bytes, int] | None = None
 
     def keep(self, number: int) -> None:
         """Copy a unit of the last archive."""
@@ -154,11 +154,11 @@ class Assembly:
 
     def _chunk(self, data: memoryview) -> Span:
         self._outside.check()
-        if data is _ZEROS:
-            self._hole = self._hole or packed(data, LEVEL)
-        return self._output.piece(
-            self._hole if data is _ZEROS else packed(data, LEVEL), len(data), crc32(data)
-        )
+        if data is not _ZEROS:
+            return self._output.piece(packed(data, LEVEL), len(data), crc32(data))
+        if self._hole is None:
+            self._hole = packed(data, LEVEL), crc32(data)
+        return self._output.piece(self._hole[0], len(data), self._hole[1])
 
     def _tail(self, content: memoryview, *, is_hot: bool) -> Span:
         """Compress what the next cycle makes anew as fast as possible, but well what may stay for long."""

@@ -20,6 +20,7 @@ from nodelogd.compressor.freshness import Freshness
 from nodelogd.compressor.keeping import retain
 from nodelogd.compressor.lock import locked
 from nodelogd.compressor.names import Names
+from nodelogd.compressor.scrubs import Scrubs
 from nodelogd.compressor.unusual import Unusual
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Compressor:
         self._metrics = metrics
         self._next_try = next_try
         self._archive = Archive(mode=settings.mode)
+        self._scrubs = Scrubs(self.names.scrubbed, settings.scrub, metrics)
         self._unusual = Unusual(metrics)
         self._complaint = ""
         self._where = discovery.Where(
@@ -104,16 +106,20 @@ class Compressor:
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         try:
-            return self._made(target, is_stopping)
+            return self._made(target, is_stopping, began)
         finally:
             retain(self.names, target, self._settings.keep, self._metrics)
 
-    def _made(self, target: Path, is_stopping: Callable[[], bool]) -> Result:
+    def _made(self, target: Path, is_stopping: Callable[[], bool], began: float) -> Result:
         self._unusual.begin()
         found = discovery.find(self._where, self._unlisted)
         if not found:
             self._complain(f"no file matches in {self._settings.directory}; what is archived stays as it is")
             return Result.EMPTY
+        if self._scrubs.is_due(began) and target.exists():
+            report = self._unusual.report
+            scrubbed = self._archive.scrub(found, self._open, target, report, is_stopping)
+            self._scrubs.note(target, scrubbed)
         outcome = self._archive.run(
             found, self._open, target, self._seed(target), self._unusual.report, is_stopping
         )

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 from tests.daemons.compressor.archiving import Place, lines
 
 CALLS = (
