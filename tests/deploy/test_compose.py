@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from tests.deploy.docker import BUILD
 from tests.deploy.manifests import COMPOSE, PROGRAMS
 from tests.running import wait_for
@@ -121,6 +122,12 @@ def test_what_observes_is_only_there_if_wanted(node: Node) -> None:
     assert {"prometheus", "grafana", "load"}.isdisjoint(node.compose("config", "--services").split())
     wanted = node.compose("--profile", "observe", "config", "--services").split()
     assert {"prometheus", "grafana"} <= set(wanted)
+
+
+def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:
+    found = yaml.safe_load((COMPOSE.parent / "observe" / "prometheus.yaml").read_text())
+    asked = [config["static_configs"][0]["targets"] for config in found["scrape_configs"]]
+    assert asked == [["logd:9166"], ["logcd:9167"]]
 
 
 def test_every_port_is_open_to_this_machine_alone(node: Node) -> None:
