@@ -14,6 +14,8 @@ from tests.deploy.docker import BUILD
 from tests.deploy.manifests import COMPOSE, PROGRAMS
 from tests.running import wait_for
 
+from nodelog import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -32,7 +34,7 @@ class Node:
         """Take a free port."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        self._environment = os.environ | {"IMAGE": image, "PORT": str(port), "FOR": "6s"}
+        self._environment = os.environ | {"NODELOG_IMAGE": image, "PORT": str(port), "FOR": "6s"}
         self._project = f"nodelog-test-{os.getpid()}"
 
     def compose(self, *arguments: str, check: bool = True) -> str:
@@ -122,6 +124,10 @@ def test_what_observes_is_only_there_if_wanted(node: Node) -> None:
     assert {"prometheus", "grafana", "load"}.isdisjoint(node.compose("config", "--services").split())
     wanted = node.compose("--profile", "observe", "config", "--services").split()
     assert {"prometheus", "grafana"} <= set(wanted)
+
+
+def test_the_image_is_the_one_of_this_version() -> None:
+    assert yaml.safe_load(COMPOSE.read_text())["x-nodelog"]["image"].endswith(f":-nodelog:{__version__}}}")
 
 
 def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:
