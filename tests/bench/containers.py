@@ -36,7 +36,13 @@ IMAGE: Final = "nodelog:test"
 OWNER: Final = 65532
 VOLUME: Final = 1 << 30  # bytes in a run
 LOGD: Final = ("--rotate-size=1TiB", "--keep-free=off", "--http=127.0.0.1:0")
-WAYS: Final = ("outside", "host network", "bridge")
+WAYS: Final = {
+    "outside": ("--network=host",),
+    "host network": ("--network=host",),
+    "host network, no seccomp": ("--network=host", "--security-opt=seccomp=unconfined"),
+    "bridge": ("--network=bridge",),
+}
+"""Each with its options of `docker run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,9 @@ def docker(*arguments: str) -> str:
 @contextmanager
 def started(way: str, folder: Path, port: int) -> Generator[Target]:
     """Run logd in one of the WAYS, for as long as the block lasts."""
-    network = "bridge" if way == "bridge" else "host"
     listen = f"--listen={port}" if way == "bridge" else f"--listen=127.0.0.1:{port}"
     program = ("sleep", "1000") if way == "outside" else ("logd", listen, *LOGD)
-    options = (f"--network={network}", "--read-only", "--cap-drop=ALL", f"--volume={folder}:/var/lib/nodelog")
+    options = (*WAYS[way], "--read-only", "--cap-drop=ALL", f"--volume={folder}:/var/lib/nodelog")
     name = docker("run", "--detach", *options, f"--entrypoint={program[0]}", IMAGE, *program[1:])
     outside = None
     try:
@@ -131,8 +136,8 @@ def main() -> int:
     given.folder.mkdir(parents=True, exist_ok=True)
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(given.rounds):
-        turn = number % len(WAYS)
-        rounds.append({way: measured(way, given.folder, given.port) for way in WAYS[turn:] + WAYS[:turn]})
+        turn, ways = number % len(WAYS), list(WAYS)
+        rounds.append({way: measured(way, given.folder, given.port) for way in ways[turn:] + ways[:turn]})
     print("| | GB/s | CPU-s/GB | CPU-s/GB against outside |\n|---|---|---|---|")
     for way in WAYS:
         speed, cpu = (
