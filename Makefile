@@ -33,8 +33,9 @@ bench: venv ## logd and other collectors, logcd and tar, an hour at the most; CE
 	@$(if $(filter archive-%,$(CELL)),,$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
 	@$(if $(filter-out archive-%,$(CELL)),,$(BIN)/python -m tests.bench.archives $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
 
-soak: venv ## exactly once, a minute a scene (ONCE=20s), then an hour of mixed load (FOR=10m), every line proved; ARGS=--help
+soak: venv ## exactly once, a minute a scene (ONCE=20s), a day of archives (CYCLES=100), then an hour of mixed load (FOR=10m); ARGS=--help
 	@$(BIN)/python -m tests.soak.exactly_once $(if $(ONCE),--for '$(ONCE)')
+	@$(BIN)/python -m tests.soak.archives $(if $(CYCLES),--cycles '$(CYCLES)')
 	@$(BIN)/python -m tests.soak.run $(if $(FOR),--for '$(FOR)') $(ARGS)
 
 # Not in the lock: it is 35 MB, and exists for CPython on Linux x86-64 only.

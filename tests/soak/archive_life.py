@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -24,21 +24,12 @@ NAMES: Final = (
 )
 BUSY: Final = "busy.log"
 SPARSE: Final = "sparse.log"
-LARGEST: Final = 6 * MIB
+LARGEST: Final = 3 * MIB
 """Bytes; a log of that size is rotated."""
 _LINES: Final = b"".join(b"line %d of a log that is written to all the time\n" % n for n in range(1000))
 _CHUNK: Final = 499  # bytes at a time; no line and no piece ends there
-_PAUSE: Final = 0.01  # seconds
+_PAUSE: Final = 0.05  # seconds
 SIZES: Final = (1, 60, 5_000, 140_000, 1_100_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A file as a cycle saw it."""
-
-    inode: int
-    size: int
-    changes: int
 
 
 class Life:
@@ -49,8 +40,9 @@ class Life:
         self.folder = folder
         self._chance = chance
         self._number = 0
-        self._changes: dict[str, int] = {}
-        self._seen: dict[str, Seen] = {}
+        self._changes = count()
+        self._changed: dict[int, int] = {}  # the last change of each inode
+        self._seen: set[tuple[int, int]] = set()
         self._happenings = (
             *(self._append,) * 6,
             self._append_unaligned,
@@ -83,23 +75,23 @@ class Life:
         return {name for name in os.listdir(self.folder) if name.endswith(".log")} - {BUSY, SPARSE}  # noqa: PTH208
 
     def expected(self, name: str, *, is_unsure: bool) -> tuple[bytes, ...]:
-        """Give what a cycle that has just ended has of a log; one of two if the cycle before was cut short."""
+        """Give what a cycle that has just ended has of a log, one of two if the one before was cut short."""
         data = self._path(name).read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
         if whole == data or len(data) - len(whole) > MIB:
             return (data,)
         if is_unsure:
             return data, whole
-        # A line without an end is archived once it has not grown for a cycle.
-        return (data,) if self._seen.get(name) == self._state(name) else (whole,)
+        # A line without an end is archived once it has not grown for a cycle, whatever it is called then.
+        return (data,) if self._state(name) in self._seen else (whole,)
 
     def see(self) -> None:
         """Remember what a cycle that has ended has seen."""
-        self._seen = {name: self._state(name) for name in self.names()}
+        self._seen = {self._state(name) for name in self.names()}
 
-    def _state(self, name: str) -> Seen:
-        status = self._path(name).stat()
-        return Seen(status.st_ino, status.st_size, self._changes.get(name, 0))
+    def _state(self, name: str) -> tuple[int, int]:
+        inode = self._path(name).stat().st_ino
+        return inode, self._changed[inode]
 
     def _lines(self, size: int) -> bytes:
         self._number += 1
@@ -107,30 +99,31 @@ class Life:
         return line[-max(size, 1) :] if size < len(line) else line * (size // len(line))
 
     def _path(self, name: str) -> Path:
-        self._changes.setdefault(name, 0)
         return self.folder / name
+
+    def _change(self, name: str) -> None:
+        self._changed[self._path(name).stat().st_ino] = next(self._changes)
 
     def _write(self, name: str, mode: str, data: bytes) -> None:
         with self._path(name).open(mode) as file:
             file.write(data)
-        self._changes[name] += 1
+        self._change(name)
 
     def _append(self, name: str) -> None:
         self._write(name, "ab", self._lines(self._chance.choice(SIZES)))
 
     def _append_unaligned(self, name: str) -> None:
-        self._write(name, "ab", self._lines(self._chance.choice(SIZES))[:-1])
+        self._write(name, "ab", self._lines(self._chance.choice(SIZES))[:-1] or b"x")
 
     def _rotate(self, name: str) -> None:
         old = f"{name.removesuffix('.log')[:190]}.1.log"
         self._path(name).replace(self._path(old))
-        self._changes[old] += 1
         self._append(name)
 
     def _copytruncate(self, name: str) -> None:
         old = f"{name.removesuffix('.log')[:190]}.1.log"
         shutil.copyfile(self._path(name), self._path(old))
-        self._changes[old] += 1
+        self._change(old)
         self._write(name, "wb", b"")
 
     def _regrow(self, name: str) -> None:
@@ -140,7 +133,7 @@ class Life:
 
     def _truncate(self, name: str) -> None:
         os.truncate(self._path(name), int(self._path(name).stat().st_size * self._chance.random()))
-        self._changes[name] += 1
+        self._change(name)
 
     def _delete(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
@@ -156,6 +149,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         """Take the log."""
         self._path = path
+        self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         path.touch()
@@ -179,9 +173,12 @@ class Writer:
             return "it has what was never written"
         return "" if len(content) > least - _CHUNK else f"it has {len(content)} bytes and had {least} before"
 
+    def write(self) -> None:
+        """Append once: a line that did not go on from one cycle to the next would be taken as it is."""
+        with self._lock, self._path.open("ab", buffering=0) as file:
+            start = file.tell() % len(_LINES)
+            file.write((_LINES + _LINES)[start : start + _CHUNK])
+
     def _run(self) -> None:
-        at = 0
-        with self._path.open("ab", buffering=0) as file:
-            while not self._ended.wait(_PAUSE):
-                start = at % len(_LINES)
-                at += file.write((_LINES + _LINES)[start : start + _CHUNK])
+        while not self._ended.wait(_PAUSE):
+            self.write()

@@ -175,7 +175,8 @@ def line(scene: Scene, done: Outcome) -> str:
         f"{scene.name:11} {done.spooled:,} lines in spools at {done.spooled / done.seconds:,.0f}/s, "
         f"{done.verdict.account.received:,} received, "
         + ", ".join(f"{count:,} {what}" for what, count in list(_counts(done.verdict).items())[:3])
-        + f"; collector ended every {done.seconds / done.ends:.2f} s, {done.ends} times, clients killed {done.client_kills} times"
+        + f"; collector ended {done.ends} times, every {done.seconds / done.ends:.2f} s, "
+        + f"clients killed {done.client_kills} times"
     )
 
 

@@ -114,13 +114,14 @@ class Assembly:
 
     def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
         """Give the length of the snapshot, and what the last archive has of this file if it goes on there."""
-        last = self._last.inodes.get((log.status.st_dev, log.status.st_ino))
+        file = (log.status.st_dev, log.status.st_ino)
+        named = self._last.names.get(member_name(found.name))
+        is_same = named is not None and (named.details.device, named.details.inode) == file
+        last = named if is_same else self._last.inodes.get(file)
         length, is_continued = log.take(last.details if last else None)
-        name = member_name(found.name)
-        is_same = last is not None and last.details.name == name
         if is_same and not is_continued:
             self._outside.tell(Case.TRUNCATED, found, "was truncated; what it holds now is archived")
-        elif name in self._last.names and not is_same:
+        elif named and not is_same:
             self._outside.tell(Case.REPLACED, found, "is another file by now; what it holds is archived")
         return length, last if is_continued else None
 

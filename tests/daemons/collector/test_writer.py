@@ -379,7 +379,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
         with gated(gate):
-            bench.writer._synced_at = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.writer._sync_began = time.monotonic() + 60  # so that only the turn-over would sync
             bench.put(b"one\n", owed=1)
             wait_for(lambda: log.read_bytes() == b"one\n")
             bench.writer.turn_over()
@@ -387,7 +387,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
             assert (bench.stored, Names.of(log).finished()) == ([], [])
             gate.set()
             wait_for(lambda: Names.of(log).finished())
-            bench.writer._synced_at = 0.0
+            bench.writer._sync_began = 0.0
             bench.writer.forget(OTHER)  # an order, which wakes it
             wait_for(lambda: bench.stored == [{bench.peer: 1}])
 

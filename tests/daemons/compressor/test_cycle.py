@@ -1,4 +1,4 @@
-"""After a cycle the archive holds exactly the snapshots, whatever became of the logs; and only what is new is read."""
+"""After a cycle the archive holds exactly the snapshots, whatever became of the logs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import tarfile
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,12 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_a_first_cycle_archives_all_and_a_second_writes_nothing(place: Place) -> None:
-    contents = {"a.log": lines(1, 3_000_000), "b.log": lines(2, 500), "c.log": b"", "d.log": lines(3, 200_000)}
+    contents = {
+        "a.log": lines(1, 3_000_000),
+        "b.log": lines(2, 500),
+        "c.log": b"",
+        "d.log": lines(3, 200_000),
+    }
     for name, data in contents.items():
         (place.logs / name).write_bytes(data)
     outcome = place.cycle()
@@ -350,3 +356,33 @@ def test_holes_are_zeros_in_the_archive(place: Place) -> None:
         file.truncate(15 * MIB)
     place.cycle()
     assert place.members() == {"a.log": log.read_bytes()}
+
+
+def test_a_log_with_two_names_is_neither_replaced_nor_truncated(place: Place) -> None:
+    log, other = place.logs / "a.log", place.logs / "b.log"
+    log.write_bytes(lines(1, 3_000_000))
+    other.hardlink_to(log)
+    place.cycle()
+    with log.open("ab") as file:
+        file.write(lines(2, 1000))
+    assert place.cycle().bytes_compressed < 4 * MIB
+    assert place.cases == []
+    assert place.members() == {"a.log": log.read_bytes(), "b.log": log.read_bytes()}
+
+
+def test_a_log_that_was_young_is_looked_into_once(place: Place) -> None:
+    (place.logs / "a.log").write_bytes(lines(1, 300_000))
+    place.cycle()
+    opened: list[bytes] = []
+
+    def open_file(found: Found) -> int:
+        opened.append(found.name)
+        return place.open(found)
+
+    place.open_file = open_file
+    now = (place.logs / "a.log").stat().st_ctime
+    while time.time() < now + 0.1:
+        place.cycle()
+    opened.clear()
+    assert not place.cycle().published
+    assert opened == []
