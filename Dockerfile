@@ -7,8 +7,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements.lock requirements-build.lock ./
-# Nothing is fetched that the locks do not name with its hash, the build tool included. The venv that runs has no pip,
-# and no setuptools, which pbr names but needs only to build others.
+# Nothing is fetched that the locks do not name with its hash, the build tool included; but on arm64 what hdrhistogram is
+# compiled with. The venv that runs has no pip, and no setuptools, which pbr names but needs only to build others.
 RUN python3 -m venv tools \
     && tools/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock \
     && python3 -m venv --without-pip /opt/nodelog \
