@@ -151,11 +151,16 @@ def holds(data: bytes, size: int, crc: int) -> bool:
 
 
 def shares_extents(fd: int) -> bool:
-    """Find out whether this file system copies by sharing. The file is empty before and after."""
+    """Find out whether this file system copies by sharing. The file is empty before and after.
+
+    Raises OSError if the disk is full.
+    """
     try:
         os.pwrite(fd, bytes(BLOCK), 0)
         fcntl.ioctl(fd, _FICLONERANGE, struct.pack("=qQQQ", fd, 0, BLOCK, BLOCK))
-    except OSError:  # also a full disk: what it means is said where it is written in earnest
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:  # that says nothing
+            raise
         return False
     finally:
         os.ftruncate(fd, 0)

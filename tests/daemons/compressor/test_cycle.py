@@ -209,6 +209,25 @@ def test_an_unreadable_log_is_left_out_and_said(place: Place) -> None:
     assert place.cases == [(Case.UNREADABLE, "b.log")]
     assert place.texts == [f"{place.logs}/b.log cannot be read: Permission denied; it is not archived"]
     assert place.members().keys() == {"a.log", "c.log"}
+    assert not place.cycle().published  # it is no change
+    assert place.cases == [(Case.UNREADABLE, "b.log")]
+
+
+def test_a_log_that_cannot_be_read_any_more_leaves_the_archive(place: Place) -> None:
+    for name in ("a.log", "b.log"):
+        (place.logs / name).write_bytes(lines(1, 300_000))
+    place.cycle()
+
+    def open_file(found: Found) -> int:
+        if found.name.endswith(b"b.log"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return place.open(found)
+
+    place.open_file = open_file
+    (place.logs / "b.log").chmod(0)
+    assert place.cycle().published
+    assert place.members().keys() == {"a.log"}
+    assert not place.cycle().published
 
 
 def test_a_log_that_vanishes_before_its_turn_is_left_out(place: Place) -> None:
