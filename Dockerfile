@@ -1,26 +1,43 @@
-# One image for every program of a node: logd is what it runs if nothing else is named.
+# One image for every program of a node: logd is what it runs unless another one is named as its entry point.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
-# hdrhistogram has no wheel for arm64: it is compiled there.
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
-COPY requirements.lock requirements-dev.lock ./
-# Nothing is fetched that the locks do not name with its hash, the build tool included.
-RUN python -m venv /opt/nodelog \
-    && /opt/nodelog/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
-    && python -m venv tools \
-    && tools/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+# hdrhistogram has no wheel for arm64: it is compiled there. With the compiler comes strip.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements.lock requirements-build.lock ./
+# Nothing is fetched that the locks do not name with its hash, the build tool included; but on arm64 what hdrhistogram is
+# compiled with. The venv that runs has no pip, and no setuptools, which pbr names but needs only to build others.
+RUN python3 -m venv tools \
+    && tools/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock \
+    && python3 -m venv --without-pip /opt/nodelog \
+    && tools/bin/pip --python /opt/nodelog/bin/python3 install --no-cache-dir --no-compile --require-hashes \
+        -r requirements.lock \
+    && tools/bin/pip --python /opt/nodelog/bin/python3 uninstall --yes setuptools \
+    && find /opt/nodelog -name '*.so*' -exec strip --strip-debug {} +
 COPY . .
+# Compiled here, and not compared with its source at every start.
 RUN tools/bin/hatchling build -t wheel \
-    && /opt/nodelog/bin/pip install --no-cache-dir --no-index --no-deps dist/*.whl
+    && tools/bin/pip --python /opt/nodelog/bin/python3 install --no-cache-dir --no-compile --no-index --no-deps dist/*.whl \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/nodelog/lib
 
 FROM python:3.11-slim-bookworm
+LABEL org.opencontainers.image.title="nodelog" \
+    org.opencontainers.image.description="Collects, archives and watches the logs of one Kubernetes node" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm"
 COPY --from=build /opt/nodelog /opt/nodelog
 # People read the log with `cat /var/node_log`; all that belongs to it lives in one directory, the one to mount.
-RUN mkdir /var/lib/nodelog \
-    && chown 65532:65532 /var/lib/nodelog \
+RUN mkdir /var/lib/nodelog /var/spool/nodelog \
+    && chown 65532:65532 /var/lib/nodelog /var/spool/nodelog \
     && ln -s /var/lib/nodelog/node_log /var/node_log
 ENV PATH=/opt/nodelog/bin:$PATH
+# The base image has the standard library uncompiled. Run once as root, each leaves what it imports compiled; without
+# that it would be done at each start, on a root that is read-only, for 0.3 s of CPU.
+RUN logd --version && logcd --version && nodelog load --help >/dev/null
 USER 65532:65532
-EXPOSE 6666 9166
+EXPOSE 6666 9166 9167
 STOPSIGNAL SIGTERM
-CMD ["logd"]
+ENTRYPOINT ["logd"]

@@ -45,13 +45,14 @@ fuzz: venv ## anything at all into the wire protocol, under atheris (from PyPI i
 	@mkdir -p var/fuzz && $(BIN)/python -m tests.fuzz.wire -max_total_time='$(or $(FOR),60)' -artifact_prefix=var/fuzz/ $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
-	--custom-compile-command 'make lock' \
-	--extra node --extra agent --extra tools
+	--custom-compile-command 'make lock'
+EXTRAS := --extra node --extra agent --extra tools
 
 lock: ## write the requirement locks anew (needs uv); ARGS=--upgrade takes newer versions
 	@command -v uv >/dev/null || { echo 'make lock: needs uv (pip install uv)' >&2; exit 1; }
-	$(LOCK) $(ARGS) --output-file requirements.lock
-	$(LOCK) $(ARGS) --constraint requirements.lock --group dev --output-file requirements-dev.lock
+	$(LOCK) $(ARGS) $(EXTRAS) --output-file requirements.lock
+	$(LOCK) $(ARGS) $(EXTRAS) --constraint requirements.lock --group dev --group deploy --output-file requirements-dev.lock
+	$(LOCK) $(ARGS) --constraint requirements-dev.lock --group build --output-file requirements-build.lock
 
 clean: ## remove .venv, var and everything that tools leave behind
 	rm -rf .venv var dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

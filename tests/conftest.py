@@ -9,8 +9,9 @@ import hypothesis
 import pytest
 import uvloop
 
-# Fixtures: logd, logcd, faults, small_disk, freezable; here, before tests.soak imports what they are made of.
-pytest_plugins = ["tests.running", "tests.archiving", "tests.libfiu", "tests.mounts"]
+# The fixtures logd, logcd, faults, small_disk, freezable, image and start; here, before tests.soak imports
+# what they are made of.
+pytest_plugins = ["tests.running", "tests.archiving", "tests.libfiu", "tests.mounts", "tests.deploy.docker"]
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 

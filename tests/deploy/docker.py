@@ -1,0 +1,136 @@
+"""Containers of the image under test: the fixtures `image` and `start`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from tests.deploy.manifests import ROOT
+from tests.running import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+TAG = "nodelog:test"
+PATIENCE = 60.0
+"""Seconds that a container may take to start or to end."""
+BUILD = 900.0
+"""Seconds for the image: it downloads, and compiles where a wheel is missing."""
+
+
+def docker(*arguments: str, timeout: float = PATIENCE) -> str:
+    """Run the client; return what it prints, or fail with what it said."""
+    run = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+    assert run.returncode == 0, f"docker {' '.join(arguments)}: {run.stderr}{run.stdout}"
+    return run.stdout.strip()
+
+
+class Container:
+    """A container that runs, or has ended."""
+
+    def __init__(self, options: Sequence[str], image: str, arguments: Sequence[str]) -> None:
+        """Start it."""
+        self.id = docker("run", "--detach", *options, image, *arguments)
+
+    def inspect(self, form: str) -> str:
+        """Ask the engine."""
+        return docker("inspect", "--format", form, self.id)
+
+    def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a program in it."""
+        return subprocess.run(
+            ["docker", "exec", self.id, *command],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def said(self) -> str:
+        """Return all it wrote, on either stream."""
+        run = subprocess.run(["docker", "logs", self.id], capture_output=True, text=True, check=True)
+        return run.stdout + run.stderr
+
+    def address(self, port: int) -> tuple[str, int]:
+        """Return where a port of it is published."""
+        host, _, number = docker("port", self.id, str(port)).splitlines()[0].rpartition(":")
+        return host, int(number)
+
+    def status(self, field: str) -> str:
+        """Return a line of /proc/1/status: what the kernel says of its program."""
+        found = self.execute("sed", "-n", f"s/^{field}:[[:space:]]*//p", "/proc/1/status")
+        return found.stdout.strip()
+
+    def wait_ready(self, port: int = 9166) -> None:
+        """Return once its page says so."""
+        page = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/readyz')"
+        wait_for(lambda: self._runs() and self.execute("python3", "-c", page).returncode == 0, "it is ready")
+
+    def stop(self) -> int:
+        """End it by its stop signal; return its exit code."""
+        docker("stop", "--time=50", self.id)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return its exit code once it has ended."""
+        return int(docker("wait", self.id))
+
+    def remove(self) -> None:
+        """Leave nothing of it."""
+        docker("rm", "--force", "--volumes", self.id)
+
+    def _runs(self) -> bool:
+        if self.inspect("{{.State.Running}}") != "true":
+            pytest.fail(f"it has ended; it said: {self.said()}")
+        return True
+
+
+class Start(Protocol):
+    """What the fixture `start` is."""
+
+    def __call__(self, *options: str, arguments: Sequence[str] = ()) -> Container:
+        """Start a container with these options of `docker run`, and arguments for its program."""
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Skip where no Docker engine answers."""
+    if not shutil.which("docker"):
+        pytest.skip("Docker is not installed")
+    if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker engine answers; as root `.ci/docker make test` starts one")
+
+
+@pytest.fixture(scope="session")
+def image(engine: None) -> str:  # noqa: ARG001 (it skips)
+    """Build the image, once for all tests."""
+    environment = os.environ | {"BUILDKIT_PROGRESS": "plain"}
+    run = subprocess.run(
+        ["docker", "build", "--tag", TAG, ROOT],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=BUILD,
+        check=False,
+    )
+    if run.returncode and "FROM" in run.stdout[-200:] + run.stderr[-200:]:
+        pytest.skip(f"the base image cannot be had; `.ci/docker make test` makes a stand-in: {run.stderr}")
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
+    return TAG
+
+
+@pytest.fixture
+def start(image: str) -> Generator[Start]:
+    """Start containers; they are removed after the test."""
+    with ExitStack() as stack:
+
+        def run(*options: str, arguments: Sequence[str] = ()) -> Container:
+            container = Container(options, image, arguments)
+            stack.callback(container.remove)
+            return container
+
+        yield run

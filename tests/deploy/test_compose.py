@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.deploy.docker import BUILD
+from tests.deploy.manifests import COMPOSE, PROGRAMS
+from tests.running import wait_for
+
+from nodelog import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+pytestmark = pytest.mark.timeout(BUILD)
+
+CLIENTS = 7
+PATIENCE = 120.0
+DAC_READ_SEARCH = 2  # its number in linux/capability.h
+CLEAN = ["lost", "doubled", "torn", "reordered"]
+
+
+class Node:
+    """What `docker compose up` has started, under a name and a port of its own."""
+
+    def __init__(self, image: str) -> None:
+        """Take a free port."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self._environment = os.environ | {"NODELOG_IMAGE": image, "PORT": str(port), "FOR": "6s"}
+        self._project = f"nodelog-test-{os.getpid()}"
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        """Run docker compose; return what it prints."""
+        run = subprocess.run(
+            [PROGRAMS / "docker-compose", "-p", self._project, "-f", COMPOSE, *arguments],
+            capture_output=True,
+            text=True,
+            env=self._environment,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert not check or run.returncode == 0, run.stderr + run.stdout
+        return run.stdout
+
+    def inside(self, service: str, *command: str, check: bool = True) -> str:
+        """Run a program in the container of a service."""
+        return self.compose("exec", "-T", service, *command, check=check)
+
+
+@pytest.fixture(scope="module")
+def node(image: str) -> Generator[Node]:
+    """Have it all up, as a user has after `docker compose up`."""
+    found = Node(image)
+    try:
+        found.compose("up", "--detach", "--wait", "--no-build")
+        yield found
+    finally:
+        found.compose("--profile", "*", "down", "--volumes", "--timeout", "30")
+
+
+def greeters(text: str) -> set[str]:
+    """Return who greets."""
+    return set(re.findall(r" - Greetings from ([0-9a-f]{12})$", text, re.MULTILINE))
+
+
+def test_seven_clients_greet_in_the_log(node: Node) -> None:
+    wait_for(
+        lambda: len(greeters(node.inside("logd", "cat", "/var/node_log"))) == CLIENTS,
+        "seven clients have greeted",
+    )
+
+
+def test_the_files_of_seven_other_clients_are_in_the_archive(node: Node) -> None:
+    command = "tar -xzOf /var/log/all-logs-*.tar.gz && tar -tf /var/log/all-logs-*.tar.gz"
+
+    def archived() -> str:
+        return node.inside("logcd", "sh", "-c", command, check=False)
+
+    wait_for(lambda: len(greeters(archived())) == CLIENTS, "seven clients are archived", patience=PATIENCE)
+    assert len(re.findall(r"^var/log/[0-9a-f]{12}\.log$", archived(), re.MULTILINE)) == CLIENTS
+
+
+def test_a_load_through_a_restart_of_the_collector_loses_and_doubles_nothing(node: Node) -> None:
+    arrived = node.inside("logd", "wc", "-c", "/var/lib/nodelog/node_log")
+    restarted = threading.Thread(target=restart_under_load, args=(node, int(arrived.split()[0])))
+    restarted.start()
+    verdict = node.compose("--profile", "load", "run", "--rm", "-T", "load")
+    assert not restarted.is_alive(), "the load ended before the collector was restarted"
+    assert re.search(r"^received: +[1-9][0-9,]* lines ", verdict, re.MULTILINE), verdict
+    for fault in CLEAN:
+        assert re.search(rf"^{fault}: +0$", verdict, re.MULTILINE), verdict
+    state = json.loads(node.compose("ps", "--format", "json", "logd"))
+    assert state["Health"] in {"healthy", "starting"}
+
+
+def restart_under_load(node: Node, before: int) -> None:
+    """Restart the collector as soon as the load arrives."""
+
+    def grown() -> bool:
+        return int(node.inside("logd", "wc", "-c", "/var/lib/nodelog/node_log").split()[0]) > before + 100_000
+
+    wait_for(grown, "the load arrives")
+    node.compose("restart", "logd")
+
+
+@pytest.mark.parametrize("service", ["logd", "client", "client2", "logcd"])
+def test_a_service_has_a_root_that_nobody_writes_and_few_powers(node: Node, service: str) -> None:
+    powers = int(node.inside(service, "sed", "-n", "s/^CapEff://p", "/proc/1/status"), 16)
+    assert powers == (1 << DAC_READ_SEARCH if service == "logcd" else 0)
+    writable = "touch /opt/nodelog/x /etc/x 2>&1 && echo written"
+    said = node.inside(service, "sh", "-c", writable, check=False)
+    assert said.count("Read-only file system") == 2
+
+
+def test_what_observes_is_only_there_if_wanted(node: Node) -> None:
+    assert {"prometheus", "grafana", "load"}.isdisjoint(node.compose("config", "--services").split())
+    wanted = node.compose("--profile", "observe", "config", "--services").split()
+    assert {"prometheus", "grafana"} <= set(wanted)
+
+
+def test_the_image_is_the_one_of_this_version() -> None:
+    assert yaml.safe_load(COMPOSE.read_text())["x-nodelog"]["image"].endswith(f":-nodelog:{__version__}}}")
+
+
+def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:
+    found = yaml.safe_load((COMPOSE.parent / "observe" / "prometheus.yaml").read_text())
+    asked = [config["static_configs"][0]["targets"] for config in found["scrape_configs"]]
+    assert asked == [["logd:9166"], ["logcd:9167"]]
+
+
+def test_every_port_is_open_to_this_machine_alone(node: Node) -> None:
+    found = json.loads(node.compose("--profile", "*", "config", "--format", "json"))
+    ports = [port for service in found["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 3
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
