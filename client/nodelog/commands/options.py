@@ -75,8 +75,8 @@ not take or did not survive: it is kept, and not sent.
 Exit code 0: all of them were read; 2: one of them is missing, damaged, or not a spool."""
 
 _TAIL: Final = """\
-Shows the log of a node as it grows, as its agent sends it: the last lines, then what comes. For those who have
-the agent's token."""
+Shows the log of a node as it grows, as its agent sends it: the last lines, then what comes. It needs the
+token that the agent asks for."""
 
 _TAIL_NOTES: Final = """\
 examples:
