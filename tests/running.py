@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -35,13 +34,6 @@ def wait_for(fact: Callable[[], object], what: str = "", *, patience: float = PA
         if time.monotonic() > end:
             pytest.fail(f"not within {patience:g} s: {what or fact}")
         time.sleep(POLL)
-
-
-async def until(fact: Callable[[], object], *, patience: float = PATIENCE) -> None:
-    """Return once `fact()` is true, and let the loop go on meanwhile; fail after `patience` seconds."""
-    async with asyncio.timeout(patience):
-        while not fact():  # noqa: ASYNC110 (nobody sets an event for it)
-            await asyncio.sleep(POLL)
 
 
 class Logd:

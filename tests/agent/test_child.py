@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.running import until
+from tests.until import until
 
 from nodeagent.child import Child, leashed, told
 from nodeagent.findings import Findings

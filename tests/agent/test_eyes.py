@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from tests.running import until
+from tests.until import until
 
 from nodeagent.eyes import Rhythm, looking, period
 from nodeagent.findings import Findings
