@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from tests.running import PATIENCE, Daemon, wait_for
 
+from nodelogd.compressor.names import Names
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -55,6 +57,12 @@ def contents(archive: Path, directory: Path) -> dict[str, bytes]:
     return held
 
 
+def assert_whole(archive: Path) -> None:
+    """Fail unless gzip takes it, and nobody left anything half-made beside it."""
+    subprocess.run(["gzip", "-t", archive], check=True)
+    assert Names(archive.parent, archive.name).leftovers() == []
+
+
 class Logcd(Daemon):
     """One `logcd`: its directory and its archive."""
 
@@ -82,6 +90,11 @@ class Logcd(Daemon):
         before = self.cycles()
         self.signal(signal.SIGHUP)
         wait_for(lambda: self.cycles() > before, "a cycle has ended")
+
+    def settle(self) -> None:
+        """Return once a cycle has ended that began now, or later."""
+        self.cycle()
+        self.cycle()
 
     def contents(self) -> dict[str, bytes]:
         """Give what the archive holds."""

@@ -125,7 +125,12 @@ def padded(length: int) -> int:
 
 def read(path: Path) -> Index:
     """Read an index. Raises IndexFault if it is none, or damaged, and OSError."""
-    trailer, rows = decoded(path.read_bytes())
+    return parsed(path.read_bytes())
+
+
+def parsed(data: bytes) -> Index:
+    """Give what an index says. Raises IndexFault if it is none, or damaged."""
+    trailer, rows = decoded(data)
     pieces: list[Piece] = []
     members: list[Member] = []
     offset, start, begin = GZIP_HEADER, 0, 0

@@ -6,12 +6,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from nodelog.archive.index import GZIP_HEADER, check, decoded, index_of
-from nodelogd.compressor.units import units_of
+from nodelog.archive.index import GZIP_HEADER
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nodelog.archive.index import Details
     from nodelogd.compressor.units import Unit
 
@@ -62,10 +59,3 @@ class Contents:
 def member_name(name: bytes) -> str:
     """Give a name as the index has it."""
     return name.decode("utf-8", "surrogateescape")
-
-
-def contents_of(archive: Path, fd: int) -> Contents:
-    """Read what an open archive holds. Raises IndexFault and OSError."""
-    trailer, rows = decoded(index_of(archive).read_bytes())
-    check(trailer, fd)
-    return Contents(units_of(rows))

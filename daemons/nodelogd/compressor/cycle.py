@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nodelog.archive.index import index_of
+from nodelog.archive.index import index_of, parsed
 from nodelogd.compressor.assembly import Assembly
-from nodelogd.compressor.contents import Contents
+from nodelogd.compressor.contents import Contents, member_name
 from nodelogd.compressor.last import NO_ARCHIVE, Last, last_of, stamp, stamp_of
 from nodelogd.compressor.looking import items
 from nodelogd.compressor.output import Output, shares_extents
 from nodelogd.compressor.outside import Case, Outside, StoppedError
 from nodelogd.compressor.pieces import GZIP_HEADER, ending
 from nodelogd.compressor.planning import Keep, Make, planned
+from nodelogd.compressor.scrubbing import Scrubbed, damage, edited, is_index_of
 from nodelogd.publish import publishing
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from nodelogd.compressor.discovery import Found
 
-__all__ = ["Archive", "Case", "Outcome", "StoppedError"]
+__all__ = ["Archive", "Case", "Outcome", "Scrubbed", "StoppedError"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +85,49 @@ class Archive:
         made.publish_index(target, self._mode)
         return replace(outcome, changed=sum(not item.is_unchanged for item in listed))
 
+    def scrub(
+        self,
+        found: Sequence[Found],
+        open_file: Callable[[Found], int],
+        target: Path,
+        report: Callable[[Case, bytes, str], None],
+        stopping: Callable[[], bool],
+    ) -> Scrubbed:
+        """Read the archive `target` and all that it holds once more; the next cycle mends what is wrong.
+
+        Raises StoppedError, and OSError if the archive or its index cannot be read.
+        """
+        outside = Outside(open_file, report, stopping)
+        with self._begun(target) as (last, fd):
+            if fd is None or last.trailer is None:
+                return Scrubbed()  # nothing is known of it; the next cycle makes all of it anew
+            index = parsed(last.encoded())
+            if bad := damage(index, fd, outside):
+                self._distrust(target, last)
+                return Scrubbed(damage=bad)
+            if not is_index_of(target, index):
+                last.index = None
+            other = list(edited(index, found, outside))
+        for each in other:
+            last.contents.forget(member_name(each.name))
+            outside.tell(Case.EDITED, each, "was edited where it was archived already; it is archived anew")
+        return Scrubbed(edited=len(other))
+
+    def _distrust(self, target: Path, last: Last) -> None:
+        """Have everything made anew, by whoever is next."""
+        index_of(target).unlink(missing_ok=True)
+        self._last = Last(Contents([]), last.archive)
+
     @contextmanager
     def _begun(self, path: Path | None) -> Generator[tuple[Last, int | None]]:
         """Open the last archive; give what it holds."""
-        if path is None:
+        if path is None or not path.exists():
             yield NO_ARCHIVE, None
             return
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            status = os.fstat(fd)
-            if self._last is None or self._last.archive != stamp(status):
-                self._last = last_of(path, fd, status)
+            if self._last is None or self._last.archive != stamp(os.fstat(fd)):
+                self._last = last_of(path, fd)
             yield self._last, fd
         finally:
             os.close(fd)

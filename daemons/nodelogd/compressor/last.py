@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelog.archive.index import IndexFault, Trailer, encoded, index_of
-from nodelogd.compressor.contents import Contents, contents_of
+from nodelog.archive.index import IndexFault, Trailer, check, decoded, encoded, index_of
+from nodelogd.compressor.contents import Contents
+from nodelogd.compressor.units import units_of
 from nodelogd.publish import publishing
 
 if TYPE_CHECKING:
@@ -51,12 +52,15 @@ class Last:
     end: bytes = b""
     """The index's line for the end of the tar stream."""
 
+    def encoded(self) -> bytes:
+        """Give its index."""
+        assert self.trailer is not None  # noqa: S101 (without a trailer nothing is known of it)
+        return encoded(self.trailer, [*(unit.lines for unit in self.contents.units), self.end])
+
     def publish_index(self, archive: Path, mode: int) -> None:
         """Write the index. Raises OSError."""
-        assert self.trailer is not None  # noqa: S101 (it was made here)
-        data = encoded(self.trailer, [*(unit.lines for unit in self.contents.units), self.end])
         with publishing(index_of(archive), mode=mode) as file:
-            file.write(data)
+            file.write(self.encoded())
             file.flush()
             status = os.fstat(file.fileno())
         self.index = stamp(status)
@@ -66,13 +70,16 @@ NO_ARCHIVE: Final = Last(Contents([]), Stamp(0, 0, 0, 0))
 """What a first cycle begins with."""
 
 
-def last_of(archive: Path, fd: int, status: os.stat_result) -> Last:
+def last_of(archive: Path, fd: int) -> Last:
     """Read what an open archive holds; without a good index that is nothing, and costs a full pass."""
+    here = stamp(os.fstat(fd))
     try:
-        contents = contents_of(archive, fd)
-        return Last(contents, stamp(status), stamp(index_of(archive).stat()))
+        trailer, rows = decoded(index_of(archive).read_bytes())
+        check(trailer, fd)
+        units, end = units_of(rows)
+        return Last(Contents(units), here, stamp_of(index_of(archive)), trailer, end.lines)
     except FileNotFoundError:
         log.warning("%s has no index; everything is compressed anew", archive)
     except (IndexFault, OSError) as error:
         log.warning("cannot use %s: %s; everything is compressed anew", index_of(archive), error)
-    return Last(Contents([]), stamp(status))
+    return Last(Contents([]), here)

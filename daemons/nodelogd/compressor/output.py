@@ -1,4 +1,4 @@
-"""A new archive in the making: pieces written, runs of them copied in the kernel, and what is new read back."""
+"""A new archive in the making: pieces written, runs of them copied in the kernel, new ones read back."""
 
 from __future__ import annotations
 
@@ -103,9 +103,7 @@ class Output:
         for at, span in self._new:
             data = os.pread(self._fd, span.length, at)
             if not holds(data, span.size, span.crc):
-                raise DamagedError(
-                    f"a piece at {at} did not read back as it was written"
-                )
+                raise DamagedError(f"a piece at {at} did not read back as it was written")
             yield
 
     def _write(self) -> None:

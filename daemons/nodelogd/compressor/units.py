@@ -1,8 +1,8 @@
 """What an archive is made of, as the next cycle needs it: units that are copied or made anew as a whole.
 
 A large file is a unit of its own: a piece with its header, a row of pieces of 1 MiB of content each, which
-stay as they are while the file only grows, and a piece with the rest. Small files that follow each other share
-a piece, or 10,000 of them would cost as many headers and beginnings of a dictionary.
+stay as they are while the file only grows, and a piece with the rest. Small files that follow each other
+share a piece, or 10,000 of them would cost as many headers and beginnings of a dictionary.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def group(members: tuple[Details, ...], span: Span) -> Group:
     return Group(members, span, b"".join(map(member_line, members)) + span.lines)
 
 
-def units_of(rows: Iterable[dict[str, Any]]) -> list[Unit]:
-    """Find the units in the lines of an index. Raises IndexFault if it was made in another way."""
+def units_of(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
+    """Find units and end in the lines of an index. Raises IndexFault if it was made in another way."""
     units: list[Unit] = []
     members: list[Details] = []
     spans: list[Span] = []
@@ -76,16 +76,17 @@ def units_of(rows: Iterable[dict[str, Any]]) -> list[Unit]:
             units.append(_unit(members, spans))
             members, spans = [], []
         members.append(Details(**row))
+    if not spans:
+        raise IndexFault("the end of the archive is not in it")
+    end = spans.pop()
     if members:
-        spans.pop()  # behind the last member comes the end of the tar stream
         units.append(_unit(members, spans))
-    return units
+    return units, end
 
 
 def _unit(members: list[Details], spans: list[Span]) -> Unit:
-    first = members[0]
-    if len(spans) == 1:
+    if members and len(spans) == 1:
         return group(tuple(members), spans[0])
-    if len(members) == 1 and len(spans) == 2 + first.length // CHUNK:
-        return Large(first, spans[0], joined(spans[1:-1]), spans[-1])
+    if len(members) == 1 and len(spans) == 2 + members[0].length // CHUNK:
+        return Large(members[0], spans[0], joined(spans[1:-1]), spans[-1])
     raise IndexFault("its pieces are not those that this program makes")
