@@ -80,6 +80,8 @@ async def test_no_archive_is_a_reason_after_three_intervals(
     monkeypatch.setattr(time, "time", lambda: began + 200)
     assert not await watched.archive.look()
     assert watched.findings.reasons()["archive"].startswith(f"there is no archive at {tmp_path}/all-logs-*")
+    watched.confirmed = began + 190  # by a logcd that finds nothing to archive
+    assert await watched.archive.look()
 
 
 async def test_a_whole_archive_is_verified(made: Path) -> None:
