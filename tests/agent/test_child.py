@@ -108,6 +108,18 @@ async def test_a_stop_during_a_pause_is_heard_at_once() -> None:
     assert family.ended_well
 
 
+async def test_a_child_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home("sleep", "1000")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/no/such")
+        async with Family([home.child]).living(30):
+            await until(lambda: home.ends == 1)
+            reason = home.findings.reasons()["child it"]
+            patched.undo()
+            await until(lambda: executes(home, "sleep"))
+    assert reason == "it cannot be started: No such file or directory; starting it again in 1 s"
+
+
 async def test_a_hangup_reaches_the_children(tmp_path: Path) -> None:
     path = tmp_path / "heard"
     script = f"trap 'touch {path}' HUP; touch {path}.ready; while :; do sleep 0.05; done"
