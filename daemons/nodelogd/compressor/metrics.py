@@ -63,7 +63,10 @@ class Metrics:
             registry=r,
         )
         self.scrubs = Counter(
-            "nodelog_archive_scrubs", "Scrubs, by what they found: clean, damaged.", ["result"], registry=r
+            "nodelog_archive_scrubs",
+            "Scrubs, by what they found: clean, edited, damaged.",
+            ["result"],
+            registry=r,
         )
         self.last_scrub = Gauge(
             "nodelog_archive_last_scrub_timestamp_seconds",
