@@ -73,6 +73,18 @@ def test_a_file_that_cannot_be_read_is_3_and_the_rest_is_archived(nobodys_logs: 
     assert stamp_of(logs / NAME) == before  # that it cannot be read is no news
 
 
+def test_no_file_that_can_be_read_is_1_and_leaves_the_last_archive(nobodys_logs: Path) -> None:
+    logs = nobodys_logs
+    (logs / "a.log").write_bytes(b"one\n")
+    assert once(logs, prefix=AS_NOBODY).returncode == 0
+    (logs / "a.log").chmod(0)
+    done = once(logs, prefix=AS_NOBODY)
+    assert done.returncode == 1, done.stderr
+    text = f"cannot make an archive of {logs}: none of 1 files could be read; the last archive stands"
+    assert said(done)[-1]["message"] == text
+    assert contents(logs / NAME, logs) == {"a.log": b"one\n"}
+
+
 def test_beside_another_one_there_is_nothing_to_do(logs: Path) -> None:
     (logs / "a.log").write_bytes(b"one\n")
     with locked(Names(logs, NAME).lock, lambda _: False):
