@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nodeagent.child import leashed
+from nodeagent.child import LAST_WORDS, leashed
 
 if TYPE_CHECKING:
     import os
@@ -137,9 +137,11 @@ class Verification:
         except TimeoutError:
             return -1, f"not done within {self._patience:g} s"
         finally:
-            with suppress(ProcessLookupError):
-                if process.returncode is None:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
                     process.kill()
+                with suppress(TimeoutError):  # it may hang in the kernel
+                    await asyncio.wait_for(process.communicate(), LAST_WORDS)
         lines = output.decode(errors="replace").split("\n")
         return process.returncode or 0, next((line for line in reversed(lines) if line), "")
 
