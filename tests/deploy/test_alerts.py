@@ -1,0 +1,110 @@
+"""Each alert fires for its real cause: real daemons, a real agent, a real Prometheus."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from tests.loads import Load
+from tests.proxy import Proxy, Weather
+from tests.running import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.deploy.nodes import Node
+    from tests.mounts import Freezable, SmallDisk
+    from tests.running import StartLogd
+
+MIB = 1024 * 1024
+CALM = Weather(delay=0, split=0, drop=0, reset=0)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_collector_that_was_ended(node: Node, logd: StartLogd) -> None:
+    collector = logd()
+    node.watch(collector)
+    node.wait_for("nodelog_agent_daemon_ready", 1)
+    assert collector.stop() == 0
+    annotations = node.wait_for_alert("NodelogCollectorNotReady")
+    assert annotations["summary"].startswith("logd is not ready")
+    collector.restart()
+    wait_for(lambda: not node.alerts(), "all alerts go when their cause goes")
+
+
+def test_a_way_to_the_collector_that_is_gone(node: Node, logd: StartLogd) -> None:
+    collector = logd()
+    with Proxy(collector.port, CALM) as proxy:
+        node.watch(collector, port=proxy.port)
+        node.wait_for("nodelog_agent_canary_ok", 1)
+    node.wait_for_alert("NodelogCanaryFailing")
+    assert "NodelogCollectorNotReady" not in node.alerts()
+
+
+def test_a_disk_that_hangs_while_much_is_sent(freezable: Freezable, node: Node, logd: StartLogd) -> None:
+    collector = logd(log=freezable.path / "node_log")
+    node.watch(collector)
+    with Load(collector, "a", pause=0.001), freezable.frozen():
+        assert "MiB" in node.wait_for_alert("NodelogHeldBytesGrowing")["summary"]
+
+
+def test_a_disk_that_hangs_while_little_is_sent(freezable: Freezable, node: Node, logd: StartLogd) -> None:
+    collector = logd(log=freezable.path / "node_log")
+    node.watch(collector)
+    with Load(collector, "a", pause=0.2), freezable.frozen():
+        node.wait_for_alert("NodelogHeldBytesGrowing")
+
+
+def test_a_disk_that_fills_up(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
+    collector = logd(log=small_disk.path / "node_log")
+    node.watch(collector, "--growth-window=3s")
+    with Load(collector, "a", pause=0.1):
+        assert str(small_disk.path) in node.wait_for_alert("NodelogDiskFullSoon")["summary"]
+
+
+def test_a_disk_that_is_full(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
+    collector = logd(log=small_disk.path / "node_log")
+    node.watch(collector)
+    small_disk.fill()
+    assert "full in 0s" in node.wait_for_alert("NodelogDiskFullSoon")["summary"]
+
+
+LEAKY = """
+import sys
+from nodelogd.collector import cli, lines
+lines.Lines.drop = lambda self, reason: self._forget()
+sys.argv = sys.argv[1:]
+cli.main()
+"""
+"""A logd that drops unfinished lines and does not count them."""
+
+
+def test_a_collector_that_drops_in_silence(node: Node, logd: StartLogd) -> None:
+    collector = logd(prefix=[sys.executable, "-c", LEAKY])
+    node.watch(collector)
+    node.wait_for("nodelog_agent_ledger_difference_bytes", 0)
+    client = collector.connect()
+    client.sendall(b"half a line")
+    wait_for(lambda: collector.get_json("/status")[1]["held_bytes"] == 11)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()  # a reset
+    node.wait_for("nodelog_agent_ledger_difference_bytes", 11)
+    assert "11B" in node.wait_for_alert("NodelogLedgerDifference")["summary"]
+
+
+def test_a_child_that_cannot_live(node: Node, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        node.agent(
+            "run",
+            "--program=logd",
+            f"--logd-listen=127.0.0.1:{port}",
+            f"--logd-http=127.0.0.1:{free_port()}",
+            f"--logd-log={tmp_path / 'node_log'}",
+        )
+        assert "logd was restarted" in node.wait_for_alert("NodelogRestartLoop")["summary"]
