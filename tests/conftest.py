@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 import uvloop
 
-# The fixtures logd, faults, small_disk and freezable; here, before tests.soak imports what they are made of.
-pytest_plugins = ["tests.running", "tests.libfiu", "tests.mounts"]
+# Fixtures: logd, logcd, faults, small_disk, freezable; here, before tests.soak imports what they are made of.
+pytest_plugins = ["tests.running", "tests.archiving", "tests.libfiu", "tests.mounts"]
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -25,6 +26,7 @@ LOGD = Path(sys.executable).parent / "logd"
 PATIENCE = 30.0
 """Seconds after which whoever waits for a fact fails; a busy machine may need many of them."""
 POLL = 0.01  # seconds
+LISTENING = "HTTP on"  # what every daemon says once its ports are open
 
 
 def wait_for(fact: Callable[[], object], what: str = "", *, patience: float = PATIENCE) -> None:
@@ -36,19 +38,25 @@ def wait_for(fact: Callable[[], object], what: str = "", *, patience: float = PA
         time.sleep(POLL)
 
 
-class Logd:
-    """One `logd`: a process, its log, its ports, and what it says."""
+class Daemon(ABC):
+    """A daemon of ours: a process, its pages, and what it says."""
 
-    def __init__(self, log: Path, options: Sequence[str], env: dict[str, str], prefix: Sequence[str]) -> None:
+    def __init__(self, env: dict[str, str], prefix: Sequence[str] = ()) -> None:
         """Start it and wait until it listens; `prefix` is a program that executes it."""
-        self.log = log
-        self.port = self.http_port = 0
+        self.http_port = 0
         self.stderr: list[str] = []  # its lines, of all starts
-        self._options = options
         self._env = env
         self._prefix = prefix
         self._news = threading.Condition()
         self._start()
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Give the command line of the next start."""
+
+    def listens(self, record: dict[str, Any]) -> None:
+        """Hear where it listens."""
+        self.http_port = _port(record["http"][0])
 
     @property
     def http(self) -> str:
@@ -67,7 +75,7 @@ class Logd:
 
     def wait_ready(self) -> None:
         """Return once /readyz says 200."""
-        wait_for(lambda: self._alive() and self.readyz()[0] == 200, "logd is ready")
+        wait_for(lambda: self._alive() and self.readyz()[0] == 200, "it is ready")
 
     def readyz(self) -> tuple[int, dict[str, Any]]:
         """Ask whether it is ready, and why not."""
@@ -86,7 +94,7 @@ class Logd:
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         except (OSError, HTTPException) as error:
-            pytest.fail(f"no answer to {path}: {error!r}; logd said: {self.stderr}")
+            pytest.fail(f"no answer to {path}: {error!r}; it said: {self.stderr}")
         finally:
             connection.close()
 
@@ -97,25 +105,6 @@ class Logd:
             pytest.fail(f"no metric {name}")
         samples = [sample for family in families for sample in family.samples]
         return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
-
-    def connect(self) -> socket.socket:
-        """Connect as a client does."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-
-    def send(self, data: bytes) -> None:
-        """Send lines on a connection of their own; return once logd has read them and closed it."""
-        with self.connect() as client:
-            client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
-            assert client.recv(1) == b""
-
-    def text(self) -> str:
-        """Give what is in the log."""
-        return self.log.read_text(errors="surrogateescape")
-
-    def wait_for_text(self, text: str) -> None:
-        """Return once this is in the log."""
-        wait_for(lambda: text in self.text(), f"{text!r} is in the log")
 
     def rss(self) -> int:
         """Give the memory it has now, bytes."""
@@ -164,22 +153,20 @@ class Logd:
         self.wait()
 
     def _start(self) -> None:
-        already = len(self.records("listening on"))
-        ports = (f"--listen=127.0.0.1:{self.port}", f"--http=127.0.0.1:{self.http_port}")
-        command = [*self._prefix, str(LOGD), f"--log={self.log}", "--keep-free=off", *ports, *self._options]
+        already = len(self.records(LISTENING))
+        command = [*self._prefix, *self.command()]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=self._env, text=True)
         self._silent = False  # nobody has its stderr any more
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         with self._news:
             if not self._news.wait_for(
-                lambda: self._silent or len(self.records("listening on")) > already, PATIENCE
+                lambda: self._silent or len(self.records(LISTENING)) > already, PATIENCE
             ):
-                pytest.fail(f"logd does not listen; it said: {self.stderr}")
-        found = self.records("listening on")
+                pytest.fail(f"it does not listen; it said: {self.stderr}")
+        found = self.records(LISTENING)
         if len(found) > already:
-            self.port = _port(found[-1]["listen"][0])
-            self.http_port = _port(found[-1]["http"][0])
+            self.listens(found[-1])
 
     def _read(self) -> None:
         stream = self.process.stderr
@@ -195,12 +182,52 @@ class Logd:
 
     def _alive(self) -> bool:
         if self.process.poll() is not None:
-            pytest.fail(f"logd exited with {self.process.returncode}; it said: {self.stderr}")
+            pytest.fail(f"it exited with {self.process.returncode}; it said: {self.stderr}")
         return True
 
     def _status(self, field: str) -> int:
         text = Path(f"/proc/{self.pid}/status").read_text()
         return 1024 * int(text.partition(f"{field}:")[2].split()[0])
+
+
+class Logd(Daemon):
+    """One `logd`: its log and its ports."""
+
+    def __init__(self, log: Path, options: Sequence[str], env: dict[str, str], prefix: Sequence[str]) -> None:
+        """Start it and wait until it listens; `prefix` is a program that executes it."""
+        self.log = log
+        self.port = 0
+        self._options = options
+        super().__init__(env, prefix)
+
+    def command(self) -> list[str]:
+        """Listen where it did before."""
+        ports = (f"--listen=127.0.0.1:{self.port}", f"--http=127.0.0.1:{self.http_port}")
+        return [str(LOGD), f"--log={self.log}", "--keep-free=off", *ports, *self._options]
+
+    def listens(self, record: dict[str, Any]) -> None:
+        """Hear where it listens."""
+        super().listens(record)
+        self.port = _port(record["listen"][0])
+
+    def connect(self) -> socket.socket:
+        """Connect as a client does."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def send(self, data: bytes) -> None:
+        """Send lines on a connection of their own; return once logd has read them and closed it."""
+        with self.connect() as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+
+    def text(self) -> str:
+        """Give what is in the log."""
+        return self.log.read_text(errors="surrogateescape")
+
+    def wait_for_text(self, text: str) -> None:
+        """Return once this is in the log."""
+        wait_for(lambda: text in self.text(), f"{text!r} is in the log")
 
 
 class StartLogd(Protocol):

@@ -14,12 +14,15 @@ from nodelog import AsyncShipper, NodeLogHandler, Shipper, Stats
 from nodelog.cli import _parser
 from nodelogd.collector.cli import logd
 from nodelogd.collector.metrics import Metrics
+from nodelogd.compressor.cli import logcd
+from nodelogd.compressor.metrics import Metrics as ArchiveMetrics
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 OPERATIONS = (DOCS / "operations.md").read_text()
 METRICS = {
     f"{metric.name}_total" if metric.type == "counter" else metric.name: metric.documentation
-    for metric in Metrics().registry.collect()
+    for registry in (Metrics().registry, ArchiveMetrics().registry)
+    for metric in registry.collect()
 }
 
 
@@ -35,7 +38,8 @@ def test_the_documents_name_no_metric_that_is_not_there() -> None:
 
 
 def test_the_documents_name_no_option_that_is_not_there() -> None:
-    options = {name for param in logd.params for name in [*param.opts, *param.secondary_opts]} | {"--help"}
+    params = [*logd.params, *logcd.params]
+    options = {name for param in params for name in [*param.opts, *param.secondary_opts]} | {"--help"}
     for path in [DOCS / "operations.md", DOCS / "protocol.md", DOCS / "storage.md"]:
         named = set(re.findall(r"`(--[a-z-]+)", path.read_text()))
         assert named <= options, path.name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-    from tests.running import Logd
+    from tests.running import Daemon, Logd
 
 PROBE = 1.0  # seconds; what a kubelet gives an answer by default
 PAUSE = 0.002  # seconds from one look to the next
@@ -52,10 +52,10 @@ class Watch:
 class Lives(Watch):
     """/healthz says 200, within the time a probe has."""
 
-    def __init__(self, logd: Logd) -> None:
+    def __init__(self, daemon: Daemon) -> None:
         """Watch this one."""
         super().__init__()
-        self._port = logd.http_port
+        self._port = daemon.http_port
 
     def look(self) -> str:
         """Probe once, as a kubelet does."""

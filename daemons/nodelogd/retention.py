@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEWEST = 3  # files that age alone never removes: clocks jump
-ROOM = 12 * 1024**2  # bytes to be free where some share is: a new file and its journal, beside the old ones
+ROOM = 12 * 1024**2  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class Budget:
     count: int | None = None  # files
     age: float | None = None  # seconds since the file was finished
     free: float | None = 0.15  # share of the file system that is to stay free
+    room: int = ROOM  # bytes to be free where some share is: what is made next has to fit in beside the old
+    least: int = 0  # files, the newest, that nothing removes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +47,8 @@ def to_remove(files: Iterable[Kept], budget: Budget, disk: Disk, now: float) -> 
     files = list(files)
     size, count, free = sum(file.size for file in files), len(files), disk.free
     # A share of a very small file system may be less than going on takes; half of it has to do for that.
-    wanted = max(budget.free * disk.size, min(ROOM, disk.size / 2)) if budget.free else 0
-    for file in files:
+    wanted = max(budget.free * disk.size, min(budget.room, disk.size / 2)) if budget.free else 0
+    for file in files[: max(0, count - budget.least)]:
         if free < wanted:
             reason = "keep-free"
         elif budget.size is not None and size > budget.size:

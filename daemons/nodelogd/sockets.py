@@ -7,7 +7,8 @@ socket would show IPv4 peers as `::ffff:10.0.0.1`, and fail altogether where IPv
 import errno
 import os
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +63,21 @@ def listening(address: Address, option: str = "--listen") -> list[socket.socket]
             # The port that was free for the first family is taken in the second: draw another one.
             if error.errno != errno.EADDRINUSE or not tries:
                 raise
+
+
+def listening_all(
+    stack: ExitStack | AsyncExitStack, addresses: Iterable[Address], option: str = "--listen"
+) -> list[socket.socket]:
+    """Open the sockets of several addresses, as long as the stack lasts."""
+    opened: list[socket.socket] = []
+    for address in addresses:
+        opened += map(stack.enter_context, listening(address, option))
+    return opened
+
+
+def shown(sock: socket.socket) -> str:
+    """Say where a socket listens."""
+    return str(Address(*sock.getsockname()[:2]))
 
 
 def port_of(sockets: list[socket.socket]) -> int:

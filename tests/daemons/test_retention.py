@@ -116,3 +116,16 @@ def test_on_a_very_small_one_half_of_it_does() -> None:
     budget = Budget(size=None, free=0.1)
     disk = Disk(size=ROOM, free=ROOM // 2)
     assert removed([file(size=MIB)] * 3, budget, disk) == []
+
+
+def test_the_newest_ones_that_are_spared_stay_whatever_the_budget_says() -> None:
+    budget = Budget(size=0, count=0, age=1, free=1.0, least=2)
+    assert len(removed([file(age=100)] * 5, budget)) == 3
+    assert removed([file(age=100)] * 2, budget) == []
+    assert removed([file(age=100)], budget) == []
+
+
+def test_there_stays_as_much_room_as_is_asked_for() -> None:
+    disk = Disk(size=1000 * ROOM, free=300 * ROOM)
+    budget = Budget(size=None, free=0.1, room=302 * ROOM)
+    assert removed([file(size=ROOM)] * 5, budget, disk) == ["keep-free"] * 2

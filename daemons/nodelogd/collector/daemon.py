@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
 from nodelogd.http import reporting
 from nodelogd.lifecycle import signals
-from nodelogd.sockets import listening
+from nodelogd.sockets import listening_all, shown
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from nodelogd.collector.relp import Relp
     from nodelogd.collector.settings import Settings
-    from nodelogd.sockets import Address
 
 log = logging.getLogger(__name__)
 
@@ -58,20 +57,20 @@ async def collect(settings: Settings) -> int:
     collector = Collector(settings)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals(collector.turn_over))
-        lines = _open_all(stack, settings.listen, "--listen")
-        relp = _open_all(stack, settings.relp_listen, "--relp-listen")
-        pages = _open_all(stack, settings.http, "--http")
+        lines = listening_all(stack, settings.listen, "--listen")
+        relp = listening_all(stack, settings.relp_listen, "--relp-listen")
+        pages = listening_all(stack, settings.http, "--http")
         await stack.enter_async_context(
             reporting(pages, collector.health, collector.metrics.registry, collector.status)
         )
         log.info(
             "listening on %s; HTTP on %s",
-            ", ".join(map(_name, [*lines, *relp])),
-            ", ".join(map(_name, pages)),
+            ", ".join(map(shown, [*lines, *relp])),
+            ", ".join(map(shown, pages)),
             extra={
-                "listen": [*map(_name, lines)],
-                "relp": [*map(_name, relp)],
-                "http": [*map(_name, pages)],
+                "listen": [*map(shown, lines)],
+                "relp": [*map(shown, relp)],
+                "http": [*map(shown, pages)],
             },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
@@ -269,17 +268,3 @@ class Collector:
         close_undecided(self._intake, self.clients)
         if self._settings.idle_timeout is not None:
             close_idle(self._intake, self._settings.idle_timeout)
-
-
-def _open_all(
-    stack: ExitStack | AsyncExitStack, addresses: tuple[Address, ...], option: str
-) -> list[socket.socket]:
-    opened: list[socket.socket] = []
-    for address in addresses:
-        opened += map(stack.enter_context, listening(address, option))
-    return opened
-
-
-def _name(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 
 from nodelogd.collector.files import (
     JOURNAL_SIZE,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 
 from nodelogd.collector.journal import decode
 from nodelogd.collector.metrics import Metrics

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 
 from nodelogd.collector.active import ActiveFile
 from nodelogd.collector.metrics import Metrics

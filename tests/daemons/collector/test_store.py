@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 
 from nodelogd.collector import store as store_module
 from nodelogd.collector.metrics import Metrics

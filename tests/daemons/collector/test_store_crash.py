@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.daemons.collector.faults import watched
+from tests.faults import watched
 from tests.running import wait_for
 
 from nodelogd.collector import orders

@@ -1,4 +1,4 @@
-"""Faults at one seam: every system call of the store that changes something goes through the module `os`."""
+"""Faults at one seam: every system call of a daemon that changes a file goes through the module `os`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
 CALLS = (
-    "close", "fdatasync", "fsync", "ftruncate", "link", "open", "posix_fallocate", "pwrite", "rename",
-    "replace", "unlink", "write",
+    "close", "copy_file_range", "fchmod", "fdatasync", "fsync", "ftruncate", "link", "open",
+    "posix_fallocate", "pwrite", "pwritev", "rename", "replace", "unlink", "utime", "write",
 )  # fmt: skip
 
 
 @contextmanager
-def watched(before: Callable[[str, tuple[Any, ...]], None]) -> Generator[None]:
+def watched(
+    before: Callable[[str, tuple[Any, ...]], None], calls: Iterable[str] = CALLS
+) -> Generator[None]:
     """Call `before` with the name and the arguments of each of these calls; what it raises is their error."""
-    real = {name: getattr(os, name) for name in CALLS}
+    real = {name: getattr(os, name) for name in calls}
 
     def patched(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 (whatever the call takes)
@@ -27,7 +29,7 @@ def watched(before: Callable[[str, tuple[Any, ...]], None]) -> Generator[None]:
 
         return call
 
-    for name in CALLS:
+    for name in real:
         setattr(os, name, patched(name))
     try:
         yield

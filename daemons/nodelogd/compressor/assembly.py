@@ -1,0 +1,196 @@
+"""Making an archive: units copied from the last one, files read and compressed, each as it is in its turn."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from nodelog.archive.index import Details, padded
+from nodelogd.compressor import headers
+from nodelogd.compressor.contents import member_name
+from nodelogd.compressor.output import BLOCK
+from nodelogd.compressor.outside import Case
+from nodelogd.compressor.pieces import NOTHING, Span, crc32, filler, joined, packed, packed_fast
+from nodelogd.compressor.reading import ShrankError, UnreadableError
+from nodelogd.compressor.snapshots import PROBE, finished, settled
+from nodelogd.compressor.units import CHUNK, Large, Unit, group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from nodelogd.compressor.contents import Contents, Place
+    from nodelogd.compressor.discovery import Found
+    from nodelogd.compressor.output import Output
+    from nodelogd.compressor.outside import Outside
+    from nodelogd.compressor.reading import Log
+
+LEVEL: Final = 5
+"""Of zlib-ng for finished pieces: the size of gzip -6 for a third of its CPU."""
+LEVEL_GROUP: Final = 6
+"""For groups, whose pieces are shorter; few are made anew."""
+SHARED: Final = 16 * BLOCK
+"""Bytes of a run of pieces from which on sharing them is worth a new header."""
+_ZEROS: Final = memoryview(bytes(CHUNK))
+
+
+class Assembly:
+    """One archive in the making."""
+
+    def __init__(self, output: Output, outside: Outside, last: Contents, *, is_sharing: bool) -> None:
+        """Write to `output`; where extents are shared, long runs begin where that is possible."""
+        self.units: list[Unit] = []
+        self.bytes_read = 0
+        self._output = output
+        self._outside = outside
+        self._last = last
+        self._is_sharing = is_sharing
+        self._buffer = memoryview(bytearray(CHUNK))
+        self._members: list[Details] = []
+        self._parts: list[bytes] = []
+        self._hole = b""
+
+    def keep(self, number: int) -> None:
+        """Copy a unit of the last archive."""
+        unit, start = self._last.units[number], self._last.starts[number]
+        if isinstance(unit, Large) and self._is_sharing and unit.chunks.length >= SHARED:
+            skipped = unit.header.length
+            if (start + skipped) % BLOCK or (self._output.position + skipped) % BLOCK:
+                header = self._header(unit.details, is_aligned=True)
+                self._output.copy(start + skipped, unit.chunks.length + unit.tail.length)
+                self.units.append(replace(unit, header=header))
+                return
+        self._output.copy(start, unit.span.length)
+        self.units.append(unit)
+
+    def large(self, found: Found) -> None:
+        """Archive a file as a unit of its own."""
+        self._read(found, self._large)
+
+    def group(self, files: Iterable[Found]) -> None:
+        """Archive some files in one piece; one that turns out to be too long gets a unit of its own."""
+        for found in files:
+            self._read(found, self._small)
+        self._close_group()
+
+    def end(self) -> Span:
+        """Write the end of the tar stream; give all pieces, and no lines."""
+        done = joined(unit.span._replace(lines=b"") for unit in self.units)
+        data = headers.ending(done.size)
+        end = self._output.piece(packed_fast(data), len(data), crc32(data))
+        return joined([done, end])
+
+    def _read(self, found: Found, work: Callable[[Found, Log], None]) -> None:
+        self._outside.check()
+        self.bytes_read += self._outside.read(found, self._buffer, work)
+
+    def _small(self, found: Found, log: Log) -> None:
+        if log.status.st_size > CHUNK:
+            self._close_group()
+            self._large(found, log)
+            return
+        length, _ = self._taken(found, log)
+        content = bytes(log.read(0, length))
+        details = _details(found, log, length)
+        details = replace(details, head=crc32(content[:PROBE]), tail=crc32(content))
+        self._members.append(details)
+        self._parts += [headers.header(details), content, _padding(length)]
+
+    def _close_group(self) -> None:
+        if self._members:
+            data = b"".join(self._parts)
+            span = self._output.piece(packed(data, LEVEL_GROUP), len(data), crc32(data))
+            self.units.append(group(tuple(self._members), span))
+            self._members, self._parts = [], []
+
+    def _large(self, found: Found, log: Log) -> None:
+        mark = self._output.mark()
+        try:
+            length, last = self._taken(found, log)
+            self.units.append(self._made(_details(found, log, length), log, last))
+        except (ShrankError, UnreadableError):
+            self._output.back(mark)
+            raise
+
+    def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
+        """Give the length of the snapshot, and what the last archive has of this file if it goes on there."""
+        last = self._last.inodes.get((log.status.st_dev, log.status.st_ino))
+        length, is_continued = log.take(last.details if last else None)
+        name = member_name(found.name)
+        is_same = last is not None and last.details.name == name
+        if is_same and not is_continued:
+            self._outside.tell(Case.TRUNCATED, found, "was truncated; what it holds now is archived")
+        elif name in self._last.names and not is_same:
+            self._outside.tell(Case.REPLACED, found, "is another file by now; what it holds is archived")
+        return length, last if is_continued else None
+
+    def _made(self, details: Details, log: Log, last: Place | None) -> Large:
+        """Write header, finished pieces and the rest; finished pieces that `last` has are copied."""
+        header = self._header(details, is_aligned=details.length >= CHUNK)
+        old = self._last.units[last.unit] if last else None
+        chunks, head, done = NOTHING, 0, 0
+        if last and isinstance(old, Large):
+            chunks, head, done = old.chunks, last.details.head, last.details.finished
+            self._output.copy(self._last.starts[last.unit] + old.header.length, chunks.length)
+        spans = [chunks]
+        for offset in range(chunks.size, finished(details.length), CHUNK):
+            data = _ZEROS if log.is_hole(offset, CHUNK) else log.read(offset, CHUNK)
+            head = head if offset else crc32(data[:PROBE])
+            spans.append(self._chunk(data))
+            done = crc32(data[-PROBE:])
+        rest = details.length % CHUNK
+        data = log.read(details.length - rest, rest)
+        head = head if details.length >= CHUNK else crc32(data[:PROBE])
+        tail = self._tail(data, is_hot=last is not None and last.details.length < details.length)
+        details = replace(details, head=head, finished=done, tail=crc32(data))
+        return Large(details, header, joined(spans), tail)
+
+    def _header(self, details: Details, *, is_aligned: bool) -> Span:
+        data = headers.header(details)
+        piece = packed_fast(data)
+        if is_aligned and self._is_sharing:
+            piece += filler(self._output.position + len(piece))
+        return self._output.piece(piece, len(data), crc32(data))
+
+    def _chunk(self, data: memoryview) -> Span:
+        self._outside.check()
+        if data is _ZEROS:
+            self._hole = self._hole or packed(data, LEVEL)
+        return self._output.piece(
+            self._hole if data is _ZEROS else packed(data, LEVEL), len(data), crc32(data)
+        )
+
+    def _tail(self, content: memoryview, *, is_hot: bool) -> Span:
+        """Compress what the next cycle makes anew as fast as possible, but well what may stay for long."""
+        data = b"".join([content, _padding(len(content))])
+        return self._output.piece(
+            packed_fast(data) if is_hot else packed(data, LEVEL), len(data), crc32(data)
+        )
+
+
+def _padding(length: int) -> bytes:
+    return bytes(padded(length) - length)
+
+
+def _details(found: Found, log: Log, length: int) -> Details:
+    """Say what a file is; the sums of its content are still missing."""
+    status = log.status
+    name = member_name(found.name)
+    return Details(
+        name=name,
+        header=headers.header_size(found.name),
+        length=length,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        user=headers.user(status.st_uid),
+        group=headers.group(status.st_gid),
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=settled(status, log.now_ns),
+        device=status.st_dev,
+        inode=status.st_ino,
+        seen=status.st_size,
+        head=0,
+        finished=0,
+        tail=0,
+    )

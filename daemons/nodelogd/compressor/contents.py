@@ -1,0 +1,61 @@
+"""What the last archive holds: read from its index once, and kept from cycle to cycle."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from nodelog.archive.index import GZIP_HEADER
+
+if TYPE_CHECKING:
+    from nodelog.archive.index import Details
+    from nodelogd.compressor.units import Unit
+
+
+class Place(NamedTuple):
+    """A member and where it is."""
+
+    details: Details
+    unit: int
+
+
+class Contents:
+    """The units of an archive, and its members by name and by file."""
+
+    def __init__(self, units: list[Unit]) -> None:
+        self.units = units
+        self.settled: dict[str, int] = {}
+        """Times of the last change of files that were too young at their snapshot, and have not changed."""
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where in the archive the units begin."""
+        return list(accumulate((unit.span.length for unit in self.units), initial=GZIP_HEADER))
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """How many members they have."""
+        return [len(unit.members) for unit in self.units]
+
+    @cached_property
+    def names(self) -> dict[str, Place]:
+        """Find a member by its name."""
+        return {
+            each.name: Place(each, number) for number, unit in enumerate(self.units) for each in unit.members
+        }
+
+    def forget(self, name: str) -> None:
+        """Have a file archived anew."""
+        place = self.names.pop(name)
+        self.inodes.pop((place.details.device, place.details.inode), None)
+
+    @cached_property
+    def inodes(self) -> dict[tuple[int, int], Place]:
+        """Find a member by its file, which may have another name by now."""
+        return {(each.details.device, each.details.inode): each for each in self.names.values()}
+
+
+def member_name(name: bytes) -> str:
+    """Give a name as the index has it."""
+    return name.decode("utf-8", "surrogateescape")

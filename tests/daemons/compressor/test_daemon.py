@@ -1,0 +1,161 @@
+"""A real logcd: when it works, what it shows of itself, how it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.archiving import LOGCD, NAME, environment
+from tests.running import PATIENCE, wait_for
+from tests.watching import Lives
+
+from nodelog import __version__
+from nodelogd.compressor.last import stamp_of
+from nodelogd.compressor.lock import locked
+from nodelogd.compressor.names import Names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.archiving import StartLogcd
+
+
+def test_the_first_cycle_is_at_the_start(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd()
+    assert daemon.contents() == {"a.log": b"one\n"}
+    assert daemon.archive.stat().st_mode & 0o777 == 0o600
+    assert len(daemon.records("ready")) == 1
+    assert daemon.stop() == 0
+
+
+def test_cycles_follow_each_other(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd("--every=100ms")
+    with (logs / "a.log").open("ab") as file:
+        file.write(b"two\n")
+    wait_for(lambda: daemon.metric("nodelog_archive_cycles_total", result="published") == 2)
+    assert daemon.contents() == {"a.log": b"one\ntwo\n"}
+    assert daemon.stop() == 0
+
+
+def test_sighup_makes_a_cycle_now(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd()
+    (logs / "b.log").write_bytes(b"two\n")
+    daemon.cycle()
+    assert daemon.contents() == {"a.log": b"one\n", "b.log": b"two\n"}
+
+
+def test_it_goes_on_from_the_last_archive_after_a_restart(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd()
+    made = stamp_of(daemon.archive)
+    daemon.restart()
+    assert daemon.metric("nodelog_archive_cycles_total", result="unchanged") == 1
+    assert stamp_of(daemon.archive) == made
+
+
+def test_the_options_reach_the_files(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:
+    for name in ("a.log", "pods/p/0.log", "pods/p/debug.log", "b.txt"):
+        (logs / name).parent.mkdir(parents=True, exist_ok=True)
+        (logs / name).write_bytes(b"x\n")
+    (tmp_path / "out").mkdir()
+    options = ("--include=**/*.log", "--exclude=**/debug*", "--mode=640", f"--out={tmp_path / 'out'}")
+    daemon = logcd(*options)
+    daemon.archive = tmp_path / "out" / NAME
+    assert set(daemon.contents()) == {"a.log", "pods/p/0.log"}
+    assert daemon.archive.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in logs.iterdir()) == ["a.log", "b.txt", "pods"]
+
+
+def test_a_directory_that_is_missing_is_waited_for(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    logs.rmdir()
+    daemon = logcd("--every=100ms", f"--out={out}", ready=False)
+    with Lives(daemon):
+        wait_for(lambda: "No such file" in str(daemon.readyz()[1]), "it says why")
+        status, page = daemon.readyz()
+        assert status == 503
+        text = (
+            f"cannot make an archive of {logs}: No such file or directory: {logs}; the last archive stands, "
+        )
+        assert page["reasons"] == {"start": f"{text}next try in 0.1 s at the latest"}
+        logs.mkdir()
+        (logs / "a.log").write_bytes(b"one\n")
+        daemon.wait_ready()
+    assert len(daemon.records("cannot make")) == 1
+    assert len(daemon.records("made again")) == 1
+    assert daemon.stop() == 0
+
+
+def test_three_intervals_without_a_success_are_too_many(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd("--every=200ms")
+    logs.rename(logs.parent / "away")
+    wait_for(lambda: "cycle" in daemon.readyz()[1]["reasons"], "it is not ready any more")
+    assert "at most 0.6 s allowed: cannot make an archive" in daemon.readyz()[1]["reasons"]["cycle"]
+    (logs.parent / "away").rename(logs)
+    daemon.wait_ready()
+
+
+def test_it_says_how_it_is(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd()
+    status, page = daemon.get_json("/status")
+    assert status == 200
+    assert (page["program"], page["version"]) == ("logcd", __version__)
+    assert page["directory"] == str(logs)
+    assert page["archive"] == str(daemon.archive)
+    assert page["last_cycle"]["result"] == "published"
+    assert page["last_cycle"]["files"] == 1
+    assert page["not_ready"] == {}
+    assert daemon.metric("nodelog_archive_size_bytes") == daemon.archive.stat().st_size
+    assert daemon.metric("nodelog_archive_read_bytes_total") >= 4
+    assert 0 <= daemon.metric("nodelog_archive_age_seconds") < PATIENCE
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_between_two_cycles(logs: Path, logcd: StartLogcd, number: int) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    daemon = logcd()
+    daemon.signal(number)
+    assert daemon.wait() == 0
+    assert daemon.records("stopped")
+
+
+def test_beside_another_one_it_waits_and_says_so(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    lock = Names(logs, NAME).lock
+    with locked(lock, lambda _: False):
+        daemon = logcd(ready=False)
+        wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it says that it waits")
+        assert not (logs / NAME).exists()
+    daemon.wait_ready()
+    assert daemon.contents() == {"a.log": b"one\n"}
+
+
+def test_sigterm_ends_the_wait_for_another_one(logs: Path, logcd: StartLogcd) -> None:
+    with locked(Names(logs, NAME).lock, lambda _: False):
+        daemon = logcd(ready=False)
+        wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it waits")
+        assert daemon.stop() == 0
+
+
+def test_a_port_that_is_taken_is_one_line(logs: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        http = f"--http=127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [LOGCD, f"--dir={logs}", http], capture_output=True, text=True, check=False, env=environment()
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "is taken by another process; stop it or choose another with --http" in done.stderr
+
+
+def test_a_small_daemon_it_is(logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(b"one\n")
+    assert logcd().peak() < 45 * 1024**2

@@ -1,0 +1,236 @@
+"""Logs that live, and an archive that is made of them again and again, by processes that die."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.daemons.collector.faults import watched
+from tests.daemons.compressor.archiving import Place, lines
+
+CALLS = ("copy_file_range", "fsync", "ftruncate", "open", "pread", "pwrite", "pwritev", "rename", "replace", "unlink")
+NAMES = ["a.log", "b.log", "-c.log", "d\n.log", b"\xff.log".decode("utf-8", "surrogateescape"), "n" * 200 + ".log", "z"]
+SIZES = [1, 60, 5_000, 140_000, 600_000, 1_100_000, 2_500_000]
+MIB = 1024 * 1024
+
+names = st.sampled_from(NAMES)
+sizes = st.sampled_from(SIZES)
+
+
+class DeadError(BaseException):
+    """The process was killed."""
+
+
+class Seen:
+    """What an archive has of a file."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self.content = content
+        self.size = size
+
+
+def expected(data: bytes, seen: Seen | None) -> bytes:
+    """Give the snapshot of a file by the rule of docs/compressor.md."""
+    if seen is not None and not data.startswith(seen.content):
+        seen = None
+    if seen is not None and seen.size == len(data):
+        return data
+    end = data.rfind(b"\n") + 1
+    return data if len(data) - end > MIB else data[:end]
+
+
+class Life(RuleBasedStateMachine):
+    """Each rule is something that happens to logs, or to who archives them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shared = Path("/dev/shm")  # noqa: S108 (a kill does not need a disk)
+        self.directory = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
+        self.place = Place(self.directory)
+        self.seen: dict[int, Seen] = {}
+        self.number = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.directory)
+
+    def path(self, name: str) -> Path:
+        return self.place.logs / name
+
+    def content(self, size: int) -> bytes:
+        self.number += 1
+        return lines(self.number, size)
+
+    @initialize(name=names, size=sizes)
+    def begin(self, name: str, size: int) -> None:
+        self.append(name, size)
+        self.cycle()
+
+    @rule(name=names, size=sizes)
+    def append(self, name: str, size: int) -> None:
+        with self.path(name).open("ab") as file:
+            file.write(self.content(size))
+
+    @rule(name=names, size=sizes)
+    def append_without_an_end(self, name: str, size: int) -> None:
+        with self.path(name).open("ab") as file:
+            file.write(self.content(size)[:-1].replace(b"\n", b" "))
+
+    @rule(name=names, other=names)
+    def rename(self, name: str, other: str) -> None:
+        if self.path(name).exists():
+            self.path(name).rename(self.path(other))
+
+    @rule(name=names, other=names, size=sizes)
+    def rotate_and_begin_anew(self, name: str, other: str, size: int) -> None:
+        self.rename(name, other)
+        self.append(name, size)
+
+    @rule(name=names, other=names)
+    def copy_and_truncate(self, name: str, other: str) -> None:
+        if self.path(name).exists() and name != other:
+            shutil.copyfile(self.path(name), self.path(other))
+            os.truncate(self.path(name), 0)
+
+    @rule(name=names)
+    def regrow_to_the_same_length(self, name: str) -> None:
+        if self.path(name).exists():
+            size = self.path(name).stat().st_size
+            os.truncate(self.path(name), 0)
+            with self.path(name).open("ab") as file:
+                file.write(self.content(size)[:size])
+
+    @rule(name=names, share=st.floats(0, 1))
+    def truncate(self, name: str, share: float) -> None:
+        if self.path(name).exists():
+            os.truncate(self.path(name), int(self.path(name).stat().st_size * share))
+
+    @rule(name=names)
+    def delete(self, name: str) -> None:
+        self.path(name).unlink(missing_ok=True)
+
+    @rule(name=names, size=sizes)
+    def recreate(self, name: str, size: int) -> None:
+        self.delete(name)
+        self.append(name, size)
+
+    @rule(name=names)
+    def touch(self, name: str) -> None:
+        self.path(name).touch()
+
+    @rule(name=names, mode=st.sampled_from([0o600, 0o644]))
+    def chmod(self, name: str, mode: int) -> None:
+        if self.path(name).exists():
+            self.path(name).chmod(mode)
+
+    @rule(count=st.integers(1, 40))
+    def many_small_ones(self, count: int) -> None:
+        for number in range(count):
+            self.append(f"small-{number}", 9_000)
+
+    @rule()
+    def restart(self) -> None:
+        self.place.restart()
+
+    @rule(spoil=st.sampled_from([b"", b"x"]))
+    def lose_the_index(self, spoil: bytes) -> None:
+        if self.place.target.exists():
+            index = Path(f"{self.place.target}.index")
+            index.write_bytes(spoil) if spoil else index.unlink(missing_ok=True)
+            self.place.restart()
+            self.seen = {}
+
+    @rule()
+    def scrub(self) -> None:
+        assert not self.place.scrub().damage
+
+    @rule(call=st.integers(1, 60))
+    def die_in_a_cycle(self, call: int) -> None:
+        """Kill it before that call; nothing is done afterwards, as in a process that is gone."""
+        if not any(self.place.logs.iterdir()):
+            return
+        before = self.place.target.read_bytes()
+        index = Path(f"{self.place.target}.index")
+        snapshots = self.snapshots()
+        calls = 0
+
+        def count(_name: str, _arguments: tuple[Any, ...]) -> None:
+            nonlocal calls
+            calls += 1
+            if calls >= call:
+                raise DeadError
+
+        try:
+            with watched(count, CALLS):
+                self.place.cycle()
+        except DeadError:
+            self.place.restart()
+            if self.place.target.read_bytes() == before:
+                return
+            if not index.exists() or not self.is_ours(index):
+                self.seen = {}
+                self.check(snapshots)
+                return
+        self.done(snapshots)
+
+    def is_ours(self, index: Path) -> bool:
+        from nodelog.archive.index import IndexFault, read_for
+
+        try:
+            read_for(self.place.target)
+        except IndexFault:
+            return False
+        return True
+
+    @rule()
+    def cycle(self) -> None:
+        if any(self.place.logs.iterdir()):
+            snapshots = self.snapshots()
+            self.place.cycle()
+            self.done(snapshots)
+
+    @rule()
+    def rest(self) -> None:
+        """Two cycles without a change: the second writes nothing."""
+        self.cycle()
+        self.cycle()
+        if any(self.place.logs.iterdir()):
+            assert not self.place.cycle().published
+
+    @precondition(lambda self: any(self.place.logs.iterdir()))
+    @rule()
+    def read_with_gnu_tar(self) -> None:
+        self.cycle()
+        run = subprocess.run(["tar", "-tzf", self.place.target], capture_output=True, check=True)
+        assert len(run.stdout.splitlines()) == len(list(self.place.logs.iterdir()))
+        subprocess.run(["gzip", "-t", self.place.target], check=True)
+
+    def snapshots(self) -> dict[str, bytes]:
+        return {
+            path.name: expected(path.read_bytes(), self.seen.get(path.stat().st_ino))
+            for path in self.place.logs.iterdir()
+        }
+
+    def check(self, snapshots: dict[str, bytes]) -> None:
+        members = self.place.members()
+        assert members.keys() == snapshots.keys()
+        for name, content in snapshots.items():
+            assert members[name] == content, (name, len(members[name]), len(content))
+
+    def done(self, snapshots: dict[str, bytes]) -> None:
+        self.check(snapshots)
+        assert self.place.leftovers() == []
+        self.seen = {
+            path.stat().st_ino: Seen(snapshots[path.name], path.stat().st_size)
+            for path in self.place.logs.iterdir()
+        }
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

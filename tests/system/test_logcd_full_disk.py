@@ -1,0 +1,145 @@
+"""A disk that is full, at whatever point of a cycle: the old archive stands, and the next cycle goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.archiving import NAME, assert_whole, contents
+from tests.faults import watched
+from tests.mounts import disk_in_memory
+from tests.running import wait_for
+from tests.watching import Lives
+
+from nodelogd.compressor.compressor import Compressor, Result
+from nodelogd.compressor.metrics import Metrics
+from nodelogd.compressor.settings import Settings
+from nodelogd.retention import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tests.archiving import StartLogcd
+    from tests.mounts import SmallDisk
+
+MIB = 1024 * 1024
+PAGE = 4096
+TRIALS = 20
+TAKING = {"copy_file_range", "fchmod", "fsync", "open", "pwrite", "pwritev", "replace", "write"}
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Generator[SmallDisk]:
+    """Mount 64 MiB of memory."""
+    with disk_in_memory(tmp_path / "disk", 64 * MIB) as made:
+        yield made
+
+
+def noise(seed: int, size: int) -> bytes:
+    """Give lines that no compressor makes much smaller."""
+    return random.Random(seed).randbytes(size // 2).hex().encode() + b"\n"  # noqa: S311 (the same every time)
+
+
+def files(logs: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in logs.glob("*.log")}
+
+
+def test_a_disk_that_is_full_at_any_stage_leaves_the_old_archive(
+    disk: SmallDisk, logs: Path, logcd: StartLogcd
+) -> None:
+    (logs / "a.log").write_bytes(noise(0, 3 * MIB))
+    daemon = logcd(f"--out={disk.path}")
+    archive = disk.path / NAME
+    for trial in range(TRIALS):
+        before, size = files(logs), archive.stat().st_size
+        with (logs / "a.log").open("ab") as file:
+            file.write(noise(trial + 1, MIB // 8))
+        # From no room at all to room for the archive, but hardly for its index.
+        disk.fill(but=size * trial // (TRIALS - 4) // PAGE * PAGE)
+        daemon.cycle()
+        found = contents(archive, logs)
+        assert found in (before, files(logs))
+        assert_whole(archive)
+        disk.clear()
+        daemon.cycle()
+        assert contents(archive, logs) == files(logs)
+    assert daemon.metric("nodelog_archive_cycles_total", result="failed") >= TRIALS // 2
+    assert "No space left on device" in str(daemon.records("cannot make"))
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for(
+    disk: SmallDisk, logs: Path, logcd: StartLogcd
+) -> None:
+    (logs / "a.log").write_bytes(noise(0, MIB))
+    disk.fill()
+    daemon = logcd(f"--out={disk.path}", "--every=100ms", ready=False)
+    with Lives(daemon):
+        wait_for(lambda: "No space left on device" in str(daemon.readyz()[1]))
+        disk.clear()
+        daemon.wait_ready()
+    assert contents(disk.path / NAME, logs) == files(logs)
+
+
+def test_old_archives_make_room_for_the_next(disk: SmallDisk, logs: Path, logcd: StartLogcd) -> None:
+    (logs / "a.log").write_bytes(noise(0, MIB))
+    old = [disk.path / f"logs-2020-01-0{day}.tgz" for day in (1, 2, 3)]
+    for path in old:
+        path.write_bytes(bytes(16 * MIB))
+    disk.fill()
+    daemon = logcd(
+        f"--out={disk.path}", "--name=logs-{date}.tgz", "--keep-free=30%", "--every=100ms", ready=False
+    )
+    daemon.wait_ready()
+    assert [path.exists() for path in old] == [False, False, True]
+    assert len(daemon.records("removed by --keep-free")) == 2
+    daemon.stop()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_fault_of_any_call_leaves_the_old_archive_or_the_new(logs: Path, number: int) -> None:
+    settings = Settings(
+        directory=logs, out=logs, name=NAME, keep=Budget(size=None, count=7, free=None, least=1)
+    )
+    for path in (logs / "a.log", logs / "b.log"):
+        path.write_bytes(noise(0, MIB * 5 // 4))
+    compressor = Compressor(settings, Metrics())
+    assert cycle(compressor) is Result.PUBLISHED
+    failed, calls = True, 0
+    while failed:
+        calls += 1
+        before = files(logs)
+        with (logs / "b.log").open("ab") as file:
+            file.write(noise(calls, 1000))
+        failed = fails_from(compressor, calls, number)
+        assert contents(logs / NAME, logs) in (before, files(logs)), f"from call {calls} on"
+        assert_whole(logs / NAME)
+        assert cycle(compressor) in {Result.PUBLISHED, Result.UNCHANGED}
+        assert contents(logs / NAME, logs) == files(logs), f"from call {calls} on"
+    assert calls > 8  # or it did not see the calls
+
+
+def cycle(compressor: Compressor) -> Result:
+    return compressor.cycle(lambda: False, lambda _: False).result
+
+
+def fails_from(compressor: Compressor, first: int, number: int) -> bool:
+    """Make a cycle in which all calls that may fail do so from the n-th on; say whether one did."""
+    calls = 0
+
+    def before(name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal calls
+        reads = name == "open" and not arguments[1] & (os.O_WRONLY | os.O_RDWR)
+        if name not in TAKING or reads:
+            return
+        calls += 1
+        if calls >= first:
+            raise OSError(number, os.strerror(number))
+
+    with watched(before):
+        result = cycle(compressor)
+    assert (result is Result.FAILED) == (calls >= first)
+    return calls >= first
