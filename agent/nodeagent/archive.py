@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nodeagent.findings import Findings
     from nodeagent.metrics import Metrics
 
-PATTERN: Final = "all-logs-*.tar.gz"
 LATE: Final = 3
 """An archive is late after so many intervals."""
 NICE: Final = 19
@@ -29,7 +28,7 @@ DAMAGED: Final = 1
 
 
 class Archive:
-    """Looks at the newest archive of a directory.
+    """Looks at the newest of the archives whose paths are like `pattern`.
 
     `confirmed` gives when logcd last found it up to date (seconds since the epoch), if it says so: an archive
     to which nothing was to be added is not written again, and only looks old.
@@ -39,13 +38,13 @@ class Archive:
 
     def __init__(
         self,
-        folder: Path,
+        pattern: Path,
         every: float,
         confirmed: Callable[[], float | None],
         metrics: Metrics,
         findings: Findings,
     ) -> None:
-        self._folder = folder
+        self._pattern = pattern
         self._every = every
         self._confirmed = confirmed
         self._metrics = metrics
@@ -57,9 +56,9 @@ class Archive:
     async def look(self) -> bool:
         """Look; tell whether there is one that is not late."""
         try:
-            found = await asyncio.to_thread(newest, self._folder)
+            found = await asyncio.to_thread(newest, self._pattern)
         except OSError as error:
-            return self._findings.tell(self.name, f"cannot look into {self._folder}: {error.strerror}")
+            return self._findings.tell(self.name, f"cannot look for {self._pattern}: {error.strerror}")
         if found is None:
             return self._none()
         path, status = found
@@ -81,7 +80,9 @@ class Archive:
         self._metrics.archive_size.set(0)
         self._status = {"path": None}
         is_late = age > LATE * self._every
-        return self._findings.tell(self.name, f"there is no archive in {self._folder}" if is_late else "")
+        return self._findings.tell(
+            self.name, f"there is no archive at {self._pattern}; see logcd's log" if is_late else ""
+        )
 
 
 class Verification:
@@ -89,8 +90,8 @@ class Verification:
 
     name = "verification"
 
-    def __init__(self, folder: Path, patience: float, metrics: Metrics, findings: Findings) -> None:
-        self._folder = folder
+    def __init__(self, pattern: Path, patience: float, metrics: Metrics, findings: Findings) -> None:
+        self._pattern = pattern
         self._patience = patience
         self._metrics = metrics
         self._findings = findings
@@ -99,7 +100,7 @@ class Verification:
     async def look(self) -> bool:
         """Read it back; tell whether that was done and found nothing."""
         try:
-            found = await asyncio.to_thread(newest, self._folder)
+            found = await asyncio.to_thread(newest, self._pattern)
         except OSError:
             return False  # the other eye says why
         if found is None:
@@ -143,10 +144,10 @@ class Verification:
         return process.returncode or 0, next((line for line in reversed(lines) if line), "")
 
 
-def newest(folder: Path) -> tuple[Path, os.stat_result] | None:
-    """Give the archive that was written last. Raises OSError."""
+def newest(pattern: Path) -> tuple[Path, os.stat_result] | None:
+    """Give the archive that was written last, of those whose names are like this. Raises OSError."""
     found: list[tuple[Path, os.stat_result]] = []
-    for path in folder.glob(PATTERN):
+    for path in pattern.parent.glob(pattern.name):
         with suppress(FileNotFoundError):  # it was removed in this moment
             found.append((path, path.stat()))
     return max(found, key=lambda one: one[1].st_mtime_ns, default=None)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 64 * 1024
 """Bytes of a line; a longer one is said in pieces."""
+_LEVELS: Final = (*LEVELS, "critical")
 _SAID: Final = {"time", "level", "message", "logger", "program"}
 _TAKEN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"asctime"}
 """What logging has for something of its own, and would refuse."""
@@ -73,4 +74,4 @@ def parsed(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    return record if record.get("level") in {*LEVELS, "critical"} and "message" in record else None
+    return record if record.get("level") in _LEVELS and "message" in record else None

@@ -69,5 +69,9 @@ async def _look(rhythm: Rhythm, metrics: Metrics, findings: Findings, delay: flo
             metrics.faults.labels(eye.name).inc()
             LOG.exception("a fault in looking at %s", eye.name)
         findings.came(f"first {eye.name}")
-        pause = rhythm.every if is_well else rhythm.every / SOONER
-        await asyncio.sleep(max(0.0, began + pause - loop.time()))
+        await asyncio.sleep(max(0.0, began + period(rhythm.every, is_well=is_well) - loop.time()))
+
+
+def period(every: float, *, is_well: bool) -> float:
+    """Give the seconds from one look to the next."""
+    return every if is_well else every / SOONER

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from aiofiles.threadpool.binary import AsyncBufferedReader
+    from aiofiles.threadpool.binary import AsyncFileIO
 
 BACK: Final = 64 * 1024
 """Bytes that are looked at for the last lines."""
@@ -52,7 +52,7 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: AsyncBufferedReader | None = None
+        self._file: AsyncFileIO | None = None
         self._status: os.stat_result
         self._at = 0
         self._begun = b""  # of a line
@@ -102,9 +102,9 @@ class Follower:
             self._skipped = 0
         return [*events, Lines(lines)] if lines else events
 
-    async def _opened(self) -> AsyncBufferedReader | None:
+    async def _opened(self) -> AsyncFileIO | None:
         try:
-            self._file = file = await aiofiles.open(self._path, "rb")
+            self._file = file = await aiofiles.open(self._path, "rb", buffering=0)
         except FileNotFoundError:
             return None
         self._status = await aiofiles.os.stat(file.fileno())
@@ -116,14 +116,14 @@ class Follower:
             await self._file.close()
             self._file = None
 
-    async def _read(self, file: AsyncBufferedReader, at: int) -> bytes:
+    async def _read(self, file: AsyncFileIO, at: int) -> bytes:
         """Read from here to the end of the file, as it was when it was looked at."""
         await file.seek(at)
         data = await file.read(self._status.st_size - at)
         self._at = at + len(data)
         return data
 
-    async def _is_over(self, file: AsyncBufferedReader) -> bool:
+    async def _is_over(self, file: AsyncFileIO) -> bool:
         """Tell whether another file has taken the place of this one, and nothing more has come into it."""
         try:
             there = await aiofiles.os.stat(self._path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,18 +52,26 @@ async def run(children: Mapping[str, list[str]], settings: Settings, grace: floa
 def scene_of(options: Mapping[str, Mapping[str, Any]]) -> Scene:
     """Find out from the options of the children what there is to look at. Raises SetupError."""
     logd, logcd = options.get("logd"), options.get("logcd")
-    archives: Path | None = (logcd["out"] or logcd["dir"]) if logcd else None
+    archives = _archives(logcd) if logcd else None
     log: Path | None = logd["log"].resolve() if logd else None
     return Scene(
         collector=_place("logd", "listen", logd["listen"]) if logd else None,
         daemons=tuple(
             Source(name, _url(*_place(name, "http", found["http"]))) for name, found in options.items()
         ),
-        disks=tuple(dict.fromkeys(path for path in (log and log.parent, archives) if path)),
+        disks=tuple(
+            dict.fromkeys(path for path in (log and log.parent, archives and archives.parent) if path)
+        ),
         archives=archives,
         archive_every=logcd["every"] if logcd else 0.0,
         log=log,
     )
+
+
+def _archives(logcd: Mapping[str, Any]) -> Path:
+    """Give the paths of all archives, a star for the date."""
+    folder: Path = (logcd["out"] or logcd["dir"]).absolute()
+    return folder / glob.escape(str(logcd["name"])).replace("{date}", "*")
 
 
 def _place(program: str, option: str, addresses: tuple[Address, ...]) -> tuple[tuple[str, ...], int]:

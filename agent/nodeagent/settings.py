@@ -25,7 +25,7 @@ class Scene:
     collector: tuple[tuple[str, ...], int] | None  # its addresses, any of which will do, and its port
     daemons: tuple[Source, ...]
     disks: tuple[Path, ...]
-    archives: Path | None
+    archives: Path | None  # a star for the date
     archive_every: float  # seconds between two cycles of logcd
     log: Path | None
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from nodelog import __version__
-from nodelog.commands import greet, options, pipe, status
+from nodelog.commands import archive, archive_options, greet, options, pipe, status, tail
 from nodelog.commands.saying import Voice
 from nodelog.load import options as load
 from nodelog.options import Parser
@@ -19,7 +19,13 @@ from nodelog.spool.blocks import SpoolError
 
 _TOOLS = {"hdrh", "rich"}
 """What comes with the extra `tools`."""
-_OWN = {"pipe": pipe.command, "greet": greet.command, "status": status.command}
+_OWN = {
+    "pipe": pipe.command,
+    "greet": greet.command,
+    "status": status.command,
+    "archive": archive.command,
+    "tail": tail.command,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +75,8 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options.add_pipe(commands, env)
     options.add_greet(commands, env)
     options.add_status(commands, env)
+    archive_options.add_archive(commands, env)
+    options.add_tail(commands, env)
     load.add_load(commands, env)
     load.add_verify(commands, env)
     return parser

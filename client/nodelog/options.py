@@ -30,13 +30,17 @@ class Parser(argparse.ArgumentParser):
 class Options:
     """Adds options to a command; `env` has the variables."""
 
-    def __init__(self, command: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: argparse.ArgumentParser, env: Mapping[str, str], prefix: str = "NODELOG"
+    ) -> None:
+        """Take a command; `prefix` is how its variables begin."""
         self._command = command
         self._env = env
+        self._prefix = prefix
 
     def add(self, name: str, parse: Callable[[str], object], default: str | None, about: str) -> None:
         """Add one with a value."""
-        variable = _variable(name)
+        variable = self._variable(name)
         self._command.add_argument(
             f"--{name}",
             type=_telling(parse, variable),
@@ -47,7 +51,7 @@ class Options:
 
     def flag(self, name: str, about: str) -> None:
         """Add one that is given or not."""
-        variable = _variable(name)
+        variable = self._variable(name)
         self._command.add_argument(
             f"--{name}",
             action="store_true",
@@ -58,6 +62,9 @@ class Options:
     def add_files(self, name: str, metavar: str, about: str) -> None:
         """Add one or more files, given without an option."""
         self._command.add_argument(name, nargs="+", type=Path, metavar=metavar, help=about)
+
+    def _variable(self, name: str) -> str:
+        return f"{self._prefix}_{name.upper().replace('-', '_')}"
 
 
 def whole(what: str, least: int, most: int) -> Callable[[str], int]:
@@ -87,10 +94,6 @@ def time(text: str) -> float:
     if not _SHORTEST <= seconds <= _LONGEST:
         raise ValueError(f"{text!r} is not a time from 1ms to 365d")
     return seconds
-
-
-def _variable(name: str) -> str:
-    return f"NODELOG_{name.upper().replace('-', '_')}"
 
 
 def _telling(parse: Callable[[str], _T], variable: str) -> Callable[[str], _T]:

@@ -1,5 +1,6 @@
-"""What people type, one module each: `pipe`, `greet`, `status`. `options` has their options.
+"""What people type, one module each: `pipe`, `greet`, `status`, `archive`.
 
-`pipe` reads with `input` and prints with `tee`; `greet` sends through `shipped`, `plain` or `appending`.
-`stopping` is about signals, `saying` about what they tell on standard error.
+`options` and `archive_options` have their options. `pipe` reads with `input` and prints with `tee`; `greet`
+sends through `shipped`, `plain` or `appending`; `archive` prints with `listing`. `stopping` is about signals,
+`saying` and `progress` about what they tell on standard error.
 """

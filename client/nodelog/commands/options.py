@@ -1,8 +1,9 @@
-"""The options of `nodelog pipe`, `nodelog greet` and `nodelog status`."""
+"""The options of `nodelog pipe`, `nodelog greet`, `nodelog status` and `nodelog tail`."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -73,10 +74,26 @@ not take or did not survive: it is kept, and not sent.
 
 Exit code 0: all of them were read; 2: one of them is missing, damaged, or not a spool."""
 
+_TAIL: Final = """\
+Shows the log of a node as it grows, as its agent sends it: the last lines, then what comes. It needs the
+token that the agent asks for."""
+
+_TAIL_NOTES: Final = """\
+examples:
+  nodelog tail --token-file /etc/nodelog/token
+  nodelog tail --filter ' 500 ' --lines 0 | tee errors.txt
+
+On a terminal control characters are escaped, so that no line can steer it; elsewhere lines are passed on as
+they are. Who reads more slowly than the log grows skips, and is told how much. When the agent ends, it is
+waited for until it is back.
+
+It ends by Ctrl-C. Exit code 1: the agent refuses, or cannot read the log; 2: it could not start."""
+
 _SAYS: Final = {
     "pipe": (_PIPE, _PIPE_NOTES),
     "greet": (_GREET, _GREET_NOTES),
     "status": (_STATUS, _STATUS_NOTES),
+    "tail": (_TAIL, _TAIL_NOTES),
 }
 _FULL: Final = "block, drop-oldest or drop-newest (default block)"
 
@@ -113,6 +130,15 @@ def add_status(commands: Commands, env: Mapping[str, str]) -> None:
     options.add_files("spools", "SPOOL", "what --spool, or the program that uses it, names")
 
 
+def add_tail(commands: Commands, env: Mapping[str, str]) -> None:
+    """Add the command that shows the log as it grows."""
+    options = _command(commands, env, "tail", "shows the log of a node as it grows")
+    options.add("agent", _agent, "127.0.0.1:9169", "where the agent is (default 127.0.0.1:9169)")
+    options.add("token-file", Path, None, "file that holds the token of the agent")
+    options.add("lines", whole("a number of lines", 0, 1000), "10", "lines to begin with (default 10)")
+    options.add("filter", str, "", "show only lines with this text in them")
+
+
 def _command(commands: Commands, env: Mapping[str, str], name: str, about: str) -> Options:
     description, notes = _SAYS[name]
     parser = commands.add_parser(
@@ -140,6 +166,13 @@ def _name(text: str) -> str:
     if not text or "\n" in text:
         raise ValueError(f"{text!r} is not a name: it must not be empty and must fit into a line")
     return text
+
+
+def _agent(text: str) -> tuple[str, int]:
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", text)
+    if found is None or not 0 < int(found[3]) < 1 << 16:
+        raise ValueError(f"{text!r} is not HOST:PORT or [IPV6]:PORT")
+    return host(found[1] or found[2]), int(found[3])
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

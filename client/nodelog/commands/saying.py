@@ -18,3 +18,9 @@ class Voice:
             if sys.stderr is not None:
                 sys.stderr.write(f"nodelog {self._name}: {text}\n")
                 sys.stderr.flush()
+
+
+def shown(line: bytes) -> str:
+    """Make a line, or a name, harmless for a terminal."""
+    text = line.decode(errors="backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

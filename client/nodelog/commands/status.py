@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nodelog.commands.saying import Voice
+from nodelog.commands.saying import Voice, shown
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.contents import Contents, contents
 
@@ -64,9 +64,3 @@ def to_text(path: Path, held: Contents) -> Iterator[str]:
         yield f"  dropped    {dropped:,} lines: there was no room for them"
     for block in held.aside:
         yield f"  set aside  {block.lines:,} lines, {block.size:,} bytes at {block.at} UTC: {block.why}"
-
-
-def shown(line: bytes) -> str:
-    """Make a line harmless for a terminal."""
-    text = line.decode(errors="backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from nodelog.commands.status import shown
 from nodelog.spool.file import FileSpool
 
 Run = Callable[..., Popen[bytes]]
@@ -90,7 +89,3 @@ def test_what_cannot_be_read_is_one_line_and_the_others_are_shown(
     assert code == 2
     assert stream in out
     assert err == f"nodelog status: cannot read spool {tmp_path / 'none'}: No such file or directory\n"
-
-
-def test_a_line_is_harmless_for_a_terminal() -> None:
-    assert shown("grün \x1b[2J\t\u202e".encode() + b"\xff") == "grün \\x1b[2J\\t\\u202e\\xff"

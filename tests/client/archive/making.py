@@ -1,0 +1,105 @@
+"""Archives as logcd makes them, by the shortest way: for tests of what reads them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodelog.archive.index import BLOCK, Details, Trailer, encoded, index_of, member_line, padded, piece_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PIECE = 4096
+"""Bytes of content in a piece."""
+OWNER = "root"
+MODE = 0o640
+MTIME = 1_795_000_000  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a piece lies in the archive."""
+
+    offset: int
+    length: int
+
+
+def made(path: Path, files: Mapping[str, bytes]) -> list[Place]:
+    """Write an archive and its index, each file a header and then pieces; tell where the pieces are."""
+    archive, lines, places = bytearray(b"\x1f\x8b\x08\0\0\0\0\0\0\3"), [], []
+    stream = b""
+
+    def add(plain: bytes) -> None:
+        nonlocal stream
+        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+        piece = packer.compress(plain) + packer.flush(zlib.Z_FULL_FLUSH)
+        places.append(Place(len(archive), len(piece)))
+        lines.append(piece_line(len(piece), len(plain), zlib.crc32(plain)))
+        archive.extend(piece)
+        stream += plain
+
+    for name, content in files.items():
+        header = _header(name, len(content))
+        lines.append(member_line(_details(name, len(header), len(content))))
+        add(header)
+        whole = content.ljust(padded(len(content)), b"\0")
+        for start in range(0, len(whole), PIECE):
+            add(whole[start : start + PIECE])
+    add(bytes(2 * BLOCK))
+    trailer = Trailer(length=len(archive) + 10, crc=zlib.crc32(stream), size=len(stream))
+    end = trailer.crc.to_bytes(4, "little") + trailer.size.to_bytes(4, "little")
+    path.write_bytes(archive + b"\x03\0" + end)
+    index_of(path).write_bytes(encoded(trailer, lines))
+    return places
+
+
+def damage(path: Path, offset: int) -> None:
+    """Change a byte of a file."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        before = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([before ^ 0xFF]))
+
+
+def foreign(path: Path, files: Mapping[str, bytes], *others: tarfile.TarInfo) -> None:
+    """Write an archive as other tools do, without an index, with more members that have no content."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for info in others:
+            tar.addfile(info)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime, info.uname, info.gname = size, MODE, MTIME, OWNER, OWNER
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def _details(name: str, header: int, length: int) -> Details:
+    return Details(
+        name=name,
+        header=header,
+        length=length,
+        mode=MODE,
+        uid=0,
+        gid=0,
+        user=OWNER,
+        group=OWNER,
+        mtime_ns=MTIME * 10**9,
+        ctime_ns=0,
+        device=0,
+        inode=0,
+        seen=length,
+        head=0,
+        finished=0,
+        tail=0,
+    )

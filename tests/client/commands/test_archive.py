@@ -1,0 +1,180 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+import pytest
+from tests.client.archive.making import damage, foreign, made
+
+from nodelog.archive.index import index_of
+
+NODELOG = str(Path(sys.executable).parent / "nodelog")
+Run = Callable[..., Popen[bytes]]
+FILES = {"var/log/a.log": bytes(range(256)) * 64, "var/log/b.log": b"two\n", "two\nlines \udcff\x1b[2J": b""}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made(archive := tmp_path / "x.tar.gz", FILES)
+    return archive
+
+
+def said(process: Popen[bytes]) -> tuple[int, bytes, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err.decode()
+
+
+def on_terminal(*arguments: object) -> tuple[int, str, str]:
+    """Run it with a terminal for its output and one for its errors; give what they show."""
+    (out, its_out), (err, its_err) = pty.openpty(), pty.openpty()
+    command = [NODELOG, *map(str, arguments)]
+    process = Popen(command, stdin=subprocess.DEVNULL, stdout=its_out, stderr=its_err)
+    for fd in (its_out, its_err):
+        os.close(fd)
+    shown = _all(out), _all(err)
+    return process.wait(30), *shown
+
+
+def _all(terminal: int) -> str:
+    data = b""
+    try:
+        while more := os.read(terminal, 4096):
+            data += more
+    except OSError:  # nobody has the other end any more
+        os.close(terminal)
+    return data.decode()
+
+
+def test_list_prints_what_tar_prints(run: Run, path: Path) -> None:
+    code, out, err = said(run("archive", "list", path))
+    tar = subprocess.run(
+        ["tar", "--quoting-style=literal", "--list", "--verbose", "--file", path], stdout=PIPE, check=True
+    )
+    assert (code, err) == (0, "")
+    assert out == tar.stdout
+
+
+def test_list_shows_nothing_harmful_on_a_terminal(path: Path) -> None:
+    code, out, err = on_terminal("archive", "list", path)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2].endswith(" two\\nlines \\xff\\x1b[2J")
+
+
+def test_list_tells_programs_the_same(run: Run, path: Path) -> None:
+    code, out, _ = said(run("archive", "list", "--json", path))
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["name"]: row["size"] for row in rows} == {name: len(data) for name, data in FILES.items()}
+    assert rows[0] == {
+        "name": "var/log/a.log",
+        "type": "file",
+        "size": 16384,
+        "mode": "0640",
+        "uid": 0,
+        "gid": 0,
+        "user": "root",
+        "group": "root",
+        "modified": 1795000000,
+    }
+
+
+def test_list_of_some_members_is_of_these(run: Run, path: Path) -> None:
+    code, out, err = said(run("archive", "list", path, "/var/log/b.log", "never"))
+    assert (code, out.count(b"\n"), err) == (1, 1, f"nodelog archive: {path}: never is not in it\n")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("indexed", [True, False])
+def test_cat_prints_one_member(run: Run, path: Path, name: str, indexed: bool) -> None:
+    if not indexed:
+        index_of(path).unlink()
+    assert said(run("archive", "cat", path, name)) == (0, FILES[name], "")
+
+
+def test_cat_takes_the_path_that_the_file_had(run: Run, path: Path) -> None:
+    assert said(run("archive", "cat", path, "/var/log/b.log")) == (0, b"two\n", "")
+
+
+def test_cat_of_what_is_damaged_prints_what_is_whole_and_says_so(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    places = made(path, FILES)
+    damage(path, places[3].offset + 2)
+    code, out, err = said(run("archive", "cat", path, "var/log/a.log"))
+    assert code == 1
+    assert FILES["var/log/a.log"].startswith(out)
+    assert err.startswith(f"nodelog archive: {path}: var/log/a.log is damaged: bytes ")
+    assert err.count("\n") == 1
+
+
+def test_verify_says_that_all_is_well(run: Run, path: Path) -> None:
+    code, out, err = said(run("archive", "verify", path))
+    assert (code, err) == (0, "")
+    assert out.decode() == f"{path}: whole: 3 members, 16,388 bytes in 9 pieces\n"
+
+
+def test_verify_says_what_is_damaged(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    places = made(path, FILES)
+    damage(path, places[1].offset + 2)
+    code, out, err = said(run("archive", "verify", path))
+    assert code == 1
+    assert out.decode() == f"{path}: whole: 2 members, 4 bytes in 9 pieces\n"
+    assert err == f"nodelog archive: {path}: var/log/a.log is damaged: bytes 0 to 4095 are damaged\n"
+
+
+def test_verify_says_why_an_index_is_not_used(run: Run, path: Path) -> None:
+    damage(index_of(path), 100)
+    code, _, err = said(run("archive", "verify", path))
+    assert code == 0
+    assert err.startswith(f"nodelog archive: {path}: its index is not used: ")
+
+
+def test_extract_writes_files(run: Run, path: Path, tmp_path: Path) -> None:
+    code, out, err = said(run("archive", "extract", path, "var/log/b.log", "--to", tmp_path / "out"))
+    assert (code, err) == (0, "")
+    assert out.decode() == f"1 member, 4 bytes, extracted to {tmp_path / 'out'}\n"
+    assert (tmp_path / "out" / "var" / "log" / "b.log").read_bytes() == b"two\n"
+
+
+def test_extract_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    foreign(path, {"../e\x1bvil": b"evil"})
+    code, _, err = said(run("archive", "extract", path, "--to", tmp_path / "out"))
+    assert code == 1
+    expected = f"../e\\x1bvil is left out: it would lie outside of {tmp_path / 'out'}"
+    assert err == f"nodelog archive: {path}: {expected}\n"
+
+
+def test_the_bar_is_gone_at_the_end(path: Path) -> None:
+    code, _, err = on_terminal("archive", "verify", path)
+    assert (code, err) == (0, "\r\x1b[K")
+
+
+@pytest.mark.parametrize("action", ["list", "verify", "extract"])
+def test_what_cannot_be_read_is_one_line(run: Run, tmp_path: Path, action: str) -> None:
+    (tmp_path / "text").write_text("text")
+    for name, why in (("none", "No such file or directory"), ("text", "it is not a gzip file")):
+        code, out, err = said(run("archive", action, tmp_path / name))
+        assert (code, out, err) == (2, b"", f"nodelog archive: cannot read {tmp_path / name}: {why}\n")
+
+
+def test_a_full_disk_for_the_output_is_one_line(path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [NODELOG, "archive", "cat", str(path), "var/log/b.log"]
+        ended = subprocess.run(command, stdout=full, stderr=PIPE, check=False, timeout=30)
+    assert ended.returncode == 2
+    assert ended.stderr == b"nodelog archive: cannot write to standard output: No space left on device\n"
+
+
+def test_a_reader_who_leaves_ends_it_without_a_word(run: Run, tmp_path: Path) -> None:
+    made(path := tmp_path / "x.tar.gz", {"a": bytes(1 << 22)})
+    process = run("archive", "cat", path, "a")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(30) == 1
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
