@@ -22,7 +22,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Generator[Prometheus
 
 
 @pytest.fixture
-def node(request: pytest.FixtureRequest, prometheus: Prometheus) -> Generator[Node]:
-    """Have a node named after the test. Use it before `logd`, which it looks at."""
-    with Node(request.node.name, prometheus) as found:
+def node(prometheus: Prometheus) -> Generator[Node]:
+    """Have a node of one's own. Use it before `logd`, which it looks at."""
+    with Node(prometheus) as found:
         yield found

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tests.deploy.prometheus import HOST
 from tests.deploy.spoken import Spoken
 from tests.running import wait_for
 
@@ -16,46 +17,53 @@ if TYPE_CHECKING:
     from tests.running import Logd
 
 BIN = Path(sys.executable).parent
-HURRY = ("--http=127.0.0.1:0", "--tail=127.0.0.1:0", "--canary-every=1s", "--look-every=1s")
+HURRY = ("--tail=127.0.0.1:0", "--canary-every=1s", "--look-every=1s")
 
 
 class Node:
     """One node, as Prometheus sees it, while the block lasts."""
 
-    def __init__(self, name: str, prometheus: Prometheus) -> None:
+    def __init__(self, prometheus: Prometheus) -> None:
         """Begin with nothing on it."""
-        self.name = name
         self._prometheus = prometheus
         self._stack = ExitStack()
+        place = next(prometheus.places)
+        self.name = place.node
+        self._ports = place.ports
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._stack.callback(self._prometheus.forget, self.name)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running, and nothing to scrape."""
+        """Leave nothing running."""
         self._stack.close()
 
+    def shown(self, program: str) -> str:
+        """Give the address where a program has to show its pages to be scraped."""
+        return f"{HOST}:{self._ports[program]}"
+
+    def http(self, program: str) -> str:
+        """Give the option for it."""
+        return f"--http={self.shown(program)}"
+
     def watch(self, logd: Logd, *options: str, port: int = 0) -> Spoken:
-        """Have an agent watch this logd, through another port if told so, once it has been looked at."""
-        options = (
-            f"--collector=127.0.0.1:{port or logd.port}",
-            f"--daemon=logd=127.0.0.1:{logd.http_port}",
+        """Have an agent watch this logd, through another port if told so, once both are scraped."""
+        return self.agent(
+            "watch",
+            f"--collector={HOST}:{port or logd.port}",
+            f"--daemon=logd={self.shown('logd')}",
             f"--disk={logd.log.parent}",
             f"--log={logd.log}",
             f"--archives={logd.log.parent}",
             "--archive-every=1h",
             *options,
         )
-        self.scrape(logd.http_port)
-        return self.agent("watch", *options)
 
     def agent(self, command: str, *options: str) -> Spoken:
-        """Start an agent, and return once Prometheus has seen what it found at its first look."""
-        agent = self.start(BIN / "nodeagent", command, *HURRY, *options)
-        found = agent.wait_for(lambda record: "HTTP on" in record["message"])
-        self.scrape(int(found["http"][0].rpartition(":")[2]))
+        """Start an agent, and return once it has looked and is scraped."""
+        agent = self.start(BIN / "nodeagent", command, self.http("nodeagent"), *HURRY, *options)
+        self.wait_for("nodelog_agent_disk_size_bytes > 0")
         return agent
 
     def start(self, *command: str | Path) -> Spoken:
@@ -64,14 +72,11 @@ class Node:
         self._stack.callback(started.close)
         return started
 
-    def scrape(self, port: int) -> None:
-        """Have what is there scraped."""
-        self._prometheus.scrape(self.name, port)
-        self._prometheus.wait_for_data(self.name, port)
-
-    def wait_for(self, metric: str, value: float) -> None:
-        """Return once Prometheus has seen this value of a metric of the node, whatever its other labels."""
-        query = f'{metric}{{node="{self.name}"}} == {value}'
+    def wait_for(self, condition: str) -> None:
+        """Return once Prometheus has seen that a metric of the node, the first word, is like this."""
+        metric, rest = condition.split(" ", 1)
+        labels = metric.removesuffix("}") + "," if "{" in metric else metric + "{"
+        query = f'{labels}node="{self.name}"}} {rest}'
         wait_for(lambda: self._prometheus.query(query), query)
 
     def wait_for_alert(self, name: str) -> dict[str, str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
-from contextlib import contextmanager
+import socket
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -17,17 +20,34 @@ from tests.deploy.spoken import Spoken
 from tests.running import PATIENCE, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+    from collections.abc import Generator, Iterator, Sequence
 
+HOST = "127.0.0.1"
+PROGRAMS = ("logd", "logcd", "nodeagent")
 EVERY = 0.25
 """Seconds from one scrape to the next, and from one evaluation of the rules to the next."""
+NODES = 20
+"""As many can be shown to one Prometheus."""
 CONFIG = """\
 global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}
 rule_files: [alerts.yaml]
 scrape_configs:
-  - {job_name: nodelog, file_sd_configs: [{files: [targets.json]}]}
 """
+JOB = """\
+  - job_name: %s
+    static_configs:
+"""
+TARGET = """\
+      - {targets: ["127.0.0.1:%d"], labels: {node: "%s"}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A node that is scraped whether or not there is something: the ports of the pages of its programs."""
+
+    node: str
+    ports: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +68,13 @@ class Prometheus:
 
     def __init__(self, folder: Path) -> None:
         """Start it in this folder, and wait until it answers."""
-        self._targets: list[tuple[str, int]] = []
-        self._folder = folder
+        # All it may have to scrape is there from the start: news of targets takes it up to ten seconds.
+        places = list(_places(NODES))
+        self.places = iter(places)
+        """Those that nobody has taken yet."""
         folder.mkdir()
-        (folder / "prometheus.yml").write_text(CONFIG)
+        (folder / "prometheus.yml").write_text(_config(places))
         (folder / "alerts.yaml").write_text(in_a_hurry(ALERTS.read_text()))
-        self._show()
         self.process = Spoken(
             [
                 str(shutil.which("prometheus")),
@@ -66,16 +87,6 @@ class Prometheus:
         address = self.process.wait_for(lambda record: record.get("msg") == "Listening on")["address"]
         self._url = f"http://{address}"
         self.process.wait_for(lambda record: "ready to receive" in record.get("msg", ""))
-
-    def scrape(self, node: str, *ports: int) -> None:
-        """Scrape these ports of this machine too, all of them as of one node."""
-        self._targets += [(node, port) for port in ports]
-        self._show()
-
-    def forget(self, node: str) -> None:
-        """Scrape that node no longer."""
-        self._targets = [target for target in self._targets if target[0] != node]
-        self._show()
 
     def query(self, expression: str) -> list[Series]:
         """Ask for what is now. Fails on an expression that is none."""
@@ -108,23 +119,6 @@ class Prometheus:
             if (each["labels"]["alertname"], each["labels"].get("node", "")) == (name, node)
         )
 
-    def wait_for_data(self, node: str, *ports: int) -> None:
-        """Return once these ports of the node were scraped."""
-        wait_for(lambda: self._up(node) >= set(map(str, ports)), f"{node} is scraped")
-
-    def _up(self, node: str) -> set[str]:
-        found = self.query(f'up{{node="{node}"}} == 1')
-        return {each.labels["instance"].rpartition(":")[2] for each in found}
-
-    def _show(self) -> None:
-        """Write down what to scrape, so that it is never seen in part."""
-        groups = [
-            {"targets": [f"127.0.0.1:{port}"], "labels": {"node": node}} for node, port in self._targets
-        ]
-        new = self._folder / "targets.new"
-        new.write_text(json.dumps(groups))
-        new.replace(self._folder / "targets.json")
-
     def _get(self, page: str, **parameters: object) -> dict[str, Any]:
         with urlopen(f"{self._url}/api/v1/{page}?{urlencode(parameters)}", timeout=PATIENCE) as answer:
             data: dict[str, Any] = json.load(answer)["data"]
@@ -141,6 +135,29 @@ def running(folder: Path) -> Generator[Prometheus]:
         yield prometheus
     finally:
         prometheus.process.close()
+
+
+def _places(count: int) -> Iterator[Place]:
+    """Give nodes with ports of their own, which the kernel gives nobody who does not ask for them."""
+    ports = _free_ports()
+    for number in range(count):
+        yield Place(node=f"node-{number}", ports={program: next(ports) for program in PROGRAMS})
+
+
+def _free_ports() -> Iterator[int]:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(first // 2, first), first // 2):
+        with socket.socket() as tried, suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((HOST, port))
+            yield port
+
+
+def _config(places: Sequence[Place]) -> str:
+    parts = [CONFIG]
+    for program in PROGRAMS:
+        parts += [JOB % program, *(TARGET % (place.ports[program], place.node) for place in places)]
+    return "".join(parts)
 
 
 def _point(pair: list[Any]) -> tuple[float, float]:

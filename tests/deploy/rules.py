@@ -1,4 +1,4 @@
-"""The rules that are shipped, and the same in a hurry: a minute of theirs is a second of a test."""
+"""The rules that are shipped, and the same in a hurry: 100 of their seconds are one of a test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 ALERTS_TEST = DEPLOY / "prometheus" / "alerts.test.yaml"
-FASTER = 60
+FASTER = 100
 """So many times as fast."""
 
 _DURATION = re.compile(r"(?<=\[)\d+[smh](?=\])|(?<=\bfor: )\d+[smh]\b")
