@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.running import Logd
 
 BIN = Path(sys.executable).parent
+ARCHIVES = "all-logs-*.tar.gz"
 HURRY = ("--tail=127.0.0.1:0", "--canary-every=1s", "--look-every=1s")
 
 
@@ -55,7 +56,7 @@ class Node:
             f"--daemon=logd={self.shown('logd')}",
             f"--disk={logd.log.parent}",
             f"--log={logd.log}",
-            f"--archives={logd.log.parent}",
+            f"--archives={logd.log.parent / ARCHIVES}",
             "--archive-every=1h",
             *options,
         )

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.deploy.nodes import BIN, Node
+from tests.deploy.nodes import ARCHIVES, BIN, Node
 from tests.deploy.prometheus import running
 from tests.loads import Load
 from tests.proxy import Proxy, Weather
@@ -114,7 +114,7 @@ def test_a_compressor_that_was_ended(node: Node, tmp_path: Path) -> None:
         "watch",
         f"--daemon=logcd={node.shown('logcd')}",
         f"--disk={tmp_path}",
-        f"--archives={tmp_path}",
+        f"--archives={tmp_path / ARCHIVES}",
         "--archive-every=1s",
     )
     node.wait_for("nodelog_agent_archive_size_bytes > 0")
@@ -127,7 +127,7 @@ def test_an_archive_that_rots(node: Node, logd: StartLogd, tmp_path: Path) -> No
     (tmp_path / "app.log").write_text("a line\n" * 1000)
     subprocess.run([BIN / "logcd", "--once", f"--dir={tmp_path}"], check=True)
     (archive,) = tmp_path.glob("all-logs-*.tar.gz")
-    node.watch(logd(node.http("logd")), "--verify-every=1s")
+    node.watch(logd(node.http("logd")), "--verify-every=3s")
     node.wait_for('nodelog_agent_archive_verifications_total{result="ok"} > 0')
     damaged = bytearray(archive.read_bytes())
     damaged[len(damaged) // 2] ^= 1
