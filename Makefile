@@ -10,8 +10,8 @@ PATHS := client daemons agent tests deploy
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
 
-demo: venv ## logd and seven sample clients on this machine; PORT=6666, FOR=10 ends it after ten seconds
-	@$(BIN)/python deploy/demo.py --port '$(PORT)' $(if $(FOR),--for '$(FOR)')
+demo: venv ## a node on this machine: both daemons, fourteen sample clients; PORT=6666, FOR=10 ends it after ten seconds
+	@$(BIN)/python -m deploy.demo --port '$(PORT)' $(if $(FOR),--for '$(FOR)')
 
 test: venv ## every test; ARGS=... goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,12 +1,15 @@
-"""A node with its collector and seven pods, on this machine: what `make demo` runs.
+"""A node on this machine, what `make demo` runs: both daemons, kept alive, and fourteen pods.
 
-Shows the lines as they arrive in the file, ends everything and proves that each line which the clients sent
-was acknowledged and is in the file, once.
+Seven pods send greetings over TCP, seven append to files of their own. Shows the lines as they arrive, ends
+everything and proves that each line is where it belongs, once: in the collector's log, and in the archive.
+Kill any of the daemons meanwhile with `kill -9`: nothing is lost.
 """
 
 import argparse
 import asyncio
+import contextlib
 import http.client
+import json
 import math
 import os
 import re
@@ -15,24 +18,39 @@ import socket
 import sys
 import time
 from asyncio.subprocess import Process
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from subprocess import PIPE
-from typing import IO, Final, cast
+from typing import IO, Any, Final
+
+from deploy.archived import archive_of
+from deploy.pods import PATIENCE, Pod, acknowledged, end, last_words, pod, running
+from deploy.verdict import RIGHT, WRONG, report, report_files, tell
 
 from nodelog import units
 
 HOST: Final = "127.0.0.1"
 CLIENTS: Final = 7
-PROGRAMS: Final = Path(sys.executable).parent
+"""Of each kind."""
 VAR: Final = Path(__file__).resolve().parent.parent / "var"
-RIGHT: Final = "every line sent is acknowledged and in the file, once"
-WRONG: Final = "FAILED: what was sent is not what was acknowledged and written"
 LOOK_EVERY: Final = 0.05
-PATIENCE: Final = 30.0
-"""Seconds that a program has to start or to end: more than logd's own --grace."""
+CYCLE: Final = 1
+"""Seconds from one archive to the next."""
+
+NODE: Final = """\
+[logd]
+listen = "{host}:{port}"
+log = "{folder}/node_log"
+http = "{host}:{logd}"
+
+[logcd]
+dir = "{folder}/log"
+every = "{cycle}s"
+http = "{host}:{logcd}"
+
+[nodeagent]
+http = "{host}:{agent}"
+"""
 
 
 class DemoError(Exception):
@@ -40,43 +58,50 @@ class DemoError(Exception):
 
 
 async def demo(port: int, seconds: float, var: Path) -> bool:
-    """Run for so many seconds or until a signal; return whether every line sent is in the file, once."""
+    """Run for so many seconds or until a signal; return whether every line is where it belongs, once."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     refuse_taken(port)
     folder = var / time.strftime(f"demo-%Y%m%dT%H%M%S-{os.getpid()}")
-    folder.mkdir(parents=True)
-    log = folder / "node_log"
+    (folder / "log").mkdir(parents=True)
+    logd, logcd, pages = free_ports(3)
+    text = NODE.format(host=HOST, port=port, folder=folder, cycle=CYCLE, logd=logd, logcd=logcd, agent=pages)
+    (folder / "nodelog.toml").write_text(text)
     async with AsyncExitStack() as stack:  # whatever happens, nothing that was started is left behind
-        logd = await stack.enter_async_context(
-            running(
-                "logd",
-                f"--listen={HOST}:{port}",
-                f"--log={log}",
-                f"--http={HOST}:0",
-                errors=folder / "logd.errors",
-            )
-        )
-        await ready(logd, folder / "logd.errors", stop)
-        greet = ("greet", f"--host={HOST}", f"--port={port}", "--every=1s")
-        errors = {f"client-{number}": folder / f"client-{number}.errors" for number in range(1, CLIENTS + 1)}
-        clients = [
-            await stack.enter_async_context(running("nodelog", *greet, f"--name={name}", errors=file))
-            for name, file in errors.items()
-        ]
-        sent = [asyncio.create_task(lines_of(client)) for client in clients]
+        errors = folder / "nodeagent.errors"
+        run = ("run", f"--config={folder / 'nodelog.toml'}")
+        agent = await stack.enter_async_context(running("nodeagent", *run, errors=errors))
+        await ready(agent, pages, errors, stop)
+        over_tcp = ("--to=tcp", f"--host={HOST}", f"--port={port}", f"--timeout={PATIENCE / 2:g}s")
+        tcp = [await pod(stack, folder, f"client-{n}", *over_tcp) for n in numbers()]
+        names = [f"client2-{n}" for n in numbers()]
+        files = [await pod(stack, folder, n, "--to=file", f"--file={folder}/log/{n}.log") for n in names]
         tell(f"{CLIENTS} clients greet logd at port {port}; join them: echo hello | nc -q 1 {HOST} {port}")
-        with log.open("rb") as file:
-            await show(file, [logd, *clients], stop, seconds)
-            await asyncio.gather(*map(end, clients))
-            await end(logd)
+        tell(f"{CLIENTS} more append to files in {os.path.relpath(folder / 'log')}, which logcd archives")
+        tell(f"kill any of these, nothing is lost: {' '.join(children(pages))}")
+        with (folder / "node_log").open("rb") as file:
+            await show(file, agent, [*tcp, *files], stop, seconds)
+            await asyncio.gather(*(end(each.process) for each in (*tcp, *files)))
+            archived = await archive_of(folder / "log")
+            ends = told_ends(pages)
+            await end(agent)
             copy(file)
-        if logd.returncode:
-            tell(f"logd ended with {logd.returncode}: {last_words(folder / 'logd.errors')}")
+        if agent.returncode:
+            tell(f"nodeagent ended with {agent.returncode}: {last_words(errors)}")
             return False
-        acked = sum(map(acknowledged, errors.values()))
-        return report([line for task in sent for line in await task], acked, log)
+        acked = sum(acknowledged(each.errors) for each in tcp)
+        sent = [line for each in tcp for line in await each.printed]
+        is_right = report(sent, acked, folder / "node_log")
+        is_right &= report_files({each.name: await each.printed for each in files}, archived)
+        tell(ends)
+        tell(RIGHT if is_right else WRONG)
+        return is_right
+
+
+def numbers() -> Iterable[int]:
+    """Give the numbers of the clients of one kind."""
+    return range(1, CLIENTS + 1)
 
 
 def refuse_taken(port: int) -> None:
@@ -91,79 +116,54 @@ def refuse_taken(port: int) -> None:
             ) from None
 
 
-@asynccontextmanager
-async def running(program: str, *options: str, errors: Path) -> AsyncGenerator[Process]:
-    """Run a program of this project, for as long as the block lasts at the most."""
-    with errors.open("wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            PROGRAMS / program,
-            *options,
-            stdout=PIPE,
-            stderr=file,
-            env={
-                key: value for key, value in os.environ.items() if not key.startswith(("LOGD_", "NODELOG_"))
-            },
-            start_new_session=True,  # Ctrl-C is for the demo, which ends the others in their order
-        )
-    try:
-        yield process
-    finally:
-        await end(process)
+def free_ports(count: int) -> list[int]:
+    """Give ports where nobody listens now."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
 
 
-async def end(process: Process) -> None:
-    """Ask a program to end, and see that it does."""
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-async def ready(logd: Process, errors: Path, stop: asyncio.Event) -> None:
-    """Wait until logd says that it is ready, at the port of its reports, which its log names."""
+async def ready(agent: Process, pages: int, errors: Path, stop: asyncio.Event) -> None:
+    """Wait until the agent says that it and its children are ready."""
     end_of_patience = time.monotonic() + PATIENCE
-    while time.monotonic() < end_of_patience and logd.returncode is None:
+    while time.monotonic() < end_of_patience and agent.returncode is None:
         if stop.is_set():
             raise DemoError("told to stop before it began")
-        said = re.search(rf'"http": \["{re.escape(HOST)}:(\d+)"', errors.read_text())
-        if said is not None:
-            is_ready: bool = await asyncio.to_thread(says_ok, int(said[1]), "/readyz")
-            if is_ready:
-                return
+        if (await asyncio.to_thread(page, pages, "/readyz"))[0] == http.client.OK:
+            return
         await asyncio.sleep(LOOK_EVERY)
-    raise DemoError(f"logd does not start; {last_words(errors)}")
+    raise DemoError(f"nodeagent does not start; {last_words(errors)}")
 
 
-def says_ok(port: int, path: str) -> bool:
-    """Ask logd for one of its reports; return whether it answers 200."""
+def page(port: int, path: str) -> tuple[int, Any]:
+    """Ask the agent for a page; give its status, 0 if there is no answer, and its content."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
     except OSError:
-        return False
+        return 0, {}
     finally:
         connection.close()
 
 
-def acknowledged(errors: Path) -> int:
-    """Return how many lines logd has acknowledged to a client, as its last words have it."""
-    found = re.search(r", (\d+) acknowledged$", last_words(errors))
-    return int(found[1]) if found else 0
+def children(pages: int) -> list[str]:
+    """Give how to kill each of the daemons."""
+    found = page(pages, "/status")[1].get("children", {})
+    return [f"kill -9 {child['process']} ({name})" for name, child in found.items()]
 
 
-async def lines_of(client: Process) -> list[bytes]:
-    """Return all the lines that a client prints: those that it has sent."""
-    output = cast("asyncio.StreamReader", client.stdout)  # it was started with a pipe
-    return [line async for line in output]
+def told_ends(pages: int) -> str:
+    """Say how often the daemons ended and were started again."""
+    found = page(pages, "/status")[1].get("children", {})
+    return "ended     " + ", ".join(f"{name} {child['ends']} times" for name, child in found.items())
 
 
-async def show(file: IO[bytes], programs: list[Process], stop: asyncio.Event, seconds: float) -> None:
+async def show(file: IO[bytes], agent: Process, pods: list[Pod], stop: asyncio.Event, seconds: float) -> None:
     """Print what arrives in the file until it is time to end."""
     until = time.monotonic() + seconds
+    programs = [agent, *(each.process for each in pods)]
     while not stop.is_set() and time.monotonic() < until:
         copy(file)
         if any(program.returncode is not None for program in programs):
@@ -177,43 +177,6 @@ def copy(file: IO[bytes]) -> None:
     """Print what is new in the file, at once, even where nobody has a terminal."""
     sys.stdout.buffer.write(file.read())
     sys.stdout.buffer.flush()
-
-
-def compare(sent: Iterable[bytes], written: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Return which of the lines sent are missing in the file, and which are in it too often.
-
-    A line that nobody here sent is somebody else's, who was asked to join.
-    """
-    wanted, found = Counter(sent), Counter(written)
-    doubled = Counter({line: found[line] - times for line, times in wanted.items()})
-    return list((wanted - found).elements()), list(doubled.elements())
-
-
-def report(sent: list[bytes], acked: int, log: Path) -> bool:
-    """Say what was sent, acknowledged and written, and whether that is as it should be."""
-    with log.open("rb") as file:
-        written = list(file)
-    missing, doubled = compare(sent, written)
-    tell("")
-    tell(f"sent      {len(sent)} lines, {sum(map(len, sent))} bytes, by {CLIENTS} clients")
-    tell(f"acked     {acked} lines, by logd")
-    tell(f"written   {len(written)} lines, {sum(map(len, written))} bytes, in {os.path.relpath(log)}")
-    for fault, lines in (("missing", missing), ("doubled", doubled)):
-        for line in lines:
-            tell(f"{fault}   {line.decode(errors='replace').rstrip()}")
-    right = bool(sent) and acked == len(sent) and not missing and not doubled
-    tell(RIGHT if right else WRONG)
-    return right
-
-
-def tell(text: str) -> None:
-    """Print at once, in order with the lines."""
-    print(text, flush=True)
-
-
-def last_words(errors: Path) -> str:
-    """Return the last line that a program wrote before it ended."""
-    return (errors.read_text(errors="replace").splitlines() or ["it says nothing"])[-1]
 
 
 def port_number(text: str) -> int:

@@ -12,6 +12,7 @@ import click
 
 from nodelogd import command
 from nodelogd.collector.cli import logd
+from nodelogd.compressor.cli import logcd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ class Program:
         return [f"{option.opts[-1]}={_text(self.name, name, value)}"]
 
 
-PROGRAMS: Final = {program.name: program for program in (Program(logd),)}
+PROGRAMS: Final = {program.name: program for program in (Program(logd), Program(logcd))}
 
 
 def key(option: click.Option) -> str:

@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import re
 import signal
@@ -8,23 +7,12 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from deploy.verdict import RIGHT
 
-DEMO = Path(__file__).resolve().parent.parent.parent / "deploy" / "demo.py"
+ROOT = Path(__file__).resolve().parent.parent.parent
 Run = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture(scope="module")
-def demo() -> ModuleType:
-    """Load the script without running it."""
-    spec = importlib.util.spec_from_file_location("demo", DEMO)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -33,9 +21,9 @@ def run(tmp_path: Path) -> Generator[Run]:
     with ExitStack() as stack:
 
         def running(port: int, *options: str) -> subprocess.Popen[str]:
-            command = [sys.executable, str(DEMO), f"--port={port}", f"--var={tmp_path}", *options]
+            command = [sys.executable, "-m", "deploy.demo", f"--port={port}", f"--var={tmp_path}", *options]
             process = stack.enter_context(
-                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
             )
             stack.callback(process.kill)
             return process
@@ -48,19 +36,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def programs_at(port: int) -> list[str]:
+def programs_of(port: int, folder: Path) -> list[str]:
     """Return the command lines of what the demo at this port has started and what still runs."""
     lines = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            lines.append((folder / "cmdline").read_text().replace("\0", " "))
+            lines.append((process / "cmdline").read_text().replace("\0", " "))
         except OSError:  # it ended in this moment
             continue
     return [
         line
         for line in lines
-        if re.search(rf"(--port=|--listen=127\.0\.0\.1:){port} ", line) and "demo.py" not in line
+        if (f"--port={port} " in line or str(folder) in line) and "deploy.demo" not in line
     ]
+
+
+def killed(out: str, name: str) -> int:
+    """Kill a daemon, as the demo says how to; give its number."""
+    found = re.search(rf"kill -9 (\d+) \({name}\)", out)
+    assert found
+    os.kill(int(found[1]), signal.SIGKILL)
+    return int(found[1])
 
 
 def test_every_line_that_was_sent_is_found(run: Run, tmp_path: Path) -> None:
@@ -74,35 +70,56 @@ def test_every_line_that_was_sent_is_found(run: Run, tmp_path: Path) -> None:
     assert f"sent      {len(shown)} lines, {log.stat().st_size} bytes" in out
     assert f"acked     {len(shown)} lines" in out
     assert f"written   {len(shown)} lines, {log.stat().st_size} bytes, in {os.path.relpath(log)}" in out
-    assert programs_at(port) == []
+    assert programs_of(port, tmp_path) == []
 
 
-def test_ctrl_c_ends_everything_and_still_tells(run: Run) -> None:
+def test_daemons_that_are_killed_lose_nothing(run: Run, tmp_path: Path) -> None:
+    port = free_port()
+    demo = run(port, "--for=8")
+    assert demo.stdout is not None
+    begun = ""
+    while "Greetings" not in begun:
+        begun += (line := demo.stdout.readline())
+        assert line
+    for name in ("logd", "logcd"):
+        killed(begun, name)
+    out, err = demo.communicate(timeout=100)
+    assert (demo.returncode, err) == (0, "")
+    assert "ended     logd 1 times, logcd 1 times\n" in out
+    assert out.endswith(f"{RIGHT}\n")
+    for number in range(1, 8):
+        assert re.search(
+            rf"lines, \d+ bytes, {str(tmp_path).lstrip('/')}/demo-.*/log/client2-{number}\.log\n", out
+        )
+    assert programs_of(port, tmp_path) == []
+
+
+def test_ctrl_c_ends_everything_and_still_tells(run: Run, tmp_path: Path) -> None:
     port = free_port()
     demo = run(port)
     assert demo.stdout is not None
     while "Greetings" not in (line := demo.stdout.readline()):
         assert line
-    assert len(programs_at(port)) == 8
+    assert len(programs_of(port, tmp_path)) == 17
     demo.send_signal(signal.SIGINT)
     out, err = demo.communicate(timeout=60)
     assert (demo.returncode, err) == (0, "")
-    assert out.endswith("every line sent is acknowledged and in the file, once\n")
-    assert programs_at(port) == []
+    assert out.endswith(f"{RIGHT}\n")
+    assert programs_of(port, tmp_path) == []
 
 
-def test_ctrl_c_at_the_start_leaves_nothing_behind(run: Run) -> None:
+def test_ctrl_c_at_the_start_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
     port = free_port()
     demo = run(port)
-    while not programs_at(port):
+    while not programs_of(port, tmp_path):
         assert demo.poll() is None
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=60)
     assert "Traceback" not in err
-    assert programs_at(port) == []
+    assert programs_of(port, tmp_path) == []
 
 
-def test_a_reader_who_leaves_ends_everything(run: Run) -> None:
+def test_a_reader_who_leaves_ends_everything(run: Run, tmp_path: Path) -> None:
     port = free_port()
     demo = run(port)
     assert demo.stdout is not None
@@ -111,7 +128,7 @@ def test_a_reader_who_leaves_ends_everything(run: Run) -> None:
     assert demo.wait(60) == 1
     assert demo.stderr is not None
     assert demo.stderr.read() == ""
-    assert programs_at(port) == []
+    assert programs_of(port, tmp_path) == []
 
 
 def test_a_port_that_is_taken_is_one_line_with_what_to_type(run: Run) -> None:
@@ -130,48 +147,3 @@ def test_a_wrong_value_is_one_line(run: Run, option: str) -> None:
     demo = run(free_port(), option)
     _, err = demo.communicate(timeout=60)
     assert (demo.returncode, err.count("\n")) == (1, 1)
-
-
-def test_a_missing_line_is_found_even_if_another_is_the_same(demo: ModuleType) -> None:
-    assert demo.compare([b"a\n", b"b\n", b"a\n"], [b"a\n", b"b\n"]) == ([b"a\n"], [])
-
-
-def test_a_torn_line_is_missing(demo: ModuleType) -> None:
-    assert demo.compare([b"abc\n"], [b"a\n", b"bc\n"]) == ([b"abc\n"], [])
-
-
-def test_a_doubled_line_is_found(demo: ModuleType) -> None:
-    assert demo.compare([b"a\n"], [b"a\n", b"a\n"]) == ([], [b"a\n"])
-
-
-def test_a_line_of_somebody_else_is_no_fault(demo: ModuleType) -> None:
-    assert demo.compare([b"a\n"], [b"hello\n", b"a\n", b"hello\n"]) == ([], [])
-
-
-@pytest.mark.parametrize(("written", "right"), [(b"a\nb\n", True), (b"a\n", False), (b"a\nb\nb\n", False)])
-def test_the_report_is_only_right_if_each_line_is_in_the_file_once(
-    demo: ModuleType, written: bytes, right: bool, tmp_path: Path
-) -> None:
-    log = tmp_path / "node_log"
-    log.write_bytes(written)
-    assert demo.report([b"a\n", b"b\n"], 2, log) is right
-
-
-def test_the_report_is_wrong_if_a_line_was_not_acknowledged(demo: ModuleType, tmp_path: Path) -> None:
-    log = tmp_path / "node_log"
-    log.write_bytes(b"a\nb\n")
-    assert demo.report([b"a\n", b"b\n"], 1, log) is False
-
-
-def test_what_a_client_says_at_its_end_is_what_was_acknowledged(demo: ModuleType, tmp_path: Path) -> None:
-    errors = tmp_path / "client-1.errors"
-    errors.write_text("nodelog greet: 3 lines sent to 127.0.0.1 port 6666, 2 acknowledged\n")
-    assert demo.acknowledged(errors) == 2
-    errors.write_text("Killed\n")
-    assert demo.acknowledged(errors) == 0
-
-
-def test_a_demo_in_which_nothing_was_sent_shows_nothing(demo: ModuleType, tmp_path: Path) -> None:
-    log = tmp_path / "node_log"
-    log.touch()
-    assert demo.report([], 0, log) is False
