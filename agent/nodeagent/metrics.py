@@ -72,7 +72,7 @@ class Metrics:
         )
         self.disk_full = Gauge(
             "nodelog_agent_disk_full_seconds",
-            "Time until the file system is full if it grows on like this; +Inf if it does not grow, 0 if it is full.",
+            "Time until the file system is full if it grows on like this; +Inf: it does not, 0: it is full.",
             ["path"],
             registry=r,
         )

@@ -31,6 +31,8 @@ class Node:
         place = next(prometheus.places)
         self.name = place.node
         self._ports = place.ports
+        self.port = place.collector
+        """Where a collector may listen whose agent starts it."""
 
     def __enter__(self) -> Self:
         """Begin."""

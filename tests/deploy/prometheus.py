@@ -9,10 +9,10 @@ import shutil
 import socket
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 from tests.deploy.rules import ALERTS, in_a_hurry
@@ -44,10 +44,14 @@ TARGET = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A node that is scraped whether or not there is something: the ports of the pages of its programs."""
+    """A node that is scraped whether or not there is something.
+
+    Its ports: for the pages of each program, and one to collect at.
+    """
 
     node: str
     ports: dict[str, int]
+    collector: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,8 @@ class Prometheus:
                 "--log.format=json",
             ]
         )
-        address = self.process.wait_for(lambda record: record.get("msg") == "Listening on")["address"]
-        self._url = f"http://{address}"
+        said = self.process.wait_for(lambda record: record.get("msg") == "Listening on")
+        self._address: str = said["address"]
         self.process.wait_for(lambda record: "ready to receive" in record.get("msg", ""))
 
     def query(self, expression: str) -> list[Series]:
@@ -120,9 +124,15 @@ class Prometheus:
         )
 
     def _get(self, page: str, **parameters: object) -> dict[str, Any]:
-        with urlopen(f"{self._url}/api/v1/{page}?{urlencode(parameters)}", timeout=PATIENCE) as answer:
-            data: dict[str, Any] = json.load(answer)["data"]
-            return data
+        connection = HTTPConnection(self._address, timeout=PATIENCE)
+        try:
+            connection.request("GET", f"/api/v1/{page}?{urlencode(parameters)}")
+            answer: dict[str, Any] = json.load(connection.getresponse())
+        finally:
+            connection.close()
+        assert answer["status"] == "success", (parameters, answer)
+        data: dict[str, Any] = answer["data"]
+        return data
 
 
 @contextmanager
@@ -141,7 +151,8 @@ def _places(count: int) -> Iterator[Place]:
     """Give nodes with ports of their own, which the kernel gives nobody who does not ask for them."""
     ports = _free_ports()
     for number in range(count):
-        yield Place(node=f"node-{number}", ports={program: next(ports) for program in PROGRAMS})
+        pages = {program: next(ports) for program in PROGRAMS}
+        yield Place(node=f"node-{number}", ports=pages, collector=next(ports))
 
 
 def _free_ports() -> Iterator[int]:

@@ -43,6 +43,16 @@ def promtool(*arguments: str | Path) -> str:
     return run.stdout
 
 
+def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+    # Debian builds Prometheus without what finds pods.
+    text = (DEPLOY / "prometheus" / "prometheus.yaml").read_text()
+    example = text.replace("kubernetes_sd_configs: [{role: pod}]", "static_configs: [{targets: [a]}]")
+    assert example != text
+    (tmp_path / "prometheus.yaml").write_text(example)
+    (tmp_path / "alerts.yaml").write_text(RULES)
+    assert "SUCCESS" in promtool("check", "config", tmp_path / "prometheus.yaml")
+
+
 def test_the_rules_are_rules() -> None:
     assert f"{len(ALERT_NAMES)} rules found" in promtool("check", "rules", ALERTS)
 
