@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nodeagent.cli import nodeagent
+from nodeagent.metrics import Metrics as AgentMetrics
 from nodelog import AsyncShipper, NodeLogHandler, Shipper, Stats
 from nodelog.cli import _parser
 from nodelogd.collector.cli import logd
@@ -19,16 +21,18 @@ from nodelogd.compressor.metrics import Metrics as ArchiveMetrics
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 OPERATIONS = (DOCS / "operations.md").read_text()
+AGENT = (DOCS / "agent.md").read_text()
 METRICS = {
     f"{metric.name}_total" if metric.type == "counter" else metric.name: metric.documentation
-    for registry in (Metrics().registry, ArchiveMetrics().registry)
+    for registry in (Metrics().registry, ArchiveMetrics().registry, AgentMetrics().registry)
     for metric in registry.collect()
 }
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_operations_lists_each_metric_with_its_meaning(name: str) -> None:
-    assert f"| `{name}` | {METRICS[name]} |" in OPERATIONS
+def test_the_documents_list_each_metric_with_its_meaning(name: str) -> None:
+    page = AGENT if name.startswith("nodelog_agent_") else OPERATIONS
+    assert f"| `{name}` | {METRICS[name]} |" in page
 
 
 def test_the_documents_name_no_metric_that_is_not_there() -> None:
@@ -43,6 +47,14 @@ def test_the_documents_name_no_option_that_is_not_there() -> None:
     for path in [DOCS / "operations.md", DOCS / "protocol.md", DOCS / "storage.md"]:
         named = set(re.findall(r"`(--[a-z-]+)", path.read_text()))
         assert named <= options, path.name
+
+
+def test_the_page_on_the_agent_names_options_that_are_there() -> None:
+    params = [param for command in nodeagent.commands.values() for param in command.params]
+    known = {name for param in params for name in param.opts} | {"--help"}
+    known |= set(re.findall(r"(--[a-z][a-z-]*)", "".join(_helps())))  # of nodelog tail
+    named = set(re.findall(r"(?<![a-z-])(--[a-z][a-z-]*)", AGENT))
+    assert {"--config", "--tail-token"} < named <= known
 
 
 def test_the_page_on_load_names_options_that_are_there() -> None:

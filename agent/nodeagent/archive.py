@@ -30,8 +30,8 @@ DAMAGED: Final = 1
 class Archive:
     """Looks at the newest of the archives whose paths are like `pattern`.
 
-    `confirmed` gives when logcd last found it up to date (seconds since the epoch), if it says so: an archive
-    to which nothing was to be added is not written again, and only looks old.
+    `confirmed` gives when a cycle of logcd last succeeded (since the epoch), if it says so: an archive to
+    which nothing was to be added is not written again, and only looks old.
     """
 
     name = "archive"
@@ -75,7 +75,8 @@ class Archive:
         return self._status
 
     def _none(self) -> bool:
-        age = time.time() - self._began
+        # Where there is nothing to archive, logcd has done all it can.
+        age = max(0.0, time.time() - max(self._began, self._confirmed() or 0.0))
         self._metrics.archive_age.set(age)
         self._metrics.archive_size.set(0)
         self._status = {"path": None}

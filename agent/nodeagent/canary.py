@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -59,7 +60,7 @@ class Canary:
         except TimeoutError:
             why = f"no answer within {PATIENCE:g} s"
         except (OSError, WireError) as error:
-            why = getattr(error, "strerror", None) or str(error)
+            why = told(error)
         self._note(time.monotonic() - began, is_good=not why)
         where = f"{self._hosts[0]} port {self._port}"
         return self._findings.tell(self.name, why and f"a probe to {where} failed: {why}; is logd there?")
@@ -132,3 +133,10 @@ async def _events(session: ClientSession, reader: asyncio.StreamReader) -> Async
         for event in session.feed(data):
             yield event
     raise CanaryError("it hung up")
+
+
+def told(error: OSError | WireError) -> str:
+    """Say why a probe failed, in the words of the system where it has some."""
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)  # asyncio's loops have words of their own, each others
+    return getattr(error, "strerror", None) or str(error)

@@ -22,7 +22,7 @@ PATIENCE: Final = ClientTimeout(total=5.0)
 CLOCK_ERROR: Final = 3.0
 """Seconds by which the start of a process may seem to move without a restart."""
 OK: Final = 200
-_SAMPLE: Final = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([-+0-9.eE]+)$", re.MULTILINE)
+_SAMPLE: Final = re.compile(r"^([a-z_]+)(?:\{.*\})? ([-+0-9.eE]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Daemon:
             try:
                 code, ready = await self._page(session, "/readyz")
                 _, status = await self._page(session, "/status")
-                self._learn(json.loads(status))
+                self._learn(_object(status))
                 trouble = "" if code == OK else f"{self.name} is not ready: {_reasons(ready)}"
                 await self._account(session)
             except (ClientError, OSError, ValueError) as error:
@@ -126,6 +126,16 @@ def sums(text: str) -> dict[str, float]:
     return found
 
 
+def _object(body: str) -> dict[str, Any]:
+    found = json.loads(body)
+    if not isinstance(found, dict):
+        raise ValueError("not a page of a daemon")  # noqa: TRY004 (what came is wrong, not what we did)
+    return found
+
+
 def _reasons(body: str) -> str:
-    reasons = json.loads(body).get("reasons", {})
-    return "; ".join(map(str, reasons.values())) or "it gives no reason"
+    match _object(body).get("reasons"):
+        case {**reasons} if reasons:
+            return "; ".join(map(str, reasons.values()))
+        case _:
+            return "it gives no reason"

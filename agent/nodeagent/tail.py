@@ -19,6 +19,7 @@ import hmac
 import json
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import aiofiles
@@ -58,8 +59,8 @@ class Outbox:
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size = 0
-        self._is_closed = False
         self._news = asyncio.Event()
+        self._closed = asyncio.Event()
 
     @property
     def room(self) -> int:
@@ -74,8 +75,14 @@ class Outbox:
 
     def close(self) -> None:
         """Add nothing more."""
-        self._is_closed = True
+        self._closed.set()
         self._news.set()
+
+    async def closed(self, within: float) -> bool:
+        """Wait so many seconds; tell whether it is closed, as soon as it is."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), within)
+        return self._closed.is_set()
 
     async def take(self) -> bytes:
         """Give all there is, once there is something; a comment if there is nothing for long.
@@ -88,7 +95,7 @@ class Outbox:
         except TimeoutError:
             return b":\n\n"
         pieces, self._pieces, self._size = self._pieces, [], 0
-        if not self._is_closed:
+        if not self._closed.is_set():
             self._news.clear()
         return b"".join(pieces)
 
@@ -137,6 +144,7 @@ class Tail:
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
         outbox = Outbox()
+        # It is told to end, not cancelled: a thread may be reading for it, and must not find its file closed.
         following = asyncio.create_task(self._follow(outbox, lines, wanted))
         try:
             while piece := await outbox.take():
@@ -145,7 +153,7 @@ class Tail:
         except (ConnectionError, TimeoutError):
             pass  # the reader has left, or takes nothing
         finally:
-            following.cancel()
+            outbox.close()
             await asyncio.wait({following})
         return response
 
@@ -154,13 +162,14 @@ class Tail:
         try:
             async with Follower(self._log) as follower:
                 await follower.begin(lines)
-                while True:
+                is_over = False
+                while not is_over:
                     for event in await follower.step(outbox.room):
                         if isinstance(event, Skipped):
                             self._metrics.skipped.inc(event.size)
                         if piece := encoded(event, wanted):
                             outbox.put(piece)
-                    await asyncio.sleep(LOOK_EVERY)
+                    is_over = await outbox.closed(LOOK_EVERY)
         except OSError as error:
             outbox.put(_sent("failed", {"why": f"cannot read {self._log}: {error.strerror}"}))
         finally:

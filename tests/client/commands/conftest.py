@@ -17,12 +17,12 @@ def run() -> Generator[Callable[..., Popen[bytes]]]:
     """Start `nodelog` with these arguments; whatever still runs after the test is killed."""
     with ExitStack() as stack:
 
-        def running(*arguments: object, stdin: int = PIPE) -> Popen[bytes]:
+        def running(*arguments: object, stdin: int = PIPE, stdout: int = PIPE) -> Popen[bytes]:
             ours = ("HOST_IP", "HOSTNAME", "NODELOG_")
             env = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
             command = [str(NODELOG), *map(str, arguments)]
             # Unbuffered, so that communicate() finds what readline() has left.
-            process = Popen(command, bufsize=0, stdin=stdin, stdout=PIPE, stderr=PIPE, env=env)
+            process = Popen(command, bufsize=0, stdin=stdin, stdout=stdout, stderr=PIPE, env=env)
             stack.enter_context(process)
             stack.callback(process.kill)
             return process

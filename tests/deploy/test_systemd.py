@@ -1,0 +1,53 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodeagent import config
+from nodeagent.programs import PROGRAMS
+from nodeagent.running import scene_of
+
+SYSTEMD = Path(__file__).resolve().parent.parent.parent / "deploy" / "systemd"
+UNIT = (SYSTEMD / "nodelog.service").read_text()
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """Give the unit with the programs of this environment."""
+    path = tmp_path / "nodelog.service"
+    path.write_text(UNIT.replace("/opt/nodelog/bin", os.path.dirname(sys.executable)))  # noqa: PTH120 (no link is followed)
+    return path
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path) -> None:
+    run = analyze("verify", str(unit))
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_the_unit_is_hardened(unit: Path) -> None:
+    run = analyze("security", "--offline=yes", "--threshold=30", str(unit))
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_children_have_their_grace_before_systemd_ends_it() -> None:
+    seconds = int(UNIT.partition("TimeoutStopSec=")[2].partition("s")[0])
+    assert seconds > 40
+    assert "KillMode=mixed" in UNIT
+
+
+def test_the_file_beside_it_is_one_that_the_programs_take() -> None:
+    tables = config.read(SYSTEMD / "nodelog.toml", [*PROGRAMS, "nodeagent"])
+    scene = scene_of(
+        {name: program.settings(program.arguments(tables[name])) for name, program in PROGRAMS.items()}
+    )
+    assert scene.disks == (Path("/var/lib/nodelog"), Path("/var/log/nodelog"))
+    assert scene.archives == Path("/var/log/nodelog/all-logs-*.tar.gz")

@@ -1,0 +1,182 @@
+"""A real `nodeagent` with real daemons."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.running import Daemon, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+NODEAGENT = Path(sys.executable).parent / "nodeagent"
+
+
+def free_ports(count: int) -> list[int]:
+    """Give ports where nobody listens now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+class Agent(Daemon):
+    """One `nodeagent run` with both daemons in a folder of its own."""
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        """Start it and wait until it shows its pages."""
+        self.log = folder / "node_log"
+        self.archives = folder / "log"
+        self.archives.mkdir(exist_ok=True)
+        self._options = options
+        self.port, logd, logcd, self.tail_port = free_ports(4)
+        (folder / "token").write_text("s3cret")
+        (folder / "nodelog.toml").write_text(
+            f'[logd]\nlog = "{self.log}"\nlisten = "127.0.0.1:{self.port}"\nhttp = "127.0.0.1:{logd}"\n'
+            f'keep-free = "off"\n[logcd]\ndir = "{self.archives}"\nhttp = "127.0.0.1:{logcd}"\n'
+            f'every = "200ms"\nkeep-free = "off"\n[nodeagent]\ntail = "127.0.0.1:{self.tail_port}"\n'
+            f'tail-token = "{folder / "token"}"\nlook-every = "500ms"\ncanary-every = "500ms"\n'
+        )
+        self._config = folder / "nodelog.toml"
+        ours = ("LOGD_", "LOGCD_", "NODEAGENT_", "HOST_IP")
+        super().__init__({name: value for name, value in os.environ.items() if not name.startswith(ours)})
+
+    def command(self) -> list[str]:
+        """Give its command line."""
+        given = (f"--config={self._config}", f"--http=127.0.0.1:{self.http_port}")
+        return [str(NODEAGENT), "run", *given, *self._options]
+
+    def listens(self, record: dict[str, Any]) -> None:
+        """Hear where it listens; what its children say of themselves, it says too."""
+        if record["logger"].startswith("nodeagent"):
+            super().listens(record)
+
+    def status(self) -> dict[str, Any]:
+        """Give what it shows."""
+        return self.get_json("/status")[1]
+
+    def child(self, name: str) -> int:
+        """Give the number of a child, once it runs."""
+        wait_for(lambda: self.status()["children"][name]["process"])
+        return int(self.status()["children"][name]["process"])
+
+    def send(self, data: bytes) -> None:
+        """Send lines, and return once logd has read them."""
+        with socket.create_connection(("127.0.0.1", self.port)) as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Generator[Callable[..., Agent]]:
+    """Start nodeagent; whatever still runs after the test is killed, and its children end with it."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Agent:
+            started = Agent(tmp_path, options)
+            stack.callback(started.close)
+            started.wait_ready()
+            return started
+
+        yield start
+
+
+def runs(pid: int) -> bool:
+    """Tell whether there is such a process, and more of it than its remains."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_daemon_is_back_and_the_agent_says_so(agent: Callable[..., Agent]) -> None:
+    node = agent()
+    (node.archives / "a.log").write_text("line\n")
+    for name in ("logd", "logcd"):
+        before = node.child(name)
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda name=name: node.metric("nodelog_agent_child_ends_total", child=name) == 1)  # type: ignore[misc]
+        code, page = node.readyz()
+        assert (code, f"child {name}" in page["reasons"]) in {(503, True), (200, False)}
+        assert node.child(name) != before
+        node.wait_ready()
+    node.send(b"hello\n")
+    wait_for(lambda: node.log.read_text() == "hello\n")
+    wait_for(lambda: list(node.archives.glob("all-logs-*.tar.gz")))
+    assert node.stop() == 0
+    assert node.records("logd was killed by SIGKILL")
+
+
+def test_children_end_with_the_agent_and_lose_nothing(agent: Callable[..., Agent]) -> None:
+    node = agent()
+    children = [node.child("logd"), node.child("logcd")]
+    node.send(b"one\n")
+    assert node.stop() == 0
+    assert not any(map(runs, children))
+    node.restart()
+    children = [node.child("logd"), node.child("logcd")]
+    node.kill()
+    wait_for(lambda: not any(map(runs, children)), "the children have ended")
+    node.restart()
+    node.send(b"two\n")
+    wait_for(lambda: node.log.read_text() == "one\ntwo\n")
+
+
+def test_a_child_that_hangs_is_named_and_does_not_keep_the_agent(agent: Callable[..., Agent]) -> None:
+    node = agent("--grace=1s")
+    stopped = node.child("logcd")
+    os.kill(stopped, signal.SIGSTOP)
+    assert node.stop() == 1
+    assert node.records(f"logcd (process {stopped}) did not end within the grace of 1 s and is killed")
+    assert not runs(stopped)
+
+
+def test_a_hangup_seals_the_log(agent: Callable[..., Agent]) -> None:
+    node = agent()
+    node.send(b"old\n")
+    node.signal(signal.SIGHUP)
+    wait_for(lambda: list(node.log.parent.glob("node_log-*.log*")))
+
+
+def test_a_collector_that_hangs_is_found(
+    agent: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del monkeypatch
+    node = agent()
+    child = node.child("logd")
+    os.kill(child, signal.SIGSTOP)
+    wait_for(lambda: "logd" in node.readyz()[1]["reasons"], "a daemon that does not answer is a reason")
+    wait_for(lambda: "canary" in node.readyz()[1]["reasons"], "a probe that is not answered is a reason")
+    os.kill(child, signal.SIGCONT)
+    node.wait_ready()
+
+
+def test_the_tail_of_a_real_log_goes_through_its_rotation(agent: Callable[..., Agent]) -> None:
+    node = agent()
+    node.send(b"one\n")
+    with socket.create_connection(("127.0.0.1", node.tail_port), timeout=30) as reader:
+        reader.sendall(b"GET /tail?lines=5 HTTP/1.0\r\nAuthorization: Bearer s3cret\r\n\r\n")
+        seen = b""
+        for line in (b"two", b"three"):
+            while b'["one"]' not in seen if line == b"two" else b'["two"]' not in seen:
+                seen += reader.recv(65536)
+            node.signal(signal.SIGHUP)
+            wait_for(lambda: node.log.exists() and node.log.stat().st_size == 0)
+            node.send(line + b"\n")
+        while b'["three"]' not in seen:
+            seen += reader.recv(65536)
+    assert re.findall(rb"data: (.*)\n", seen) == [b'["one"]', b'["two"]', b'["three"]']
+
+
+def test_it_is_small(agent: Callable[..., Agent]) -> None:
+    node = agent("--look-every=100ms", "--canary-every=100ms", "--verify-every=1s")
+    wait_for(lambda: node.metric("nodelog_agent_canary_probes_total", result="ok") > 20)
+    assert node.rss() <= 50 * 1024**2
