@@ -28,11 +28,14 @@ check: venv ## ruff, format, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: venv ## logd and other collectors under the same load, half an hour at the most; CELL=blocks-64 for one, ARGS=--help
-	@$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
+# Cells of collectors and of archives have programs of their own; without CELL both run.
+bench: venv ## logd and other collectors, logcd and tar, an hour at the most; CELL=blocks-64 for one, ARGS=--help
+	@$(if $(filter archive-%,$(CELL)),,$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
+	@$(if $(filter-out archive-%,$(CELL)),,$(BIN)/python -m tests.bench.archives $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
 
-soak: venv ## exactly once, a minute a scene (ONCE=20s), then an hour of mixed load (FOR=10m), every line proved; ARGS=--help
+soak: venv ## exactly once, a minute a scene (ONCE=20s), a day of archives (CYCLES=100), then an hour of mixed load (FOR=10m); ARGS=--help
 	@$(BIN)/python -m tests.soak.exactly_once $(if $(ONCE),--for '$(ONCE)')
+	@$(BIN)/python -m tests.soak.archives $(if $(CYCLES),--cycles '$(CYCLES)')
 	@$(BIN)/python -m tests.soak.run $(if $(FOR),--for '$(FOR)') $(ARGS)
 
 # Not in the lock: it is 35 MB, and exists for CPython on Linux x86-64 only.

@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import tarfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from tests.running import PATIENCE, Daemon, wait_for
 
+from nodelogd.compressor.compressor import Compressor, Result
+from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.names import Names
+from nodelogd.compressor.settings import Settings
+from nodelogd.retention import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -46,6 +50,22 @@ def once(
     )
 
 
+@contextmanager
+def beginning(directory: Path) -> Generator[subprocess.Popen[str]]:
+    """Give a `logcd --once` that has begun to write; it has ended behind the block."""
+    command = [str(LOGCD), "--once", f"--dir={directory}", f"--name={NAME}", "--keep-free=off"]
+    left = set(directory.glob(".*.tmp-*"))  # by one that was killed
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(
+                lambda: set(directory.glob(".*.tmp-*")) - left or process.poll() is not None, "it is at it"
+            )
+            yield process
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+
+
 def contents(archive: Path, directory: Path) -> dict[str, bytes]:
     """Give what an archive holds, by names relative to the directory."""
     held: dict[str, bytes] = {}
@@ -55,6 +75,22 @@ def contents(archive: Path, directory: Path) -> dict[str, bytes]:
             assert content is not None, member.name
             held[os.path.relpath(f"/{member.name}", directory)] = content.read()
     return held
+
+
+def compressor(logs: Path, **settings: Any) -> Compressor:  # noqa: ANN401 (any of them)
+    """Give what logcd is after a start, without a process: to put faults into it, and to start it often."""
+    keep = Budget(size=None, count=7, free=None, least=1)
+    return Compressor(Settings(directory=logs, out=logs, name=NAME, keep=keep, **settings), Metrics())
+
+
+def cycle(made: Compressor) -> Result:
+    """Have it make a cycle."""
+    return made.cycle(lambda: False, lambda _: False).result
+
+
+def files(logs: Path) -> dict[str, bytes]:
+    """Give what is to be archived."""
+    return {path.name: path.read_bytes() for path in logs.glob("*.log")}
 
 
 def assert_whole(archive: Path) -> None:

@@ -16,9 +16,7 @@ CALLS = (
 
 
 @contextmanager
-def watched(
-    before: Callable[[str, tuple[Any, ...]], None], calls: Iterable[str] = CALLS
-) -> Generator[None]:
+def watched(before: Callable[[str, tuple[Any, ...]], None], calls: Iterable[str] = CALLS) -> Generator[None]:
     """Call `before` with the name and the arguments of each of these calls; what it raises is their error."""
     real = {name: getattr(os, name) for name in calls}
 

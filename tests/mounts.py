@@ -18,6 +18,9 @@ MIB = 1024 * 1024
 SMALL = 24 * MIB  # bytes; room for two journals and what a test sends
 
 
+SHARING = 320 * MIB  # bytes; the least that mkfs.xfs makes is 300
+
+
 class SmallDisk:
     """A file system that is full when a test says so."""
 
@@ -78,6 +81,17 @@ def freezable(tmp_path: Path) -> Generator[Freezable]:
     subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
     with _mounted(path, "-o", "loop", str(image)):
         yield Freezable(path)
+
+
+@pytest.fixture
+def sharing_disk(tmp_path: Path) -> Generator[Path]:
+    """Mount an XFS that lives in a file: it copies by sharing."""
+    image, path = tmp_path / "image", tmp_path / "sharing"
+    with image.open("wb") as file:
+        file.truncate(SHARING)
+    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", image], check=True, capture_output=True)
+    with _mounted(path, "-o", "loop", str(image)):
+        yield path
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def _with_tools(given: argparse.Namespace) -> int:
 def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = Parser(
         prog="nodelog",
-        description="Send lines to the log collector of this node, and see what becomes of them.",
+        description="Send lines to the log collector of this node, see what becomes of them, read archives.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nodelog {__version__}")

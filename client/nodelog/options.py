@@ -79,15 +79,6 @@ def whole(what: str, least: int, most: int) -> Callable[[str], int]:
     return parsed
 
 
-def host(text: str) -> str:
-    """Read an address or the name of a host."""
-    try:
-        text.encode("idna")  # what the resolver will do with it, where nobody expects this error
-    except UnicodeError:
-        raise ValueError(f"{text!r} is not an address or a host's name") from None
-    return text
-
-
 def time(text: str) -> float:
     """Read a time that a person may wait for."""
     seconds = units.duration(text)

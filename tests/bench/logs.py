@@ -1,8 +1,9 @@
-"""Made-up logs that compress like real ones, made as fast as a disk takes them; the same bytes for the same seed.
+"""Made-up logs that compress like real ones, made as fast as a disk takes them, the same for the same seed.
 
-Three kinds, in turn from file to file: access lines of a web server, JSON of an application, and the kernel's and
-the system's messages. An hour of a log is made line by line; the hours after it are the same lines with another
-hour in their times. Compressors look back 32 KiB, an hour is more than a hundred times that: they cannot tell.
+Three kinds, in turn from file to file: access lines of a web server, JSON of an application, and the messages
+of kernel and system. An hour of a log is made line by line; the hours after it are the same lines with
+another hour in their times. Compressors look back 32 KiB, an hour is over a hundred times that: they
+cannot tell.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ _AGENTS: Final = (
     "Prometheus/2.53.0",
     "curl/8.8.0",
 )
-_PATHS: Final = ("/", "/healthz", "/api/v1/orders", "/api/v1/orders/{}", "/api/v1/users/{}", "/static/app.{}.js")
+_PATHS: Final = (
+    "/",
+    "/healthz",
+    "/api/v1/orders",
+    "/api/v1/orders/{}",
+    "/api/v1/users/{}",
+    "/static/app.{}.js",
+)
 _MESSAGES: Final = (
     "request finished",
     "connection pool exhausted, waiting for a free connection",
@@ -37,7 +45,7 @@ _UNITS: Final = ("kubelet", "containerd", "systemd", "kernel", "kernel", "kernel
 _KERNEL: Final = (
     "eth0: renamed from veth{:08x}",
     "cni0: port {}(veth{:08x}) entered forwarding state",
-    "audit: type=1400 audit(17958{}.{}:{}): apparmor=\"ALLOWED\" operation=\"open\" profile=\"runc\" pid={}",
+    'audit: type=1400 audit(17958{}.{}:{}): apparmor="ALLOWED" operation="open" profile="runc" pid={}',
     "EXT4-fs (sda{}): mounted filesystem with ordered data mode. Quota mode: none. blocks {}",
     "TCP: request_sock_TCP: Possible SYN flooding on port {}. Sending cookies. drops {}",
     "Memory cgroup out of memory: Killed process {} (java) total-vm:{}kB, anon-rss:{}kB, oom_score_adj:{}",
@@ -52,8 +60,8 @@ def access(chance: random.Random, second: float) -> str:
     address = f"10.42.{int(pick() * 4)}.{int(pick() * 200)}"
     agent = _AGENTS[int(pick() ** 2 * len(_AGENTS))]
     return (
-        f"{address} - - [22/Nov/2026:@@:{_clock(second)} +0000] \"GET {path} HTTP/1.1\" {status} "
-        f"{int(pick() ** 2 * 50_000)} \"-\" \"{agent}\" {pick() ** 3:.3f}\n"
+        f'{address} - - [22/Nov/2026:@@:{_clock(second)} +0000] "GET {path} HTTP/1.1" {status} '
+        f'{int(pick() ** 2 * 50_000)} "-" "{agent}" {pick() ** 3:.3f} {pick() ** 3:.3f}\n'
     )
 
 
@@ -65,7 +73,7 @@ def application(chance: random.Random, second: float) -> str:
         f'{{"time":"2026-11-22T@@:{_clock(second)}.{int(pick() * 1000):03}Z","level":"{level}",'
         f'"logger":"shop.orders","message":"{_MESSAGES[int(pick() ** 3 * len(_MESSAGES))]}",'
         f'"trace_id":"{chance.getrandbits(64):016x}","user":{int(pick() * 3000)},'
-        f'"duration_ms":{pick() ** 3 * 900:.1f},"pod":"shop-6d5f9c7b8-x2v4q","node":"node-3","version":"1.14.2"}}\n'
+        f'"duration_ms":{pick() ** 3 * 900:.1f},"pod":"shop-6d5f9c7b8-x2v4q","node":"node-3"}}\n'
     )
 
 
@@ -124,7 +132,7 @@ class Logs:
         """Write files of so many bytes, or a line more."""
         chance = random.Random(seed)  # noqa: S311 (it is to be the same every time)
         hours = [hour(kind, chance) for kind in KINDS]
-        self._folder = folder
+        self.folder = folder
         self._logs = [Log(hours[number % 3], chance.randrange(HOUR)) for number in range(len(sizes))]
         self.size = 0
         for number, size in enumerate(sizes):
@@ -139,4 +147,4 @@ class Logs:
 
     def path(self, number: int) -> Path:
         """Name one of them."""
-        return self._folder / f"log-{number:05}.log"
+        return self.folder / f"log-{number:05}.log"

@@ -11,6 +11,7 @@ from tests.bench.measuring import TROUBLES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.bench.archive_cells import Cell as ArchiveCell
     from tests.bench.cells import Cell
     from tests.bench.measuring import Figures
 
@@ -27,6 +28,11 @@ HEADS: dict[str, tuple[str, Callable[[float], str]]] = {
     "p50": ("p50, ms", lambda value: f"{value * 1e3:.2f}"),
     "p99": ("p99, ms", lambda value: f"{value * 1e3:.2f}"),
     "worst": ("worst, ms", lambda value: f"{value * 1e3:.2f}"),
+    "cpu": ("CPU, ms", lambda value: f"{value * 1e3:,.{1 if value < 0.1 else 0}f}"),
+    "cpu_of": ("CPU of tar's", lambda value: f"1/{1 / value:.0f}" if value < 0.2 else f"{value:.2f}"),
+    "seconds": ("time, s", lambda value: f"{value:.2f}"),
+    "size": ("archive, MB", lambda value: f"{value / 1e6:,.1f}"),
+    "size_of": ("size of tar's", lambda value: f"{value:.3f}"),
 }
 LESS_IS_BETTER = set(HEADS) - {"bytes_per_second", "lines_per_second"}
 
@@ -39,6 +45,16 @@ def table(cell: Cell, results: dict[str, list[Figures]]) -> str:
         if runs:
             figures = [_spread(name, [run[name] for run in runs]) for name in cell.shown]
             rows.append([system, *figures, _against(cell, next(iter(results.values())), runs), remarks(runs)])
+    return "\n".join([f"**{cell.title}** (`CELL={cell.name}`)\n", *(_row(row) for row in rows), ""])
+
+
+def archive_table(cell: ArchiveCell, results: dict[str, list[Figures]]) -> str:
+    """Give the table of one cell of archives; what is compared with tar is among its figures."""
+    rows = [["", *(HEADS[name][0] for name in cell.shown)], ["---"] * (len(cell.shown) + 1)]
+    rows += [
+        [row, *(_spread(name, [run[name] for run in runs if name in run]) for name in cell.shown)]
+        for row, runs in results.items()
+    ]
     return "\n".join([f"**{cell.title}** (`CELL={cell.name}`)\n", *(_row(row) for row in rows), ""])
 
 
@@ -62,6 +78,8 @@ def _against(cell: Cell, ours: list[Figures], theirs: list[Figures]) -> str:
 
 def _spread(name: str, values: list[float]) -> str:
     text = HEADS[name][1]
+    if not values:
+        return ""
     if not all(map(isfinite, values)):
         return "unknown"
     middle, low, high = text(median(values)), text(min(values)), text(max(values))

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 LINE_SIZE = 128  # bytes
 EVERY = 1.0
-"""Seconds from one end of the collector to the next."""
+"""Seconds from one end of the collector to the next, its start among them."""
 LEAST = 0.3
-"""Seconds it has before its end, however long its start took on a busy machine."""
+"""Seconds that it listens before its end, however long its start took on a busy machine."""
 ROTATE = "16MiB"
 BESIDE = 64 << 20
 """Bytes of a small disk beside the lines: what is left when it is not full."""
@@ -125,10 +125,13 @@ class Play:
         for client in clients:
             client.wait_until_fed()
         start, ends, living = time.monotonic(), 0, list(clients)
+        due = start
         while (passed := time.monotonic() - start) < self.seconds:
+            listens = time.monotonic()
             while living and len(clients) - len(living) <= passed / self.seconds * len(clients):
                 living.pop().kill()
-            time.sleep(max(LEAST, start + passed + EVERY - time.monotonic()))
+            due = max(due + EVERY, listens + LEAST)
+            time.sleep(max(0.0, due - time.monotonic()))
             scene.happens(place)
             ends += 1
         for client in living:
@@ -172,7 +175,8 @@ def line(scene: Scene, done: Outcome) -> str:
         f"{scene.name:11} {done.spooled:,} lines in spools at {done.spooled / done.seconds:,.0f}/s, "
         f"{done.verdict.account.received:,} received, "
         + ", ".join(f"{count:,} {what}" for what, count in list(_counts(done.verdict).items())[:3])
-        + f"; collector ended {done.ends} times, clients killed {done.client_kills} times"
+        + f"; collector ended {done.ends} times, every {done.seconds / done.ends:.2f} s, "
+        + f"clients killed {done.client_kills} times"
     )
 
 

@@ -8,16 +8,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.archiving import NAME, assert_whole, contents
+from tests.archiving import NAME, assert_whole, compressor, contents, cycle, files
 from tests.faults import watched
 from tests.mounts import disk_in_memory
 from tests.running import wait_for
 from tests.watching import Lives
 
-from nodelogd.compressor.compressor import Compressor, Result
-from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.settings import Settings
-from nodelogd.retention import Budget
+from nodelogd.compressor.compressor import Result
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.archiving import StartLogcd
     from tests.mounts import SmallDisk
+
+    from nodelogd.compressor.compressor import Compressor
 
 MIB = 1024 * 1024
 PAGE = 4096
@@ -44,20 +43,16 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size // 2).hex().encode() + b"\n"  # noqa: S311 (the same every time)
 
 
-def files(logs: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in logs.glob("*.log")}
-
-
 def test_a_disk_that_is_full_at_any_stage_leaves_the_old_archive(
     disk: SmallDisk, logs: Path, logcd: StartLogcd
 ) -> None:
-    (logs / "a.log").write_bytes(noise(0, 3 * MIB))
+    (logs / "a.log").write_bytes(noise(0, 2 * MIB))
     daemon = logcd(f"--out={disk.path}")
     archive = disk.path / NAME
     for trial in range(TRIALS):
         before, size = files(logs), archive.stat().st_size
         with (logs / "a.log").open("ab") as file:
-            file.write(noise(trial + 1, MIB // 8))
+            file.write(noise(trial + 1, MIB // 16))
         # From no room at all to room for the archive, but hardly for its index.
         disk.fill(but=size * trial // (TRIALS - 4) // PAGE * PAGE)
         daemon.cycle()
@@ -101,32 +96,25 @@ def test_old_archives_make_room_for_the_next(disk: SmallDisk, logs: Path, logcd:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_fault_of_any_call_leaves_the_old_archive_or_the_new(logs: Path, number: int) -> None:
-    settings = Settings(
-        directory=logs, out=logs, name=NAME, keep=Budget(size=None, count=7, free=None, least=1)
-    )
     for path in (logs / "a.log", logs / "b.log"):
         path.write_bytes(noise(0, MIB * 5 // 4))
-    compressor = Compressor(settings, Metrics())
-    assert cycle(compressor) is Result.PUBLISHED
+    made = compressor(logs)
+    assert cycle(made) is Result.PUBLISHED
     failed, calls = True, 0
     while failed:
         calls += 1
         before = files(logs)
         with (logs / "b.log").open("ab") as file:
             file.write(noise(calls, 1000))
-        failed = fails_from(compressor, calls, number)
+        failed = fails_from(made, calls, number)
         assert contents(logs / NAME, logs) in (before, files(logs)), f"from call {calls} on"
         assert_whole(logs / NAME)
-        assert cycle(compressor) in {Result.PUBLISHED, Result.UNCHANGED}
+        assert cycle(made) in {Result.PUBLISHED, Result.UNCHANGED}
         assert contents(logs / NAME, logs) == files(logs), f"from call {calls} on"
     assert calls > 8  # or it did not see the calls
 
 
-def cycle(compressor: Compressor) -> Result:
-    return compressor.cycle(lambda: False, lambda _: False).result
-
-
-def fails_from(compressor: Compressor, first: int, number: int) -> bool:
+def fails_from(made: Compressor, first: int, number: int) -> bool:
     """Make a cycle in which all calls that may fail do so from the n-th on; say whether one did."""
     calls = 0
 
@@ -140,6 +128,6 @@ def fails_from(compressor: Compressor, first: int, number: int) -> bool:
             raise OSError(number, os.strerror(number))
 
     with watched(before):
-        result = cycle(compressor)
+        result = cycle(made)
     assert (result is Result.FAILED) == (calls >= first)
     return calls >= first

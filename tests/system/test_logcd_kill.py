@@ -9,47 +9,35 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tests.appending import Appending
-from tests.archiving import NAME, assert_whole, contents
+from tests.archiving import NAME, assert_whole, beginning, compressor, contents, cycle, files, once
 from tests.faults import watched
-from tests.running import wait_for
-
-from nodelogd.compressor.compressor import Compressor
-from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.settings import Settings
-from nodelogd.retention import Budget
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.archiving import StartLogcd
 
 TRIALS = 20
 MIB = 1024 * 1024
 
 
-def files(logs: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in logs.glob("*.log")}
-
-
-def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path, logcd: StartLogcd) -> None:
+def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:
     dice = random.Random(5)  # noqa: S311 (chooses when)
+    assert once(logs).returncode == 0
     (logs / "still.log").write_bytes(b"".join(b"%d\n" % number for number in range(500_000)))
     with ExitStack() as stack:
-        for seed, name in enumerate(("a.log", "b.log")):
-            stack.enter_context(Appending(logs / name, seed))
-        daemon = logcd("--every=100ms")
+        growing = [
+            stack.enter_context(Appending(logs / name, seed)) for seed, name in enumerate(("a.log", "b.log"))
+        ]
         for _ in range(TRIALS):
-            seen = daemon.cycles()
-            wait_for(lambda seen=seen: daemon.cycles() > seen)  # type: ignore[misc]
-            signal.sigtimedwait([], dice.random() / 5)  # somewhere in the cycles that follow
-            daemon.kill()
-            found = contents(daemon.archive, logs)
-            for name, content in found.items():
+            for log in growing:
+                log.append()
+            with beginning(logs) as process:
+                signal.sigtimedwait([], dice.random() / 20)  # somewhere in the cycle, or just behind it
+                process.kill()
+            for name, content in contents(logs / NAME, logs).items() if (logs / NAME).exists() else ():
                 assert (logs / name).read_bytes().startswith(content)
-            daemon.restart()
-    daemon.settle()
-    assert daemon.contents() == files(logs)
-    assert_whole(daemon.archive)
+    assert once(logs).returncode == 0
+    assert contents(logs / NAME, logs) == files(logs)
+    assert_whole(logs / NAME)
 
 
 def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new(logs: Path) -> None:
@@ -88,10 +76,8 @@ def dies(logs: Path, before: int) -> bool:
 
         code = 1
         try:
-            keep = Budget(size=None, count=7, free=None, least=1)
-            settings = Settings(directory=logs, out=logs, name=NAME, keep=keep)
             with watched(count):
-                Compressor(settings, Metrics()).cycle(lambda: False, lambda _: False)
+                cycle(compressor(logs))
             code = 0
         finally:
             os._exit(code)

@@ -48,12 +48,15 @@ def extract(
 ) -> Iterator[Extracted | LeftOut | Damaged]:
     """Extract all members, or those of these names; tell of each what became of it.
 
-    Files that are there already are replaced. Raises ArchiveError where Python cannot do it safely, OSError
-    when the archive cannot be read or the folder cannot be made.
+    Files that are there already are replaced. Raises ArchiveError where Python cannot do it safely or the
+    folder cannot be made, OSError when the archive cannot be read.
     """
     if not hasattr(tarfile, "data_filter"):
         raise ArchiveError("cannot extract safely with this Python: 3.11.4 or newer is needed")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(f"cannot make the folder {folder}: {error.strerror or error}") from None
     for found in archive.members(names):
         yield found if isinstance(found, Damaged) else _extracted(found, folder)
 

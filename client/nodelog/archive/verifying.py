@@ -48,6 +48,8 @@ def verify(archive: Archive) -> Verdict:
     bad, faults = _check(archive, archive.index)
     hit = [(member, _hit(member, bad)) for member in archive.index.members]
     faults += [Damaged(member.name, why) for member, why in hit if why]
+    if bad and not faults:
+        faults.append(Damaged(ARCHIVE, "what follows its last member is damaged"))
     if faults:
         whole = [member.length for member, why in hit if not why]
         return Verdict(len(whole), sum(whole), tuple(faults))
@@ -118,12 +120,19 @@ def _check(archive: Archive, known: Index) -> tuple[list[Piece], list[Damaged]]:
 
 def _hit(member: Member, bad: list[Piece]) -> str:
     """Say what of a member lies in damaged pieces; nothing if it is whole."""
-    places = []
     end = member.content + member.length
+    header, places = _within(bad, member.start, member.content), _within(bad, member.content, end)
+    said = ["its header is damaged"] if header else []
+    return ", ".join([*said, *(f"bytes {first} to {last - 1} are damaged" for first, last in places)])
+
+
+def _within(bad: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
+    """Give what of a part of the tar stream is damaged, counted from its start; neighbours together."""
+    places: list[tuple[int, int]] = []
     for piece in bad:
-        first, last = max(piece.start, member.content), min(piece.start + piece.size, end)
-        if first < last:
-            places.append(f"bytes {first - member.content} to {last - member.content - 1} are damaged")
-        if max(piece.start, member.start) < min(piece.start + piece.size, member.content):
-            places.append("its header is damaged")
-    return ", ".join(places)
+        first, last = max(piece.start, start) - start, min(piece.start + piece.size, end) - start
+        if places and places[-1][1] == first < last:
+            places[-1] = places[-1][0], last
+        elif first < last:
+            places.append((first, last))
+    return places

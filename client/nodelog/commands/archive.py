@@ -126,7 +126,7 @@ def _ended(given: argparse.Namespace, seen: Iterable[str], troubles: Iterable[Da
     """Say what is not as it should be; give the exit code."""
     missing = [name for name in given.members if _forms(name).isdisjoint(seen)]
     lines = [f"{_named(one.name)} is {_STATES[type(one)]}: {one.why}" for one in troubles]
-    lines += [f"{_named(name)} is not in it" for name in missing]
+    lines += [f"{_named(name)} was not found in it" for name in missing]
     for line in lines:
         say(f"{given.archive}: {line}")
     return FAULTY if lines else GOOD

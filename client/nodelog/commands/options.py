@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog import units
 from nodelog.commands.greet import WAYS
-from nodelog.options import Options, Parser, host, time, whole
+from nodelog.options import Options, Parser, time, whole
+from nodelog.shipping.addresses import usable
 from nodelog.shipping.intake import Full
 from nodelog.shipping.settings import LEAST_BYTES, MAX_BYTES
 
@@ -153,7 +154,9 @@ def _command(commands: Commands, env: Mapping[str, str], name: str, about: str) 
 
 
 def _add_place(options: Options, env: Mapping[str, str], who: str) -> None:
-    options.add("host", host, None, "address of the collector (default: the variables HOST_IP and HOST_IPS)")
+    options.add(
+        "host", usable, None, "address of the collector (default: the variables HOST_IP and HOST_IPS)"
+    )
     options.add("port", whole("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
     options.add("name", _name, _hostname(env), f"{who} (default: the host's name)")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nodelog import units
-from nodelog.options import Options, Parser, host, time, whole
+from nodelog.options import Options, Parser, time, whole
+from nodelog.shipping.addresses import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +70,7 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
     )
     options = Options(command, env)
     add = options.add
-    add("host", host, env.get("HOST_IP") or "127.0.0.1", "the collector (default: HOST_IP, then 127.0.0.1)")
+    add("host", usable, env.get("HOST_IP") or "127.0.0.1", "the collector (default: HOST_IP, or 127.0.0.1)")
     add("port", whole("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
     add("connections", whole("a number of connections", 1, 65536), "64", "how many (default 64)")
     add(

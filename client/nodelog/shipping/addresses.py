@@ -27,13 +27,13 @@ def addresses(host: str | None, env: Mapping[str, str]) -> tuple[str, ...]:
     distinct = tuple(dict.fromkeys(address.strip() for address in found if address.strip()))
     if not distinct:
         raise NoHostError(f"{NO_HOST} a host")
-    for address in distinct:
-        _check(address)
-    return distinct
+    return tuple(map(usable, distinct))
 
 
-def _check(address: str) -> None:
+def usable(address: str) -> str:
+    """Give it back. Raises ValueError for what can be neither an address nor a name."""
     try:
         address.encode("idna")  # what the resolver will do with it, where nobody expects this error
     except UnicodeError:
         raise ValueError(f"{address!r} is not an address or a host's name") from None
+    return address

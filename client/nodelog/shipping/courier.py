@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from nodelog.spool.blocks import Block
     from nodelog.spool.memory import Spool
 
-WINDOW: Final = 1024 * 1024
+WINDOW: Final = 4 * 1024 * 1024
 """Bytes that may be unacknowledged, unless it is one block that is longer."""
 _FRAMES: Final = 128  # that may be unacknowledged; a server may have a limit of 1024
 

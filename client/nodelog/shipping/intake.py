@@ -12,7 +12,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from nodelog.spool.blocks import BLOCK_BYTES, lines_in
+from nodelog.spool.blocks import BLOCK_BYTES, dropped, lines_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,7 @@ class Intake:
             else:
                 lines, size = self._some()
             if self._cut:
-                lines.insert(0, _dropped(self._cut))
+                lines.insert(0, dropped(self._cut))
                 self._entered += 1
                 self._ours += 1
                 self._telling, self._cut = self._cut, 0
@@ -222,7 +222,7 @@ class Intake:
         self._untold += count
 
     def _tell(self) -> None:
-        self._add(_dropped(self._untold))
+        self._add(dropped(self._untold))
         self._untold = 0
         self._ours += 1
 
@@ -245,7 +245,3 @@ class Intake:
 
     def _left(self) -> int:
         return self._entered - self._handed + self._taken + self._spooled
-
-
-def _dropped(count: int) -> bytes:
-    return b"nodelog: dropped %d lines (spool full)" % count

@@ -35,7 +35,8 @@ def stats_of(carrier: Carrier) -> Stats:
     spool, intake, courier = carrier.spool, carrier.intake, carrier.courier
     return Stats(
         sent=intake.sent,
-        delivered=spool.gone - spool.dropped - spool.aside,
+        # Dropped lines are gone but for one, as long as the line that tells of them is there.
+        delivered=max(0, spool.gone - spool.dropped - spool.aside),
         left=intake.left,
         dropped=spool.dropped + intake.dropped,
         set_aside=spool.aside,

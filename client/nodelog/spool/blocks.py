@@ -26,6 +26,19 @@ class Run(bytes):
     lines: int
 
 
+class Dropped(bytes):
+    """A line that tells how many lines were dropped in its place."""
+
+    told: int
+
+
+def dropped(count: int) -> Dropped:
+    """Give the line that tells of so many."""
+    line = Dropped(b"nodelog: dropped %d lines (spool full)" % count)
+    line.told = count
+    return line
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Lines that are added to a block at a time."""
@@ -37,6 +50,7 @@ class Piece:
     lines: int
     data: bytes
     dropped: int = 0
+    """If not 0, its one line says that so many were dropped here."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,13 +78,15 @@ def lines_in(lines: Sequence[bytes]) -> int:
 def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Iterator[Piece]:
     """Cut `lines`, which come without their last LF, into pieces that fit into blocks; a Run stays whole.
 
+    A line that tells of dropped ones has a block of its own, so that it is not dropped with others.
     Block `number` has `room` for so many bytes; the next ones are numbered from there. `row` is the first's.
     """
     start = 0
     left = room
     for at, line in enumerate(lines):
-        need = len(line) + 1
-        # A line that is too long for any block has one of its own.
+        is_alone = type(line) is Dropped
+        # What does not fit any more; a line that is too long for any block has one of its own, too.
+        need = BLOCK_BYTES if is_alone else len(line) + 1
         if need > left and (at > start or left < BLOCK_BYTES):
             if at > start:
                 yield _piece(row, number, lines[start:at])
@@ -83,4 +99,5 @@ def pieces_of(lines: Sequence[bytes], number: int, room: int, row: int) -> Itera
 
 
 def _piece(row: int, number: int, lines: Sequence[bytes]) -> Piece:
-    return Piece(row, number, lines_in(lines), b"\n".join(lines) + b"\n")
+    told = lines[0].told if type(lines[0]) is Dropped else 0
+    return Piece(row, number, lines_in(lines), b"\n".join(lines) + b"\n", told)

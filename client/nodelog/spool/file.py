@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from nodelog.spool.blocks import Piece
 
-_IN_MEMORY: Final = 2 * 1024 * 1024
-"""Bytes of data that are sent without being read back. More are waiting only while the collector is away."""
+_IN_MEMORY: Final = 4 * 1024 * 1024
+"""Bytes of data that are sent without being read back: as many as may be unacknowledged. More are waiting
+only while the collector is away."""
 _ASIDE_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of the blocks that are set aside; without a limit a collector that is broken would fill the disk."""
 

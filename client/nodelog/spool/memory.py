@@ -11,7 +11,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from nodelog.spool.blocks import BLOCK_BYTES, Block, Piece, pieces_of
+from nodelog.spool.blocks import BLOCK_BYTES, Block, Piece, dropped, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,9 @@ STREAM_BYTES: Final = 16
 class Spool:
     """Lines that wait for a collector. For one thread at a time.
 
-    `size` is in bytes, `gone` counts the lines that it once held, `dropped` and `aside` those of them that no
-    collector has; `news` are lines about itself that belong into the stream. Whatever raises SpoolError has
-    changed nothing.
+    `size` is in bytes, `gone` counts the lines that it once held (with `lines`, all that ever came),
+    `dropped` and `aside` those of them that no collector has; `news` are lines about itself that belong into
+    the stream. Whatever raises SpoolError has changed nothing.
     """
 
     is_lasting = False
@@ -108,8 +108,9 @@ class Spool:
             at = begin + tells
             if at < len(blocks):
                 victim = blocks[at]
-                self._tell(which, begin, at, victim.lines + (blocks[begin].dropped if tells else 0))
-                self.dropped += victim.lines
+                before = blocks[begin].dropped if tells else 0
+                self._tell(which, begin, at, before + (victim.dropped or victim.lines))
+                self.dropped += 0 if victim.dropped else victim.lines
                 return victim.lines
         return 0
 
@@ -143,10 +144,12 @@ class Spool:
     def _add(self, piece: Piece) -> None:
         block = self._open
         if block is None or block.number != piece.number:
-            block = self._open = Block(piece.number, piece.row)
+            block = self._open = Block(piece.number, piece.row, dropped=piece.dropped)
             self._held[self.stream].append(block)
             self._next = piece.number + 1
         self._put(block, piece)
+        if block.dropped:
+            self._open = None
 
     def _put(self, block: Block, piece: Piece) -> None:
         block.last = piece.row
@@ -179,13 +182,14 @@ class Spool:
         """Put a line that tells of `count` dropped ones into the place of these blocks."""
         blocks = self._held[stream]
         old = [blocks[at] for at in range(begin, end + 1)]
-        data = f"nodelog: dropped {count} lines (spool full)\n".encode()
+        data = dropped(count) + b"\n"
         # A row of the old ones: those of a block that takes more lines have to lie side by side.
         piece = Piece(old[0].first, old[-1].number, 1, data, count)
         self._change(old, stream, [piece])
         for block in old:
             self._let_go(block)
             blocks.remove(block)
+        self.gone -= 1  # one of them stays, as the line that tells
         told = Block(piece.number, piece.row, dropped=count)
         blocks.insert(begin, told)
         self._put(told, piece)

@@ -111,7 +111,7 @@ class Collector:
             metrics=self.metrics,
             health=self.health,
             on_open=partial(self._in_loop, self._on_open),
-            on_stored=partial(self._in_loop, self._on_stored),
+            on_stored=self._on_stored,
             on_finished_file=self._keeper.wake,
         )
         self.clients = Clients(self._writer.durable, self._writer.forget)
@@ -247,7 +247,8 @@ class Collector:
         self._intake.resume()
 
     def _on_stored(self, receipts: Mapping[Relp, int]) -> None:
-        self._intake.on_stored(receipts)
+        self._intake.note_stored(receipts)
+        self._in_loop(self._intake.answer)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has what would be called

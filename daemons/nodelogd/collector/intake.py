@@ -17,6 +17,7 @@ import socket
 import struct
 import time
 from asyncio import Event
+from collections import deque
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ class Intake:
         *,
         unfinished_limit: int,
     ) -> None:
-        """Read nothing until `resume`. `put` takes what is to be written; `on_stored` then hears of it.
+        """Read nothing until `resume`. `put` takes what is to be written; `note_stored` then hears of it.
 
         Unfinished lines and frames of all connections together take up to `unfinished_limit` bytes.
         """
@@ -72,6 +73,7 @@ class Intake:
         self._once = Once(SAY_AGAIN_AFTER)
         self._epoll = select.epoll()
         self._unserved: list[tuple[int, int]] = []  # what epoll said of connections that found no room
+        self._stored: deque[Mapping[Relp, int]] = deque()  # whom nobody has answered yet
         self._unfinished = 0  # bytes, of all connections
         self._rest = 0  # bytes of the connection that is ended just now, not in an arena yet
         self._paused_at: float | None = time.monotonic()  # None while connections are read
@@ -105,11 +107,16 @@ class Intake:
         connection.active = time.monotonic()
         self.connections[connection.sock.fileno()] = connection
 
-    def on_stored(self, receipts: Mapping[Relp, int]) -> None:
-        """Answer the frames whose lines are stored, so many of each connection."""
-        for connection, count in receipts.items():
-            connection.answer(count)
-            self._look_after(connection)
+    def note_stored(self, receipts: Mapping[Relp, int]) -> None:
+        """Note that lines are stored, for so many frames of each connection; from any thread."""
+        self._stored.append(receipts)
+
+    def answer(self) -> None:
+        """Answer the frames whose lines are stored."""
+        while self._stored:
+            for connection, count in self._stored.popleft().items():
+                connection.answer(count)
+                self._look_after(connection)
 
     def resume(self) -> None:
         """Go on, now that there is room; what was gathered meanwhile goes first."""
@@ -235,6 +242,8 @@ class Intake:
                     self._unserved = ready[at:]  # they come first next time, or the others had everything
                     break
                 arena = self._arenas.current
+            if self._stored:  # a turn may take as long as a sync
+                self.answer()
             connection = connections.get(descriptor)
             if connection is None or (event != select.EPOLLIN and not self._is_readable(connection, event)):
                 continue

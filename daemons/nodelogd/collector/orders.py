@@ -22,7 +22,7 @@ class SyncPolicy:
 
     mode: Mode = Mode.BATCH
     interval: float = 1.0  # seconds, for Mode.INTERVAL
-    gap: float = 0.005  # seconds from one sync to the next at least, for Mode.BATCH
+    gap: float = 0.005  # seconds from the beginning of one sync to the next at least, for Mode.BATCH
 
     @property
     def background(self) -> float | None:

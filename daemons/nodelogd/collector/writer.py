@@ -79,7 +79,7 @@ class Writer:
         self._syncer = Syncer(metrics, lambda part, error: self._orders.put((part, error)), on_finished_file)
         self._held: list[Held] = []
         self._busy_since: float | None = None
-        self._synced_at = self._ticked_at = time.monotonic()
+        self._sync_began = self._ticked_at = time.monotonic()
         self._dirty_since: float | None = None
         self._in_background = False
         self._beginning_again = False
@@ -154,7 +154,7 @@ class Writer:
     def _next(self) -> Order | None:
         wait, now, delay = TICK, time.monotonic(), self._policy.background
         if self._held:
-            wait = max(0.0, self._synced_at + self._policy.gap - now)
+            wait = max(0.0, self._sync_began + self._policy.gap - now)
         elif delay is not None and self._dirty_since is not None and not self._in_background:
             wait = min(TICK, max(0.0, self._dirty_since + delay - now))
         try:
@@ -216,9 +216,11 @@ class Writer:
 
     def _sync_if_due(self, now: float) -> None:
         if self._held:
-            if now - self._synced_at >= self._policy.gap:
+            # What waits to be written is written first: one sync is for all of it. Arenas bound that.
+            if now - self._sync_began >= self._policy.gap and self._orders.empty():
+                self._sync_began = now
                 self._steadily(self._sync_held)
-                self._synced_at, self._dirty_since = time.monotonic(), None
+                self._dirty_since = None
             return
         delay, since = self._policy.background, self._dirty_since
         if delay is not None and since is not None and now - since >= delay and not self._in_background:

@@ -48,7 +48,7 @@ class Assembly:
         self._buffer = memoryview(bytearray(CHUNK))
         self._members: list[Details] = []
         self._parts: list[bytes] = []
-        self._hole = b""
+        self._hole: tuple[bytes, int] | None = None
 
     def keep(self, number: int) -> None:
         """Copy a unit of the last archive."""
@@ -114,13 +114,14 @@ class Assembly:
 
     def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
         """Give the length of the snapshot, and what the last archive has of this file if it goes on there."""
-        last = self._last.inodes.get((log.status.st_dev, log.status.st_ino))
+        file = (log.status.st_dev, log.status.st_ino)
+        named = self._last.names.get(member_name(found.name))
+        is_same = named is not None and (named.details.device, named.details.inode) == file
+        last = named if is_same else self._last.inodes.get(file)
         length, is_continued = log.take(last.details if last else None)
-        name = member_name(found.name)
-        is_same = last is not None and last.details.name == name
         if is_same and not is_continued:
             self._outside.tell(Case.TRUNCATED, found, "was truncated; what it holds now is archived")
-        elif name in self._last.names and not is_same:
+        elif named and not is_same:
             self._outside.tell(Case.REPLACED, found, "is another file by now; what it holds is archived")
         return length, last if is_continued else None
 
@@ -154,11 +155,11 @@ class Assembly:
 
     def _chunk(self, data: memoryview) -> Span:
         self._outside.check()
-        if data is _ZEROS:
-            self._hole = self._hole or packed(data, LEVEL)
-        return self._output.piece(
-            self._hole if data is _ZEROS else packed(data, LEVEL), len(data), crc32(data)
-        )
+        if data is not _ZEROS:
+            return self._output.piece(packed(data, LEVEL), len(data), crc32(data))
+        if self._hole is None:
+            self._hole = packed(data, LEVEL), crc32(data)
+        return self._output.piece(self._hole[0], len(data), self._hole[1])
 
     def _tail(self, content: memoryview, *, is_hot: bool) -> Span:
         """Compress what the next cycle makes anew as fast as possible, but well what may stay for long."""

@@ -20,6 +20,7 @@ from nodelogd.compressor.freshness import Freshness
 from nodelogd.compressor.keeping import retain
 from nodelogd.compressor.lock import locked
 from nodelogd.compressor.names import Names
+from nodelogd.compressor.scrubs import Scrubs
 from nodelogd.compressor.unusual import Unusual
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ class Compressor:
         self._metrics = metrics
         self._next_try = next_try
         self._archive = Archive(mode=settings.mode)
+        self._scrubs = Scrubs(self.names.scrubbed, settings.scrub, metrics)
         self._unusual = Unusual(metrics)
-        self._complaint = ""
+        self._complaints: dict[str, str] = {}
         self._where = discovery.Where(
             directory=os.fsencode(settings.directory),
             include=settings.include,
@@ -104,16 +106,31 @@ class Compressor:
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         try:
-            return self._made(target, is_stopping)
+            return self._made(target, is_stopping, began)
         finally:
-            retain(self.names, target, self._settings.keep, self._metrics)
+            self._retain(target)
 
-    def _made(self, target: Path, is_stopping: Callable[[], bool]) -> Result:
+    def _retain(self, target: Path) -> None:
+        """Remove what the budget does not allow; whatever comes of it, the archive is made."""
+        try:
+            retain(self.names, target, self._settings.keep, self._metrics)
+        except OSError as error:
+            self._complain("retain", f"cannot remove an old archive: {_explained(error)}; it stays")
+        else:
+            self._complaints.pop("retain", None)
+
+    def _made(self, target: Path, is_stopping: Callable[[], bool], began: float) -> Result:
         self._unusual.begin()
         found = discovery.find(self._where, self._unlisted)
         if not found:
-            self._complain(f"no file matches in {self._settings.directory}; what is archived stays as it is")
+            self._complain(
+                "cycle", f"no file matches in {self._settings.directory}; what is archived stays as it is"
+            )
             return Result.EMPTY
+        if self._scrubs.is_due(began) and target.exists():
+            report = self._unusual.report
+            scrubbed = self._archive.scrub(found, self._open, target, report, is_stopping)
+            self._scrubs.note(target, scrubbed)
         outcome = self._archive.run(
             found, self._open, target, self._seed(target), self._unusual.report, is_stopping
         )
@@ -157,7 +174,7 @@ class Compressor:
             f"cannot make an archive of {self._settings.directory}: {_explained(error)}; "
             f"the last archive stands{self._next_try}"
         )
-        self._complain(text)
+        self._complain("cycle", text)
         self.freshness.failed(text)
         return Result.FAILED
 
@@ -178,14 +195,13 @@ class Compressor:
         self._metrics.last_success.set_to_current_time()
         self._metrics.age.set_function(lambda: max(0.0, time.time() - began))
         self.freshness.succeeded()
-        if self._complaint and result is not Result.EMPTY:
-            self._complaint = ""
+        if result is not Result.EMPTY and self._complaints.pop("cycle", ""):
             log.info("archives are made again")
 
-    def _complain(self, text: str) -> None:
+    def _complain(self, about: str, text: str) -> None:
         """Say it once, until it is another thing."""
-        if text != self._complaint:
-            self._complaint = text
+        if text != self._complaints.get(about):
+            self._complaints[about] = text
             log.warning("%s", text)
 
 

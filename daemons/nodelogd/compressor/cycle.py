@@ -79,7 +79,7 @@ class Archive:
             listed = list(items(found, contents, outside))
             steps = list(planned(listed, contents.sizes))
             if path == target and steps == [Keep(number) for number in range(len(contents.units))]:
-                return self._unchanged(target, last, len(found))
+                return self._unchanged(target, last, len(listed))
             made, outcome = self._publish(target, Work(found, steps, last, fd, outside))
         self._last = made
         made.publish_index(target, self._mode)

@@ -23,20 +23,27 @@ log = logging.getLogger(__name__)
 def retain(names: Names, target: Path, budget: Budget, metrics: Metrics) -> None:
     """Remove what the budget does not allow, the oldest day first, but never `target`.
 
-    Only for the holder of the lock. Raises OSError.
+    Only for the holder of the lock. Raises OSError in the end; one that cannot be removed keeps no other.
     """
     found = [_kept(path) for path in names.archives()]
     found.sort(key=lambda kept: kept.path == target)  # last, whatever the clock says: it is what we work at
     gone: set[Path] = set()
+    faults: list[OSError] = []
     for kept, reason in to_remove(found, _with_room(budget, found), _disk(names.out), time.time()):
-        kept.path.unlink(missing_ok=True)
-        index_of(kept.path).unlink(missing_ok=True)
+        try:
+            kept.path.unlink(missing_ok=True)
+            index_of(kept.path).unlink(missing_ok=True)
+        except OSError as error:
+            faults.append(error)
+            continue
         gone.add(kept.path)
         metrics.removed.labels(reason).inc()
         log.info("removed by --%s", reason, extra={"path": str(kept.path), "bytes": kept.size})
     metrics.archives.set(len(found) - len(gone))
     metrics.archives_bytes.set(sum(kept.size for kept in found if kept.path not in gone))
     metrics.disk_free.set(_disk(names.out).free)
+    for fault in faults:
+        raise fault
 
 
 def _with_room(budget: Budget, found: list[Kept]) -> Budget:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def items(found: Sequence[Found], last: Contents, outside: Outside) -> Iterator[Item]:
-    """Look at each file, and into those that may have changed unseen."""
+    """Look at each file, and into those that may have changed unseen.
+
+    A new one is opened, too: one that cannot be is no change, or it would have the archive made each cycle.
+    """
     units, names = last.units, last.names
     for number, each in enumerate(found):
         place = names.get(member_name(each.name))
@@ -31,7 +34,7 @@ def items(found: Sequence[Found], last: Contents, outside: Outside) -> Iterator[
             details = place.details
             is_large = isinstance(units[place.unit], Large)
             yield Item(number, details.header + details.length, place.unit, is_large, is_unchanged=True)
-        else:
+        elif place is not None or outside.can_open(each):
             size = each.status.st_size
             is_large = size >= LARGE
             unit = None if place is None or isinstance(units[place.unit], Large) else place.unit

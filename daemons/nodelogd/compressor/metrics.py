@@ -63,7 +63,10 @@ class Metrics:
             registry=r,
         )
         self.scrubs = Counter(
-            "nodelog_archive_scrubs", "Scrubs, by what they found: clean, damaged.", ["result"], registry=r
+            "nodelog_archive_scrubs",
+            "Scrubs, by what they found: clean, edited, damaged.",
+            ["result"],
+            registry=r,
         )
         self.last_scrub = Gauge(
             "nodelog_archive_last_scrub_timestamp_seconds",
@@ -83,7 +86,7 @@ class Metrics:
         # At zero before there is something to count: what is not there does not grow.
         for metric, values in (
             (self.cycles, ("published", "unchanged", "empty", "failed", "stopped")),
-            (self.scrubs, ("clean", "damaged")),
+            (self.scrubs, ("clean", "edited", "damaged")),
         ):
             for value in values:
                 metric.labels(value)

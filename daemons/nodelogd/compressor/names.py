@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,13 +60,13 @@ class Names:
     def archives(self) -> list[Path]:
         """List the archives, the oldest day first."""
         ours = re.compile(self._archive())
-        return sorted(path for path in self.out.iterdir() if ours.fullmatch(path.name))
+        return sorted(self.out / name for name in os.listdir(self.out) if ours.fullmatch(name))
 
     def leftovers(self) -> list[Path]:
         """List what killed processes left, and indexes alone; only for the holder of the lock."""
         half = re.compile(rf"\.{self._archive()}(\.index)?\.tmp-\d+-[0-9a-f]+")
         index = re.compile(rf"{self._archive()}\.index")
-        names = {path.name for path in self.out.iterdir()}
+        names = set(os.listdir(self.out))  # no paths: 10,000 logs may lie here, too
         return [
             self.out / name
             for name in sorted(names)

@@ -68,6 +68,15 @@ class Outside:
             os.close(fd)
         return log.bytes_read
 
+    def can_open(self, found: Found) -> bool:
+        """Say whether a file can be opened; tell of one that cannot be."""
+        try:
+            os.close(self._open(found))
+        except UnreadableError as error:
+            self._miss(found, error.reason)
+            return False
+        return True
+
     def peek(self, found: Found, buffer: memoryview, look: Callable[[Log], bool]) -> bool:
         """Open a file and have it looked into; False if it cannot be."""
         try:

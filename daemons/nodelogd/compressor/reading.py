@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor.snapshots import PROBE, cut, finished, is_continued
+from nodelogd.compressor.snapshots import STEP, cut, finished, is_continued
 from nodelogd.compressor.units import CHUNK
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ class Log:
         """Give all these bytes. Raises ShrankError and UnreadableError."""
         at = offset - self._start
         if at < 0 or at + length > self._length:
-            if length <= PROBE and self.status.st_size > CHUNK:
+            if length <= STEP:  # the window stays where it is: most likely it is wanted again
                 return self._filled(memoryview(bytearray(length)), offset)
-            self._start, self._length = offset, 0
+            self._length = 0
             window = self._buffer[: max(length, min(CHUNK, self.status.st_size - offset))]
-            self._length = len(self._filled(window, offset))
+            self._start, self._length = offset, len(self._filled(window, offset))
             at = 0
         return self._buffer[at : at + length]
 
@@ -63,8 +64,10 @@ class Log:
         if self._is_sparse and offset >= self._data:
             try:
                 self._data = os.lseek(self.fd, offset, os.SEEK_DATA)
-            except OSError:  # there is no more
-                self._data = self.status.st_size
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise UnreadableError(error) from error
+                self._data = self.status.st_size  # there is no more
             if os.fstat(self.fd).st_size < self._data:
                 raise ShrankError
         return offset + length <= self._data

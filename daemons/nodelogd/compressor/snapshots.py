@@ -74,7 +74,7 @@ def cut(size: int, old: Details | None, read: Read) -> int:
     while end and size - end <= FRAGMENT:
         start = max(0, end - STEP)
         found = bytes(read(start, end - start)).rfind(b"\n")
+        end = start + found + 1
         if found >= 0:
-            return start + found + 1
-        end = start
-    return size if size - end > FRAGMENT else 0
+            break
+    return end if size - end <= FRAGMENT else size

@@ -102,6 +102,13 @@ def test_directories_are_made_and_their_files_too(tmp_path: Path) -> None:
     assert os.access(folder / "empty", os.W_OK)
 
 
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    made(path, FILES)
+    with pytest.raises(ArchiveError, match=r"cannot make the folder .*x.tar.gz/out: Not a directory"):
+        extracted(path, path / "out")
+
+
 def test_a_python_without_the_filter_extracts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

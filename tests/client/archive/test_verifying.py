@@ -39,6 +39,24 @@ def test_with_an_index_just_the_damaged_bytes_are_named(tmp_path: Path) -> None:
     assert verdict(path) == Verdict(2, len(FILES["c"]), (expected,))
 
 
+def test_damaged_neighbours_are_one_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    places = made(path, FILES)
+    for number in (1, 2, 4):
+        damage(path, places[number].offset + 3)
+    (damaged,) = verdict(path).damaged
+    assert damaged.why == "bytes 0 to 8191 are damaged, bytes 12288 to 16383 are damaged"
+
+
+def test_a_damaged_end_is_damage_of_no_member(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    places = made(path, FILES)
+    damage(path, places[-1].offset + 1)
+    found = verdict(path)
+    assert found.damaged == (Damaged("the archive", "what follows its last member is damaged"),)
+    assert found.members == 3
+
+
 def test_with_an_index_a_damaged_header_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     places = made(path, FILES)

@@ -84,7 +84,7 @@ def test_list_tells_programs_the_same(run: Run, path: Path) -> None:
 
 def test_list_of_some_members_is_of_these(run: Run, path: Path) -> None:
     code, out, err = said(run("archive", "list", path, "/var/log/b.log", "never"))
-    assert (code, out.count(b"\n"), err) == (1, 1, f"nodelog archive: {path}: never is not in it\n")
+    assert (code, out.count(b"\n"), err) == (1, 1, f"nodelog archive: {path}: never was not found in it\n")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -150,7 +150,9 @@ def test_a_filter_may_give_another_record(collector: Collector, monkeypatch: pyt
 
 PROGRAM = """
 import logging, sys
+import nodelog.shipping.shipper
 from nodelog import NodeLogHandler
+nodelog.shipping.shipper.GRACE = 20.0  # a busy disk is not one that does not answer
 port, spool, timeout = int(sys.argv[1]), sys.argv[2] or None, float(sys.argv[3])
 handler = NodeLogHandler("127.0.0.1", port, spool=spool, exit_timeout=timeout)
 logging.basicConfig(handlers=[handler], level="INFO", format="%(message)s")

@@ -217,6 +217,9 @@ def test_what_an_earlier_run_left_is_watched_too() -> None:
     assert gone() == intake.left == 2
     spool.drop_oldest(b"", 0)
     intake.settle(spool)
+    assert gone() == 1  # the line that tells of them
+    spool.forget(spool.stream, 1)
+    intake.settle(spool)
     assert gone() == 0
 
 

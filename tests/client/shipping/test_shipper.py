@@ -256,9 +256,11 @@ def test_a_block_that_the_collector_dies_of_does_not_stop_the_others(
     told: list[str] = []
     path = tmp_path / "spool"
     with Shipper(HOST, collector.port, spool=path, tell=told.append) as shipper:
-        for line in ("before", "poison", "after"):
-            shipper.send(line)
-            shipper.flush(0.02)
+        shipper.send("before")
+        assert shipper.flush(PATIENCE) == 0
+        shipper.send("poison")
+        wait_for(lambda: collector.opened > 1)  # it was sent, alone, and the collector died of it
+        shipper.send("after")
         assert shipper.flush(PATIENCE) == 0
         assert shipper.stats.set_aside == 1
         wait_for(lambda: len(collector.lines) == 3)

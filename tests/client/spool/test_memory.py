@@ -1,4 +1,4 @@
-from nodelog.spool.blocks import BLOCK_BYTES
+from nodelog.spool.blocks import BLOCK_BYTES, dropped
 from nodelog.spool.memory import Spool
 
 NOBODY = b""
@@ -70,6 +70,34 @@ def test_the_oldest_is_dropped_and_a_line_in_its_place_tells_so() -> None:
     ]
     assert numbers(spool) == [2, 3]
     assert (spool.dropped, spool.lines) == (128, 65)
+
+
+def test_a_line_that_tells_of_dropped_ones_is_not_dropped_itself() -> None:
+    spool = Spool()
+    spool.append([dropped(10), b"a"])
+    spool.append([b"b", dropped(20)])
+    spool.append([b"c"])
+    assert held(spool) == [
+        b"nodelog: dropped 10 lines (spool full)\n",
+        b"a\nb\n",
+        b"nodelog: dropped 20 lines (spool full)\n",
+        b"c\n",
+    ]
+    while spool.drop_oldest(NOBODY, 0):
+        pass
+    assert held(spool) == [b"nodelog: dropped 33 lines (spool full)\n"]
+    assert (spool.dropped, spool.lines, spool.size) == (3, 1, len(held(spool)[0]))
+
+
+def test_what_is_held_and_what_is_gone_are_together_all_that_ever_came() -> None:
+    spool = Spool()
+    for letter in (b"a", b"b", b"c"):
+        spool.append(full_block(letter))
+    for _ in range(2):
+        spool.drop_oldest(NOBODY, 0)
+        assert spool.gone + spool.lines == 3 * 64
+    spool.forget(spool.stream, 2)
+    assert (spool.gone, spool.lines) == (128, 64)
 
 
 def test_what_is_in_flight_is_not_dropped() -> None:

@@ -53,6 +53,19 @@ async def test_nothing_is_answered_before_it_is_stored(wired: Wired) -> None:
     await until(lambda: relp.has(Acked()))
 
 
+async def test_what_is_stored_is_answered_between_two_reads_of_a_turn(wired: Wired) -> None:
+    first, second = await opened(wired), await opened(wired)
+    wired.stuck = True
+    first.send(b"one\n")
+    await until(lambda: wired.keeps)
+    wired.intake.pause()
+    second.send(b"two\n")
+    wired.intake.note_stored(wired.kept_receipts())  # and the loop is not woken
+    wired.intake.resume()
+    await until(lambda: first.has(Acked()))
+    assert not second.has(Acked())
+
+
 async def test_a_new_connection_of_a_stream_closes_the_old_one_and_what_is_unread_there_is_dropped(
     wired: Wired,
 ) -> None:
@@ -64,7 +77,7 @@ async def test_a_new_connection_of_a_stream_closes_the_old_one_and_what_is_unrea
     wired.intake.pause()
     old.send(b"never read\n")
     new = Peer(wired, (STREAM, 1))
-    wired.intake.on_stored({})
+    wired.intake.answer()
     # Both are readable now; the old one is looked at first, as it came first, so take what it sent away.
     (connection,) = [c for c in wired.intake.connections.values() if c.unfinished]
     wired.intake._epoll.modify(connection.sock.fileno(), 0)

@@ -35,13 +35,13 @@ OTHER = b"stream number 2."
 class Bench:
     """A writer at work on a log, fed as the loop feeds it."""
 
-    def __init__(self, log: Path, policy: SyncPolicy) -> None:
-        """Start it."""
+    def __init__(self, log: Path, policy: SyncPolicy, spare: int) -> None:
+        """Start it; the loop has `spare` more arenas."""
         self.log = log
         self.metrics, self.health = Metrics(), Health()
         self.peer = cast("Relp", object())  # who is to be answered; a name on a receipt to the writer
         self.room = threading.Event()
-        self.arenas = Arenas(1000, self.room.set)
+        self.arenas = Arenas(1000, self.room.set, spare=spare)
         self.opened: list[OSError | None] = []
         self.stored: list[Mapping[Relp, int]] = []  # receipts, as they are answered
         self.writer = Writer(
@@ -83,8 +83,8 @@ class Bench:
 
 
 @contextmanager
-def writing(log: Path, policy: SyncPolicy | None = None) -> Generator[Bench]:
-    bench = Bench(log, policy or SyncPolicy())
+def writing(log: Path, policy: SyncPolicy | None = None, *, spare: int = 0) -> Generator[Bench]:
+    bench = Bench(log, policy or SyncPolicy(), spare)
     yield bench
     assert bench.writer.close(20)
 
@@ -190,6 +190,26 @@ def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> 
             assert 2 <= syncs[0] <= 2 * most  # data and journal
 
 
+def test_what_came_during_a_slow_sync_has_the_next_one_in_common(log: Path) -> None:
+    gate, syncs = threading.Event(), [0]
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            syncs[0] += 1
+            assert gate.wait(20)
+
+    with writing(log, SyncPolicy(gap=0.0), spare=8) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            bench.put(b"line\n", {STREAM: 1})
+            wait_for(lambda: syncs[0] == 1)
+            for number in range(2, 9):
+                bench.put(b"line\n", {STREAM: number})
+            gate.set()
+            wait_for(lambda: len(bench.stored) == 8)
+        assert syncs[0] == 4  # data and journal, twice
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_again(
     log: Path, times: int
@@ -242,7 +262,7 @@ def test_a_start_on_a_full_disk_waits_for_space(log: Path) -> None:
 
 def test_a_start_that_only_an_operator_can_help_is_reported(log: Path) -> None:
     log.mkdir()
-    bench = Bench(log, SyncPolicy())
+    bench = Bench(log, SyncPolicy(), 0)
     wait_for(lambda: bench.opened)
     assert isinstance(bench.opened[0], IsADirectoryError)
 
@@ -359,7 +379,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
         with gated(gate):
-            bench.writer._synced_at = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.writer._sync_began = time.monotonic() + 60  # so that only the turn-over would sync
             bench.put(b"one\n", owed=1)
             wait_for(lambda: log.read_bytes() == b"one\n")
             bench.writer.turn_over()
@@ -367,7 +387,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
             assert (bench.stored, Names.of(log).finished()) == ([], [])
             gate.set()
             wait_for(lambda: Names.of(log).finished())
-            bench.writer._synced_at = 0.0
+            bench.writer._sync_began = 0.0
             bench.writer.forget(OTHER)  # an order, which wakes it
             wait_for(lambda: bench.stored == [{bench.peer: 1}])
 

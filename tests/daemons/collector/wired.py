@@ -127,6 +127,10 @@ class Wired:
         await until(lambda: not self.intake.connections)
         await self.intake.flush()
 
+    def kept_receipts(self) -> Mapping[Relp, int]:
+        """Give the receipts of the first batch that the stuck writer has."""
+        return self._kept[0].receipts
+
     def give_back(self, count: int = 2) -> None:
         """Have the writer give back arenas it was stuck with."""
         for arena in self._kept[:count]:
@@ -167,5 +171,6 @@ class Wired:
     def _return(self, arena: Arena) -> None:
         self.durable |= arena.pairs
         receipts: Mapping[Relp, int] = arena.receipts
-        asyncio.get_running_loop().call_soon(self.intake.on_stored, receipts)
+        self.intake.note_stored(receipts)
+        asyncio.get_running_loop().call_soon(self.intake.answer)
         self._arenas.give_back(arena)

@@ -30,9 +30,11 @@ class Place:
         self._where = Where(directory=os.fsencode(self.logs), include=("*",))
 
     def open(self, found: Found) -> int:
+        """Open it as a daemon does."""
         return opened(found, self._where)
 
     def found(self) -> list[Found]:
+        """List all that is there."""
         return find(self._where, lambda _path, _error: None)
 
     def cycle(self) -> Outcome:
@@ -43,6 +45,7 @@ class Place:
         )
 
     def scrub(self) -> Scrubbed:
+        """Make one; `cases` are those of this one."""
         self.cases = []
         return self.archive.scrub(self.found(), self.open_file, self.target, self.report, self.stopping)
 
@@ -53,6 +56,7 @@ class Place:
             path.unlink()
 
     def report(self, case: Case, name: bytes, text: str) -> None:
+        """Hear of a case."""
         self.cases.append((case, os.fsdecode(os.path.basename(name))))
         self.texts.append(text)
 

@@ -201,6 +201,20 @@ def test_the_budget_is_kept_after_a_cycle_whatever_became_of_it(
     assert left == ([archive(settings.out, -1).name] if fails else [archive(settings.out).name])
 
 
+def test_an_archive_that_cannot_be_removed_keeps_no_other_and_fails_no_cycle(
+    engine: Engine, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive(settings.out, -3).mkdir()
+    archive(settings.out, -2).write_bytes(b"old")
+    compressor = Compressor(replace(settings, keep=replace(ALL, count=1)), metrics)
+    for _ in range(2):
+        assert cycle(compressor).result is Result.PUBLISHED
+    assert not archive(settings.out, -2).exists()
+    stuck = archive(settings.out, -3)
+    assert caplog.messages == [f"cannot remove an old archive: Is a directory: {stuck}; it stays"]
+    assert len(engine.calls) == 2
+
+
 def test_what_a_killed_process_left_is_removed_under_the_lock(
     engine: Engine, settings: Settings, metrics: Metrics
 ) -> None:

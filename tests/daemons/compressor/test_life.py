@@ -12,11 +12,32 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.daemons.collector.faults import watched
 from tests.daemons.compressor.archiving import Place, lines
+from tests.faults import watched
 
-CALLS = ("copy_file_range", "fsync", "ftruncate", "open", "pread", "pwrite", "pwritev", "rename", "replace", "unlink")
-NAMES = ["a.log", "b.log", "-c.log", "d\n.log", b"\xff.log".decode("utf-8", "surrogateescape"), "n" * 200 + ".log", "z"]
+from nodelog.archive.index import IndexFault, read_for
+
+CALLS = (
+    "copy_file_range",
+    "fsync",
+    "ftruncate",
+    "open",
+    "pread",
+    "pwrite",
+    "pwritev",
+    "rename",
+    "replace",
+    "unlink",
+)
+NAMES = [
+    "a.log",
+    "b.log",
+    "-c.log",
+    "d\n.log",
+    b"\xff.log".decode("utf-8", "surrogateescape"),
+    "n" * 200 + ".log",
+    "z",
+]
 SIZES = [1, 60, 5_000, 140_000, 600_000, 1_100_000, 2_500_000]
 MIB = 1024 * 1024
 
@@ -58,48 +79,58 @@ class Life(RuleBasedStateMachine):
         self.number = 0
 
     def teardown(self) -> None:
+        """Leave nothing."""
         shutil.rmtree(self.directory)
 
     def path(self, name: str) -> Path:
+        """Say where a log is."""
         return self.place.logs / name
 
     def content(self, size: int) -> bytes:
+        """Give lines that no other log has."""
         self.number += 1
         return lines(self.number, size)
 
     @initialize(name=names, size=sizes)
     def begin(self, name: str, size: int) -> None:
+        """Have something to archive, and an archive."""
         self.append(name, size)
         self.cycle()
 
     @rule(name=names, size=sizes)
     def append(self, name: str, size: int) -> None:
+        """Write lines, as logs are written."""
         with self.path(name).open("ab") as file:
             file.write(self.content(size))
 
     @rule(name=names, size=sizes)
     def append_without_an_end(self, name: str, size: int) -> None:
+        """Write as much of one line."""
         with self.path(name).open("ab") as file:
             file.write(self.content(size)[:-1].replace(b"\n", b" "))
 
     @rule(name=names, other=names)
     def rename(self, name: str, other: str) -> None:
+        """Rotate it away, perhaps over another."""
         if self.path(name).exists():
             self.path(name).rename(self.path(other))
 
     @rule(name=names, other=names, size=sizes)
     def rotate_and_begin_anew(self, name: str, other: str, size: int) -> None:
+        """Do as logrotate does with `create`."""
         self.rename(name, other)
         self.append(name, size)
 
     @rule(name=names, other=names)
     def copy_and_truncate(self, name: str, other: str) -> None:
+        """Do as logrotate does with `copytruncate`."""
         if self.path(name).exists() and name != other:
             shutil.copyfile(self.path(name), self.path(other))
             os.truncate(self.path(name), 0)
 
     @rule(name=names)
     def regrow_to_the_same_length(self, name: str) -> None:
+        """Write other lines, to the byte as long."""
         if self.path(name).exists():
             size = self.path(name).stat().st_size
             os.truncate(self.path(name), 0)
@@ -108,38 +139,46 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=names, share=st.floats(0, 1))
     def truncate(self, name: str, share: float) -> None:
+        """Cut it anywhere."""
         if self.path(name).exists():
             os.truncate(self.path(name), int(self.path(name).stat().st_size * share))
 
     @rule(name=names)
     def delete(self, name: str) -> None:
+        """Remove it."""
         self.path(name).unlink(missing_ok=True)
 
     @rule(name=names, size=sizes)
     def recreate(self, name: str, size: int) -> None:
+        """Remove it and begin anew, with the same inode as likely as not."""
         self.delete(name)
         self.append(name, size)
 
     @rule(name=names)
     def touch(self, name: str) -> None:
+        """Change nothing but a time."""
         self.path(name).touch()
 
     @rule(name=names, mode=st.sampled_from([0o600, 0o644]))
     def chmod(self, name: str, mode: int) -> None:
+        """Change nothing but the mode."""
         if self.path(name).exists():
             self.path(name).chmod(mode)
 
     @rule(count=st.integers(1, 40))
     def many_small_ones(self, count: int) -> None:
+        """Write a group or two of them."""
         for number in range(count):
             self.append(f"small-{number}", 9_000)
 
     @rule()
     def restart(self) -> None:
+        """Begin with a process that knows what the index says."""
         self.place.restart()
 
     @rule(spoil=st.sampled_from([b"", b"x"]))
     def lose_the_index(self, spoil: bytes) -> None:
+        """Begin with one that has none to read."""
         if self.place.target.exists():
             index = Path(f"{self.place.target}.index")
             index.write_bytes(spoil) if spoil else index.unlink(missing_ok=True)
@@ -148,6 +187,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def scrub(self) -> None:
+        """Find nothing, as nothing is damaged."""
         assert not self.place.scrub().damage
 
     @rule(call=st.integers(1, 60))
@@ -173,15 +213,14 @@ class Life(RuleBasedStateMachine):
             self.place.restart()
             if self.place.target.read_bytes() == before:
                 return
-            if not index.exists() or not self.is_ours(index):
+            if not index.exists() or not self.is_ours():
                 self.seen = {}
                 self.check(snapshots)
                 return
         self.done(snapshots)
 
-    def is_ours(self, index: Path) -> bool:
-        from nodelog.archive.index import IndexFault, read_for
-
+    def is_ours(self) -> bool:
+        """Say whether the index belongs to the archive."""
         try:
             read_for(self.place.target)
         except IndexFault:
@@ -190,6 +229,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def cycle(self) -> None:
+        """Archive what there is."""
         if any(self.place.logs.iterdir()):
             snapshots = self.snapshots()
             self.place.cycle()
@@ -206,24 +246,28 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: any(self.place.logs.iterdir()))
     @rule()
     def read_with_gnu_tar(self) -> None:
+        """Have it read by the tools that people have."""
         self.cycle()
         run = subprocess.run(["tar", "-tzf", self.place.target], capture_output=True, check=True)
         assert len(run.stdout.splitlines()) == len(list(self.place.logs.iterdir()))
         subprocess.run(["gzip", "-t", self.place.target], check=True)
 
     def snapshots(self) -> dict[str, bytes]:
+        """Say what a cycle would archive now."""
         return {
             path.name: expected(path.read_bytes(), self.seen.get(path.stat().st_ino))
             for path in self.place.logs.iterdir()
         }
 
     def check(self, snapshots: dict[str, bytes]) -> None:
+        """Compare the archive with that."""
         members = self.place.members()
         assert members.keys() == snapshots.keys()
         for name, content in snapshots.items():
             assert members[name] == content, (name, len(members[name]), len(content))
 
     def done(self, snapshots: dict[str, bytes]) -> None:
+        """Compare, and remember what the archive has now."""
         self.check(snapshots)
         assert self.place.leftovers() == []
         self.seen = {

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.archiving import LOGCD, NAME, contents, environment, once
-from tests.running import PATIENCE, wait_for
+from tests.archiving import NAME, beginning, contents, once
+from tests.running import PATIENCE
 
 from nodelogd.compressor.last import stamp_of
 from nodelogd.compressor.lock import locked
 from nodelogd.compressor.names import Names
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 NOBODY = 65534
@@ -69,12 +69,16 @@ def test_a_file_that_cannot_be_read_is_3_and_the_rest_is_archived(logs: Path) ->
     for path in (logs, *list(logs.parents)[:3]):
         path.chmod(0o755)
     os.chown(logs, NOBODY, NOBODY)
-    done = once(logs, prefix=["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"])
+    prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    done = once(logs, prefix=prefix)
     assert done.returncode == 3, done.stderr
     (record,) = said(done)
     assert record["path"] == str(logs / "secret.log")
     assert "Permission denied" in record["message"]
     assert contents(logs / NAME, logs) == {"a.log": b"one\n"}
+    before = stamp_of(logs / NAME)
+    assert once(logs, prefix=prefix).returncode == 3
+    assert stamp_of(logs / NAME) == before  # that it cannot be read is no news
 
 
 def test_beside_another_one_there_is_nothing_to_do(logs: Path) -> None:
@@ -101,14 +105,9 @@ def test_a_signal_stops_it_at_once_and_leaves_nothing(logs: Path, number: int) -
         file.truncate(64 * 1024**3)
         file.seek(0, os.SEEK_END)
         file.write(b"\n")
-    command = [str(LOGCD), "--once", f"--dir={logs}", f"--name={NAME}", "--keep-free=off"]
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
-        try:
-            wait_for(lambda: list(logs.glob(".*.tmp-*")), "it is at it")
-            process.send_signal(number)
-            _, stderr = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
+    with beginning(logs) as process:
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert "stopped by a signal; the last archive stands" in stderr
-    assert sorted(path.name for path in logs.iterdir()) == [f".{NAME}.lock", "a.log"]
+    assert sorted(path.name for path in logs.iterdir()) == [f".{NAME}.lock", f".{NAME}.scrubbed", "a.log"]

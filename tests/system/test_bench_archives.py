@@ -1,0 +1,94 @@
+"""What `make bench` measures of archives, on small logs; and that the logs are what they are said to be."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.bench import archive_cells
+from tests.bench.archive_cells import CELLS, age, cycle, first, idle, small
+from tests.bench.archivers import Daemon, compare
+from tests.bench.cells import CELLS as OTHERS
+from tests.bench.logs import Logs
+from tests.bench.running import Failed
+from tests.bench.tables import archive_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.bench.archive_cells import Cell, Runs
+
+    Measure = Callable[[Path, int], Runs]
+
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all of it small."""
+    for name, value in {"GIB": 4 * MIB, "MANY": 40, "DAY": 20, "AGED": MIB, "IDLE": 2, "AFTER": 3}.items():
+        monkeypatch.setattr(archive_cells, name, value)
+
+
+def cell_of(measure: Measure) -> Cell:
+    return next(cell for cell in CELLS if cell.measure is measure)
+
+
+def test_logs_compress_like_real_ones(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, [MIB] * 6)
+    data = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert len(data) == logs.size
+    assert 6 < len(data) / len(gzip.compress(data, 6)) < 10
+
+
+def test_logs_are_the_same_for_the_same_seed_and_whole_lines(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        logs = Logs(tmp_path / name, [5000, 5 * MIB])
+        logs.grow(0, 7)
+    one, other = (
+        [path.read_bytes() for path in sorted((tmp_path / name).iterdir())] for name in ("one", "other")
+    )
+    assert one == other
+    assert all(data.endswith(b"\n") for data in one)
+    assert 5 * MIB <= len(one[1]) < 5 * MIB + 1000
+
+
+@pytest.mark.parametrize("measure", [first, cycle, small])
+def test_logcd_and_tar_are_measured_in_turn(tmp_path: Path, measure: Measure) -> None:
+    cell = cell_of(measure)
+    runs = cell.measure(tmp_path, 2)
+    assert len(runs["logcd"]) == len(runs["tar czf"]) == 2
+    assert all(run["cpu_of"] == run["size_of"] == 1 for run in runs["tar czf"])
+    assert all(run["cpu"] > 0 and 0.5 < run["size_of"] < 2 for run in runs["logcd"])
+    assert "| tar czf |" in archive_table(cell, runs)
+
+
+@pytest.mark.parametrize(("measure", "rows"), [(idle, 1), (age, 3)])
+def test_cells_without_tar_have_their_figures(tmp_path: Path, measure: Measure, rows: int) -> None:
+    cell = cell_of(measure)
+    table = archive_table(cell, cell.measure(tmp_path, 1))
+    assert table.count("\n| ") == rows + 2
+    assert "|  |" not in table.partition("---")[2]
+
+
+def test_an_archive_of_something_else_fails(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, [5000])
+    daemon = Daemon(tmp_path)
+    try:
+        compare(daemon.archive)
+        logs.grow(0, 1)
+        with pytest.raises(Failed, match="something else"):
+            compare(daemon.archive)
+    finally:
+        daemon.close()
+
+
+def test_each_cell_has_a_name_of_its_own() -> None:
+    names = [cell.name for cell in CELLS] + [cell.name for cell in OTHERS]
+    assert len(set(names)) == len(names)
+    # The Makefile tells them apart by it.
+    assert all(cell.name.startswith("archive-") for cell in CELLS)
+    assert not any(cell.name.startswith("archive-") for cell in OTHERS)

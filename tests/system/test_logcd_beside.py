@@ -1,0 +1,129 @@
+"""What goes on beside a cycle: a second logcd, a SIGTERM, files that may not be read, midnight."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.appending import Appending
+from tests.archiving import LOGCD, NAME, assert_whole, beginning, contents, environment, files, once
+from tests.running import PATIENCE, wait_for
+
+from nodelogd.compressor.names import Names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.archiving import StartLogcd
+    from tests.clock import Clock
+
+pytest_plugins = ["tests.clock"]
+
+TRIALS = 20
+MIB = 1024 * 1024
+NOBODY = 65534
+
+
+def test_a_second_logcd_beside_the_daemon_does_no_harm(logs: Path, logcd: StartLogcd) -> None:
+    with ExitStack() as stack:
+        for seed, name in enumerate(("a.log", "b.log")):
+            stack.enter_context(Appending(logs / name, seed))
+        daemon = logcd("--every=100ms")
+        for _ in range(TRIALS // 2):
+            command = [str(LOGCD), "--once", f"--dir={logs}", f"--name={NAME}", "--keep-free=off"]
+            both = [subprocess.Popen(command, env=environment()) for _ in range(2)]
+            assert [each.wait(PATIENCE) for each in both] == [0, 0]
+            for name, content in daemon.contents().items():
+                assert (logs / name).read_bytes().startswith(content)
+    daemon.settle()
+    assert daemon.contents() == files(logs)
+    assert_whole(daemon.archive)
+    assert daemon.metric("nodelog_archive_cycles_total", result="failed") == 0
+
+
+def write_huge(logs: Path) -> None:
+    """Write a log that takes minutes to compress, beside a small one that was archived."""
+    (logs / "a.log").write_bytes(b"a line\n")
+    assert once(logs).returncode == 0
+    with (logs / "huge.log").open("wb") as file:
+        file.truncate(256 * 1024 * MIB)
+
+
+def test_sigterm_in_a_cycle_ends_it_at_once_and_leaves_nothing(logs: Path) -> None:
+    dice = random.Random(9)  # noqa: S311 (chooses when)
+    write_huge(logs)
+    for _ in range(TRIALS):
+        with beginning(logs) as process:
+            signal.sigtimedwait([], dice.random() / 10)  # somewhere in the cycle
+            process.terminate()
+        assert process.returncode == 128 + signal.SIGTERM
+        assert contents(logs / NAME, logs) == {"a.log": b"a line\n"}
+        assert_whole(logs / NAME)
+    (logs / "huge.log").unlink()
+    (logs / "a.log").write_bytes(b"another line\n")
+    assert once(logs).returncode == 0
+    assert contents(logs / NAME, logs) == {"a.log": b"another line\n"}
+
+
+def test_sigterm_in_a_cycle_of_the_daemon_is_a_clean_end(logs: Path, logcd: StartLogcd) -> None:
+    write_huge(logs)
+    daemon = logcd(ready=False)
+    for _ in range(3):
+        wait_for(lambda: list(logs.glob(".*.tmp-*")), "it is at it")
+        assert "the first cycle has been going on" in daemon.readyz()[1]["reasons"]["start"]
+        assert daemon.stop() == 0
+        assert daemon.contents() == {"a.log": b"a line\n"}
+        assert_whole(daemon.archive)
+        daemon.restart(ready=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
+def test_files_that_may_not_be_read_are_left_out_and_the_rest_is_archived(
+    logs: Path, logcd: StartLogcd
+) -> None:
+    dice = random.Random(10)  # noqa: S311 (chooses which)
+    for path in (logs, *list(logs.parents)[:3]):
+        path.chmod(0o755)
+    os.chown(logs, NOBODY, NOBODY)
+    for number in range(6):
+        (logs / f"{number}.log").write_bytes(b"%d\n" % number)
+    daemon = logcd(prefix=["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"])
+    unreadable = 0
+    for trial in range(TRIALS):
+        secret = {name for name in files(logs) if name != "0.log" and dice.random() < 1 / 3}
+        for name in files(logs):
+            (logs / name).chmod(0o600 if name in secret else 0o644)
+        (logs / "0.log").write_bytes(b"%d\n" % trial)
+        daemon.cycle()
+        assert daemon.contents() == {name: text for name, text in files(logs).items() if name not in secret}
+        assert_whole(daemon.archive)
+        unreadable += len(secret)
+    assert daemon.metric("nodelog_archive_unusual_files_total", case="unreadable") == unreadable > TRIALS
+    assert daemon.readyz()[0] == 200
+
+
+def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, clock: Clock) -> None:
+    (logs / "a.log").write_bytes(b"".join(b"%d\n" % number for number in range(300_000)))
+    daemon = logcd("--name=logs-{date}.tgz", "--keep-count=2", prefix=clock.prefix)
+    names = Names(logs, "logs-{date}.tgz")
+    (first,) = names.archives()
+    read = daemon.metric("nodelog_archive_read_bytes_total")
+    clock.set("+1d")
+    with (logs / "a.log").open("ab") as file:
+        file.write(b"of the next day\n")
+    daemon.cycle()
+    (_, second) = names.archives()
+    assert contents(first, logs)["a.log"] + b"of the next day\n" == contents(second, logs)["a.log"]
+    assert (
+        daemon.metric("nodelog_archive_read_bytes_total") - read < MIB
+    )  # it began with what the first one holds
+    clock.set("+2d")
+    daemon.cycle()
+    assert names.archives()[0] == second
+    assert len(names.archives()) == 2
+    assert not names.leftovers()

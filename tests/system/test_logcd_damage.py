@@ -1,0 +1,114 @@
+"""An index or an archive that is not as logcd left it: found, and made anew."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from typing import TYPE_CHECKING
+
+from tests.archiving import NAME, assert_whole, compressor, contents, cycle, files
+
+from nodelog.archive.index import GZIP_END, index_of, read_for
+from nodelogd.compressor.compressor import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+    from tests.archiving import StartLogcd
+
+LINES = 300_000
+EACH = 7
+
+
+def write_logs(logs: Path) -> dict[str, bytes]:
+    """Write a large log and small ones."""
+    text = {f"{name}.log": b"%d of a small log\n" % name for name in range(5)}
+    text["large.log"] = b"".join(b"%d of a large log\n" % number for number in range(LINES))
+    for name, content in text.items():
+        (logs / name).write_bytes(content)
+    return text
+
+
+def delete(index: Path, _: random.Random) -> None:
+    index.unlink()
+
+
+def exchange(index: Path, dice: random.Random) -> None:
+    """Put the index of another archive there: of the same logs, but of another hour."""
+    logs = index.parent
+    with (logs / "large.log").open("ab") as file:
+        file.write(b"another line %d\n" % dice.randrange(10**6))
+    other = index.with_name("kept")
+    shutil.copy(index, other)
+    assert cycle(compressor(logs)) is Result.PUBLISHED
+    other.replace(index)
+
+
+def damage(index: Path, dice: random.Random) -> None:
+    data = bytearray(index.read_bytes())
+    if dice.random() < 1 / 3:
+        data = data[: dice.randrange(len(data))]
+    else:
+        data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    index.write_bytes(data)
+
+
+def test_an_index_that_is_missing_foreign_or_damaged_costs_a_full_pass_and_nothing_else(
+    logs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dice = random.Random(7)  # noqa: S311 (chooses what is damaged)
+    write_logs(logs)
+    archive = logs / NAME
+    assert cycle(compressor(logs)) is Result.PUBLISHED
+    spoil: Callable[[Path, random.Random], None]
+    for spoil in [delete, exchange, *[damage] * 2] * EACH:
+        spoil(index_of(archive), dice)
+        with (logs / "0.log").open("ab") as file:
+            file.write(b"one more\n")
+        caplog.clear()
+        assert cycle(compressor(logs)) is Result.PUBLISHED
+        assert ["everything is compressed anew" in message for message in caplog.messages] == [True]
+        assert contents(archive, logs) == files(logs)
+        assert_whole(archive)
+        read_for(archive)
+
+
+def test_a_damaged_archive_is_found_by_a_scrub_and_made_anew(
+    logs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dice = random.Random(8)  # noqa: S311 (chooses what is damaged)
+    text = write_logs(logs)
+    archive = logs / NAME
+    assert cycle(compressor(logs)) is Result.PUBLISHED
+    for _ in range(3 * EACH):
+        kept = archive.stat()
+        with archive.open("r+b") as file:
+            at = dice.randrange(kept.st_size - GZIP_END)
+            file.seek(at)
+            (byte,) = file.read(1)
+            file.seek(at)
+            file.write(bytes([byte ^ 1 << dice.randrange(8)]))
+        os.utime(archive, ns=(kept.st_atime_ns, kept.st_mtime_ns))  # it rots, nobody writes it
+        os.utime(logs / f".{NAME}.scrubbed", (0, 0))
+        caplog.clear()
+        assert cycle(compressor(logs)) is Result.PUBLISHED
+        assert f"{archive} is damaged: " in caplog.text
+        assert contents(archive, logs) == text
+        assert_whole(archive)
+
+
+def test_a_log_that_was_edited_in_the_middle_is_found_by_a_scrub(logs: Path, logcd: StartLogcd) -> None:
+    text = write_logs(logs)
+    daemon = logcd("--scrub=1s")
+    path, before = logs / "large.log", (logs / "large.log").stat()
+    edited = text["large.log"].replace(b"\n5000 of", b"\n6000 of")
+    path.write_bytes(edited)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(logs / f".{NAME}.scrubbed", (0, 0))
+    daemon.settle()
+    assert daemon.contents()["large.log"] == edited
+    assert daemon.metric("nodelog_archive_scrubs_total", result="edited") == 1
+    assert daemon.metric("nodelog_archive_unusual_files_total", case="edited") == 1
