@@ -123,16 +123,28 @@ def test_a_compressor_that_was_ended(node: Node, tmp_path: Path) -> None:
     assert "archive is" in node.wait_for_alert("NodelogArchiveLate")["summary"]
 
 
-def test_an_archive_that_rots(node: Node, logd: StartLogd, tmp_path: Path) -> None:
-    (tmp_path / "app.log").write_text("a line\n" * 1000)
-    subprocess.run([BIN / "logcd", "--once", f"--dir={tmp_path}"], check=True)
-    (archive,) = tmp_path.glob("all-logs-*.tar.gz")
-    node.watch(logd(node.http("logd")), "--verify-every=3s")
-    node.wait_for('nodelog_agent_archive_verifications_total{result="ok"} > 0')
+def rot(archive: Path) -> None:
+    """Change a bit in the middle of it."""
     damaged = bytearray(archive.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     archive.write_bytes(damaged)
+
+
+def test_an_archive_that_rots_and_the_agent_notices(node: Node, logd: StartLogd, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("a line\n" * 1000)
+    subprocess.run([BIN / "logcd", "--once", f"--dir={tmp_path}"], check=True)
+    node.watch(logd(node.http("logd")), "--verify-every=3s")
+    node.wait_for('nodelog_agent_archive_verifications_total{result="ok"} > 0')
+    rot(next(tmp_path.glob(ARCHIVES)))
     assert "damaged" in node.wait_for_alert("NodelogScrubFailed")["summary"]
+
+
+def test_an_archive_that_rots_and_a_scrub_notices(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("a line\n" * 1000)
+    node.start(BIN / "logcd", f"--dir={tmp_path}", "--every=500ms", "--scrub=2s", node.http("logcd"))
+    node.wait_for('nodelog_archive_scrubs_total{result="clean"} > 0')
+    rot(next(tmp_path.glob(ARCHIVES)))
+    node.wait_for_alert("NodelogScrubFailed")
 
 
 def test_an_agent_that_was_ended(tmp_path: Path, logd: StartLogd) -> None:
