@@ -62,6 +62,32 @@ def test_each_alert_fires_for_its_cause_and_none_in_a_quiet_hour() -> None:
     assert all(f'alertname="{name}"' in ALERTS_TEST.read_text() for name in ALERT_NAMES)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('daemon_ready{daemon="logd"}', "daemon_ready"),
+        ("for: 2m", "for: 0s"),
+        ('result="failed"}[5m]) > 0', 'result="failed"}[5m]) >= 0'),
+        ("increase(nodelog_written_bytes_total[3m]) == 0", "increase(nodelog_written_bytes_total[3m]) >= 0"),
+        ("deriv(nodelog_held_bytes[3m]) > 0 or", "deriv(nodelog_held_bytes[3m]) > 0 and"),
+        ("for: 5m  #", "for: 2m  #"),
+        ("< 6 * 3600", "< 3600"),
+        ("> 3 * nodelog", "> 30 * nodelog"),
+        ('result="damaged"', 'result="clean"'),
+        ("difference_bytes != 0", "difference_bytes > 0"),
+        ("or increase(nodelog_agent_daemon_restarts_total[15m])", ""),
+        ("absent(nodelog_agent_ready)", "absent(nodelog_agent_daemon_ready)"),
+        ("nodelog_held_bytes > 0", "nodelog_held_byte > 0"),
+    ],
+)
+def test_a_rule_that_is_wrong_fails_that_test(right: str, wrong: str, tmp_path: Path) -> None:
+    assert right in RULES
+    (tmp_path / "alerts.yaml").write_text(RULES.replace(right, wrong, 1))
+    (tmp_path / ALERTS_TEST.name).write_text(ALERTS_TEST.read_text())
+    with pytest.raises(AssertionError, match="FAILED"):
+        promtool("test", "rules", tmp_path / ALERTS_TEST.name)
+
+
 @pytest.mark.parametrize("path", [ALERTS, ALERTS_TEST, DASHBOARD], ids=lambda path: path.name)
 def test_no_series_is_named_that_no_program_shows(path: Path) -> None:
     named = names(path.read_text())
