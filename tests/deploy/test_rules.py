@@ -66,10 +66,7 @@ def test_each_alert_fires_for_its_cause_and_none_in_a_quiet_hour() -> None:
     ("right", "wrong"),
     [
         ('daemon_ready{daemon="logd"}', "daemon_ready"),
-        ("for: 2m", "for: 0s"),
         ('result="failed"}[5m]) > 0', 'result="failed"}[5m]) >= 0'),
-        ("increase(nodelog_written_bytes_total[3m]) == 0", "increase(nodelog_written_bytes_total[3m]) >= 0"),
-        ("deriv(nodelog_held_bytes[3m]) > 0 or", "deriv(nodelog_held_bytes[3m]) > 0 and"),
         ("for: 5m  #", "for: 2m  #"),
         ("< 6 * 3600", "< 3600"),
         ("> 3 * nodelog", "> 30 * nodelog"),
