@@ -175,7 +175,7 @@ def _agent(text: str) -> tuple[str, int]:
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", text)
     if found is None or not 0 < int(found[3]) < 1 << 16:
         raise ValueError(f"{text!r} is not HOST:PORT or [IPV6]:PORT")
-    return host(found[1] or found[2]), int(found[3])
+    return usable(found[1] or found[2]), int(found[3])
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

@@ -16,8 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from nodelog.backoff import delays
-from nodelog.commands.saying import Voice
-from nodelog.commands.status import shown
+from nodelog.commands.saying import Voice, shown
 
 if TYPE_CHECKING:
     import argparse
