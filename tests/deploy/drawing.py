@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from tests.deploy.dashboard import Panel
 
 ACROSS = 3
-WIDTH, HEIGHT, GAP = 300, 150, 20
-LEFT, TOP, BOTTOM = 52, 24, 34  # of a panel, around its curves
+WIDTH, HEIGHT, GAP = 300, 160, 20
+LEFT, TOP, BOTTOM = 60, 24, 44  # of a panel, around its curves
 ROW = 30
+LETTER = 6  # about the width of one
 COLOURS = ("#2a7de1", "#d9822b", "#3a9d5d", "#a45ad0", "#c23b3b", "#8aa0b4")
 STYLE = (
     "text{font:10px system-ui,sans-serif;fill:#777}.row{font-size:15px}.title{font-size:12px}"
-    "polyline{fill:none;stroke-width:1.5}.axis{stroke:#7775;stroke-width:1}"
+    "polyline{fill:none;stroke-width:1.5;stroke-linecap:round}.axis{stroke:#7775;stroke-width:1}"
 )
 SCALES = {
-    "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "s": ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")),
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "Bps": ((2**30, "GiB/s"), (2**20, "MiB/s"), (2**10, "KiB/s"), (1, "B/s")),
     "ops": ((1000, "k/s"), (1, "/s")),
@@ -88,17 +89,20 @@ def _pieces(curve: Curve, seconds: float, low: float, high: float) -> list[str]:
             pieces[-1].append(f"{_x(at, seconds):.1f},{_y(value, low, high):.1f}")
         elif pieces[-1]:
             pieces.append([])
-    return [" ".join(piece) for piece in pieces if piece]
+    # A point alone is a line from itself to itself, which is a dot.
+    return [" ".join(piece * 2 if len(piece) == 1 else piece) for piece in pieces if piece]
 
 
 def _legend(curves: Sequence[Curve]) -> list[str]:
-    """Name the curves in one line, as far as there is room."""
-    parts, x = [], LEFT
+    """Name the curves, in two lines at the most."""
+    parts, x, y = [], LEFT, HEIGHT - 17
     for curve, colour in zip(curves, COLOURS, strict=False):
-        if curve.name and x + 6 * len(curve.name) < WIDTH:
-            y = HEIGHT - 6
+        width = LETTER * len(curve.name)
+        if x > LEFT and x + width > WIDTH:
+            x, y = LEFT, y + 12
+        if curve.name and y < HEIGHT:
             parts.append(f'<text x="{x}" y="{y}" style="fill:{colour}">{escape(curve.name)}</text>')
-            x += 6 * len(curve.name) + 10
+            x += width + LETTER
     return parts
 
 

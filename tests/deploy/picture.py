@@ -2,8 +2,9 @@
 
     python -m tests.deploy.picture [--out docs/pictures/dashboard.svg] [--for 90]
 
-It needs Prometheus (Debian: prometheus). At a fifth of the time the collector is killed, at two fifths the
-load is twenty times as high for a while, at two thirds the compressor is stopped for some seconds.
+It needs Prometheus (Debian: prometheus), and root, for a disk of its own. At a fifth of the time the
+collector is killed, at two fifths the load is twenty times as high for a while, at two thirds the compressor
+is stopped for some seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import signal
 import tempfile
 import time
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from tests.deploy.dashboard import panels
 from tests.deploy.drawing import Curve, drawing
 from tests.deploy.nodes import Node
 from tests.deploy.prometheus import EVERY, running
+from tests.mounts import disk_in_memory
 from tests.running import PATIENCE
 
 if TYPE_CHECKING:
@@ -39,13 +42,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PICTURE, help="where to (%(default)s)")
     parser.add_argument("--for", type=float, default=90, dest="seconds", help="how long (%(default)s s)")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "server") as prometheus:
-        with Node(prometheus) as node:
-            scene.furnish(node, Path(folder))
-            begin = time.time()
-            live(node, given.seconds)
-            text = shown(prometheus, node.name, begin, time.time())
-        given.out.write_text(text)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        prometheus = stack.enter_context(running(folder / "server"))
+        disk = stack.enter_context(disk_in_memory(folder / "node", scene.ROOM))
+        node = stack.enter_context(Node(prometheus))
+        scene.furnish(node, disk.path)
+        begin = time.time()
+        live(node, given.seconds)
+        text = shown(prometheus, node.name, begin, time.time())
+        given.out.write_text(text.replace(str(folder), ""))
 
 
 def live(node: Node, seconds: float) -> None:

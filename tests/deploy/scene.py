@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tests.deploy.nodes import Node
     from tests.deploy.spoken import Spoken
 
+ROOM = 64 * 1024**3
+"""Bytes of a disk in memory that is not full soon, whatever is sent; only what is written is taken."""
+
 
 def furnish(node: Node, folder: Path) -> Spoken:
     """Start all of it in a folder; give the agent, once there was an archive, a probe and a verification."""

@@ -9,6 +9,7 @@ import pytest
 from tests.deploy import scene
 from tests.deploy.dashboard import DASHBOARD, panels
 from tests.deploy.nodes import Node
+from tests.mounts import disk_in_memory
 from tests.running import wait_for
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ COMPARISON = re.compile(r" (==|!=|<=|>=|<|>) ")
 
 @pytest.fixture(scope="module")
 def busy(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """Have a node on which everything is in use; give its name."""
-    with Node(prometheus) as node:
-        scene.furnish(node, tmp_path_factory.mktemp("busy"))
+    """Have a node on which everything is in use, with a disk of its own; give its name."""
+    path = tmp_path_factory.mktemp("busy") / "disk"
+    with disk_in_memory(path, scene.ROOM), Node(prometheus) as node:
+        scene.furnish(node, path)
         scene.load(node, 2000)
         node.wait_for("nodelog_relp_frames_total > 100")
         yield node.name

@@ -32,7 +32,7 @@ def test_a_panel_without_data_is_drawn_too() -> None:
 
 def test_the_largest_value_is_at_the_top_and_the_smallest_at_the_bottom() -> None:
     (line,) = drawn(Curve("x", [(0.0, 0.0), (10.0, 4096.0)])).iter(f"{SVG}polyline")
-    assert line.get("points") == "52.0,116.0 300.0,24.0"
+    assert line.get("points") == "60.0,116.0 300.0,24.0"
 
 
 @pytest.mark.parametrize(
