@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 LOGCD = Path(sys.executable).parent / "logcd"
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 NAME = "all-logs.tar.gz"  # no date: no test is to fail at midnight
 
 
@@ -157,6 +160,16 @@ def logs(tmp_path: Path) -> Path:
     path = tmp_path / "log"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def nobodys_logs() -> Generator[Path]:
+    """Make a directory for logs of somebody who is not root; pytest's own folders are closed to them."""
+    if os.geteuid() != 0:
+        pytest.skip("becoming somebody else needs root")
+    with tempfile.TemporaryDirectory() as path:
+        os.chown(path, NOBODY, NOBODY)
+        yield Path(path)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ HEADS: dict[str, tuple[str, Callable[[float], str]]] = {
     "p99": ("p99, ms", lambda value: f"{value * 1e3:.2f}"),
     "worst": ("worst, ms", lambda value: f"{value * 1e3:.2f}"),
     "cpu": ("CPU, ms", lambda value: f"{value * 1e3:,.{1 if value < 0.1 else 0}f}"),
-    "cpu_of": ("CPU of tar's", lambda value: f"1/{1 / value:.0f}" if value < 0.2 else f"{value:.2f}"),
+    "cpu_of": ("CPU of tar's", lambda value: f"1/{1 / value:.0f}" if value < 0.1 else f"{value:.2f}"),
     "seconds": ("time, s", lambda value: f"{value:.2f}"),
     "size": ("archive, MB", lambda value: f"{value / 1e6:,.1f}"),
     "size_of": ("size of tar's", lambda value: f"{value:.3f}"),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.appending import Appending
-from tests.archiving import LOGCD, NAME, assert_whole, beginning, contents, environment, files, once
+from tests.archiving import (
+    AS_NOBODY,
+    LOGCD,
+    NAME,
+    assert_whole,
+    beginning,
+    contents,
+    environment,
+    files,
+    once,
+)
 from tests.running import PATIENCE, wait_for
 
 from nodelogd.compressor.names import Names
@@ -26,7 +34,6 @@ pytest_plugins = ["tests.clock"]
 
 TRIALS = 20
 MIB = 1024 * 1024
-NOBODY = 65534
 
 
 def test_a_second_logcd_beside_the_daemon_does_no_harm(logs: Path, logcd: StartLogcd) -> None:
@@ -82,17 +89,14 @@ def test_sigterm_in_a_cycle_of_the_daemon_is_a_clean_end(logs: Path, logcd: Star
         daemon.restart(ready=False)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
 def test_files_that_may_not_be_read_are_left_out_and_the_rest_is_archived(
-    logs: Path, logcd: StartLogcd
+    nobodys_logs: Path, logcd: StartLogcd
 ) -> None:
     dice = random.Random(10)  # noqa: S311 (chooses which)
-    for path in (logs, *list(logs.parents)[:3]):
-        path.chmod(0o755)
-    os.chown(logs, NOBODY, NOBODY)
+    logs = nobodys_logs
     for number in range(6):
         (logs / f"{number}.log").write_bytes(b"%d\n" % number)
-    daemon = logcd(prefix=["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"])
+    daemon = logcd(directory=logs, prefix=AS_NOBODY)
     unreadable = 0
     for trial in range(TRIALS):
         secret = {name for name in files(logs) if name != "0.log" and dice.random() < 1 / 3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -70,7 +71,7 @@ class Archive:
         """Bring the archive `target` up to `found`; where there is none it begins with what `seed` has.
 
         Raises StoppedError, and OSError if the archive cannot be made; a file that cannot be read is reported
-        and left out.
+        and left out, but an archive of none never takes the place of one of some.
         """
         outside = Outside(open_file, report, stopping)
         path = target if target.exists() else seed
@@ -146,6 +147,8 @@ class Archive:
             )
             output.put(GZIP_HEADER)
             work.done(assembly)
+            if not assembly.units:
+                raise OSError(errno.ENODATA, f"none of {len(work.found)} files could be read")
             whole = assembly.end()
             data, trailer = ending(whole)
             output.put(data)

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.archiving import NAME, beginning, contents, once
+from tests.archiving import AS_NOBODY, NAME, beginning, contents, once
 from tests.running import PATIENCE
 
 from nodelogd.compressor.last import stamp_of
@@ -18,8 +18,6 @@ from nodelogd.compressor.names import Names
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
-
-NOBODY = 65534
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -59,26 +57,32 @@ def test_a_directory_that_is_missing_is_1_and_said(logs: Path) -> None:
     assert record["message"].endswith("; the last archive stands")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
-def test_a_file_that_cannot_be_read_is_3_and_the_rest_is_archived(logs: Path) -> None:
+def test_a_file_that_cannot_be_read_is_3_and_the_rest_is_archived(nobodys_logs: Path) -> None:
+    logs = nobodys_logs
     for name in ("a.log", "secret.log"):
         (logs / name).write_bytes(b"one\n")
-        os.chown(logs / name, NOBODY, NOBODY)
-    os.chown(logs / "secret.log", 0, 0)
     (logs / "secret.log").chmod(0o600)
-    for path in (logs, *list(logs.parents)[:3]):
-        path.chmod(0o755)
-    os.chown(logs, NOBODY, NOBODY)
-    prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    done = once(logs, prefix=prefix)
+    done = once(logs, prefix=AS_NOBODY)
     assert done.returncode == 3, done.stderr
     (record,) = said(done)
     assert record["path"] == str(logs / "secret.log")
     assert "Permission denied" in record["message"]
     assert contents(logs / NAME, logs) == {"a.log": b"one\n"}
     before = stamp_of(logs / NAME)
-    assert once(logs, prefix=prefix).returncode == 3
+    assert once(logs, prefix=AS_NOBODY).returncode == 3
     assert stamp_of(logs / NAME) == before  # that it cannot be read is no news
+
+
+def test_no_file_that_can_be_read_is_1_and_leaves_the_last_archive(nobodys_logs: Path) -> None:
+    logs = nobodys_logs
+    (logs / "a.log").write_bytes(b"one\n")
+    assert once(logs, prefix=AS_NOBODY).returncode == 0
+    (logs / "a.log").chmod(0)
+    done = once(logs, prefix=AS_NOBODY)
+    assert done.returncode == 1, done.stderr
+    text = f"cannot make an archive of {logs}: none of 1 files could be read; the last archive stands"
+    assert said(done)[-1]["message"] == text
+    assert contents(logs / NAME, logs) == {"a.log": b"one\n"}
 
 
 def test_beside_another_one_there_is_nothing_to_do(logs: Path) -> None:
