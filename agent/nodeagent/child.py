@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +19,7 @@ from nodeagent.echo import echo
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from nodeagent.findings import Findings
     from nodeagent.metrics import Metrics
@@ -43,22 +43,20 @@ class Child:
         metrics.child_ends.labels(name)
 
     async def keep(self, stop: asyncio.Event, grace: float) -> bool:
-        """Keep it alive until told to stop; tell whether it then ended by itself within `grace` seconds."""
+        """Keep it alive until told to stop; tell whether it then ended well, within `grace` seconds."""
         while not stop.is_set():
             began = time.monotonic()
-            self._process = await self._start()
-            saying = asyncio.create_task(echo(self._process.stderr, self.name))  # type: ignore[arg-type]  # a pipe
-            gone = asyncio.create_task(self._process.wait())
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            in_time = gone.done() or await self._end(gone, grace)
-            stopped.cancel()
-            await asyncio.wait({saying}, timeout=LAST_WORDS)
-            saying.cancel()
-            if not in_time:
-                return False
-            if not stop.is_set():
-                await self._pause(stop, time.monotonic() - began)
+            try:
+                process = self._process = await self._start()
+            except OSError as error:
+                await self._pause(stop, 0.0, f"cannot be started: {error.strerror}")
+                continue
+            async with _echoing(process, self.name):
+                if await _ends(process, stop):
+                    how = f"{told(process.returncode)} after {time.monotonic() - began:.0f} s"
+                else:
+                    return await self._end(process, grace)
+            await self._pause(stop, time.monotonic() - began, how)
         return True
 
     def signal(self, number: signal.Signals) -> None:
@@ -82,36 +80,55 @@ class Child:
         self._findings.tell(self._reason, "")
         return process
 
-    async def _end(self, gone: asyncio.Task[int], grace: float) -> bool:
-        """Ask it to end, and see that it does."""
+    async def _end(self, process: Process, grace: float) -> bool:
+        """Ask it to end, and see that it does; tell whether it ended well."""
         self.signal(signal.SIGTERM)
-        await asyncio.wait({gone}, timeout=grace)
-        if gone.done():
-            code = gone.result()
+        with suppress(TimeoutError):
+            code = await asyncio.wait_for(process.wait(), grace)
             LOG.log(logging.ERROR if code else logging.INFO, "%s %s", self.name, told(code))
             return code == 0
         LOG.error(
             "%s (process %d) did not end within the grace of %g s and is killed; see --grace of both",
-            self.name, self._process.pid if self._process else 0, grace,
+            self.name, process.pid, grace,
         )  # fmt: skip
         self.signal(signal.SIGKILL)
-        await asyncio.wait({gone}, timeout=LAST_WORDS)  # in vain if it hangs in the kernel
+        with suppress(TimeoutError):  # it may hang in the kernel
+            await asyncio.wait_for(process.wait(), LAST_WORDS)
         return False
 
-    async def _pause(self, stop: asyncio.Event, lived: float) -> None:
+    async def _pause(self, stop: asyncio.Event, lived: float, how: str) -> None:
         """Wait before the next start, and say why."""
         pause = self._backoff.after(lived)
         self._ends += 1
         self._metrics.child_ends.labels(self.name).inc()
-        code = self._process.returncode if self._process else None
-        text = f"{self.name} {told(code)} after {lived:.0f} s; starting it again in {pause:g} s"
-        self._findings.tell(self._reason, text)
+        self._findings.tell(self._reason, f"{self.name} {how}; starting it again in {pause:g} s")
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
 
     @property
     def _reason(self) -> str:
         return f"child {self.name}"
+
+
+async def _ends(process: Process, stop: asyncio.Event) -> bool:
+    """Wait until it has ended, or is to; tell whether it has."""
+    gone, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    gone.cancel()
+    return process.returncode is not None
+
+
+@asynccontextmanager
+async def _echoing(process: Process, name: str) -> AsyncGenerator[None]:
+    """Say what it says as long as the block lasts, and its last words."""
+    saying = asyncio.create_task(echo(process.stderr, name)) if process.stderr else None
+    try:
+        yield
+    finally:
+        if saying:
+            await asyncio.wait({saying}, timeout=LAST_WORDS)
+            saying.cancel()
 
 
 def leashed(command: Sequence[str], nice: int = 0) -> list[str]:

@@ -25,12 +25,13 @@ class Family:
     async def living(self, grace: float) -> AsyncGenerator[None]:
         """Keep them alive; at the end ask all of them at once, and wait `grace` seconds at the most."""
         stop = asyncio.Event()
-        lives = [asyncio.create_task(child.keep(stop, grace)) for child in self._children]
-        try:
-            yield
-        finally:
-            stop.set()
-            self.ended_well = all(await asyncio.gather(*lives))
+        async with asyncio.TaskGroup() as group:
+            lives = [group.create_task(child.keep(stop, grace)) for child in self._children]
+            try:
+                yield
+            finally:
+                stop.set()
+        self.ended_well = all(life.result() for life in lives)
 
     def hang_up(self) -> None:
         """Pass a SIGHUP on."""
