@@ -51,6 +51,7 @@ class Archive:
         self._findings = findings
         self._began = time.time()
         self._status: dict[str, object] = {}
+        metrics.archive_interval.set(every)
 
     async def look(self) -> bool:
         """Look; tell whether there is one that is not late."""

@@ -46,6 +46,11 @@ class Space:
             inodes_free=found.f_favail,
         )
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more goes into it: no byte is left, or no inode where they are counted."""
+        return self.free <= 0 or bool(self.inodes and self.inodes_free <= 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -126,7 +131,7 @@ class Disks:
             return self._tell(path, f"cannot look at the file system of {path}: {why}")
         trend = self._trends[path]
         trend.add(Sample(time.monotonic(), space.used))
-        left = time_to_full(space.free, trend.growth)
+        left = 0.0 if space.is_full else time_to_full(space.free, trend.growth)
         self._show(path, space, trend.growth, left)
         return self._tell(path, trouble(path, space, left, self._soon))
 

@@ -72,13 +72,18 @@ class Metrics:
         )
         self.disk_full = Gauge(
             "nodelog_agent_disk_full_seconds",
-            "Time until the file system is full if it grows on like this; +Inf if it does not grow.",
+            "Time until the file system is full if it grows on like this; +Inf: it does not, 0: it is full.",
             ["path"],
             registry=r,
         )
         self.archive_age = Gauge(
             "nodelog_agent_archive_age_seconds",
             "Time since the newest archive was known to be up to date.",
+            registry=r,
+        )
+        self.archive_interval = Gauge(
+            "nodelog_agent_archive_interval_seconds",
+            "Time between two cycles of logcd; an archive that is three times as old is late.",
             registry=r,
         )
         self.archive_size = Gauge(

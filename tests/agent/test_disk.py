@@ -110,3 +110,15 @@ async def test_a_file_system_that_hangs_is_asked_once(
     released.set()
     await disks._asking[tmp_path]
     assert await disks.look()
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "inodes_free", "is_full"),
+    [(1, 10, 1, False), (0, 10, 1, True), (1, 10, 0, True), (1, 0, 0, False)],
+    ids=["room", "no byte left", "no inode left", "inodes are not counted"],
+)
+def test_a_disk_is_full_when_no_byte_or_no_inode_is_left(
+    free: int, inodes: int, inodes_free: int, *, is_full: bool
+) -> None:
+    space = Space(size=10, free=free, used=10 - free, inodes=inodes, inodes_free=inodes_free)
+    assert space.is_full is is_full

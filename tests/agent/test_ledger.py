@@ -1,6 +1,9 @@
 import pytest
+from prometheus_client import generate_latest
 
+from nodeagent.daemons import sums
 from nodeagent.ledger import IN, OUT, Scrape, difference
+from nodelogd.collector.metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,7 @@ def test_a_scrape_without_the_metrics_is_none() -> None:
     assert Scrape.of(sums) == Scrape(2.0, 4.0)
     del sums[OUT[0]]
     assert Scrape.of(sums) is None
+
+
+def test_a_collector_that_has_dropped_and_added_nothing_yet_has_a_ledger_too() -> None:
+    assert Scrape.of(sums(generate_latest(Metrics().registry).decode())) == Scrape(0.0, 0.0)

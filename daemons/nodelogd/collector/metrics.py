@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+_ENDS = ("end of stream", "reset", "stop", "replaced", "buffer", "protocol", "idle", "no open")
+"""Why connections are closed."""
 _SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 _BYTES = (128, 1024, 8192, 65536, 262144, 524288, 1048576, 2097152)
 
@@ -104,3 +106,17 @@ class Metrics:
         self.recoveries = Counter(
             "nodelog_recoveries", "What starts found: whole, cut, moved, no journal.", ["result"], registry=r
         )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Show them at zero before there is something to count: what is not there does not grow."""
+        for metric, values in (
+            (self.added, ("newline", "escape", "stamp")),
+            (self.dropped, _ENDS),
+            (self.dropped_lines, _ENDS),
+            (self.closed, _ENDS),
+            (self.split_lines, ("buffer", "max-line")),
+            (self.failures, ("open", "write", "sync")),
+        ):
+            for value in values:
+                metric.labels(value)

@@ -83,3 +83,10 @@ class Metrics:
         self.disk_free = Gauge(
             "nodelog_archive_disk_free_bytes", "Space left on the archives' file system.", registry=r
         )
+        # At zero before there is something to count: what is not there does not grow.
+        for metric, values in (
+            (self.cycles, ("published", "unchanged", "empty", "failed", "stopped")),
+            (self.scrubs, ("clean", "edited", "damaged")),
+        ):
+            for value in values:
+                metric.labels(value)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter
+
+from nodelogd.collector import metrics
+from nodelogd.collector.metrics import Metrics
+
+FOLDER = Path(metrics.__file__).parent
+
+
+@pytest.mark.parametrize("name", ["nodelog_dropped_bytes", "nodelog_added_bytes", "nodelog_write_failures"])
+def test_what_is_counted_by_kind_is_there_at_zero_before_the_first_case(name: str) -> None:
+    (found,) = [family for family in Metrics().registry.collect() if family.name == name]
+    values = [sample.value for sample in found.samples if sample.name == f"{name}_total"]
+    assert values
+    assert set(values) == {0}
+
+
+def test_each_reason_for_closing_a_connection_is_known() -> None:
+    text = "".join((FOLDER / f"{name}.py").read_text() for name in ("intake", "silence", "farewell"))
+    given = set(re.findall(r'(?:\.close|\.let_go|\.drop)\((?:connection, )?"([a-z ]+)"\)', text))
+    closed = Metrics().closed
+    assert isinstance(closed, Counter)
+    assert given
+    assert given <= {sample.labels["reason"] for sample in next(iter(closed.collect())).samples}

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.deploy import scene
+from tests.deploy.dashboard import DASHBOARD, panels
+from tests.deploy.nodes import Node
+from tests.mounts import disk_in_memory
+from tests.running import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.deploy.prometheus import Prometheus
+
+RATES = "5s"
+SELECTOR = re.compile(r"\bnodelog_\w+(?:\{[^}]*\})?(?:\[\w+\])?")
+COMPARISON = re.compile(r" (==|!=|<=|>=|<|>) ")
+
+
+@pytest.fixture(scope="module")
+def busy(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """Have a node on which everything is in use, with a disk of its own; give its name."""
+    path = tmp_path_factory.mktemp("busy") / "disk"
+    with disk_in_memory(path, scene.ROOM), Node(prometheus) as node:
+        scene.furnish(node, path)
+        scene.load(node, 2000)
+        node.wait_for("nodelog_relp_frames_total > 100")
+        yield node.name
+
+
+def expressions(prometheus: Prometheus) -> list[str]:
+    return [rule["query"] for rule in prometheus.rules() if "absent" not in rule["query"]]
+
+
+def test_every_query_of_the_dashboard_returns_data(prometheus: Prometheus, busy: str) -> None:
+    queries = {query.filled(busy, RATES) for panel in panels() for query in panel.queries}
+    assert len(queries) > 30
+    for query in queries:
+        wait_for(lambda asked=query: prometheus.query(asked), query)  # type: ignore[misc]
+
+
+def test_every_series_of_the_rules_has_data(prometheus: Prometheus, busy: str) -> None:
+    selectors = {found for query in expressions(prometheus) for found in SELECTOR.findall(query)}
+    assert len(selectors) > 12
+    for selector in selectors:
+        query = f"count_over_time({selector})" if "[" in selector else selector
+        wait_for(lambda asked=query: of_node(prometheus, asked, busy), query)  # type: ignore[misc]
+
+
+def test_every_condition_of_the_rules_can_be_computed(prometheus: Prometheus, busy: str) -> None:
+    for query in expressions(prometheus):
+        answered = COMPARISON.sub(r" \1 bool ", query)
+        wait_for(lambda asked=answered: of_node(prometheus, asked, busy), answered)  # type: ignore[misc]
+
+
+def of_node(prometheus: Prometheus, query: str, node: str) -> bool:
+    return any(each.labels.get("node") == node for each in prometheus.query(query))
+
+
+def test_a_node_where_all_is_well_has_no_alert(prometheus: Prometheus, busy: str) -> None:
+    cycles = f'sum(nodelog_archive_cycles_total{{node="{busy}"}}) > 5'
+    wait_for(lambda: prometheus.query(cycles), cycles)
+    assert prometheus.query(f'max_over_time(ALERTS{{node="{busy}"}}[1h])') == []
+
+
+def test_panels_do_not_overlap() -> None:
+    for one, other in itertools.combinations(panels(), 2):
+        (left, top, width, height), (x, y, w, h) = one.place, other.place
+        assert x >= left + width or left >= x + w or y >= top + height or top >= y + h, (one, other)
+
+
+def test_each_panel_says_what_it_shows_and_has_a_number_of_its_own() -> None:
+    found = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in found}) == len(found)
+    assert all(panel["description"] for panel in found if panel["type"] != "row")
+
+
+def test_a_legend_names_labels_that_the_query_keeps() -> None:
+    for panel in panels():
+        for query in panel.queries:
+            kept = re.search(r"sum by \(([\w, ]+)\)", query.expression)
+            if kept and "histogram" not in query.expression:
+                assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= set(kept[1].split(", "))
+
+
+def test_the_node_can_be_chosen_in_every_query() -> None:
+    for panel in panels():
+        for query in panel.queries:
+            selectors = SELECTOR.findall(query.expression) or re.findall(r"ALERTS\{[^}]*\}", query.expression)
+            assert selectors
+            assert all('node=~"$node"' in selector for selector in selectors), query.expression

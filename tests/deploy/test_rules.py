@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.deploy.rules import ALERTS, ALERTS_TEST, DEPLOY, in_a_hurry, names
+
+from nodeagent.metrics import Metrics as AgentMetrics
+from nodelogd.collector.metrics import Metrics as CollectorMetrics
+from nodelogd.compressor.metrics import Metrics as CompressorMetrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.deploy.prometheus import Prometheus
+
+RULES = ALERTS.read_text()
+DASHBOARD = DEPLOY / "grafana" / "nodelog.json"
+MONITORING = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
+ALERT_NAMES = re.findall(r"- alert: (\w+)", RULES)
+TYPES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+
+
+def shown() -> set[str]:
+    """Give the names of all series that the programs show."""
+    registries = [metrics().registry for metrics in (CollectorMetrics, CompressorMetrics, AgentMetrics)]
+    return {
+        f"{metric.name}{end}"
+        for registry in registries
+        for metric in registry.collect()
+        for end in TYPES[metric.type]
+    }
+
+
+def promtool(*arguments: str | Path) -> str:
+    if shutil.which("promtool") is None:
+        pytest.skip("needs promtool, of prometheus")
+    run = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+    # Debian builds Prometheus without what finds pods.
+    text = (DEPLOY / "prometheus" / "prometheus.yaml").read_text()
+    example = text.replace("kubernetes_sd_configs: [{role: pod}]", "static_configs: [{targets: [a]}]")
+    assert example != text
+    (tmp_path / "prometheus.yaml").write_text(example)
+    (tmp_path / "alerts.yaml").write_text(RULES)
+    assert "SUCCESS" in promtool("check", "config", tmp_path / "prometheus.yaml")
+
+
+def test_the_rules_are_rules() -> None:
+    assert f"{len(ALERT_NAMES)} rules found" in promtool("check", "rules", ALERTS)
+
+
+def test_each_alert_fires_for_its_cause_and_none_in_a_quiet_hour() -> None:
+    assert "SUCCESS" in promtool("test", "rules", ALERTS_TEST)
+    assert all(f'alertname="{name}"' in ALERTS_TEST.read_text() for name in ALERT_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('daemon_ready{daemon="logd"}', "daemon_ready"),
+        ('result="failed"}[5m]) > 0', 'result="failed"}[5m]) >= 0'),
+        ("for: 5m  #", "for: 2m  #"),
+        ("< 6 * 3600", "< 3600"),
+        ("> 3 * nodelog", "> 30 * nodelog"),
+        ('result="damaged"', 'result="clean"'),
+        ("difference_bytes != 0", "difference_bytes > 0"),
+        ("or increase(nodelog_agent_daemon_restarts_total[15m])", ""),
+        ("absent(nodelog_agent_ready)", "absent(nodelog_agent_daemon_ready)"),
+        ("nodelog_held_bytes > 0", "nodelog_held_byte > 0"),
+    ],
+)
+def test_a_rule_that_is_wrong_fails_that_test(right: str, wrong: str, tmp_path: Path) -> None:
+    assert right in RULES
+    (tmp_path / "alerts.yaml").write_text(RULES.replace(right, wrong, 1))
+    (tmp_path / ALERTS_TEST.name).write_text(ALERTS_TEST.read_text())
+    with pytest.raises(AssertionError, match="FAILED"):
+        promtool("test", "rules", tmp_path / ALERTS_TEST.name)
+
+
+@pytest.mark.parametrize("path", [ALERTS, ALERTS_TEST, DASHBOARD], ids=lambda path: path.name)
+def test_no_series_is_named_that_no_program_shows(path: Path) -> None:
+    named = names(path.read_text())
+    assert named
+    assert named <= shown()
+
+
+def test_a_wrong_name_would_be_found() -> None:
+    assert not names(RULES.replace("nodelog_held_bytes", "nodelog_held_byte")) <= shown()
+
+
+def test_the_rules_in_a_hurry_are_the_same_but_for_their_times() -> None:
+    def timeless(text: str) -> str:
+        return re.sub(r"\[\w+\]|for: \w+", "", text)
+
+    assert timeless(in_a_hurry(RULES)) == timeless(RULES)
+    assert not re.search(r"(\[|for: )\d+[smh]\b", in_a_hurry(RULES))
+
+
+@pytest.mark.parametrize("name", ALERT_NAMES)
+def test_each_alert_says_what_to_do_and_has_a_chapter(name: str, prometheus: Prometheus) -> None:
+    (rule,) = [rule for rule in prometheus.rules() if rule["name"] == name]
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{name.lower()}"
+    assert rule["annotations"]["description"].endswith(rule["annotations"]["runbook"])
+    assert f"### {name}\n" in MONITORING
