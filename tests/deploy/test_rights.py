@@ -145,6 +145,7 @@ def test_the_compressor_reads_what_belongs_to_others_and_may_no_more(start: Star
 def test_without_its_one_power_the_compressor_cannot_read_them(start: Start, tmp_path: Path) -> None:
     pod = Pod(start, "logCompressor.yaml", tmp_path)
     log_of_another(pod)
+    (pod.volume("logdir") / "ours.log").write_text("readable\n")
     (container,) = pod.spec["containers"]
     container["securityContext"]["capabilities"].pop("add")
     container["args"].append("--once")
