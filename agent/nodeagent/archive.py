@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import stat
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
@@ -152,7 +153,8 @@ def newest(pattern: Path) -> tuple[Path, os.stat_result] | None:
     found: list[tuple[Path, os.stat_result]] = []
     for path in pattern.parent.glob(pattern.name):
         with suppress(FileNotFoundError):  # it was removed in this moment
-            found.append((path, path.stat()))
+            if stat.S_ISREG((status := path.stat()).st_mode):
+                found.append((path, status))
     return max(found, key=lambda one: one[1].st_mtime_ns, default=None)
 
 

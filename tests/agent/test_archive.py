@@ -52,6 +52,10 @@ def test_the_newest_is_the_one_that_was_written_last(made: Path) -> None:
     assert found[0] == made
 
 
+def test_a_directory_is_no_archive(made: Path) -> None:
+    assert newest(made.parent) is None
+
+
 async def test_an_archive_is_late_after_three_intervals(made: Path) -> None:
     watched = Watched(made.parent)
     aged(made, 170)

@@ -121,9 +121,9 @@ def test_a_service_has_a_root_that_nobody_writes_and_few_powers(node: Node, serv
 
 
 def test_what_observes_is_only_there_if_wanted(node: Node) -> None:
-    assert {"prometheus", "grafana", "load"}.isdisjoint(node.compose("config", "--services").split())
+    assert {"agent", "prometheus", "grafana", "load"}.isdisjoint(node.compose("config", "--services").split())
     wanted = node.compose("--profile", "observe", "config", "--services").split()
-    assert {"prometheus", "grafana"} <= set(wanted)
+    assert {"agent", "prometheus", "grafana"} <= set(wanted)
 
 
 def test_the_image_is_the_one_of_this_version() -> None:
@@ -133,7 +133,13 @@ def test_the_image_is_the_one_of_this_version() -> None:
 def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:
     found = yaml.safe_load((COMPOSE.parent / "observe" / "prometheus.yaml").read_text())
     asked = [config["static_configs"][0]["targets"] for config in found["scrape_configs"]]
-    assert asked == [["logd:9166"], ["logcd:9167"]]
+    assert asked == [["logd:9166", "logcd:9167", "agent:9168"]]
+
+
+def test_the_agent_finds_nothing_wrong_with_the_node(node: Node) -> None:
+    node.compose("--profile", "observe", "up", "--detach", "--no-build", "agent")
+    page = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9168/readyz').read().decode())"
+    wait_for(lambda: node.inside("agent", "python3", "-c", page, check=False), "the agent is content")
 
 
 def test_every_port_is_open_to_this_machine_alone(node: Node) -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from tests.deploy.manifests import COMPOSE, MIXES, Object, command, containers, pod, rendered
 
+from nodeagent.cli import nodeagent
 from nodelog.cli import _parser
 from nodelogd.collector.cli import logd
 from nodelogd.compressor.cli import logcd
@@ -21,6 +22,9 @@ def parsed(program: str, *arguments: str) -> None:
             logd.make_context(program, list(arguments))
         case "logcd":
             logcd.make_context(program, list(arguments))
+        case "nodeagent":
+            subcommand, *options = arguments
+            nodeagent.commands[subcommand].make_context(program, options)
         case "nodelog":
             _parser({}).parse_args(arguments)
         case _:
@@ -61,7 +65,13 @@ def test_the_load_is_called_with_options_that_it_has() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("logd", "--sink=x"), ("logcd", "--evry=1s"), ("nodelog", "greet", "--evry=1s")]
+    "command",
+    [
+        ("logd", "--sink=x"),
+        ("logcd", "--evry=1s"),
+        ("nodelog", "greet", "--evry=1s"),
+        ("nodeagent", "watch", "--evry=1s"),
+    ],
 )
 def test_an_option_that_a_program_does_not_have_is_noticed(command: tuple[str, ...]) -> None:
     with pytest.raises((SystemExit, click.NoSuchOption)):
