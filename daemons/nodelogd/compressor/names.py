@@ -15,6 +15,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ class Names:
 
     def archives(self) -> list[Path]:
         """List the archives, the oldest day first."""
-        ours = re.compile(self._archive())
+        ours = re.compile(_archive(self.template))
         return sorted(self.out / name for name in os.listdir(self.out) if ours.fullmatch(name))
 
     def leftovers(self) -> list[Path]:
         """List what killed processes left, and indexes alone; only for the holder of the lock."""
-        half = re.compile(rf"\.{self._archive()}(\.index)?\.tmp-\d+-[0-9a-f]+")
-        index = re.compile(rf"{self._archive()}\.index")
-        names = set(os.listdir(self.out))  # no paths: 10,000 logs may lie here, too
+        half = re.compile(rf"\.{_archive(self.template)}(\.index)?\.tmp-\d+-[0-9a-f]+")
+        index = re.compile(rf"{_archive(self.template)}\.index")
+        names = {name for name in os.listdir(self.out) if self.is_own(name)}  # among 10,000 logs, perhaps
         return [
             self.out / name
             for name in sorted(names)
@@ -75,8 +76,17 @@ class Names:
 
     def is_own(self, name: str) -> bool:
         """Say whether a file of this name in the directory is ours."""
-        own = rf"{self._archive()}(\.index)?|\.{self._archive()}(\.index)?\.tmp-.*"
-        return name in {self.lock.name, self.scrubbed.name} or re.fullmatch(own, name, re.DOTALL) is not None
+        return _own(self.template).fullmatch(name) is not None
 
-    def _archive(self) -> str:
-        return re.escape(self.template).replace(re.escape(DATE), r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 1)
+
+@lru_cache(maxsize=4)
+def _own(template: str) -> re.Pattern[str]:
+    """Give what all our names match; kept, since each file in the directory is asked about in each cycle."""
+    archive, plain = _archive(template), re.escape(template)
+    return re.compile(
+        rf"{archive}(\.index)?|\.{archive}(\.index)?\.tmp-.*|\.{plain}\.(lock|scrubbed)", re.DOTALL
+    )
+
+
+def _archive(template: str) -> str:
+    return re.escape(template).replace(re.escape(DATE), r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 1)
