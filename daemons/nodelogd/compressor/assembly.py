@@ -131,7 +131,7 @@ class Assembly:
             raise
 
     def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
-        """Give the length of the snapshot, and what the last archive has of this file if it goes on there."""
+        """Give the length of the snapshot, and what the last archive has of this file if that goes on."""
         file = (log.status.st_dev, log.status.st_ino)
         name = member_name(found.name)
         self._last.settled.pop(name, None)
@@ -143,7 +143,9 @@ class Assembly:
             self._outside.tell(Case.TRUNCATED, found, "was truncated; what it holds now is archived")
         elif named and not is_same:
             self._outside.tell(Case.REPLACED, found, "is another file by now; what it holds is archived")
-        return length, last if is_continued else None
+        # A line that was archived unfinished and grows on may take back what was finished with it.
+        has_all = last is not None and is_continued and length >= finished(last.details.length)
+        return length, last if has_all else None
 
     def _made(self, details: Details, log: Log, last: Place | None) -> Large:
         """Write header, finished pieces and the rest; finished pieces that `last` has are copied."""

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor.snapshots import STEP, cut, finished, is_continued
+from nodelogd.compressor.snapshots import STEP, cut, is_continued
 from nodelogd.compressor.units import CHUNK
 
 if TYPE_CHECKING:
@@ -74,11 +74,8 @@ class Log:
 
     def take(self, old: Details | None) -> tuple[int, bool]:
         """Take a snapshot: its length, and whether the file goes on from where it was `old`."""
-        if old is not None and is_continued(old, self.status, self.read):
-            length = cut(self.status.st_size, old, self.read)
-            if length >= finished(old.length):
-                return length, True
-        return cut(self.status.st_size, None, self.read), False
+        goes_on = old is not None and is_continued(old, self.status, self.read)
+        return cut(self.status.st_size, old if goes_on else None, self.read), goes_on
 
     def _filled(self, window: memoryview, offset: int) -> memoryview:
         done = 0

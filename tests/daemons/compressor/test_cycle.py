@@ -135,6 +135,25 @@ def test_an_unfinished_line_of_more_than_a_mebibyte_does_not_wait(place: Place) 
     assert place.members() == {"a.log": data}
 
 
+def test_an_unfinished_line_that_goes_on_behind_a_finished_piece_waits_again(place: Place) -> None:
+    log = place.logs / "a.log"
+    whole = lines(1, 2 * MIB - 1000)
+    log.write_bytes(whole + b"x" * 2000)
+    place.cycle()
+    place.cycle()
+    assert place.members() == {"a.log": whole + b"x" * 2000}
+    with log.open("ab") as file:
+        file.write(b"x")
+    place.cycle()
+    assert place.members() == {"a.log": whole}
+    assert place.cases == []
+    with log.open("ab") as file:
+        file.write(b"\n")
+    place.cycle()
+    assert place.members() == {"a.log": log.read_bytes()}
+    assert place.scrub().damage == ""
+
+
 def test_mode_owner_and_time_are_archived(place: Place) -> None:
     log = place.logs / "a.log"
     log.write_bytes(b"x\n")
