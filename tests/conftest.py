@@ -11,7 +11,7 @@ import uvloop
 
 # The fixtures logd, logcd, faults, small_disk, freezable, image and start; here, before tests.soak imports
 # what they are made of.
-pytest_plugins = ["tests.running", "tests.archiving", "tests.libfiu", "tests.mounts", "tests.deploy.docker"]
+pytest_plugins = ["tests.running", "tests.archiving", "tests.libfiu", "tests.mounts", "tests.deploy.docker", "tests.deploy.three_nodes"]
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
