@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +24,11 @@ def make() -> str:
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(busybox, PROGRAM)
         for library in _libraries(busybox):
-            with open(library, "rb") as file:  # not the link
+            with Path(library).open("rb") as file:  # not the link
                 tar.addfile(tar.gettarinfo(arcname=library.lstrip("/"), fileobj=file), file)
-        applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        applets = subprocess.run(
+            [busybox, "--list"], capture_output=True, text=True, check=True
+        ).stdout.split()
         for applet in {*applets} - {"busybox"}:
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"

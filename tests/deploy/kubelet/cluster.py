@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ from tests.deploy.docker import docker
 from tests.deploy.kubelet import rollout
 from tests.deploy.kubelet.deaths import Deaths
 from tests.deploy.kubelet.disks import Disk
-from tests.deploy.kubelet.node import Node
+from tests.deploy.kubelet.node import Node, Runtime
 from tests.deploy.kubelet.objects import Item, Key, read_object
 from tests.deploy.kubelet.pod import Pod
 from tests.deploy.kubelet.rollout import Seen
@@ -41,7 +40,7 @@ class Cluster:
     def __init__(
         self, folder: Path, images: Mapping[str, str], pause_image: str, *, nodes: int = 3, haste: float = 5.0
     ) -> None:
-        """Prepare; disks are in `folder`. Periods of probes are divided by `haste`: tests only wait there."""
+        """Prepare; disks are in `folder`. Periods of probes are divided by `haste`, for the tests' sake."""
         self.images = dict(images)
         self.nodes: list[Node] = []
         self._folder = folder
@@ -53,6 +52,7 @@ class Cluster:
         self._items: dict[Key, Item] = {Key(kind="Namespace", namespace="", name="default"): _DEFAULT}
         self._lock = threading.RLock()
         self._ended = threading.Event()
+        self._looks = 0
         self._trouble: Exception | None = None
         self._stack = ExitStack()
 
@@ -60,15 +60,19 @@ class Cluster:
         """Boot the nodes."""
         with ExitStack() as stack:
             deaths = stack.enter_context(Deaths(self._name))
+            runtime = Runtime(
+                label=self._name,
+                deaths=deaths,
+                images=self.images,
+                pause_image=self._pause_image,
+                haste=self._haste,
+            )
             (self._folder / "claims").mkdir(parents=True)
             for number in range(1, self._count + 1):
                 network, address = _network(f"{self._name}-{number}", self._name)
                 stack.callback(docker, "network", "rm", network)
                 disk = Disk(self._folder / f"node-{number}", self._folder / "claims", self._files)
-                node = Node(
-                    f"node-{number}", address, network=network, label=self._name, disk=disk, deaths=deaths,
-                    images=self.images, pause_image=self._pause_image, haste=self._haste,
-                )  # fmt: skip
+                node = Node(f"node-{number}", address, network, disk, runtime)
                 self.nodes.append(node)
             stack.callback(self._clear)
             self._thread = threading.Thread(target=self._control, name="controllers", daemon=True)
@@ -95,7 +99,7 @@ class Cluster:
                     raise LookupError(f"namespaces {item.key.namespace!r} not found")
                 self._objects[item.key], self._items[item.key] = dict(found), item
                 if item.key.kind == "PersistentVolumeClaim":
-                    (self._folder / "claims" / item.key.name).mkdir(exist_ok=True)
+                    self.claim(item.key.name).mkdir(exist_ok=True)
                 if item.key.kind == "Pod" and item.template and not self._of(item.key):
                     self._create(item.key, item.template, name=item.key.name)
 
@@ -153,13 +157,24 @@ class Cluster:
             return [
                 pod
                 for pod in self._all()
-                if pod.namespace == namespace and labels.items() <= pod.labels.items() and on in {None, pod.node}
+                if pod.namespace == namespace
+                and labels.items() <= pod.labels.items()
+                and on in {None, pod.node}
             ]
 
     def pod(self, *, on: Node, namespace: str = "default", **labels: str) -> Pod:
         """Give the one pod with these labels on a node that is not about to go."""
         (found,) = (one for one in self.pods(on=on, namespace=namespace, **labels) if not one.is_ending)
         return found
+
+    def claim(self, name: str) -> Path:
+        """Say where the volume of a claim is."""
+        return self._folder / "claims" / name
+
+    def think(self) -> None:
+        """Return once the controllers have looked at everything, and done what they want to."""
+        least = self._looks + 3
+        wait_for(lambda: self._looks > least, "the controllers look")
 
     def a_minute_passes(self) -> list[Pod]:
         """Have every CronJob start its run, but for those whose last one is not through; give the runs."""
@@ -179,6 +194,7 @@ class Cluster:
             try:
                 with self._lock:
                     self._look()
+                    self._looks += 1
             except Exception as error:  # noqa: BLE001 (told at the end of the block)
                 self._trouble = error
                 return
@@ -226,7 +242,9 @@ class Cluster:
         """Make a pod, on the node of fewest of its kind that its template allows."""
         suffix = "".join(random.choices(LETTERS, k=5))  # noqa: S311 (no secret)
         middle = f"{template.revision}-" if key.kind == "Deployment" else ""
-        allowed = [node for node in self.nodes if node.has(template.spec.node_selector) and on in {"", node.name}]
+        allowed = [
+            node for node in self.nodes if node.has(template.spec.node_selector) and on in {"", node.name}
+        ]
         node = min(allowed, key=lambda node: sum(pod.owner == key for pod in node.pods))
         pod = Pod(name or f"{key.name}-{middle}{suffix}", key.namespace, template, node, owner=key)
         node.pods.append(pod)
@@ -249,7 +267,9 @@ class Cluster:
         return {key.name for key in self._items if key.kind == "Namespace"}
 
     def _files(self, name: str) -> Mapping[str, str]:
-        (found,) = (item for item in self._items.values() if item.key.kind == "ConfigMap" and item.key.name == name)
+        (found,) = (
+            item for item in self._items.values() if item.key.kind == "ConfigMap" and item.key.name == name
+        )
         return found.data
 
     def _clear(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,32 +14,31 @@ if TYPE_CHECKING:
     from tests.deploy.kubelet.pod import Pod
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What all nodes run containers with."""
+
+    label: str
+    """Of each container."""
+    deaths: Deaths
+    images: Mapping[str, str]
+    """Those that a node has: what the engine calls them."""
+    pause_image: str
+    """Of sandboxes."""
+    haste: float
+    """What periods of probes are divided by."""
+
+
 class Node:
     """One machine of a cluster, whose kubelet the pods' own threads are."""
 
-    def __init__(
-        self,
-        name: str,
-        address: str,
-        *,
-        network: str,
-        label: str,
-        disk: Disk,
-        deaths: Deaths,
-        images: Mapping[str, str],
-        pause_image: str,
-        haste: float,
-    ) -> None:
-        """Begin without pods; `images` says what the engine calls those that the node has."""
+    def __init__(self, name: str, address: str, network: str, disk: Disk, runtime: Runtime) -> None:
+        """Begin without pods."""
         self.name = name
         self.address = address
         self.network = network
-        self.labels = [f"--label={label}"]  # of its containers
         self.disk = disk
-        self.deaths = deaths
-        self.images = images
-        self.pause_image = pause_image
-        self.haste = haste
+        self.runtime = runtime
         self.is_up = True
         self.marks = {"kubernetes.io/os": "linux", "kubernetes.io/hostname": name}
         """Its own labels."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from tests.deploy.docker import docker
 from tests.deploy.kubelet import probes, running, settings
 from tests.deploy.kubelet.disks import MissingError
-from tests.deploy.kubelet.fields import RefusedError
 from tests.deploy.kubelet.probes import Asking
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class Pod:
         self.phase = "Pending"
         self.reason = ""
         self.is_ready = False
+        self.ready_since = 0.0
+        """Seconds since 1970."""
         self.restarts = 0
         self.lives: list[running.Life] = []
         """Of its containers, those that have ended."""
@@ -100,6 +101,10 @@ class Pod:
         """Give what its first container has printed so far, and wrote on standard error."""
         return running.output(self.container())
 
+    def began(self) -> float:
+        """Say when its first container was started, seconds since 1970."""
+        return running.began(self.container())
+
     def signal(self, name: str) -> None:
         """Send a signal to the program of its first container."""
         docker("kill", f"--signal={name}", self.container())
@@ -108,6 +113,8 @@ class Pod:
         """Lose all its processes at once, as its node does."""
         found = [*self._containers.values(), *([self._sandbox] if self._sandbox else [])]
         if found:
+            docker("kill", *found)
+            self.lives += [running.life(*one, None) for one in self._containers.items()]
             docker("rm", "--force", *found)
 
     def join(self) -> None:
@@ -129,7 +136,7 @@ class Pod:
             self._sandbox = ""
 
     def _live(self) -> None:
-        volumes = self._until(lambda: self.node.disk.volumes(self.name, self._spec), MissingError)
+        volumes = self._volumes()
         self._make_sandbox()
         for container in self._spec.before:
             self._until_done(container, volumes)
@@ -142,26 +149,38 @@ class Pod:
             for container in self._spec.containers:
                 if self._ended(container) or not self._lives_well(container):
                     if not self._spec.restarts:
+                        self._rest()
                         return
                     self._pause(PAUSES[min(failures[container.name], len(PAUSES) - 1)])
                     failures[container.name] += 1
                     self.restarts += 1
                     self._start(container, volumes)
-            self.is_ready = all([self._is_well(one, "readiness") for one in self._spec.containers])
+            answers = [self._is_well(one, "readiness") for one in self._spec.containers]
+            is_ready = all(answers)
+            if is_ready and not self.is_ready:
+                self.ready_since = time.time()
+            self.is_ready = is_ready
 
-    def _until(self, make: object, error: type[Exception]) -> dict[str, str]:
+    def _rest(self) -> None:
+        """Wait until it is deleted; its last words can be read until then."""
+        while self.node.is_up:
+            self._pause(1.0)
+
+    def _volumes(self) -> dict[str, str]:
         while True:
             try:
-                return make()  # type: ignore[no-any-return, operator]
-            except error as trouble:
+                return self.node.disk.volumes(self.name, self._spec)
+            except MissingError as trouble:
                 self.reason = str(trouble)
-                self._pause(1.0)
+                self._pause(TICK)
 
     def _make_sandbox(self) -> None:
         options = settings.sandbox(self._identity, self._spec)
         network = f"--network={self.node.network}"
         self._sandbox = running.start(
-            [network, *self.node.labels, *options], self.node.pause_image, ["sleep", "1000000"]
+            [network, f"--label={self.node.runtime.label}", *options],
+            self.node.runtime.pause_image,
+            ["sleep", "1000000"],
         )
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         address = docker("inspect", f"--format={form}", self._sandbox)
@@ -182,19 +201,24 @@ class Pod:
 
     def _start(self, container: Container, volumes: dict[str, str]) -> None:
         self.is_ready = False
-        while (image := self.node.images.get(container.image)) is None:
+        while (image := self.node.runtime.images.get(container.image)) is None:
             self.reason = f"{container.name}: no image {container.image}"
             self._pause(TICK)
         options = settings.options(container, self._identity, self._spec, volumes)
         network = f"--network=container:{self._sandbox}"
         given = settings.arguments(container, self._identity)
         self._containers[container.name] = running.start(
-            [network, *self.node.labels, *options], image, given
+            [network, f"--label={self.node.runtime.label}", *options], image, given
         )
-        for kind, probe, good in (("liveness", container.liveness, True), ("readiness", container.readiness, False)):
+        for kind, probe, good in (
+            ("liveness", container.liveness, True),
+            ("readiness", container.readiness, False),
+        ):
             if probe:
                 ask = partial(self._ask, container=container)
-                self._asking[container.name, kind] = Asking(probe, ask, good=good, haste=self.node.haste)
+                self._asking[container.name, kind] = Asking(
+                    probe, ask, good=good, haste=self.node.runtime.haste
+                )
 
     def _ask(self, probe: Probe, *, container: Container) -> bool:
         return probes.ask(probe, container, self.address, self._containers[container.name])
@@ -213,7 +237,7 @@ class Pod:
 
     def _ended(self, container: Container) -> bool:
         number = self._containers[container.name]
-        if self.node.deaths.code(number) is None or not self.node.is_up:
+        if self.node.runtime.deaths.code(number) is None or not self.node.is_up:
             return False
         self.lives.append(running.life(container.name, number, None))
         if self._spec.restarts or container in self._spec.before:
@@ -241,8 +265,11 @@ class Pod:
     def _end(self) -> None:
         assert self._grace is not None
         self.is_ready = False
-        for name in list(self._containers):
-            self._stop(name, self._grace)
+        for name, number in list(self._containers.items()):
+            if self.node.runtime.deaths.code(number) is None:
+                self._stop(name, self._grace)
+            else:
+                docker("rm", "--force", self._containers.pop(name))
         if self._sandbox:
             docker("rm", "--force", self._sandbox)
         self.phase = "Gone"
