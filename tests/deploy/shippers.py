@@ -48,6 +48,8 @@ class Load:
         self.verdicts: dict[str, Verdict] = {}
         """By node."""
         self.sent: Counter[str] = Counter()
+        self.rate = 0.0
+        """Lines per second, of all nodes."""
 
     def __enter__(self) -> Self:
         """Begin; return once lines of each node arrive."""
@@ -83,6 +85,7 @@ class Load:
         assert not unsettled
         self.verdicts[node.name] = found
         self.sent[node.name] = json.loads(told)["lines"]
+        self.rate += json.loads(told)["lines_per_second"]
 
     def _pod(self, node: Node) -> dict[str, Any]:
         rate = RATE // len(self._cluster.nodes)
@@ -92,6 +95,7 @@ class Load:
             "command": ["nodelog", "load", "--protocol=relp", "--through-restarts", "--json"],
             "args": [f"--run={self._name}", f"--rate={rate}", "--connections=8", "--write-size=1KiB"],
             "env": [HOST_IP],
+            "resources": {"requests": {"cpu": "50m"}},
         }
         spec = {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": node.name}}
         return {

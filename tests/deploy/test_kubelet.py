@@ -102,6 +102,11 @@ def test_the_collector_runs_with_the_rights_of_its_manifest_and_no_more() -> Non
     assert settings.arguments(logd, POD) == ["--grace=25s"]
 
 
+def test_a_container_that_asks_for_no_processor_has_the_least_share() -> None:
+    found = spec("{containers: [{name: a, image: a}]}")
+    assert "--cpu-shares=2" in settings.options(found.containers[0], POD, found, {})
+
+
 def test_its_init_container_is_root_for_one_thing() -> None:
     (owner,) = collector().before
     found = settings.options(owner, POD, collector(), {"nodelog": "/disk/nodelog"})
@@ -166,7 +171,7 @@ def test_directories_are_made_as_a_kubelet_makes_them(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_has_to_be_there_is_not_made(tmp_path: Path) -> None:
-    disk = Disk(tmp_path / "disk", tmp_path / "claims", {}.__getitem__)
+    disk = Disk(tmp_path / "disk", tmp_path / "claims", dict[str, dict[str, str]]().__getitem__)
     found = spec("{containers: [], volumes: [{name: a, hostPath: {path: /var/lib/a, type: Directory}}]}")
     with pytest.raises(MissingError, match="/var/lib/a"):
         disk.volumes("pod-x", found)

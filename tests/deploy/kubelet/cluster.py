@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,7 +105,7 @@ class Cluster:
                     self._create(item.key, item.template, name=item.key.name)
 
     def delete(self, name: str, *, cascade: bool = True, namespace: str = "default") -> None:
-        """Delete an object (`ds/logd`), with its pods or, without `cascade`, leaving them without an owner."""
+        """Delete an object (`ds/logd`), with its pods or, without `cascade`, leaving them to themselves."""
         key = self._key(name, namespace)
         with self._lock:
             del self._objects[key], self._items[key]
@@ -251,7 +252,7 @@ class Cluster:
         return pod
 
     def _all(self) -> list[Pod]:
-        return [pod for node in self.nodes for pod in node.pods]
+        return [pod for node in self.nodes for pod in node.pods if not pod.is_gone]
 
     def _of(self, key: Key) -> list[Pod]:
         return [pod for pod in self._all() if pod.owner == key]
@@ -261,7 +262,7 @@ class Cluster:
         return Key(kind=SHORT[kind], namespace=namespace, name=rest)
 
     def _found(self, name: str, namespace: str) -> dict[str, Any]:
-        return _copied(self._objects[self._key(name, namespace)])
+        return deepcopy(self._objects[self._key(name, namespace)])
 
     def _namespaces(self) -> set[str]:
         return {key.name for key in self._items if key.kind == "Namespace"}
@@ -282,12 +283,6 @@ class Cluster:
 
 
 _DEFAULT = Item(key=Key(kind="Namespace", namespace="", name="default"))
-
-
-def _copied(found: Any) -> Any:  # noqa: ANN401 (whatever YAML has)
-    if isinstance(found, dict):
-        return {name: _copied(value) for name, value in found.items()}
-    return [_copied(one) for one in found] if isinstance(found, list) else found
 
 
 def _containers(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from tests.deploy.kubelet.fields import Fields, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LEAST_SHARES = 2
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -79,8 +80,8 @@ class Container:
     mounts: tuple[Mount, ...]
     memory: int | None
     """Bytes at the most."""
-    shares: int | None
-    """Of the processor, against other containers; 1024 is a whole one."""
+    shares: int
+    """Of the processor, against other containers; who asks for nothing has next to nothing."""
     processors: float | None
     """At the most."""
 
@@ -153,7 +154,7 @@ def _container(found: Fields, shared: Mapping[str, Any]) -> Container:
             security=_security(Fields({**shared, **fields.take("securityContext", {})}, fields.where)),
             mounts=tuple(_mount(one) for one in fields.each("volumeMounts")),
             memory=_bytes(memory) if memory else None,
-            shares=round(1024 * _processors(shares)) if shares else None,
+            shares=max(LEAST_SHARES, int(1024 * _processors(shares or processors or "0"))),
             processors=_processors(processors) if processors else None,
         )
 

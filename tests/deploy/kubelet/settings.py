@@ -73,7 +73,7 @@ def options(container: Container, pod: Identity, spec: PodSpec, volumes: Mapping
         *_rights(container.security, container.name),
         *([f"--group-add={spec.fs_group}"] if spec.fs_group is not None else []),
         *([f"--memory={container.memory}"] if container.memory else []),
-        *([f"--cpu-shares={container.shares}"] if container.shares else []),
+        f"--cpu-shares={container.shares}",
         *([f"--cpus={container.processors}"] if container.processors else []),
         *([f"--entrypoint={container.command[0]}"] if container.command else []),
     ]
