@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.deploy.kubelet.pod import Pod
     from tests.deploy.kubelet.running import Life
 
-EVERY = 0.002  # seconds
+EVERY = 0.005  # seconds
 PATIENCE = 0.2  # seconds; a connection within one machine that takes longer comes to nothing
 
 
