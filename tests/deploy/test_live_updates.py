@@ -23,6 +23,7 @@ from nodelog.load.verify import read_sent, verify
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+    from typing import Self
 
     from tests.deploy.gaps import Share
     from tests.deploy.kubelet.cluster import Cluster
@@ -34,7 +35,8 @@ pytestmark = pytest.mark.timeout(BUILD)
 
 SMALL = 256 * 1024**2  # bytes
 KILLED = 137
-PLAIN = ["--rate=1000", "--connections=10", "--write-size=line", "--json"]
+MARK = b"<plain "
+PLAIN = ["--run=plain", "--rate=1000", "--connections=10", "--write-size=line", "--json"]
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +81,16 @@ def test_a_restart_of_all_loses_doubles_and_tears_nothing_and_plain_lines_as_tol
     cluster: Cluster, nodes: list[Node], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = collectors(cluster)
-    with Load(cluster, "restart") as load:
-        plain = [PlainLoad(node, tmp_path) for node in nodes]
-        cluster.rollout_restart("ds/logd")
-        cluster.rollout_status("ds/logd")
-        for node in nodes:
-            load.wait_for_more(node)
+    with ExitStack() as stack:
+        plain = [stack.enter_context(PlainLoad(node, tmp_path)) for node in nodes]
+        with Load(cluster, "restart") as load:
+            cluster.rollout_restart("ds/logd")
+            cluster.rollout_status("ds/logd")
+            for node in nodes:
+                load.wait_for_more(node)
+        sent, lost = (sum(counts) for counts in zip(*(one.lost() for one in plain), strict=True))
     assert_proved(load)
     assert [pod.lives[-1].code for pod in old.values()] == [0, 0, 0]
-    sent, lost = (sum(counts) for counts in zip(*(one.lost() for one in plain), strict=True))
     with capsys.disabled():
         sys.stdout.write(f"\nplain lines lost by a restart of each node's collector: {lost:,} of {sent:,}\n")
 
@@ -165,18 +168,34 @@ def test_whatever_came_over_them_no_line_in_a_spool_is_lost_or_doubled(
 
 
 class PlainLoad:
-    """`nodelog load` of plain lines, from outside of the pods."""
+    """`nodelog load` of plain lines, from outside of the pods, as a context."""
 
     def __init__(self, node: Node, folder: Path) -> None:
-        """Begin."""
+        """Prepare."""
         self._node = node
         self._sent = folder / f"{node.name}.json"
+
+    def __enter__(self) -> Self:
+        """Begin; return once lines arrive."""
+        before = log_of(self._node).stat().st_size
         with self._sent.open("w") as sent:
             self._process = subprocess.Popen(
-                [PROGRAMS / "nodelog", "load", f"--host={node.address}", *PLAIN],
+                [PROGRAMS / "nodelog", "load", f"--host={self._node.address}", *PLAIN],
                 stdout=sent,
                 stderr=subprocess.DEVNULL,
             )
+        wait_for(lambda: MARK in self._since(before), f"plain lines arrive on {self._node.name}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing running."""
+        self._process.kill()  # does nothing once it has ended
+        self._process.wait()
+
+    def _since(self, offset: int) -> bytes:
+        with log_of(self._node).open("rb") as log:
+            log.seek(offset)
+            return log.read()
 
     def lost(self) -> tuple[int, int]:
         """End it; say how many lines it sent and how many of them are lost. None may be torn or doubled."""
