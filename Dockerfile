@@ -36,7 +36,7 @@ RUN mkdir /var/lib/nodelog /var/spool/nodelog \
 ENV PATH=/opt/nodelog/bin:$PATH
 # The base image has the standard library uncompiled. Run once as root, each leaves what it imports compiled; without
 # that it would be done at each start, on a root that is read-only, for 0.3 s of CPU.
-RUN logd --version && logcd --version && nodelog load --help >/dev/null
+RUN logd --version && logcd --version && nodeagent --version && nodelog load --help >/dev/null
 USER 65532:65532
 EXPOSE 6666 9166 9167
 STOPSIGNAL SIGTERM

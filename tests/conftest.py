@@ -9,9 +9,16 @@ import hypothesis
 import pytest
 import uvloop
 
-# The fixtures logd, logcd, faults, small_disk, freezable, image and start; here, before tests.soak imports
-# what they are made of.
-pytest_plugins = ["tests.running", "tests.archiving", "tests.libfiu", "tests.mounts", "tests.deploy.docker"]
+# The fixtures logd, logcd, faults, small_disk, freezable, image, start and cluster; here, before tests.soak
+# imports what they are made of.
+pytest_plugins = [
+    "tests.running",
+    "tests.archiving",
+    "tests.libfiu",
+    "tests.mounts",
+    "tests.deploy.docker",
+    "tests.deploy.three_nodes",
+]
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 

@@ -1,0 +1,275 @@
+"""A pod on its node: started, probed, started again, ended, as a kubelet does it, in a thread of its own.
+
+Its network belongs to a container of its own, the sandbox, which does nothing else. So the address of the pod
+and its host ports stay while its containers come and go.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.deploy.docker import docker
+from tests.deploy.kubelet import probes, running, settings
+from tests.deploy.kubelet.disks import MissingError
+from tests.deploy.kubelet.probes import Asking
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.deploy.kubelet.node import Node
+    from tests.deploy.kubelet.objects import Key, Template
+    from tests.deploy.kubelet.podspec import Container, Probe
+
+TICK = 0.05  # seconds
+PAUSES = (0.0, 1.0, 2.0, 4.0)
+"""Seconds before a container is started again; a kubelet begins with 0, too, and goes on with 10."""
+
+
+class _DeletedError(Exception):
+    """The pod is to end."""
+
+
+class Pod:
+    """A pod that was given to a node; it goes through the phases that kubectl shows."""
+
+    def __init__(
+        self, name: str, namespace: str, template: Template, node: Node, *, owner: Key | None
+    ) -> None:
+        """Begin with it."""
+        self.name = name
+        self.namespace = namespace
+        self.labels = template.labels
+        self.revision = template.revision
+        self.owner = owner
+        self.node = node
+        self.phase = "Pending"
+        self.reason = ""
+        self.is_ready = False
+        self.ready_since = 0.0
+        """Seconds since 1970."""
+        self.restarts = 0
+        self.lives: list[running.Life] = []
+        """Of its containers, those that have ended."""
+        self._spec = template.spec
+        self._identity = settings.Identity(
+            name=name, namespace=namespace, node=node.name, host_ip=node.address
+        )
+        self._grace: float | None = None
+        self._containers: dict[str, str] = {}
+        self._sandbox = ""
+        self._asking: dict[tuple[str, str], Asking] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Start it, for the first time or after its node has come back."""
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was deleted."""
+        return self._grace is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing of it is left."""
+        return self.phase == "Gone"
+
+    @property
+    def address(self) -> str:
+        """Its own."""
+        return self._identity.pod_ip
+
+    def delete(self, grace: float | None = None) -> None:
+        """Have it end, within so many seconds, or those that its specification gives."""
+        if self._grace is None:
+            self._grace = self._spec.grace if grace is None else grace
+
+    def container(self, name: str = "") -> str:
+        """Give the number of one of its containers, the first one of them by default."""
+        return self._containers[name or self._spec.containers[0].name]
+
+    def exec(self, *command: str, container: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program in it."""
+        return running.execute(self.container(container), *command)
+
+    def logs(self) -> tuple[str, str]:
+        """Give what its first container has printed so far, and wrote on standard error."""
+        return running.output(self.container())
+
+    def began(self) -> float:
+        """Say when its first container was started, seconds since 1970."""
+        return running.began(self.container())
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the program of its first container."""
+        docker("kill", f"--signal={name}", self.container())
+
+    def fail(self) -> None:
+        """Lose all its processes at once, as its node does."""
+        found = [*self._containers.values(), *([self._sandbox] if self._sandbox else [])]
+        if found:
+            docker("kill", *found)
+            self.lives += [running.life(*one, None) for one in self._containers.items()]
+            docker("rm", "--force", *found)
+
+    def join(self) -> None:
+        """Return once its thread has ended: it is gone, or its node is."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._live()
+        except _DeletedError:
+            self._end()
+        except Exception as error:
+            if self.node.is_up:
+                self.phase, self.reason = "Failed", repr(error)
+                raise
+        if not self.node.is_up:
+            self.phase, self.is_ready = "Unknown", False
+            self._containers.clear()
+            self._sandbox = ""
+
+    def _live(self) -> None:
+        volumes = self._volumes()
+        self._make_sandbox()
+        for container in self._spec.before:
+            self._until_done(container, volumes)
+        for container in self._spec.containers:
+            self._start(container, volumes)
+        self.phase = "Running"
+        failures = dict.fromkeys(self._containers, 0)
+        while self.node.is_up:
+            self._pause(TICK)
+            for container in self._spec.containers:
+                if self._ended(container) or not self._lives_well(container):
+                    if not self._spec.restarts:
+                        self._rest()
+                        return
+                    self._pause(PAUSES[min(failures[container.name], len(PAUSES) - 1)])
+                    failures[container.name] += 1
+                    self.restarts += 1
+                    self._start(container, volumes)
+            answers = [self._is_well(one, "readiness") for one in self._spec.containers]
+            is_ready = all(answers)
+            if is_ready and not self.is_ready:
+                self.ready_since = time.time()
+            self.is_ready = is_ready
+
+    def _rest(self) -> None:
+        """Wait until it is deleted; its last words can be read until then."""
+        while self.node.is_up:
+            self._pause(1.0)
+
+    def _volumes(self) -> dict[str, str]:
+        while True:
+            try:
+                return self.node.disk.volumes(self.name, self._spec)
+            except MissingError as trouble:
+                self.reason = str(trouble)
+                self._pause(TICK)
+
+    def _make_sandbox(self) -> None:
+        options = settings.sandbox(self._identity, self._spec)
+        network = f"--network={self.node.network}"
+        self._sandbox = running.start(
+            [network, f"--label={self.node.runtime.label}", *options],
+            self.node.runtime.pause_image,
+            ["sleep", "1000000"],
+        )
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        address = docker("inspect", f"--format={form}", self._sandbox)
+        self._identity = replace(self._identity, pod_ip=address)
+
+    def _until_done(self, container: Container, volumes: dict[str, str]) -> None:
+        """Run a container that comes before the others until it succeeds."""
+        while self.node.is_up:
+            self._start(container, volumes)
+            while not self._ended(container):
+                self._pause(TICK)
+            if not self.lives[-1].code:
+                return
+            self.reason = f"{container.name} exited with {self.lives[-1].code}: {self.lives[-1].said}"
+            if not self._spec.restarts:
+                self.phase = "Failed"
+            self._pause(PAUSES[1])
+
+    def _start(self, container: Container, volumes: dict[str, str]) -> None:
+        self.is_ready = False
+        while (image := self.node.runtime.images.get(container.image)) is None:
+            self.reason = f"{container.name}: no image {container.image}"
+            self._pause(TICK)
+        options = settings.options(container, self._identity, self._spec, volumes)
+        network = f"--network=container:{self._sandbox}"
+        given = settings.arguments(container, self._identity)
+        self._containers[container.name] = running.start(
+            [network, f"--label={self.node.runtime.label}", *options], image, given
+        )
+        for kind, probe, good in (
+            ("liveness", container.liveness, True),
+            ("readiness", container.readiness, False),
+        ):
+            if probe:
+                ask = partial(self._ask, container=container)
+                self._asking[container.name, kind] = Asking(
+                    probe, ask, good=good, haste=self.node.runtime.haste
+                )
+
+    def _ask(self, probe: Probe, *, container: Container) -> bool:
+        return probes.ask(probe, container, self.address, self._containers[container.name])
+
+    def _is_well(self, container: Container, kind: str) -> bool:
+        asking = self._asking.get((container.name, kind))
+        return asking is None or asking.look()
+
+    def _lives_well(self, container: Container) -> bool:
+        """Say whether its liveness probe is content; if not the container is ended."""
+        if self._is_well(container, "liveness"):
+            return True
+        self.reason = f"{container.name} failed its liveness probe"
+        self._stop(container.name, self._spec.grace)
+        return False
+
+    def _ended(self, container: Container) -> bool:
+        number = self._containers[container.name]
+        if self.node.runtime.deaths.code(number) is None or not self.node.is_up:
+            return False
+        self.lives.append(running.life(container.name, number, None))
+        if self._spec.restarts or container in self._spec.before:
+            docker("rm", "--force", self._containers.pop(container.name))
+        else:
+            self.phase = "Failed" if self.lives[-1].code else "Succeeded"
+        return True
+
+    def _stop(self, name: str, grace: float) -> None:
+        asked = time.time()
+        docker("stop", f"--time={grace:.0f}", self._containers[name], timeout=grace + 60)
+        self.lives.append(running.life(name, self._containers[name], asked))
+        docker("rm", "--force", self._containers.pop(name))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait; raise _DeletedError as soon as it is to end."""
+        end = time.monotonic() + seconds
+        while self.node.is_up:
+            if self._grace is not None:
+                raise _DeletedError
+            if time.monotonic() >= end:
+                return
+            time.sleep(min(TICK, seconds))
+
+    def _end(self) -> None:
+        assert self._grace is not None
+        self.is_ready = False
+        for name, number in list(self._containers.items()):
+            if self.node.runtime.deaths.code(number) is None:
+                self._stop(name, self._grace)
+            else:
+                docker("rm", "--force", self._containers.pop(name))
+        if self._sandbox:
+            docker("rm", "--force", self._sandbox)
+        self.phase = "Gone"
