@@ -38,6 +38,6 @@ ENV PATH=/opt/nodelog/bin:$PATH
 # that it would be done at each start, on a root that is read-only, for 0.3 s of CPU.
 RUN logd --version && logcd --version && nodeagent --version && nodelog load --help >/dev/null
 USER 65532:65532
-EXPOSE 6666 9166 9167
+EXPOSE 6666 9166 9167 9168
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["logd"]

@@ -66,7 +66,7 @@ def test_our_own_layers_are_small(image: str) -> None:
     assert int(whole) - int(base) <= MOST
 
 
-@pytest.mark.parametrize("program", ["logd", "logcd", "nodelog"])
+@pytest.mark.parametrize("program", ["logd", "logcd", "nodeagent", "nodelog"])
 def test_every_program_is_in_it(image: str, program: str) -> None:
     said = docker("run", "--rm", f"--entrypoint={program}", *STRICT, image, "--version")
     assert re.fullmatch(rf"{program}.* {re.escape(__version__)}", said)
