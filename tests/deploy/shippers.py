@@ -38,6 +38,17 @@ def log_of(node: Node) -> Path:
     return node.disk.place("/var/lib/nodelog/node_log")
 
 
+def wait_for_run(node: Node, run: str, since: int) -> None:
+    """Return once lines of a run of `nodelog load` are in the file of a node, behind so many bytes."""
+
+    def arrived() -> bool:
+        with log_of(node).open("rb") as log:
+            log.seek(since)
+            return f"<{run} ".encode() in log.read()
+
+    wait_for(arrived, f"lines of {run} arrive on {node.name}")
+
+
 class Load:
     """`nodelog load` on each node, RELP, as a context: at its end every line is looked for."""
 
@@ -57,26 +68,32 @@ class Load:
         for node in self._cluster.nodes:
             self._cluster.apply(self._pod(node))
         for node in self._cluster.nodes:
-            self.wait_for_more(node, before[node.name])
+            wait_for_run(node, self._name, before[node.name])
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End, and prove."""
-        if kind is None:
+        try:
+            if kind is None:
+                self._end()
+        finally:
             for pod in self._cluster.pods(app="load"):
-                pod.signal("TERM")
-            for pod in self._cluster.pods(app="load"):
-                wait_for(lambda pod=pod: pod.phase != "Running", f"{pod.name} has ended", patience=90)  # type: ignore[misc] # its default
-                assert pod.phase == "Succeeded", pod.lives[-1].said
-                self._prove(pod.node, pod.lives[-1].printed)
-        for pod in self._cluster.pods(app="load"):
-            self._cluster.delete_pod(pod, grace=0)
-            self._cluster.delete(f"pod/{pod.name}")
+                self._cluster.delete_pod(pod, grace=0)
+                self._cluster.delete(f"pod/{pod.name}")
 
-    def wait_for_more(self, node: Node, than: int | None = None) -> None:
-        """Return once more lines than so many bytes, or than now, are in the file of a node."""
-        before = log_of(node).stat().st_size if than is None else than
-        wait_for(lambda: log_of(node).stat().st_size > before + 100_000, f"lines arrive on {node.name}")
+    def wait_for_more(self, node: Node) -> None:
+        """Return once more lines than now are in the file of a node."""
+        wait_for_run(node, self._name, log_of(node).stat().st_size)
+
+    def _end(self) -> None:
+        pods = self._cluster.pods(app="load")
+        for pod in pods:
+            assert pod.phase == "Running", (pod.phase, pod.lives, pod.reason)
+            pod.signal("TERM")
+        for pod in pods:
+            wait_for(lambda pod=pod: pod.phase != "Running", f"{pod.name} has ended", patience=90)  # type: ignore[misc] # its default
+            assert pod.phase == "Succeeded", pod.lives[-1].said
+            self._prove(pod.node, pod.lives[-1].printed)
 
     def _prove(self, node: Node, told: str) -> None:
         run, sent, unsettled = read_sent(told)

@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.docker import BUILD
 from tests.deploy.gaps import Caller, share
 from tests.deploy.manifests import KUBERNETES, PROGRAMS, loaded
-from tests.deploy.shippers import Load, log_of, tellers, what_was_told
+from tests.deploy.shippers import Load, log_of, tellers, wait_for_run, what_was_told
 from tests.deploy.three_nodes import NEXT
 from tests.loads import sealed_files
 from tests.mounts import disk_in_memory
@@ -35,7 +35,6 @@ pytestmark = pytest.mark.timeout(BUILD)
 
 SMALL = 256 * 1024**2  # bytes
 KILLED = 137
-MARK = b"<plain "
 PLAIN = ["--run=plain", "--rate=1000", "--connections=10", "--write-size=line", "--json"]
 
 
@@ -184,18 +183,13 @@ class PlainLoad:
                 stdout=sent,
                 stderr=subprocess.DEVNULL,
             )
-        wait_for(lambda: MARK in self._since(before), f"plain lines arrive on {self._node.name}")
+        wait_for_run(self._node, "plain", before)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave nothing running."""
         self._process.kill()  # does nothing once it has ended
         self._process.wait()
-
-    def _since(self, offset: int) -> bytes:
-        with log_of(self._node).open("rb") as log:
-            log.seek(offset)
-            return log.read()
 
     def lost(self) -> tuple[int, int]:
         """End it; say how many lines it sent and how many of them are lost. None may be torn or doubled."""
