@@ -194,11 +194,14 @@ def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         row = _loaded(line)
         form = _MEMBER if "name" in row else _PIECE
-        if {name: type(value) for name, value in row.items()} != form or row["length"] < 0:
+        if {name: type(value) for name, value in row.items()} != form or any(
+            row.get(name, 0) < 0 for name in _LENGTHS
+        ):
             raise IndexFault("a line has other fields than it should")
         yield row
 
 
+_LENGTHS: Final = ("header", "length", "size")
 _TEXTS: Final = {"name", "user", "group"}
 _MEMBER: Final = {name: str if name in _TEXTS else int for name in Details.__dataclass_fields__}
 _PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)

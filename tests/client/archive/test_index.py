@@ -116,6 +116,7 @@ FIRST = {"format": "nodelog archive index", "version": 1, "length": 1070, "crc":
         ([json.dumps(FIRST).encode(), b"{}"], "other fields"),
         ([json.dumps(FIRST).encode(), b'{"length":-1,"size":1,"crc":1}'], "other fields"),
         ([json.dumps(FIRST).encode(), b'{"length":1,"size":"1","crc":1}'], "other fields"),
+        ([json.dumps(FIRST).encode(), b'{"length":1,"size":-1,"crc":1}'], "other fields"),
         ([json.dumps(FIRST).encode(), b'{"name":"x"}'], "other fields"),
         ([json.dumps(FIRST).encode(), *LINES[1:3]], "do not add up"),
     ],
