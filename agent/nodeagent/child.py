@@ -140,5 +140,6 @@ def leashed(command: Sequence[str], nice: int = 0) -> list[str]:
 def told(code: int | None) -> str:
     """Say in words how a process ended."""
     if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
+        known = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
+        return f"was killed by {known}"
     return f"ended with exit code {code}"

@@ -72,6 +72,6 @@ def parsed(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # what ends the echo stops the child: its pipe fills
         return None
     return record if record.get("level") in _LEVELS and "message" in record else None

@@ -77,7 +77,12 @@ async def test_what_a_child_says_at_its_end_is_heard(caplog: pytest.LogCaptureFi
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [(0, "ended with exit code 0"), (-9, "was killed by SIGKILL"), (70, "ended with exit code 70")],
+    [
+        (0, "ended with exit code 0"),
+        (-9, "was killed by SIGKILL"),
+        (-40, "was killed by signal 40"),  # of real time: it has no name
+        (70, "ended with exit code 70"),
+    ],
 )
 def test_an_end_is_told_in_words(code: int, expected: str) -> None:
     assert told(code) == expected

@@ -27,7 +27,15 @@ async def test_a_record_keeps_its_level_and_its_fields(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize(
     "line",
-    [b"Traceback (most recent call last):", b"{", b"{}", b'{"level": ["x"], "message": 1}', b"100 % \xff"],
+    [
+        b"Traceback (most recent call last):",
+        b"{",
+        b"{}",
+        b'{"level": ["x"], "message": 1}',
+        b"100 % \xff",
+        b'{"deep": ' + b"[" * 50_000,
+    ],
+    ids=["traceback", "brace", "empty", "level", "bytes", "deep"],
 )
 async def test_anything_else_is_a_warning(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
     await said(line)

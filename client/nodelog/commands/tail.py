@@ -60,6 +60,9 @@ def command(given: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         say(f"cannot read {given.token_file}: {getattr(error, 'strerror', None) or error}; see --token-file")
         return 2
+    if not (token.isascii() and token.isprintable()):  # it goes into a header
+        say(f"{given.token_file} holds no token: one line of printable ASCII; see --token-file")
+        return 2
     screen = Screen(sys.stdout.buffer, is_terminal=sys.stdout.isatty())
     try:
         for event, data in followed(Settings(given.agent, token, given.lines, given.filter)):

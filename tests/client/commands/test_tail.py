@@ -111,6 +111,15 @@ def test_a_mistake_is_one_line_and_exit_2(run: Run, arguments: tuple[str, ...], 
     assert err.count(b"\n") == 1
 
 
+@pytest.mark.parametrize("token", ["two\nlines", "schlüssel"])
+def test_a_token_that_fits_in_no_header_is_one_line_and_exit_2(run: Run, tmp_path: Path, token: str) -> None:
+    (path := tmp_path / "token").write_text(token, encoding="utf-8")
+    _, err = (process := run("tail", "--token-file", path)).communicate(timeout=30)
+    assert process.returncode == 2
+    said = f"nodelog tail: {path} holds no token: one line of printable ASCII; see --token-file\n"
+    assert err.decode() == said
+
+
 def test_a_reader_who_leaves_ends_it(run: Run) -> None:
     with answering(HEAD + LINES * 50_000) as agent:
         process = run("tail", "--agent", agent.place)
