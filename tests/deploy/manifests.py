@@ -21,8 +21,8 @@ KUBERNETES = ROOT / "deploy" / "kubernetes"
 PROGRAMS = Path(sys.executable).parent
 FILES = sorted(KUBERNETES.glob("log*.yaml"))
 COMPONENTS = sorted(path.parent.name for path in KUBERNETES.glob("components/*/kustomization.yaml"))
-MIXES = [(), *[(name,) for name in COMPONENTS if name != "cronjob"], ("shared-volume", "cronjob")]
-"""Components that are used together: none, each, and the one that builds on another."""
+MIXES = [(), *[(name,) for name in COMPONENTS if name != "cronjob"], ("shared-volume", "cronjob", "scrape")]
+"""Components that are used together: none, each, and those that build on others."""
 
 Object = dict[str, Any]
 
