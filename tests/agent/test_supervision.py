@@ -37,7 +37,8 @@ async def test_a_hangup_reaches_the_children(tmp_path: Path) -> None:
     home = Home("sh", "-c", script)
     family = Family([home.child])
     async with family.living(30):
-        await until(lambda: path.with_suffix(".ready").exists())
+        # It may be ready before the agent has noted which process it is.
+        await until(lambda: path.with_suffix(".ready").exists() and home.process is not None)
         family.hang_up()
         await until(path.exists)
 
