@@ -97,7 +97,7 @@ def nodeagent() -> None:
 )
 @eyes
 @programs
-def run(config: config.Tables, program: tuple[str, ...], grace: float, **options: Any) -> int:  # noqa: ANN401
+def run(config: config.Tables, program: tuple[str, ...], grace: float, **options: Any) -> int:  # noqa: ANN401 (as `watch`)
     """Keep everything on one node running, where no kubelet does, and watch it.
 
     Each option of the programs is one of this command too, with the program's name before it: --logd-listen,

@@ -124,10 +124,8 @@ async def test_beyond_1024_unanswered_frames_a_client_is_not_read_and_others_are
     assert sorted(wired.written.splitlines()) == [b"other", b"the 1025th"]
 
 
-async def test_a_client_that_takes_no_answers_is_not_read_and_gets_them_all_once_it_does(
-    wired: Wired,
-) -> None:
-    relp = await opened(wired)
+async def stuffed(wired: Wired, relp: Peer) -> int:
+    """Have a peer send, and take no answers, until they pile up; give how many frames it sent."""
     relp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     (connection,) = wired.intake.connections.values()
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -138,6 +136,14 @@ async def test_a_client_that_takes_no_answers_is_not_read_and_gets_them_all_once
         frames = sent + 1
         await until(lambda count=frames: wired.count("nodelog_relp_frames_total") == count)  # type: ignore[misc]
         await until(wired.clients.answered.is_set)
+    return sent
+
+
+async def test_a_client_that_takes_no_answers_is_not_read_and_gets_them_all_once_it_does(
+    wired: Wired,
+) -> None:
+    relp = await opened(wired)
+    sent = await stuffed(wired, relp)
     await until(lambda: relp.has(Acked(), sent))
     assert wired.clients.unsent == 0
 
@@ -261,16 +267,7 @@ async def test_at_the_end_what_was_taken_is_answered_and_what_was_not_comes_agai
 
 async def test_at_the_end_answers_that_were_not_taken_yet_are_sent_before_the_fin(wired: Wired) -> None:
     relp = await opened(wired)
-    relp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    (connection,) = wired.intake.connections.values()
-    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    sent = 0
-    while wired.clients.unsent < 10_000:
-        relp.send(*[b""] * 500)
-        sent += 500
-        frames = sent + 1
-        await until(lambda count=frames: wired.count("nodelog_relp_frames_total") == count)  # type: ignore[misc]
-        await until(wired.clients.answered.is_set)
+    sent = await stuffed(wired, relp)
     end = asyncio.ensure_future(farewell(wired.intake, wired.clients, LONG))
     await asyncio.sleep(0)
     relp.send(b"unread\n")  # would make a plain close a reset
