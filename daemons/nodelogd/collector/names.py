@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,11 +51,12 @@ class Names:
             names = cls(log.resolve())
         except RuntimeError:  # what Python before 3.13 makes of a loop of links
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(log)) from None
-        # As root we could rename /dev/null away.
-        if names.log.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(log))
-        if names.log.exists() and not names.log.is_file():
-            raise OSError(errno.EINVAL, "Not a regular file", str(log))
+        with suppress(FileNotFoundError):
+            mode = names.log.stat().st_mode  # asked once: it may be sealed between two questions
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(log))
+            if not stat.S_ISREG(mode):  # as root we could rename /dev/null away
+                raise OSError(errno.EINVAL, "Not a regular file", str(log))
         return names
 
     @property

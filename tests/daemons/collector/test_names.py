@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,25 @@ def test_everything_lies_beside_what_a_link_points_to(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "link").symlink_to("store/lines")
     assert Names.of(tmp_path / "link").log == (tmp_path / "store" / "lines").resolve()
+
+
+def test_a_log_that_is_sealed_at_the_same_moment_is_still_one(tmp_path: Path) -> None:
+    log, away = tmp_path / "node_log", tmp_path / "sealed"
+    log.touch()
+    over = Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            log.rename(away)
+            away.rename(log)
+
+    with ThreadPoolExecutor() as pool:
+        coming = pool.submit(come_and_go)
+        try:
+            assert {Names.of(log).log for _ in range(5000)} == {log.resolve()}
+        finally:
+            over.set()
+        coming.result()
 
 
 def test_a_loop_of_links_is_an_error_of_the_system(tmp_path: Path) -> None:
