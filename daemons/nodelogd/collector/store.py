@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.active import ActiveFile
@@ -20,7 +21,7 @@ from nodelogd.collector.journal import CLOSED, Header, Record
 from nodelogd.collector.opening import take_over
 from nodelogd.collector.seals import Seals
 from nodelogd.collector.streams import Streams
-from nodelogd.collector.syncing import Unsynced
+from nodelogd.collector.syncing import Unsynced, at_once
 from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ class Store:
     def sync(self) -> None:
         """Make all that was written durable. Raises SyncError."""
         if self.synced < self.number:
-            self._sync(self._file.fd)
-            self._sync(self._journal.fd)
+            # At once, for the two then share a commit of the file system. Neither has to be first: a record
+            # whose lines are missing ends a recovery, and so do lines that have no record.
+            at_once(partial(self._sync, self._file.fd), partial(self._sync, self._journal.fd))
             self._settle(self.number, self._file.end, self.streams.fresh)
 
     def unsynced(self) -> Unsynced | None:

@@ -84,3 +84,24 @@ class Syncer:
             finally:
                 os.close(file)
         return failure
+
+
+def at_once(first: Callable[[], None], second: Callable[[], None]) -> None:
+    """Take two steps at the same time, and return when both have ended. Raises what one of them raised."""
+    failures: list[OSError] = []
+
+    def beside() -> None:
+        try:
+            second()
+        except OSError as error:
+            failures.append(error)
+
+    # Not of a pool, whose threads are waited for at the end of the program, even those on a disk that hangs.
+    thread = threading.Thread(target=beside, name="sync beside", daemon=True)
+    thread.start()
+    try:
+        first()
+    finally:
+        thread.join()
+    if failures:
+        raise failures[0]
