@@ -100,6 +100,11 @@ class Links:
             self.unfinished.discard(connection.number)
         if connection.sock is None or connection.ended:
             return
+        if (
+            connection.connecting
+        ):  # nothing was said yet, and an end before the greeting would be taken for a line
+            self._close(connection)
+            return
         try:
             connection.end()
         except OSError as error:
