@@ -64,7 +64,7 @@ def node(image: str) -> Generator[Node]:
         found.compose("up", "--detach", "--wait", "--no-build")
         yield found
     finally:
-        found.compose("--profile", "*", "down", "--volumes", "--timeout", "30")
+        found.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "30")
 
 
 def greeters(text: str) -> set[str]:
