@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.faults import watched
 
+from nodelogd.collector import files
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
 from nodelogd.collector.store import Store, StoreSettings
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 STREAMS = [b"stream number %d." % number for number in range(2, 5)]
 BLOCKS = 12
-NEVER = 10**9
 
 
 @pytest.fixture
-def directory() -> Generator[Path]:
-    """In memory where there is some: a kill does not need a disk, and 10,000 syncs do not need to be slow."""
+def directory(monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+    """In memory where there is some: a kill does not need a disk, and 10,000 syncs do not need to be slow.
+
+    Nor do as many journals need to be large.
+    """
+    monkeypatch.setattr(files, "JOURNAL_SIZE", 16 * 1024)
     where = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
     yield where
     shutil.rmtree(where)
@@ -137,9 +141,7 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
         code = 1
         try:
             with watched(count):
-                store = Store(Names.of(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
-                work(store, lambda number: acknowledge(write, bytes([number])))
-                store.close()
+                end(directory, work, lambda number: acknowledge(write, bytes([number])))
             code = 0
         finally:
             os._exit(code)
@@ -152,12 +154,19 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
     return os.WIFSIGNALED(status), acked
 
 
+def end(directory: Path, work: Callable[..., None], on_acked: Callable[[int], object] = lambda _: None) -> None:
+    """Run a store to its end."""
+    store = Store(Names.of(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
+    work(store, on_acked)
+    store.close()
+
+
 def contents(directory: Path) -> bytes:
     """Give all that is in the log, from the oldest file to the active one."""
     names = Names.of(directory / "node_log")
-    files = [sealed.path for sealed in names.finished() if sealed.is_plain]
+    sealed = [each.path for each in names.finished() if each.is_plain]
     moved = directory / "elsewhere.log"
-    whole = b"".join(path.read_bytes() for path in [*files, *([moved] if moved.exists() else [])])
+    whole = b"".join(path.read_bytes() for path in [*sealed, *([moved] if moved.exists() else [])])
     return whole + names.log.read_bytes()
 
 
@@ -173,7 +182,7 @@ def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(
         here.mkdir()
         died, acked = live(here, work, calls)
         _, again = live(here, work, dice.randrange(1, 40))
-        live(here, work, NEVER)
+        end(here, work)
         found = contents(here)
         lines = found.splitlines(keepends=True)
         own = [line for line in lines if line.startswith(b"block")]
@@ -199,7 +208,7 @@ def test_a_kill_between_any_two_calls_keeps_the_streams_of_a_batch_together(dire
         here.mkdir()
         died, acked = live(here, send_in_streams, calls)
         if died:  # a stream that ended well is forgotten, and would begin anew
-            live(here, send_in_streams, NEVER)
+            end(here, send_in_streams)
         found = sorted(contents(here).splitlines(keepends=True))
         assert found == expected, f"killed before call {calls}, {acked} acknowledged"
         shutil.rmtree(here)
