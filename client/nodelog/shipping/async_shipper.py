@@ -112,7 +112,9 @@ class AsyncShipper:
     def _entered(self) -> asyncio.Task[None]:
         """Give what does the work."""
         if self._task is None:
-            raise RuntimeError("nobody sends the lines yet: use it as `async with AsyncShipper() as shipper:`")
+            raise RuntimeError(
+                "nobody sends the lines yet: use it as `async with AsyncShipper() as shipper:`"
+            )
         return self._task
 
     async def _work(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.client.load.sink import Sink
+from tests.client.load.telling import finished
 from tests.running import wait_for
 
 from nodelog.load.verify import Verdict, verify
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from tests.running import StartLogd
 
     Start = Callable[..., subprocess.Popen[str]]
-
-
-def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
-    told: dict[str, Any] = json.loads(out)
-    return told
 
 
 def checked(told: dict[str, Any], *files: Path) -> Verdict:

@@ -154,7 +154,9 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
     return os.WIFSIGNALED(status), acked
 
 
-def end(directory: Path, work: Callable[..., None], on_acked: Callable[[int], object] = lambda _: None) -> None:
+def end(
+    directory: Path, work: Callable[..., None], on_acked: Callable[[int], object] = lambda _: None
+) -> None:
     """Run a store to its end."""
     store = Store(Names.of(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
     work(store, on_acked)
