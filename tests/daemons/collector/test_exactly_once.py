@@ -14,7 +14,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from tests.daemons.collector.test_store_crash import contents
+from tests.daemons.collector.killing import contents
 
 from nodelog.wire.client import Acked, ClientSession, Welcome
 from nodelogd.collector.arena import Arena
