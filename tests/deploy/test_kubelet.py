@@ -20,7 +20,8 @@ from tests.deploy.manifests import FILES, KUBERNETES, loaded, rendered
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.deploy.kubelet.podspec import PodSpec, Probe
+    from tests.deploy.kubelet.podspec import PodSpec
+    from tests.deploy.kubelet.probes import Probe
 
 POD = settings.Identity(name="pod-x", namespace="default", node="node-1", host_ip="198.18.1.1")
 LEAST = {"automountServiceAccountToken": False, "enableServiceLinks": False}

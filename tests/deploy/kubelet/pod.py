@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tests.deploy.kubelet.node import Node
     from tests.deploy.kubelet.objects import Key, Template
-    from tests.deploy.kubelet.podspec import Container, Probe
+    from tests.deploy.kubelet.podspec import Container
+    from tests.deploy.kubelet.probes import Probe
 
 TICK = 0.05  # seconds
 PAUSES = (0.0, 1.0, 2.0, 4.0)

@@ -4,13 +4,58 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
+
+from tests.deploy.kubelet.fields import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.deploy.kubelet.podspec import Container, Probe
+    from tests.deploy.kubelet.fields import Fields
+    from tests.deploy.kubelet.podspec import Container
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A question that is asked again and again: a page, or a program."""
+
+    path: str | None
+    port: int | str
+    command: tuple[str, ...]
+    delay: float
+    """Seconds, as are the next two."""
+    period: float
+    timeout: float
+    failures: int
+    successes: int
+
+
+def read_probe(container: Fields, name: str) -> Probe | None:
+    """Read a probe of a container, if it has it. Raises RefusedError."""
+    if name not in container:
+        return None
+    with container.into(name) as fields:
+        path, port = None, 0
+        if "httpGet" in fields:
+            with fields.into("httpGet") as page:
+                page.only("scheme", "HTTP", default="HTTP")
+                path, port = page.need("path"), page.need("port")
+        with fields.into("exec") as program:
+            command = tuple(program.take("command", ()))
+        if not command and path is None:
+            raise RefusedError(f"{fields.where}: neither httpGet nor exec")
+        return Probe(
+            path=path,
+            port=port,
+            command=command,
+            delay=fields.take("initialDelaySeconds", 0),
+            period=fields.take("periodSeconds", 10),
+            timeout=fields.take("timeoutSeconds", 1),
+            failures=fields.take("failureThreshold", 3),
+            successes=fields.take("successThreshold", 1),
+        )
 
 
 class Asking:
