@@ -56,8 +56,6 @@ class Node:
         self.is_up = False
         with ThreadPoolExecutor(max(1, len(self.pods))) as pool:
             list(pool.map(lambda pod: pod.fail(), self.pods))
-        for pod in self.pods:
-            pod.join()
 
     def come_back(self) -> None:
         """Boot: its pods are started again, with new sandboxes, under their names."""
