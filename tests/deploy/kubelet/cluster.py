@@ -34,7 +34,10 @@ class Cluster:
     def __init__(
         self, folder: Path, images: Mapping[str, str], pause_image: str, *, nodes: int = 3, haste: float = 5.0
     ) -> None:
-        """Prepare; disks are in `folder`. Periods of probes are divided by `haste`, for the tests' sake."""
+        """Prepare; disks are in `folder`.
+
+        For the tests' sake periods of probes, and the grace of who fails them, are divided by `haste`.
+        """
         self.images = dict(images)
         self.nodes: list[Node] = []
         self._folder = folder

@@ -29,7 +29,7 @@ class Runtime:
     pause_image: str
     """Of sandboxes."""
     haste: float
-    """What periods of probes are divided by."""
+    """What periods of probes, and the grace of who fails them, are divided by."""
 
 
 class Node:

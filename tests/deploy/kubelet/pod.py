@@ -215,7 +215,7 @@ class Pod:
         if self._running[container.name].is_alive:
             return False
         self.reason = f"{container.name} failed its liveness probe"
-        self._stop(container.name, self._spec.grace)
+        self._stop(container.name, self._spec.grace / self.node.runtime.haste)
         return True
 
     def _ended(self, container: Container) -> bool:

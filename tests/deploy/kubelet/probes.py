@@ -80,11 +80,16 @@ class Asking:
     """One probe of one container, as a context, in a thread: one that hangs must not hold up the others."""
 
     def __init__(self, probe: Probe, ask: Callable[[Probe], bool], *, good: bool, haste: float) -> None:
-        """Prepare; periods are divided by `haste`, what an answer may take is not."""
+        """Prepare; periods are divided by `haste`, what an answer may take is not.
+
+        Nor are the periods in which a container that is taken for good has not answered yet: it has all the
+        time to start that its manifest gives.
+        """
         self._probe = probe
         self._ask = ask
         self._opinion = Opinion(probe, good=good)
-        self._haste = haste
+        self._haste = 1.0 if good else haste
+        self._haste_later = haste
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
@@ -104,8 +109,11 @@ class Asking:
     def _run(self) -> None:
         due = time.monotonic() + self._probe.delay / self._haste
         while not self._ended.wait(max(0.0, due - time.monotonic())):
-            due = time.monotonic() + self._probe.period / self._haste
-            self._opinion.hear(self._ask(self._probe))
+            asked = time.monotonic()
+            if answer := self._ask(self._probe):
+                self._haste = self._haste_later
+            self._opinion.hear(answer)
+            due = asked + self._probe.period / self._haste
 
 
 def ask(probe: Probe, *, container: Container, address: str, number: str) -> bool:
