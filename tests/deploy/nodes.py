@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 ARCHIVES = "all-logs-*.tar.gz"
-HURRY = ("--tail=127.0.0.1:0", "--canary-every=1s", "--look-every=1s")
+HURRY = ("--tail=127.0.0.1:0", "--canary-every=500ms", "--look-every=250ms")
 
 
 class Node:

@@ -16,6 +16,7 @@ from tests.running import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.deploy.prometheus import Prometheus
     from tests.mounts import Freezable, SmallDisk
     from tests.running import StartLogd
 
@@ -147,9 +148,17 @@ def test_an_archive_that_rots_and_a_scrub_notices(node: Node, tmp_path: Path) ->
     node.wait_for_alert("NodelogScrubFailed")
 
 
-def test_an_agent_that_was_ended(tmp_path: Path, logd: StartLogd) -> None:
-    with running(tmp_path / "server") as prometheus, Node(prometheus) as node:
+def test_an_agent_of_several_that_was_ended(node: Node, logd: StartLogd, prometheus: Prometheus) -> None:
+    with Node(prometheus) as other:
+        other.start(BIN / "nodeagent", "watch", other.http("nodeagent"), "--tail=127.0.0.1:0")
+        other.wait_for("nodelog_agent_ready >= 0")
         agent = node.watch(logd(node.http("logd")))
-        wait_for(lambda: not prometheus.alerts("", ".+"))
+        wait_for(lambda: "NodelogUnwatched" not in node.alerts())
         assert agent.stop() == 0
-        prometheus.wait_for_alert("NodelogUnwatched", "")
+        assert node.wait_for_alert("NodelogUnwatched")["summary"] == f"No node agent is scraped on {node.name}"
+        assert "NodelogUnwatched" not in other.alerts()
+
+
+def test_no_agent_at_all(tmp_path: Path) -> None:
+    with running(tmp_path / "server") as alone:
+        assert alone.wait_for_alert("NodelogUnwatched", "")["summary"] == "No node agent is scraped"
