@@ -1,6 +1,7 @@
 """The rules that are shipped, and the same in a hurry.
 
-A range is a hundredth as long: less would hold too few scrapes. For how long a condition must last is shorter still.
+A range is a hundredth as long: in less there would be too few scrapes. What has to last,
+lasts a six-hundredth.
 """
 
 from __future__ import annotations
