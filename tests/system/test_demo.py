@@ -42,7 +42,7 @@ def programs_of(port: int, folder: Path) -> list[str]:
     lines = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            lines.append((process / "cmdline").read_text().replace("\0", " "))
+            lines.append((process / "cmdline").read_text(errors="replace").replace("\0", " "))
         except OSError:  # it ended in this moment
             continue
     return [
