@@ -29,7 +29,7 @@ def busy(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> Ge
     with disk_in_memory(path, scene.ROOM), Node(prometheus) as node:
         scene.furnish(node, path)
         scene.load(node, 2000)
-        node.wait_for("nodelog_relp_frames_total > 100")
+        node.wait_for("nodelog_relp_frames_total > 10")
         yield node.name
 
 
