@@ -100,9 +100,7 @@ class Links:
             self.unfinished.discard(connection.number)
         if connection.sock is None or connection.ended:
             return
-        if (
-            connection.connecting
-        ):  # nothing was said yet, and an end before the greeting would be taken for a line
+        if connection.connecting:  # what is said now would come before the greeting
             self._close(connection)
             return
         try:
