@@ -100,6 +100,9 @@ class Links:
             self.unfinished.discard(connection.number)
         if connection.sock is None or connection.ended:
             return
+        if connection.connecting:  # what is said now would come before the greeting
+            self._close(connection)
+            return
         try:
             connection.end()
         except OSError as error:
@@ -120,10 +123,10 @@ class Links:
         self._retries = [retry for retry in self._retries if not (give_up or retry[-1].is_done)]
         heapq.heapify(self._retries)
         for connection in self._connections:
-            if connection.connecting and (give_up or connection.is_done):
-                self._close(connection)  # nothing was said over it, so there is no end to announce
-            elif connection.is_through:
+            if connection.is_through:
                 self.finish(connection)
+            elif give_up and connection.connecting:
+                self._close(connection)
             else:
                 self.watch(connection)
 
