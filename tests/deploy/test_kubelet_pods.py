@@ -70,6 +70,18 @@ def test_a_pod_that_is_not_ready_goes_on_running(cluster: Cluster) -> None:
     cluster.delete_pod(found)
 
 
+def test_a_node_goes_down_with_a_pod_that_has_not_started_yet(cluster: Cluster) -> None:
+    cluster.apply(pod("early", "exec sleep 1000", image="nowhere"))
+    (found,) = cluster.pods(name="early")
+    wait_for(lambda: "no image" in found.reason, "it waits")
+    found.node.die()
+    assert found.phase == "Unknown"
+    cluster.images["nowhere"] = cluster.images["alpine"]
+    found.node.come_back()
+    wait_for(lambda: found.is_ready, "it runs")
+    cluster.delete_pod(found)
+
+
 def test_an_object_of_a_namespace_that_is_not_there_is_not_taken(cluster: Cluster) -> None:
     with pytest.raises(LookupError, match="nowhere"):
         cluster.apply(pod("lost", "true"), namespace="nowhere")
