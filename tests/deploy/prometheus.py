@@ -113,14 +113,16 @@ class Prometheus:
         found = self.query(f'ALERTS{{alertstate=~"{state}", node="{node}"}}')
         return {each.labels["alertname"] for each in found}
 
-    def wait_for_alert(self, name: str, node: str) -> dict[str, str]:
-        """Return once this alert fires for the node; give its annotations."""
-        wait_for(lambda: name in self.alerts(node), f"{name} fires for {node}")
-        found = self._get("alerts")["alerts"]
-        return next(
-            dict(each["annotations"])
-            for each in found
-            if (each["labels"]["alertname"], each["labels"].get("node", "")) == (name, node)
+    def wait_for_alert(self, name: str, node: str, containing: str = "") -> None:
+        """Return once this alert fires for the node, with a summary that has this text in it."""
+
+        def is_it(alert: dict[str, Any]) -> bool:
+            labels, text = alert["labels"], alert["annotations"]["summary"]
+            is_ours = (labels["alertname"], labels.get("node", "")) == (name, node)
+            return is_ours and alert["state"] == "firing" and containing in text
+
+        wait_for(
+            lambda: any(map(is_it, self._get("alerts")["alerts"])), f"{name} fires for {node}: {containing}"
         )
 
     def _get(self, page: str, **parameters: object) -> dict[str, Any]:
