@@ -46,6 +46,7 @@ class Cluster:
         self._haste = haste
         self._name = f"nodelog-test-{random.randrange(16**6):06x}"  # noqa: S311 (no secret)
         self._objects: dict[Key, dict[str, Any]] = {}
+        self._earlier: dict[Key, dict[str, Any]] = {}  # before their templates were changed
         self._controllers = Controllers(self.nodes)
         self._controllers.items[_DEFAULT.key] = _DEFAULT
         self._stack = ExitStack()
@@ -86,6 +87,7 @@ class Cluster:
             with self._controllers.lock:
                 if item.key.namespace and item.key.namespace not in self._namespaces():
                     raise LookupError(f"namespaces {item.key.namespace!r} not found")
+                self._note_change(item)
                 self._objects[item.key], self._controllers.items[item.key] = dict(found), item
                 if item.key.kind == "PersistentVolumeClaim":
                     self.claim(item.key.name).mkdir(exist_ok=True)
@@ -121,6 +123,10 @@ class Cluster:
         notes = found["spec"]["template"]["metadata"].setdefault("annotations", {})
         notes["kubectl.kubernetes.io/restartedAt"] = str(time.time())
         self.apply(found, namespace=namespace)
+
+    def rollout_undo(self, name: str, *, namespace: str = "default") -> None:
+        """Have an object as it was before its template was changed."""
+        self.apply(self._earlier[self._key(name, namespace)], namespace=namespace)
 
     def rollout_status(self, name: str, *, namespace: str = "default") -> None:
         """Return once all its pods are ready and of today's template."""
@@ -173,6 +179,12 @@ class Cluster:
                 if item.key.kind == "CronJob" and item.template and not self._runs(item.key)
             ]
             return [self._controllers.create(*one) for one in due]
+
+    def _note_change(self, item: Item) -> None:
+        before = self._controllers.items.get(item.key)
+        old, new = before.template if before else None, item.template
+        if old and new and old.revision != new.revision:
+            self._earlier[item.key] = self._objects[item.key]
 
     def _runs(self, key: Key) -> bool:
         return any(pod.phase in {"Pending", "Running"} for pod in self._controllers.pods_of(key))
