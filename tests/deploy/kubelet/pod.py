@@ -140,8 +140,8 @@ class Pod:
                         return
                     self._pause(PAUSES[min(failures[container.name], len(PAUSES) - 1)])
                     failures[container.name] += 1
-                    self.restarts += 1
                     self._start(container, volumes)
+                    self.restarts += 1
             is_ready = all(one.is_ready for one in self._running.values())
             if is_ready and not self.is_ready:
                 self.ready_since = time.time()
