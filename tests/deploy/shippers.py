@@ -9,9 +9,9 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
 from tests.loads import sealed_files
-from tests.running import wait_for
 
 from nodelog.load.verify import Verdict, read_sent, verify
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.deploy.docker import BUILD
 from tests.deploy.gaps import Caller, share
+from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded
 from tests.deploy.shippers import Load, PlainLoad, tellers, what_was_told
 from tests.deploy.three_nodes import NEXT
 from tests.mounts import disk_in_memory
-from tests.running import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,7 +42,7 @@ def small(cluster: Cluster) -> Generator[SmallDisk]:
         yield disk
         cluster.delete("ds/teller")
         cluster.delete("ds/logd")
-        wait_for(lambda: not cluster.pods(), "they are gone", patience=60)
+        wait_for(lambda: not cluster.pods(), "they are gone")
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_collector_that_hangs_is_restarted_by_its_probe_and_loses_nothing(
     pod = cluster.pod(name="logd", on=nodes[0])
     with Load(cluster, "hang") as load:
         pod.signal("STOP")
-        wait_for(lambda: pod.restarts == 1 and pod.is_ready, "it is restarted", patience=BUILD)
+        wait_for(lambda: pod.restarts == 1 and pod.is_ready, "it is restarted")
         load.wait_for_more(nodes[0])
     assert pod.lives[-1].code == KILLED
     assert "liveness" in pod.reason

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.deploy.docker import BUILD
+from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded, rendered
 from tests.deploy.three_nodes import NEXT
-from tests.running import wait_for
 
 if TYPE_CHECKING:
     from tests.deploy.kubelet.cluster import Cluster
@@ -165,7 +165,8 @@ def test_a_set_that_is_deleted_leaves_the_lines_on_the_nodes(cluster: Cluster) -
     cluster.delete("deploy/client")
     cluster.delete("ds/logd")
     wait_for(
-        lambda: not cluster.pods(name="logd") + cluster.pods(name="client"), "they are gone", patience=60
+        lambda: not cluster.pods(name="logd") + cluster.pods(name="client"),
+        "they are gone",
     )
     assert [pod.lives[-1].code for pod in pods] == [0, 0, 0]
     for node in cluster.nodes:

@@ -14,7 +14,7 @@ from tests.deploy.kubelet.deaths import Deaths
 from tests.deploy.kubelet.disks import Disk
 from tests.deploy.kubelet.node import Node, Runtime, make_network
 from tests.deploy.kubelet.objects import Item, Key, read_object
-from tests.running import wait_for
+from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.deploy.kubelet.pod import Pod
 
 SHORT = {"ds": "DaemonSet", "deploy": "Deployment", "cronjob": "CronJob", "pod": "Pod"}
-PATIENCE = 120.0
-"""Seconds for whatever is asked for; a busy machine may need many of them."""
 
 
 class Cluster:
@@ -108,7 +106,7 @@ class Cluster:
         """Delete a pod, and return once it is gone."""
         pod.delete(grace)
         if wait:
-            wait_for(lambda: pod.is_gone, f"{pod.name} is gone", patience=PATIENCE)
+            wait_for(lambda: pod.is_gone, f"{pod.name} is gone")
 
     def set_image(self, name: str, *, namespace: str = "default", **images: str) -> None:
         """Give containers of an object another image, by their names."""
@@ -131,7 +129,8 @@ class Cluster:
     def rollout_status(self, name: str, *, namespace: str = "default") -> None:
         """Return once all its pods are ready and of today's template."""
         wait_for(
-            lambda: self.is_rolled_out(name, namespace=namespace), f"{name} is rolled out", patience=PATIENCE
+            lambda: self.is_rolled_out(name, namespace=namespace),
+            f"{name} is rolled out",
         )
 
     def is_rolled_out(self, name: str, *, namespace: str = "default") -> bool:
