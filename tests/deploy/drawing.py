@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ SCALES = {
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "Bps": ((2**30, "GiB/s"), (2**20, "MiB/s"), (2**10, "KiB/s"), (1, "B/s")),
     "ops": ((1000, "k/s"), (1, "/s")),
+    "opm": ((1, "/min"),),
     "percentunit": ((0.01, "%"),),
 }
 
@@ -74,7 +76,7 @@ def _panel(panel: Panel, curves: Sequence[Curve], seconds: float) -> list[str]:
     for at, anchor in ((0.0, "start"), (seconds, "end")):
         x, y = _x(at, seconds), HEIGHT - BOTTOM + 13
         parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{at:.0f} s</text>')
-    for curve, colour in zip(curves, COLOURS, strict=False):
+    for curve, colour in zip(curves, cycle(COLOURS), strict=False):
         parts += [
             f'<polyline stroke="{colour}" points="{piece}"/>' for piece in _pieces(curve, seconds, low, high)
         ]
@@ -96,7 +98,7 @@ def _pieces(curve: Curve, seconds: float, low: float, high: float) -> list[str]:
 def _legend(curves: Sequence[Curve]) -> list[str]:
     """Name the curves, in two lines at the most."""
     parts, x, y = [], LEFT, HEIGHT - 17
-    for curve, colour in zip(curves, COLOURS, strict=False):
+    for curve, colour in zip(curves, cycle(COLOURS), strict=False):
         width = LETTER * len(curve.name)
         if x > LEFT and x + width > WIDTH:
             x, y = LEFT, y + 12

@@ -26,6 +26,10 @@ def test_a_curve_is_interrupted_where_it_is_infinite() -> None:
     assert len(list(drawn(Curve("x", points)).iter(f"{SVG}polyline"))) == 2
 
 
+def test_every_curve_of_many_is_drawn() -> None:
+    assert len(list(drawn(*[Curve(str(n), [(0.0, 1.0)]) for n in range(20)]).iter(f"{SVG}polyline"))) == 20
+
+
 def test_a_panel_without_data_is_drawn_too() -> None:
     assert [each.text for each in drawn().iter(f"{SVG}text")][2] == "a < b"
 
