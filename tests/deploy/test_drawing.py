@@ -46,6 +46,7 @@ def test_the_largest_value_is_at_the_top_and_the_smallest_at_the_bottom() -> Non
         (0, "s", 0.004, "0 ms"),
         (0.5, "percentunit", 1, "50 %"),
         (3, "short", 3, "3"),
+        (1480, "opm", 1480, "1,480 /min"),
     ],
 )
 def test_a_value_has_the_unit_of_its_axis(value: float, unit: str, most: float, text: str) -> None:

@@ -171,7 +171,9 @@ def test_a_hangup_seals_the_log_and_its_tail_goes_on(agent: Callable[..., Agent]
         for number, line in enumerate((b"two", b"three"), 1):
             node.signal(signal.SIGHUP)
             wait_for(lambda number=number: len(sealed_files(node.log)) == number)  # type: ignore[misc]
-            node.send(line + b"\n")  # and nobody waits for the tail to have seen it
+            node.send(line + b"\n")
+            # An empty log is not sealed. Nobody waits for the tail to have seen the line.
+            wait_for(lambda line=line: node.log.exists() and node.log.read_bytes() == line + b"\n")  # type: ignore[misc]
         while b'["three"]' not in seen:
             seen += reader.recv(65536)
     assert re.findall(rb"data: (.*)\n", seen) == [b'["one"]', b'["two"]', b'["three"]']
