@@ -28,11 +28,11 @@ from tests.bench.measuring import NODELOG
 from tests.bench.places import KEPT
 from tests.bench.running import PATIENCE, POLL, _cpu
 from tests.bench.warmth import Warmth
+from tests.deploy.docker import TAG
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-IMAGE: Final = "nodelog:test"
 OWNER: Final = 65532
 VOLUME: Final = 1 << 30  # bytes in a run
 LOGD: Final = ("--rotate-size=1TiB", "--keep-free=off", "--http=127.0.0.1:0")
@@ -66,7 +66,7 @@ def started(way: str, folder: Path, port: int) -> Generator[Target]:
     listen = f"--listen={port}" if way == "bridge" else f"--listen=127.0.0.1:{port}"
     program = ("sleep", "1000") if way == "outside" else ("logd", listen, *LOGD)
     options = (*WAYS[way], "--read-only", "--cap-drop=ALL", f"--volume={folder}:/var/lib/nodelog")
-    name = docker("run", "--detach", *options, f"--entrypoint={program[0]}", IMAGE, *program[1:])
+    name = docker("run", "--detach", *options, f"--entrypoint={program[0]}", TAG, *program[1:])
     outside = None
     try:
         pid, address = docker(
