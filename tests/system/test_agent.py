@@ -8,24 +8,19 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.loads import sealed_files
+from tests.ports import free_ports
 from tests.running import Daemon, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
 NODEAGENT = Path(sys.executable).parent / "nodeagent"
-
-
-def free_ports(count: int) -> list[int]:
-    """Give ports where nobody listens now."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class Agent(Daemon):
@@ -38,7 +33,7 @@ class Agent(Daemon):
         self.archives.mkdir(exist_ok=True)
         self._options = options
         self._program = program
-        self.port, logd, logcd, self.tail_port = free_ports(4)
+        self.port, logd, logcd, self.tail_port = islice(free_ports(), 4)
         (folder / "token").write_text("s3cret")
         (folder / "nodelog.toml").write_text(
             f'[logd]\nlog = "{self.log}"\nlisten = "127.0.0.1:{self.port}"\nhttp = "127.0.0.1:{logd}"\n'
