@@ -21,7 +21,7 @@ from tests.bench.cells import CELLS, Cell
 from tests.bench.measuring import Figures
 from tests.bench.pictures import picture
 from tests.bench.places import Missing, Place
-from tests.bench.running import Failed, free_port, running
+from tests.bench.running import Failed, free_ports, running
 from tests.bench.systems import SYSTEMS, System
 from tests.bench.tables import table
 
@@ -64,8 +64,9 @@ def main() -> int:
 
 def _run(system: System, cell: Cell, folder: Path | None) -> Figures:
     """Measure one system once, in a folder of its own."""
+    port, http = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=folder, ignore_cleanup_errors=True) as name:
-        place = Place(Path(name), free_port(), free_port(), cell.load.connections)
+        place = Place(Path(name), port, http, cell.load.connections)
         with running(system, place) as run:
             return cell.measure(run, cell.load)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE = 60.0  # seconds for a system to start, or to end
 POLL = 0.002
+PORTS = (10_000, 32_768)
 
 
 class Failed(Exception):  # noqa: N818 (it is what a run has done)
@@ -111,11 +113,16 @@ def _wait_accepting(run: Running, said: Path) -> None:
     raise Failed(f"{run.system.name} does not take connections; it said: {said.read_text().strip()[-500:]}")
 
 
-def free_port() -> int:
-    """Give a port nobody has."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Give ports nobody has, from below those that the kernel deals out: nobody is given them meanwhile."""
+    found: list[int] = []
+    with ExitStack() as stack:
+        while len(found) < count:
+            sock = stack.enter_context(socket.socket())
+            with suppress(OSError):  # somebody has it
+                sock.bind(("127.0.0.1", random.randrange(*PORTS)))  # noqa: S311 (no secret)
+                found.append(int(sock.getsockname()[1]))
+    return found
 
 
 def _children(pid: int) -> list[int]:

@@ -10,7 +10,7 @@ from tests.bench.cells import CELLS, Cell
 from tests.bench.measuring import Load, throughput
 from tests.bench.pictures import picture
 from tests.bench.places import Place
-from tests.bench.running import free_port, running
+from tests.bench.running import free_ports, running
 from tests.bench.systems import SYSTEMS
 from tests.bench.tables import remarks, table
 
@@ -51,7 +51,8 @@ def test_each_cell_has_a_name_of_its_own_and_systems_that_are_there() -> None:
 
 def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
     logd = next(system for system in SYSTEMS if system.name == "logd")
-    place = Place(tmp_path, free_port(), free_port(), 2)
+    port, http = free_ports(2)
+    place = Place(tmp_path, port, http, 2)
     with running(logd, place) as run:
         figures = throughput(run, Load(connections=2, line=128, rate=100_000, seconds=1))
     assert figures["received"] == 1.0
@@ -63,7 +64,8 @@ def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
 def test_lines_that_a_system_changes_are_not_taken_for_whole(tmp_path: Path) -> None:
     """A forger between generator and logd: the first byte of every line becomes another."""
     logd = next(system for system in SYSTEMS if system.name == "logd")
-    place = Place(tmp_path, free_port(), free_port(), 1)
+    port, http = free_ports(2)
+    place = Place(tmp_path, port, http, 1)
     with socket.create_server(("127.0.0.1", 0)) as listener, running(logd, place) as run:
         forger = threading.Thread(target=_forge, args=(listener, place.port))
         forger.start()

@@ -33,7 +33,7 @@ def append(log: Path, text: bytes) -> None:
 def assert_restarts(collector: Logd, end: str = "kill") -> None:
     """Fail unless the next start takes the log as it is and goes on."""
     all_written(collector)
-    assert collector.metric("nodelog_foreign_writes_total") == foreign(collector)
+    wait_for(lambda: collector.metric("nodelog_foreign_writes_total") == foreign(collector))
     before = collector.log.read_bytes()
     getattr(collector, end)()
     collector.restart()

@@ -42,8 +42,8 @@ def send_from(logd: Logd, first: int, count: int, name: str = "block") -> int:
 @pytest.mark.parametrize("sync", SYNCS)
 def test_a_kill_between_write_and_ack_neither_loses_nor_doubles(logd: StartLogd, sync: str) -> None:
     collector = logd(f"--sync={sync}")
-    first, count = 1, 40
-    for round_ in range(4):
+    first, count = 1, 30
+    for round_ in range(3):
         with connected(collector.port, (STREAM, first)) as client:
             durable = client.welcome().durable or 0
             client.send(*(block(number) for number in range(max(first, durable + 1), count + 1)))
