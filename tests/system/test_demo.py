@@ -27,10 +27,19 @@ def run(tmp_path: Path) -> Generator[Run]:
             process = stack.enter_context(
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
             )
-            stack.callback(process.kill)
+            stack.callback(ended, process)
             return process
 
         yield running
+
+
+def ended(process: subprocess.Popen[str]) -> None:
+    """See that it ends, and by itself where it can: nobody else ends what it has started."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def programs_of(port: int, folder: Path) -> list[str]:
