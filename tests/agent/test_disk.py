@@ -1,8 +1,9 @@
-import asyncio
+import itertools
 import math
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.mounts import MIB, disk_in_memory
@@ -122,22 +123,24 @@ def test_bytes_and_inodes_are_foreseen(changes: dict[str, int], expected: tuple[
     assert found.full == min(found.bytes_full, found.inodes_full)
 
 
-async def test_a_real_file_system_that_runs_out_of_inodes_is_foreseen_and_told(tmp_path: Path) -> None:
-    path = tmp_path / "small"
+async def test_a_real_file_system_that_runs_out_of_inodes_is_foreseen_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seconds = tmp_path / "small", itertools.count()
+    monkeypatch.setattr(disk, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     with disk_in_memory(path, 64 * MIB, "nr_inodes=1000"):
         metrics = Metrics()
         findings = Findings(metrics)
-        disks = Disks([path], 0.06, 6 * 3600, metrics, findings)
+        disks = Disks([path], 60, 6 * 3600, metrics, findings)
         for number in range(200):
             (path / str(number)).touch()
             await disks.look()
-            await asyncio.sleep(0.001)  # growth is by time
         assert findings.reasons()[f"disk {path}"].startswith(f"the file system of {path} will have no inode")
         labels = {"path": str(path)}
-        assert metrics.registry.get_sample_value("nodelog_agent_disk_growth_inodes_per_second", labels)
+        growth = metrics.registry.get_sample_value("nodelog_agent_disk_growth_inodes_per_second", labels)
+        assert growth == pytest.approx(1)
         left = metrics.registry.get_sample_value("nodelog_agent_disk_full_seconds", labels)
-        assert left is not None
-        assert 0 < left < 6 * 3600
+        assert left == pytest.approx(Space.at(path).inodes_free)
         while Space.at(path).inodes_free:
             number += 1
             (path / str(number)).touch()

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.deploy.prometheus import HOST
 from tests.deploy.spoken import Spoken
+from tests.ports import HOST
 from tests.running import wait_for
 
 if TYPE_CHECKING:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import shutil
-import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
 from tests.deploy.rules import ALERTS, in_a_hurry
 from tests.deploy.spoken import Spoken
+from tests.ports import free_ports
 from tests.running import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
 
-HOST = "127.0.0.1"
 PROGRAMS = ("logd", "logcd", "nodeagent")
 EVERY = 0.25
 """Seconds from one scrape to the next, and from one evaluation of the rules to the next."""
@@ -150,20 +148,11 @@ def running(folder: Path) -> Generator[Prometheus]:
 
 
 def _places(count: int) -> Iterator[Place]:
-    """Give nodes with ports of their own, which the kernel gives nobody who does not ask for them."""
-    ports = _free_ports()
+    """Give nodes with ports of their own."""
+    ports = free_ports()
     for number in range(count):
         pages = {program: next(ports) for program in PROGRAMS}
         yield Place(node=f"node-{number}", ports=pages, collector=next(ports))
-
-
-def _free_ports() -> Iterator[int]:
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(first // 2, first), first // 2):
-        with socket.socket() as tried, suppress(OSError):
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((HOST, port))
-            yield port
 
 
 def _config(places: Sequence[Place]) -> str:

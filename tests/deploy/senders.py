@@ -6,8 +6,8 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tests.deploy.kubelet.waiting import PATIENCE, wait_for
 from tests.deploy.manifests import PROGRAMS
-from tests.running import wait_for
 
 from nodelog import __version__
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 IMAGE = f"nodelog:{__version__}"
 HOST_IP = {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 NOTHING_MORE = {"automountServiceAccountToken": False, "enableServiceLinks": False}
-PATIENCE = 90.0
-"""Seconds until all is acknowledged and the sender has ended; a busy machine may need many of them."""
 
 
 class Sender(Protocol):
@@ -70,7 +68,7 @@ class Inside:
 
     def told(self) -> str:
         """Return what it printed, as JSON, once it has ended."""
-        wait_for(lambda: self._pod.phase != "Running", f"{self._name} has ended", patience=PATIENCE)
+        wait_for(lambda: self._pod.phase != "Running", f"{self._name} has ended")
         assert self._pod.phase == "Succeeded", self._pod.lives[-1].said
         return self._pod.lives[-1].printed
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
 from tests.loads import sealed_files
-from tests.running import wait_for
 
 from nodelog.load.verify import Verdict, read_sent, verify
 
@@ -43,9 +44,11 @@ def wait_for_run(node: Node, run: str, since: int) -> None:
     """Return once lines of a run of `nodelog load` are in the file of a node, behind so many bytes."""
 
     def arrived() -> bool:
-        with log_of(node).open("rb") as log:
-            log.seek(since)
+        with suppress(FileNotFoundError), log_of(node).open("rb") as log:  # it is being sealed
+            is_same = os.fstat(log.fileno()).st_size >= since
+            log.seek(since if is_same else 0)
             return f"<{run} ".encode() in log.read()
+        return False
 
     wait_for(arrived, f"lines of {run} arrive on {node.name}")
 

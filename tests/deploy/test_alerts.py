@@ -65,7 +65,7 @@ def test_a_disk_that_hangs_while_little_is_sent_and_while_much_is(
 
 def test_a_disk_that_fills_up_slowly_and_at_once(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
     collector = logd(node.http("logd"), log=small_disk.path / "node_log")
-    node.watch(collector, "--growth-window=3s")
+    node.watch(collector, "--growth-window=12s")
     with Load(collector, "a", pause=0.1):
         node.wait_for_alert("NodelogDiskFullSoon", str(small_disk.path))
     small_disk.fill()
@@ -75,7 +75,7 @@ def test_a_disk_that_fills_up_slowly_and_at_once(small_disk: SmallDisk, node: No
 def test_a_disk_that_runs_out_of_inodes(node: Node, tmp_path: Path) -> None:
     path, numbers = tmp_path / "many", itertools.count()
     with disk_in_memory(path, MIB, "nr_inodes=50k"):
-        node.watch_disk(path, "--growth-window=3s")
+        node.watch_disk(path, "--growth-window=12s")
 
         def is_foreseen() -> bool:
             (path / str(next(numbers))).touch()

@@ -90,6 +90,10 @@ def test_a_legend_names_labels_that_the_query_keeps() -> None:
                 assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= set(kept[1].split(", "))
 
 
+def test_each_curve_names_its_node() -> None:
+    assert all("{{node}}" in query.legend for panel in panels() for query in panel.queries)
+
+
 def test_the_node_can_be_chosen_in_every_query() -> None:
     for panel in panels():
         for query in panel.queries:

@@ -8,24 +8,19 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.loads import sealed_files
+from tests.ports import free_ports
 from tests.running import Daemon, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
 NODEAGENT = Path(sys.executable).parent / "nodeagent"
-
-
-def free_ports(count: int) -> list[int]:
-    """Give ports where nobody listens now."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class Agent(Daemon):
@@ -38,7 +33,7 @@ class Agent(Daemon):
         self.archives.mkdir(exist_ok=True)
         self._options = options
         self._program = program
-        self.port, logd, logcd, self.tail_port = free_ports(4)
+        self.port, logd, logcd, self.tail_port = islice(free_ports(), 4)
         (folder / "token").write_text("s3cret")
         (folder / "nodelog.toml").write_text(
             f'[logd]\nlog = "{self.log}"\nlisten = "127.0.0.1:{self.port}"\nhttp = "127.0.0.1:{logd}"\n'
@@ -171,7 +166,9 @@ def test_a_hangup_seals_the_log_and_its_tail_goes_on(agent: Callable[..., Agent]
         for number, line in enumerate((b"two", b"three"), 1):
             node.signal(signal.SIGHUP)
             wait_for(lambda number=number: len(sealed_files(node.log)) == number)  # type: ignore[misc]
-            node.send(line + b"\n")  # and nobody waits for the tail to have seen it
+            node.send(line + b"\n")
+            # An empty log is not sealed. Nobody waits for the tail to have seen the line.
+            wait_for(lambda line=line: node.log.exists() and node.log.read_bytes() == line + b"\n")  # type: ignore[misc]
         while b'["three"]' not in seen:
             seen += reader.recv(65536)
     assert re.findall(rb"data: (.*)\n", seen) == [b'["one"]', b'["two"]', b'["three"]']

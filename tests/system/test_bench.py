@@ -10,9 +10,10 @@ from tests.bench.cells import CELLS, Cell
 from tests.bench.measuring import Load, throughput
 from tests.bench.pictures import picture
 from tests.bench.places import Place
-from tests.bench.running import free_port, running
+from tests.bench.running import running
 from tests.bench.systems import SYSTEMS
 from tests.bench.tables import remarks, table
+from tests.ports import free_ports
 
 CELL = Cell(name="small", title="a small one", load=Load(connections=2))
 RUN = {"bytes_per_second": 1e9, "cpu_seconds_per_gb": 0.5, "peak_rss": 36e6, "limited": 0.0, "machine": 0.5}
@@ -51,7 +52,8 @@ def test_each_cell_has_a_name_of_its_own_and_systems_that_are_there() -> None:
 
 def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
     logd = next(system for system in SYSTEMS if system.name == "logd")
-    place = Place(tmp_path, free_port(), free_port(), 2)
+    ports = free_ports()
+    place = Place(tmp_path, next(ports), next(ports), 2)
     with running(logd, place) as run:
         figures = throughput(run, Load(connections=2, line=128, rate=100_000, seconds=1))
     assert figures["received"] == 1.0
@@ -63,7 +65,8 @@ def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
 def test_lines_that_a_system_changes_are_not_taken_for_whole(tmp_path: Path) -> None:
     """A forger between generator and logd: the first byte of every line becomes another."""
     logd = next(system for system in SYSTEMS if system.name == "logd")
-    place = Place(tmp_path, free_port(), free_port(), 1)
+    ports = free_ports()
+    place = Place(tmp_path, next(ports), next(ports), 1)
     with socket.create_server(("127.0.0.1", 0)) as listener, running(logd, place) as run:
         forger = threading.Thread(target=_forge, args=(listener, place.port))
         forger.start()

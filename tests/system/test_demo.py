@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from deploy.verdict import RIGHT
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = [f"client-{number}" for number in range(1, 8)]
@@ -26,15 +27,19 @@ def run(tmp_path: Path) -> Generator[Run]:
             process = stack.enter_context(
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
             )
-            stack.callback(process.kill)
+            stack.callback(ended, process)
             return process
 
         yield running
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def ended(process: subprocess.Popen[str]) -> None:
+    """See that it ends, and by itself where it can: nobody else ends what it has started."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def programs_of(port: int, folder: Path) -> list[str]:
@@ -73,7 +78,7 @@ def greeted(demo: subprocess.Popen[str]) -> str:
 
 
 def test_ctrl_c_ends_everything_and_every_line_that_was_sent_is_found(run: Run, tmp_path: Path) -> None:
-    port = free_port()
+    port = next(free_ports())
     demo = run(port)
     out = greeted(demo)
     assert len(programs_of(port, tmp_path)) == 17
@@ -92,7 +97,7 @@ def test_ctrl_c_ends_everything_and_every_line_that_was_sent_is_found(run: Run, 
 
 
 def test_daemons_that_are_killed_lose_nothing(run: Run, tmp_path: Path) -> None:
-    port = free_port()
+    port = next(free_ports())
     demo = run(port)
     begun = greeted(demo)
     for name in ("logd", "logcd"):
@@ -111,7 +116,7 @@ def test_daemons_that_are_killed_lose_nothing(run: Run, tmp_path: Path) -> None:
 
 
 def test_it_ends_by_itself_after_the_time_it_was_given(run: Run, tmp_path: Path) -> None:
-    port = free_port()
+    port = next(free_ports())
     out, err = (demo := run(port, "--for=100ms")).communicate(timeout=100)
     assert (demo.returncode, err) == (0, "")
     assert out.endswith(f"{RIGHT}\n")
@@ -119,7 +124,7 @@ def test_it_ends_by_itself_after_the_time_it_was_given(run: Run, tmp_path: Path)
 
 
 def test_ctrl_c_at_the_start_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
-    port = free_port()
+    port = next(free_ports())
     demo = run(port)
     while not programs_of(port, tmp_path):
         assert demo.poll() is None
@@ -130,7 +135,7 @@ def test_ctrl_c_at_the_start_leaves_nothing_behind(run: Run, tmp_path: Path) -> 
 
 
 def test_a_reader_who_leaves_ends_everything(run: Run, tmp_path: Path) -> None:
-    port = free_port()
+    port = next(free_ports())
     demo = run(port)
     assert demo.stdout is not None
     demo.stdout.readline()
@@ -154,6 +159,6 @@ def test_a_port_that_is_taken_is_one_line_with_what_to_type(run: Run) -> None:
 
 @pytest.mark.parametrize("option", ["--port=0", "--port=many", "--for=long"])
 def test_a_wrong_value_is_one_line(run: Run, option: str) -> None:
-    demo = run(free_port(), option)
+    demo = run(next(free_ports()), option)
     _, err = demo.communicate(timeout=60)
     assert (demo.returncode, err.count("\n")) == (1, 1)

@@ -33,7 +33,7 @@ def append(log: Path, text: bytes) -> None:
 def assert_restarts(collector: Logd, end: str = "kill") -> None:
     """Fail unless the next start takes the log as it is and goes on."""
     all_written(collector)
-    assert collector.metric("nodelog_foreign_writes_total") == foreign(collector)
+    wait_for(lambda: collector.metric("nodelog_foreign_writes_total") == foreign(collector))
     before = collector.log.read_bytes()
     getattr(collector, end)()
     collector.restart()
@@ -89,7 +89,7 @@ def test_half_a_line_that_others_append_while_logd_is_down_does_not_become_part_
 def test_a_log_that_is_emptied_under_load_goes_on_from_its_beginning(logd: StartLogd) -> None:
     collector = logd()
     with Load(collector, "a", pause=0.001) as load:
-        loaded(load)
+        wait_for(lambda: collector.log.stat().st_size, "there is something to take")
         collector.log.write_bytes(b"")  # : > node_log
         wait_for(lambda: foreign(collector, "truncated") == 1)
         loaded(load)

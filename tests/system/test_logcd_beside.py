@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.clock"]
 
-TRIALS = 8
+TRIALS = 20
 MIB = 1024 * 1024
 
 

@@ -13,7 +13,7 @@ from tests.archiving import NAME, assert_whole, beginning, contents, files, once
 if TYPE_CHECKING:
     from pathlib import Path
 
-TRIALS = 10
+TRIALS = 20
 
 
 def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:

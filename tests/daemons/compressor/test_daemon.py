@@ -100,9 +100,9 @@ def test_a_directory_that_is_missing_is_waited_for(logs: Path, logcd: StartLogcd
         logs.mkdir()
         (logs / "a.log").write_bytes(b"one\n")
         daemon.wait_ready()
+    assert daemon.stop() == 0
     assert len(daemon.records("cannot make")) == 1
     assert len(daemon.records("made again")) == 1
-    assert daemon.stop() == 0
 
 
 def test_three_intervals_without_a_success_are_too_many(logs: Path, logcd: StartLogcd) -> None:

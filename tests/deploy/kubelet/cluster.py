@@ -14,7 +14,7 @@ from tests.deploy.kubelet.deaths import Deaths
 from tests.deploy.kubelet.disks import Disk
 from tests.deploy.kubelet.node import Node, Runtime, make_network
 from tests.deploy.kubelet.objects import Item, Key, read_object
-from tests.running import wait_for
+from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.deploy.kubelet.pod import Pod
 
 SHORT = {"ds": "DaemonSet", "deploy": "Deployment", "cronjob": "CronJob", "pod": "Pod"}
-PATIENCE = 120.0
-"""Seconds for whatever is asked for; a busy machine may need many of them."""
 
 
 class Cluster:
@@ -46,6 +44,7 @@ class Cluster:
         self._haste = haste
         self._name = f"nodelog-test-{random.randrange(16**6):06x}"  # noqa: S311 (no secret)
         self._objects: dict[Key, dict[str, Any]] = {}
+        self._earlier: dict[Key, dict[str, Any]] = {}  # before their templates were changed
         self._controllers = Controllers(self.nodes)
         self._controllers.items[_DEFAULT.key] = _DEFAULT
         self._stack = ExitStack()
@@ -86,6 +85,7 @@ class Cluster:
             with self._controllers.lock:
                 if item.key.namespace and item.key.namespace not in self._namespaces():
                     raise LookupError(f"namespaces {item.key.namespace!r} not found")
+                self._note_change(item)
                 self._objects[item.key], self._controllers.items[item.key] = dict(found), item
                 if item.key.kind == "PersistentVolumeClaim":
                     self.claim(item.key.name).mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ class Cluster:
         """Delete a pod, and return once it is gone."""
         pod.delete(grace)
         if wait:
-            wait_for(lambda: pod.is_gone, f"{pod.name} is gone", patience=PATIENCE)
+            wait_for(lambda: pod.is_gone, f"{pod.name} is gone")
 
     def set_image(self, name: str, *, namespace: str = "default", **images: str) -> None:
         """Give containers of an object another image, by their names."""
@@ -122,10 +122,15 @@ class Cluster:
         notes["kubectl.kubernetes.io/restartedAt"] = str(time.time())
         self.apply(found, namespace=namespace)
 
+    def rollout_undo(self, name: str, *, namespace: str = "default") -> None:
+        """Have an object as it was before its template was changed."""
+        self.apply(self._earlier[self._key(name, namespace)], namespace=namespace)
+
     def rollout_status(self, name: str, *, namespace: str = "default") -> None:
         """Return once all its pods are ready and of today's template."""
         wait_for(
-            lambda: self.is_rolled_out(name, namespace=namespace), f"{name} is rolled out", patience=PATIENCE
+            lambda: self.is_rolled_out(name, namespace=namespace),
+            f"{name} is rolled out",
         )
 
     def is_rolled_out(self, name: str, *, namespace: str = "default") -> bool:
@@ -173,6 +178,12 @@ class Cluster:
                 if item.key.kind == "CronJob" and item.template and not self._runs(item.key)
             ]
             return [self._controllers.create(*one) for one in due]
+
+    def _note_change(self, item: Item) -> None:
+        before = self._controllers.items.get(item.key)
+        old, new = before.template if before else None, item.template
+        if old and new and old.revision != new.revision:
+            self._earlier[item.key] = self._objects[item.key]
 
     def _runs(self, key: Key) -> bool:
         return any(pod.phase in {"Pending", "Running"} for pod in self._controllers.pods_of(key))

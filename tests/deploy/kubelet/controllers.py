@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.deploy.kubelet import rollout
 from tests.deploy.kubelet.pod import Pod
 from tests.deploy.kubelet.rollout import Seen
-from tests.running import wait_for
+from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

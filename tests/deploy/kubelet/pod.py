@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from tests.deploy.docker import docker
 from tests.deploy.kubelet import running, settings
 from tests.deploy.kubelet.disks import MissingError
-from tests.deploy.kubelet.running import Life, Running
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,8 +27,8 @@ PAUSES = (0.0, 1.0, 2.0, 4.0)
 """Seconds before a container is started again; a kubelet begins with 0, too, and goes on with 10."""
 
 
-class _DeletedError(Exception):
-    """The pod is to end."""
+class _OverError(Exception):
+    """The pod is to end, or its node is down."""
 
 
 class Pod:
@@ -51,14 +50,13 @@ class Pod:
         self.ready_since = 0.0
         """Seconds since 1970."""
         self.restarts = 0
-        self.lives: list[Life] = []
+        self.lives: list[running.Life] = []
         """Of its containers, those that have ended."""
         self._spec = template.spec
-        self._identity = settings.Identity(
-            name=name, namespace=namespace, node=node.name, host_ip=node.address
-        )
+        place = {"namespace": namespace, "node": node.name, "host_ip": node.address}
+        self._identity = settings.Identity(name=name, **place)
         self._grace: float | None = None
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, running.Running] = {}
         self._sandbox = ""
         self.begin()
 
@@ -77,17 +75,12 @@ class Pod:
         """Whether nothing of it is left."""
         return self.phase == "Gone"
 
-    @property
-    def address(self) -> str:
-        """Its own."""
-        return self._identity.pod_ip
-
     def delete(self, grace: float | None = None) -> None:
         """Have it end, within so many seconds, or those that its specification gives."""
         if self._grace is None:
             self._grace = self._spec.grace if grace is None else grace
 
-    def container(self, name: str = "") -> Running:
+    def container(self, name: str = "") -> running.Running:
         """Give one of its containers that runs, the first one of them by default."""
         return self._running[name or self._spec.containers[0].name]
 
@@ -101,20 +94,14 @@ class Pod:
 
     def fail(self) -> None:
         """Lose all its processes at once, as its node does; its thread ends."""
-        running.kill(self._numbers())
+        running.kill([one.number for one in list(self._running.values())])
         self._thread.join()
-        running.kill(self._numbers())  # what was about to start then
+        running.kill([one.number for one in self._running.values()])  # and those it was about to start
         for one in self._running.values():
             self.lives.append(one.life())
             one.remove()
         self._running.clear()
-        if self._sandbox:
-            docker("rm", "--force", self._sandbox)
-            self._sandbox = ""
-
-    def _numbers(self) -> list[str]:
-        found = [one.number for one in list(self._running.values())]
-        return [*found, self._sandbox] if self._sandbox else found
+        self._remove_sandbox()
 
     def join(self) -> None:
         """Return once its thread has ended: it is gone, or its node is."""
@@ -123,8 +110,9 @@ class Pod:
     def _run(self) -> None:
         try:
             self._live()
-        except _DeletedError:
-            self._end()
+        except _OverError:
+            if self.node.is_up:
+                self._end()
         except Exception as error:
             if self.node.is_up:
                 self.phase, self.reason = "Failed", repr(error)
@@ -143,7 +131,7 @@ class Pod:
             self._start(container, volumes)
         self.phase = "Running"
         failures = dict.fromkeys(self._running, 0)
-        while self.node.is_up:
+        while True:
             self._pause(TICK)
             for container in self._spec.containers:
                 if self._ended(container) or self._hangs(container):
@@ -152,8 +140,8 @@ class Pod:
                         return
                     self._pause(PAUSES[min(failures[container.name], len(PAUSES) - 1)])
                     failures[container.name] += 1
-                    self.restarts += 1
                     self._start(container, volumes)
+                    self.restarts += 1
             is_ready = all(one.is_ready for one in self._running.values())
             if is_ready and not self.is_ready:
                 self.ready_since = time.time()
@@ -161,7 +149,7 @@ class Pod:
 
     def _rest(self) -> None:
         """Wait until it is deleted; its last words can be read until then."""
-        while self.node.is_up:
+        while True:
             self._pause(1.0)
 
     def _volumes(self) -> dict[str, str]:
@@ -173,20 +161,17 @@ class Pod:
                 self._pause(TICK)
 
     def _make_sandbox(self) -> None:
-        options = settings.sandbox(self._identity, self._spec)
-        network = f"--network={self.node.network}"
+        options = [f"--network={self.node.network}", f"--label={self.node.runtime.label}"]
         self._sandbox = running.start(
-            [network, f"--label={self.node.runtime.label}", *options],
+            [*options, *settings.sandbox(self._identity, self._spec)],
             self.node.runtime.pause_image,
             ["sleep", "1000000"],
         )
-        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        address = docker("inspect", f"--format={form}", self._sandbox)
-        self._identity = replace(self._identity, pod_ip=address)
+        self._identity = replace(self._identity, pod_ip=running.address(self._sandbox))
 
     def _until_done(self, container: Container, volumes: dict[str, str]) -> None:
         """Run a container that comes before the others until it succeeds."""
-        while self.node.is_up:
+        while True:
             self._start(container, volumes)
             while not self._ended(container):
                 self._pause(TICK)
@@ -203,12 +188,11 @@ class Pod:
             self.reason = f"{container.name}: no image {container.image}"
             self._pause(TICK)
         options = settings.options(container, self._identity, self._spec, volumes)
-        number = running.start(
-            [f"--network=container:{self._sandbox}", f"--label={self.node.runtime.label}", *options],
-            image,
-            settings.arguments(container, self._identity),
+        options += [f"--network=container:{self._sandbox}", f"--label={self.node.runtime.label}"]
+        number = running.start(options, image, settings.arguments(container, self._identity))
+        self._running[container.name] = running.Running(
+            container, number, self._identity.pod_ip, self.node.runtime
         )
-        self._running[container.name] = Running(container, number, self.address, self.node.runtime)
 
     def _hangs(self, container: Container) -> bool:
         """Say whether its liveness probe is not content; then the container is ended."""
@@ -235,11 +219,11 @@ class Pod:
         del self._running[name]
 
     def _pause(self, seconds: float) -> None:
-        """Wait; raise _DeletedError as soon as it is to end."""
+        """Wait; raise _OverError as soon as it is over."""
         end = time.monotonic() + seconds
-        while self.node.is_up:
-            if self._grace is not None:
-                raise _DeletedError
+        while True:
+            if self.is_ending or not self.node.is_up:
+                raise _OverError
             if time.monotonic() >= end:
                 return
             time.sleep(min(TICK, seconds))
@@ -252,6 +236,10 @@ class Pod:
                 self._running.pop(name).remove()
             else:
                 self._stop(name, self._grace)
+        self._remove_sandbox()
+        self.phase = "Gone"
+
+    def _remove_sandbox(self) -> None:
         if self._sandbox:
             docker("rm", "--force", self._sandbox)
-        self.phase = "Gone"
+            self._sandbox = ""

@@ -138,6 +138,11 @@ def start(options: Sequence[str], image: str, arguments: Sequence[str]) -> str:
     return docker("run", "--detach", "--pull=never", *options, image, *arguments)
 
 
+def address(number: str) -> str:
+    """Give the address of a container in its network."""
+    return docker("inspect", "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", number)
+
+
 def kill(numbers: Sequence[str]) -> None:
     """Have containers end at once, those that run."""
     if numbers:
