@@ -3,8 +3,8 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 # hdrhistogram has no wheel for arm64: it is compiled there. With the compiler comes strip.
 # hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+RUN apt-get --option=Acquire::Retries=5 update \
+    && apt-get --option=Acquire::Retries=5 install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements.lock requirements-build.lock ./
 # Nothing is fetched that the locks do not name with its hash, the build tool included; but on arm64 what hdrhistogram is

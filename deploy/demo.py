@@ -161,11 +161,12 @@ def told_ends(pages: int) -> str:
 
 
 async def show(file: IO[bytes], agent: Process, pods: list[Pod], stop: asyncio.Event, seconds: float) -> None:
-    """Print what arrives in the file until it is time to end."""
-    until = time.monotonic() + seconds
+    """Print what arrives in the file, for so many seconds from the first line on, or until told to stop."""
+    until = math.inf
     programs = [agent, *(each.process for each in pods)]
     while not stop.is_set() and time.monotonic() < until:
-        copy(file)
+        if copy(file):
+            until = min(until, time.monotonic() + seconds)
         if any(program.returncode is not None for program in programs):
             raise DemoError(
                 f"a program ended by itself; what it said is in {os.path.relpath(Path(file.name).parent)}"
@@ -173,10 +174,11 @@ async def show(file: IO[bytes], agent: Process, pods: list[Pod], stop: asyncio.E
         await asyncio.sleep(LOOK_EVERY)
 
 
-def copy(file: IO[bytes]) -> None:
-    """Print what is new in the file, at once, even where nobody has a terminal."""
-    sys.stdout.buffer.write(file.read())
+def copy(file: IO[bytes]) -> int:
+    """Print what is new in the file, at once, even where nobody has a terminal; give how many bytes it is."""
+    written = sys.stdout.buffer.write(file.read())
     sys.stdout.buffer.flush()
+    return written
 
 
 def port_number(text: str) -> int:
@@ -198,7 +200,9 @@ def main() -> int:
     """Return 0 if the demo showed what it should."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", default="6666", help="where logd listens on this machine")
-    parser.add_argument("--for", dest="time", help="how long to run, such as 10s (default: until Ctrl-C)")
+    parser.add_argument(
+        "--for", dest="time", help="how long to run once lines come, such as 10s (default: until Ctrl-C)"
+    )
     parser.add_argument("--var", type=Path, default=VAR, help="where each demo makes its folder")
     given = parser.parse_args()
     try:

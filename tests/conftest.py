@@ -20,6 +20,9 @@ pytest_plugins = [
     "tests.deploy.three_nodes",
 ]
 
+# Hundreds of processes are started: let the first one compile for all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 # Examples are run as long as they need: a busy machine is not a bug.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.running import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,7 +47,7 @@ class Faults:
 
     def _tell(self, logd: Logd, command: str) -> None:
         subprocess.run(
-            ["fiu-ctrl", "-f", self._control, "-c", command, str(logd.pid)], check=True, timeout=10
+            ["fiu-ctrl", "-f", self._control, "-c", command, str(logd.pid)], check=True, timeout=PATIENCE
         )
 
 

@@ -95,9 +95,9 @@ def sharing_disk(tmp_path: Path) -> Generator[Path]:
 
 
 @contextmanager
-def disk_in_memory(path: Path, size: int) -> Generator[SmallDisk]:
+def disk_in_memory(path: Path, size: int, *options: str) -> Generator[SmallDisk]:
     """Mount a file system of so many bytes in memory, as long as the block lasts."""
-    with _mounted(path, "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
+    with _mounted(path, "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"):
         yield SmallDisk(path)
 
 

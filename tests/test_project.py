@@ -72,25 +72,23 @@ def test_the_client_can_be_imported_where_nothing_is_installed() -> None:
     subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
 
 
-@pytest.mark.parametrize(
-    "skipped", ["import pytest\ndef test(): pytest.skip()", "import pytest\npytest.importorskip('x_')"]
-)
-@pytest.mark.parametrize(("ci", "code"), [("true", {1, 2}), ("", {0, 5})])
-def test_only_outside_ci_may_a_test_be_skipped(skipped: str, ci: str, code: set[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ci", "summary"), [("true", "1 failed, 1 error in"), ("", "2 skipped in")])
+def test_only_outside_ci_may_a_test_or_a_file_be_skipped(ci: str, summary: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
-    (tmp_path / "test_it.py").write_text(skipped)
+    (tmp_path / "test_one.py").write_text("import pytest\ndef test(): pytest.skip()")
+    (tmp_path / "test_file.py").write_text("import pytest\npytest.importorskip('x_')")
     (tmp_path / "pytest.ini").write_text(
         f"[pytest]\nasyncio_default_fixture_loop_scope = function\npythonpath = {ROOT}\n"
     )
     run = subprocess.run(
-        [sys.executable, "-m", "pytest"],
+        [sys.executable, "-m", "pytest", "--continue-on-collection-errors"],
         cwd=tmp_path,
         env=os.environ | {"CI": ci},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert run.returncode in code, run.stdout
+    assert f" {summary}" in run.stdout
 
 
 @pytest.fixture

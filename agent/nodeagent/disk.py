@@ -6,21 +6,18 @@ import asyncio
 import math
 import os
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nodeagent.trend import Sample, Trend, time_to_full
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from nodeagent.findings import Findings
     from nodeagent.metrics import Metrics
 
-SAMPLES: Final = 120
-"""As many within a window are enough."""
-LEAST: Final = 12
-"""This part of the window must have been seen before anything is said about growth."""
 PATIENCE: Final = 10.0  # seconds for the kernel to answer
 
 
@@ -31,8 +28,9 @@ class Space:
     size: int
     free: int
     used: int
-    inodes: int
+    inodes: int  # 0: they are not limited
     inodes_free: int
+    inodes_used: int
 
     @classmethod
     def at(cls, path: Path) -> Space:
@@ -44,59 +42,53 @@ class Space:
             used=(found.f_blocks - found.f_bfree) * found.f_frsize,
             inodes=found.f_files,
             inodes_free=found.f_favail,
+            inodes_used=found.f_files - found.f_ffree,
         )
 
     @property
-    def is_full(self) -> bool:
-        """Whether nothing more goes into it: no byte is left, or no inode where they are counted."""
-        return self.free <= 0 or bool(self.inodes and self.inodes_free <= 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """How many bytes were used at a time (seconds)."""
-
-    time: float
-    used: int
-
-
-def growth(samples: Sequence[Sample], least: float) -> float:
-    """Give bytes per second, by least squares; 0 while the samples span less than `least` seconds.
-
-    A straight line through all of them: a rotation that frees space at once is one step among many.
-    """
-    if len(samples) < 3 or samples[-1].time - samples[0].time < least:  # noqa: PLR2004 (two make any line)
-        return 0.0
-    middle = sum(sample.time for sample in samples) / len(samples)
-    mean = sum(sample.used for sample in samples) / len(samples)
-    spread = sum((sample.time - middle) ** 2 for sample in samples)
-    return sum((sample.time - middle) * (sample.used - mean) for sample in samples) / spread
-
-
-def time_to_full(free: int, growing: float) -> float:
-    """Give the seconds until nothing is free; infinite if it does not grow."""
-    return free / growing if growing > 0 else math.inf
-
-
-class Trend:
-    """The samples of a window, no more of them than are of use."""
-
-    def __init__(self, window: float) -> None:
-        self._window = window
-        self._samples: deque[Sample] = deque()
-
-    def add(self, sample: Sample) -> None:
-        """Take a sample, unless the last one is very young; forget those that are older than the window."""
-        if self._samples and sample.time - self._samples[-1].time < self._window / SAMPLES:
-            return
-        self._samples.append(sample)
-        while sample.time - self._samples[0].time > self._window:
-            self._samples.popleft()
+    def has_inodes(self) -> bool:
+        """Whether inodes are limited."""
+        return self.inodes > 0
 
     @property
-    def growth(self) -> float:
-        """Bytes per second."""
-        return growth(self._samples, self._window / LEAST)
+    def lacks_inodes(self) -> bool:
+        """Whether no inode is left, where they are limited."""
+        return self.has_inodes and self.inodes_free <= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """How fast a file system fills, per second, and in how many seconds nothing is left; infinite: never."""
+
+    bytes_growth: float
+    bytes_full: float
+    inodes_growth: float
+    inodes_full: float
+
+    @property
+    def full(self) -> float:
+        """Seconds until nothing more goes into it, for whichever reason comes first."""
+        return min(self.bytes_full, self.inodes_full)
+
+
+class Trends:
+    """How bytes and inodes of a file system become fewer, over a window (seconds)."""
+
+    def __init__(self, window: float) -> None:
+        self._bytes = Trend(window)
+        self._inodes = Trend(window)
+
+    def add(self, now: float, space: Space) -> Outlook:
+        """Take what was seen at a time (seconds); give what is to be expected."""
+        self._bytes.add(Sample(now, space.used))
+        self._inodes.add(Sample(now, space.inodes_used))
+        inodes = self._inodes.growth if space.has_inodes else 0.0
+        return Outlook(
+            bytes_growth=self._bytes.growth,
+            bytes_full=time_to_full(space.free, self._bytes.growth) if space.free > 0 else 0.0,
+            inodes_growth=inodes,
+            inodes_full=0.0 if space.lacks_inodes else time_to_full(space.inodes_free, inodes),
+        )
 
 
 class Disks:
@@ -107,7 +99,7 @@ class Disks:
     def __init__(
         self, paths: Iterable[Path], window: float, soon: float, metrics: Metrics, findings: Findings
     ) -> None:
-        self._trends = {path: Trend(window) for path in paths}
+        self._trends = {path: Trends(window) for path in paths}
         self._soon = soon
         self._metrics = metrics
         self._findings = findings
@@ -129,11 +121,9 @@ class Disks:
             why = error.strerror or f"no answer for {PATIENCE:g} s"
             self._status[str(path)] = {"error": why}
             return self._tell(path, f"cannot look at the file system of {path}: {why}")
-        trend = self._trends[path]
-        trend.add(Sample(time.monotonic(), space.used))
-        left = 0.0 if space.is_full else time_to_full(space.free, trend.growth)
-        self._show(path, space, trend.growth, left)
-        return self._tell(path, trouble(path, space, left, self._soon))
+        outlook = self._trends[path].add(time.monotonic(), space)
+        self._show(path, space, outlook)
+        return self._tell(path, trouble(path, space, outlook, self._soon))
 
     async def _ask(self, path: Path) -> Space:
         """Ask in a thread, and only one: on a file system that hangs it never comes back."""
@@ -146,33 +136,41 @@ class Disks:
             if asking.done():
                 del self._asking[path]
 
-    def _show(self, path: Path, space: Space, growing: float, left: float) -> None:
+    def _show(self, path: Path, space: Space, outlook: Outlook) -> None:
         m, label = self._metrics, str(path)
         m.disk_size.labels(label).set(space.size)
         m.disk_free.labels(label).set(space.free)
+        m.disk_growth.labels(label).set(outlook.bytes_growth)
         m.disk_inodes.labels(label).set(space.inodes)
         m.disk_inodes_free.labels(label).set(space.inodes_free)
-        m.disk_growth.labels(label).set(growing)
-        m.disk_full.labels(label).set(left)
+        m.disk_inodes_growth.labels(label).set(outlook.inodes_growth)
+        m.disk_full.labels(label).set(outlook.full)
         self._status[label] = {
             "size_bytes": space.size,
             "free_bytes": space.free,
+            "growth_bytes_per_second": round(outlook.bytes_growth, 1),
+            "bytes_full_in_seconds": _shown(outlook.bytes_full),
             "inodes": space.inodes,
             "inodes_free": space.inodes_free,
-            "growth_bytes_per_second": round(growing, 1),
-            "full_in_seconds": None if math.isinf(left) else round(left),
+            "growth_inodes_per_second": round(outlook.inodes_growth, 1),
+            "inodes_full_in_seconds": _shown(outlook.inodes_full),
         }
 
     def _tell(self, path: Path, what: str) -> bool:
         return self._findings.tell(f"disk {path}", what)
 
 
-def trouble(path: Path, space: Space, left: float, soon: float) -> str:
+def trouble(path: Path, space: Space, outlook: Outlook, soon: float) -> str:
     """Say what is wrong with a file system, if anything is; `soon` is in seconds."""
     if space.free <= 0:
         return f"the file system of {path} is full"
-    if space.inodes and space.inodes_free <= 0:
+    if space.lacks_inodes:
         return f"the file system of {path} has no inode left"
-    if left < soon:
-        return f"the file system of {path} will be full in {left / 3600:.1f} h if it grows on like this"
-    return ""
+    if outlook.full >= soon:
+        return ""
+    what = "be full" if outlook.bytes_full <= outlook.inodes_full else "have no inode left"
+    return f"the file system of {path} will {what} in {outlook.full / 3600:.1f} h if it grows on like this"
+
+
+def _shown(seconds: float) -> int | None:
+    return None if math.isinf(seconds) else round(seconds)

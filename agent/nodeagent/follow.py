@@ -1,17 +1,21 @@
 """Follows a log file from line to line, through rotation and truncation, and never reads more than it may.
 
 Who follows asks again and again with the room he has. What does not fit is skipped, not kept: the log is the
-buffer. What was skipped is counted and told before the next lines.
+buffer. What was skipped is counted and told before the next lines. Each step looks at one file: the one that
+is open, one that was sealed before its turn came, or the one that is now the log.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import aiofiles
 import aiofiles.os
+
+from nodeagent.sealed import end_of, last_sealed, next_sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +61,8 @@ class Follower:
         self._at = 0
         self._begun = b""  # of a line
         self._skipped = 0
+        self._last: int | None = None  # the number of the last sealed file whose turn is over
+        self._is_truncated = False  # and that was not told yet
         self._is_torn = False  # what comes next is the rest of a line whose beginning was skipped
 
     async def __aenter__(self) -> Self:
@@ -85,31 +91,70 @@ class Follower:
     async def step(self, room: int) -> list[Event]:
         """Give what has come since the last step, as far as there is room for it. Raises OSError."""
         file = self._file or await self._opened()
-        if file is None:
-            return []
+        lines = await (self._grown(file, room) if file else self._passed(room))
         events: list[Event] = []
-        self._status = await aiofiles.os.stat(file.fileno())
-        if self._status.st_size < self._at:
-            self._restart()
+        if self._is_truncated and room > 0:
             events.append(Truncated())
-        self._skip(self._status.st_size - max(room, 0))
-        lines = self._cut(await self._read(file, self._at))
-        if self._at == self._status.st_size and await self._is_over(file):
-            lines += self._last()
-            await self._close()
+            self._is_truncated = False
         if self._skipped and room > 0:
             events.append(Skipped(self._skipped))
             self._skipped = 0
         return [*events, Lines(lines)] if lines else events
 
-    async def _opened(self) -> AsyncFileIO | None:
+    async def _grown(self, file: AsyncFileIO, room: int) -> list[bytes]:
+        """Give the lines that have come into the open file; close it at its end if another is the log."""
+        self._status = await aiofiles.os.stat(file.fileno())
+        if self._status.st_size < self._at:
+            self._restart()
+            self._is_truncated = True
+        self._skip(self._status.st_size - max(room, 0))
+        lines = self._cut(await self._read(file, self._at))
+        if self._at == self._status.st_size and await self._is_over(file):
+            lines += self._end()
+            await self._mark()
+            await self._close()
+        return lines
+
+    async def _passed(self, room: int) -> list[bytes]:
+        """Give the lines of the next file that was sealed before it was opened."""
+        sealed = await next_sealed(self._path, self._last or 0)
+        if sealed is None:
+            return []
         try:
-            self._file = file = await aiofiles.open(self._path, "rb", buffering=0)
+            size, data = await end_of(sealed.path, room)
+        except FileNotFoundError:
+            return []  # it is compressed in this moment, or removed; the next step finds out
+        self._last = sealed.number
+        self._restart()
+        self._skipped += size - len(data)
+        self._is_torn = size > len(data)
+        return self._cut(data) + self._end()
+
+    async def _opened(self) -> AsyncFileIO | None:
+        """Open the log, unless something was sealed whose turn is before it."""
+        if self._last is None:
+            self._last = await last_sealed(self._path)
+        try:
+            file = await aiofiles.open(self._path, "rb", buffering=0)
         except FileNotFoundError:
             return None
+        if await next_sealed(self._path, self._last):  # perhaps this very one
+            await file.close()
+            return None
+        self._file = file
         self._status = await aiofiles.os.stat(file.fileno())
         self._restart()
         return file
+
+    async def _mark(self) -> None:
+        """Remember under which number the open file was sealed, unless somebody else has moved it away."""
+        sealed = await next_sealed(self._path, self._last or 0)
+        if sealed is None:
+            return
+        with suppress(FileNotFoundError):  # it is compressed in this moment
+            if sealed.is_plain and not os.path.samestat(await aiofiles.os.stat(sealed.path), self._status):
+                return
+        self._last = sealed.number
 
     async def _close(self) -> None:
         if self._file is not None:
@@ -154,7 +199,7 @@ class Follower:
             self._begun = self._begun[LONGEST:]
         return lines
 
-    def _last(self) -> list[bytes]:
+    def _end(self) -> list[bytes]:
         """Give the line that ends with its file."""
         begun, self._begun = self._begun, b""
         return [begun] if begun else []

@@ -55,6 +55,12 @@ class Metrics:
             ["path"],
             registry=r,
         )
+        self.disk_growth = Gauge(
+            "nodelog_agent_disk_growth_bytes_per_second",
+            "How many more bytes were used per second within --growth-window.",
+            ["path"],
+            registry=r,
+        )
         self.disk_inodes = Gauge(
             "nodelog_agent_disk_inodes",
             "Inodes of the file system; 0: it has no limit.",
@@ -64,15 +70,15 @@ class Metrics:
         self.disk_inodes_free = Gauge(
             "nodelog_agent_disk_inodes_free", "Inodes left on the file system.", ["path"], registry=r
         )
-        self.disk_growth = Gauge(
-            "nodelog_agent_disk_growth_bytes_per_second",
-            "How fast what is used has grown within --growth-window.",
+        self.disk_inodes_growth = Gauge(
+            "nodelog_agent_disk_growth_inodes_per_second",
+            "How many more inodes were used per second within --growth-window; 0 where there is no limit.",
             ["path"],
             registry=r,
         )
         self.disk_full = Gauge(
             "nodelog_agent_disk_full_seconds",
-            "Time until the file system is full if it grows on like this; +Inf: it does not, 0: it is full.",
+            "Time until no byte or no inode is left if it goes on like this; +Inf: never, 0: it is full.",
             ["path"],
             registry=r,
         )

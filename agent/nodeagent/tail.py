@@ -9,7 +9,7 @@ Lines are JSON strings: text, whatever is in them, and never a part of the proto
     event: failed     data: {"why": "…"}
 
 A reader who is slower than the log skips, and is told how much: between the log and him there are never more
-than OUTBOX bytes, and the kernel's buffers.
+than OUTBOX bytes, as they are sent, and the buffers of the connection.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ LOG: Final = logging.getLogger(__name__)
 LOOK_EVERY: Final = 0.25  # seconds
 OUTBOX: Final = 512 * 1024
 """Bytes that wait for a reader; so he gets 2 MiB a second at the most."""
+NOTES: Final = 1024
+"""Of them, for what is said of the log beside its lines."""
 READERS: Final = 4
 MOST_LINES: Final = 1000
 BEAT: Final = 15.0
@@ -54,7 +56,7 @@ _HEADERS: Final = {
 
 
 class Outbox:
-    """What waits to be sent to one reader."""
+    """What waits to be sent to one reader, and what is being sent."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -64,8 +66,8 @@ class Outbox:
 
     @property
     def room(self) -> int:
-        """Bytes that it still takes; not less than none."""
-        return max(0, OUTBOX - self._size)
+        """Bytes of lines that it still takes; not less than none."""
+        return max(0, OUTBOX - NOTES - self._size)
 
     def put(self, piece: bytes) -> None:
         """Add an event."""
@@ -87,14 +89,15 @@ class Outbox:
     async def take(self) -> bytes:
         """Give all there is, once there is something; a comment if there is nothing for long.
 
-        Nothing at all means that it is closed.
+        Nothing at all means that it is closed. What was given before has been sent.
         """
+        self._size = sum(map(len, self._pieces))
         try:
             async with asyncio.timeout(BEAT):
                 await self._news.wait()
         except TimeoutError:
             return b":\n\n"
-        pieces, self._pieces, self._size = self._pieces, [], 0
+        pieces, self._pieces = self._pieces, []
         if not self._closed.is_set():
             self._news.clear()
         return b"".join(pieces)
@@ -165,27 +168,45 @@ class Tail:
                 is_over = False
                 while not is_over:
                     for event in await follower.step(outbox.room):
-                        if isinstance(event, Skipped):
-                            self._metrics.skipped.inc(event.size)
-                        if piece := encoded(event, wanted):
+                        piece, skipped = encoded(event, wanted, outbox.room)
+                        self._metrics.skipped.inc(skipped)
+                        if piece:
                             outbox.put(piece)
                     is_over = await outbox.closed(LOOK_EVERY)
         except OSError as error:
-            outbox.put(_sent("failed", {"why": f"cannot read {self._log}: {error.strerror}"}))
+            why = f"cannot read {self._log}: {error.strerror}"
+            outbox.put(_sent("failed", json.dumps({"why": why})))
         finally:
             outbox.close()
 
 
-def encoded(event: Event, wanted: bytes) -> bytes:
-    """Give the event as it is sent; nothing if no line is wanted."""
+def encoded(event: Event, wanted: bytes, room: int) -> tuple[bytes, int]:
+    """Give the event as it is sent, nothing if no line is wanted, and how many bytes of the log it skips."""
     match event:
         case Lines(lines):
-            found = [line.decode(errors="surrogateescape") for line in lines if wanted in line]
-            return _sent("lines", found) if found else b""
+            texts, skipped = fitted(lines, wanted, room)
+            found = _sent("lines", f"[{', '.join(texts)}]") if texts else b""
+            return (_told(skipped) if skipped else b"") + found, skipped
         case Skipped(size):
-            return _sent("skipped", {"bytes": size})
+            return _told(size), size
         case Truncated():
-            return _sent("truncated", {})
+            return _sent("truncated", "{}"), 0
+
+
+def fitted(lines: list[bytes], wanted: bytes, room: int) -> tuple[list[str], int]:
+    """Give the last of the wanted lines that fit, as JSON, and how many bytes of the log are before them.
+
+    JSON of a line may be six times as long as the line.
+    """
+    texts: list[str] = []
+    for number in range(len(lines), 0, -1):
+        if wanted in (line := lines[number - 1]):
+            text = json.dumps(line.decode(errors="surrogateescape"))
+            room -= len(text) + len(", ")
+            if room < 0:
+                return texts[::-1], sum(len(line) + 1 for line in lines[:number])
+            texts.append(text)
+    return texts[::-1], 0
 
 
 def parameters(query: Mapping[str, str]) -> tuple[int, bytes]:
@@ -196,6 +217,10 @@ def parameters(query: Mapping[str, str]) -> tuple[int, bytes]:
     return int(lines), query.get("filter", "").encode(errors="surrogateescape")
 
 
-def _sent(name: str, data: object) -> bytes:
+def _told(skipped: int) -> bytes:
+    return _sent("skipped", json.dumps({"bytes": skipped}))
+
+
+def _sent(name: str, data: str) -> bytes:
     # ASCII: no byte of a line, and no CR that would end a field of the protocol, gets through as it is.
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+    return f"event: {name}\ndata: {data}\n\n".encode()

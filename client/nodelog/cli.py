@@ -8,9 +8,10 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 from nodelog import __version__
-from nodelog.commands import archive, archive_options, greet, options, pipe, status, tail
+from nodelog.commands import archive_options, options
 from nodelog.commands.saying import Voice
 from nodelog.load import options as load
 from nodelog.options import Parser
@@ -19,13 +20,8 @@ from nodelog.spool.blocks import SpoolError
 
 _TOOLS = {"hdrh", "rich"}
 """What comes with the extra `tools`."""
-_OWN = {
-    "pipe": pipe.command,
-    "greet": greet.command,
-    "status": status.command,
-    "archive": archive.command,
-    "tail": tail.command,
-}
+_OWN = {"pipe", "greet", "status", "archive", "tail"}
+"""Each a module; only the one that is asked for is imported, as `app | nodelog pipe` is to start at once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,11 +39,13 @@ def _own(given: argparse.Namespace) -> int:
     """Run a command that needs the standard library alone."""
     say = Voice(given.command)
     try:
-        return _OWN[given.command](given)
+        code: int = import_module(f"nodelog.commands.{given.command}").command(given)
     except NoHostError:
         say(f"{NO_HOST} --host")
     except SpoolError as error:
         say(str(error))
+    else:
+        return code
     return 2
 
 

@@ -1,64 +1,51 @@
+import itertools
 import math
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tests.mounts import MIB, disk_in_memory
 
 from nodeagent import disk
-from nodeagent.disk import Disks, Sample, Space, Trend, growth, time_to_full, trouble
+from nodeagent.disk import Disks, Outlook, Space, Trends, trouble
 from nodeagent.findings import Findings
 from nodeagent.metrics import Metrics
 
 GIB = 1024**3
 
 
-def test_steady_growth_is_found() -> None:
-    assert growth([Sample(t, 1000 + 50 * t) for t in range(0, 100, 10)], 60) == pytest.approx(50)
-
-
-def test_a_rotation_does_not_hide_the_trend() -> None:
-    # Ten bytes a second; each hundred seconds the oldest file goes, which is a little smaller.
-    samples = [Sample(t, 10 * t - 900 * (t // 100)) for t in range(0, 1000, 10)]
-    assert growth(samples, 60) == pytest.approx(1.0, abs=0.3)
-
-
-@pytest.mark.parametrize("times", [[], [0], [0, 100], [0, 1, 2]])
-def test_too_little_was_seen_to_speak_of_growth(times: list[int]) -> None:
-    assert growth([Sample(t, 1000 * t) for t in times], 60) == 0
-
-
-@pytest.mark.parametrize(
-    ("free", "growing", "seconds"), [(100, 10, 10), (0, 10, 0), (100, 0, math.inf), (9, -1, math.inf)]
-)
-def test_time_to_full_is_what_is_free_by_growth(free: int, growing: float, seconds: float) -> None:
-    assert time_to_full(free, growing) == seconds
-
-
-def test_a_trend_forgets_what_is_older_than_its_window_and_takes_no_more_samples_than_it_needs() -> None:
-    trend = Trend(120)
-    for tenth in range(10_000):
-        trend.add(Sample(tenth / 10, min(tenth, 5000)))
-    assert trend.growth == pytest.approx(0)
-    assert len(trend._samples) <= disk.SAMPLES + 1
-
-
 def space(**changes: int) -> Space:
-    values = {"size": GIB, "free": GIB // 2, "used": GIB // 2, "inodes": 1000, "inodes_free": 500}
-    return Space(**(values | changes))
+    values = {"size": GIB, "free": GIB // 2, "used": GIB // 2}
+    inodes = {"inodes": 1000, "inodes_free": 500, "inodes_used": 500}
+    return Space(**(values | inodes | changes))
+
+
+def outlook(bytes_full: float = math.inf, inodes_full: float = math.inf) -> Outlook:
+    return Outlook(bytes_growth=0, bytes_full=bytes_full, inodes_growth=0, inodes_full=inodes_full)
 
 
 @pytest.mark.parametrize(
     ("found", "left", "expected"),
     [
-        (space(), math.inf, ""),
-        (space(inodes=0, inodes_free=0), math.inf, ""),
-        (space(free=0), math.inf, "the file system of /x is full"),
-        (space(inodes_free=0), math.inf, "the file system of /x has no inode left"),
-        (space(), 3600, "the file system of /x will be full in 1.0 h if it grows on like this"),
+        (space(), outlook(), ""),
+        (space(inodes=0, inodes_free=0), outlook(), ""),
+        (space(free=0), outlook(), "the file system of /x is full"),
+        (space(inodes_free=0), outlook(), "the file system of /x has no inode left"),
+        (
+            space(),
+            outlook(bytes_full=3600, inodes_full=7200),
+            "the file system of /x will be full in 1.0 h if it grows on like this",
+        ),
+        (
+            space(),
+            outlook(inodes_full=1800),
+            "the file system of /x will have no inode left in 0.5 h if it grows on like this",
+        ),
     ],
 )
-def test_what_is_wrong_is_said(found: Space, left: float, expected: str) -> None:
+def test_what_is_wrong_is_said(found: Space, left: Outlook, expected: str) -> None:
     assert trouble(Path("/x"), found, left, 6 * 3600) == expected
 
 
@@ -74,7 +61,7 @@ async def test_a_file_system_is_shown(tmp_path: Path) -> None:
     assert metrics.registry.get_sample_value("nodelog_agent_disk_full_seconds", labels) == math.inf
     shown = disks.status()[str(tmp_path)]
     assert isinstance(shown, dict)
-    assert shown["full_in_seconds"] is None
+    assert shown["bytes_full_in_seconds"] is None
 
 
 async def test_a_missing_path_is_a_reason(tmp_path: Path) -> None:
@@ -113,12 +100,50 @@ async def test_a_file_system_that_hangs_is_asked_once(
 
 
 @pytest.mark.parametrize(
-    ("free", "inodes", "inodes_free", "is_full"),
-    [(1, 10, 1, False), (0, 10, 1, True), (1, 10, 0, True), (1, 0, 0, False)],
-    ids=["room", "no byte left", "no inode left", "inodes are not counted"],
+    ("changes", "expected"),
+    [
+        ({"used": 100, "inodes_used": 10}, (10, 90, 1, 990)),
+        ({"used": 10, "inodes_used": 10}, (1, 990, 1, 990)),
+        ({"used": 0, "inodes_used": 100}, (0, math.inf, 10, 90)),
+        ({"used": 0, "inodes_used": 100, "inodes": 0, "inodes_free": 0}, (0, math.inf, 0, math.inf)),
+        ({"used": 0, "inodes_used": 0, "free": 0}, (0, 0, 0, math.inf)),
+        ({"used": 0, "inodes_used": 0, "inodes_free": 0}, (0, math.inf, 0, 0)),
+    ],
+    ids=["bytes", "both", "inodes", "inodes are not limited", "no byte left", "no inode left"],
 )
-def test_a_disk_is_full_when_no_byte_or_no_inode_is_left(
-    free: int, inodes: int, inodes_free: int, *, is_full: bool
+def test_bytes_and_inodes_are_foreseen(changes: dict[str, int], expected: tuple[float, ...]) -> None:
+    trends, seen = Trends(12), {"used": 0, "inodes_used": 0}
+    for second in range(11):
+        after = {name: changes[name] * second // 10 for name in seen}
+        left = {"free": 1000 - after["used"], "inodes_free": 1000 - after["inodes_used"]}
+        given = {name: value for name, value in changes.items() if name not in seen}
+        found = trends.add(second, space(**(left | after | given)))
+    shown = (found.bytes_growth, found.bytes_full, found.inodes_growth, found.inodes_full)
+    assert shown == pytest.approx(expected)
+    assert found.full == min(found.bytes_full, found.inodes_full)
+
+
+async def test_a_real_file_system_that_runs_out_of_inodes_is_foreseen_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space = Space(size=10, free=free, used=10 - free, inodes=inodes, inodes_free=inodes_free)
-    assert space.is_full is is_full
+    path, seconds = tmp_path / "small", itertools.count()
+    monkeypatch.setattr(disk, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    with disk_in_memory(path, 64 * MIB, "nr_inodes=1000"):
+        metrics = Metrics()
+        findings = Findings(metrics)
+        disks = Disks([path], 60, 6 * 3600, metrics, findings)
+        for number in range(200):
+            (path / str(number)).touch()
+            await disks.look()
+        assert findings.reasons()[f"disk {path}"].startswith(f"the file system of {path} will have no inode")
+        labels = {"path": str(path)}
+        growth = metrics.registry.get_sample_value("nodelog_agent_disk_growth_inodes_per_second", labels)
+        assert growth == pytest.approx(1)
+        left = metrics.registry.get_sample_value("nodelog_agent_disk_full_seconds", labels)
+        assert left == pytest.approx(Space.at(path).inodes_free)
+        while Space.at(path).inodes_free:
+            number += 1
+            (path / str(number)).touch()
+        await disks.look()
+        assert findings.reasons() == {f"disk {path}": f"the file system of {path} has no inode left"}
+        assert metrics.registry.get_sample_value("nodelog_agent_disk_full_seconds", labels) == 0

@@ -9,10 +9,10 @@ from aiohttp import ClientResponse, ClientSession
 from tests.until import until
 
 from nodeagent import tail
-from nodeagent.follow import Lines, Skipped, Truncated
+from nodeagent.follow import Follower, Lines, Skipped, Truncated
 from nodeagent.metrics import Metrics
 from nodeagent.page import serving
-from nodeagent.tail import READERS, Tail, encoded
+from nodeagent.tail import NOTES, OUTBOX, READERS, Outbox, Tail, encoded, fitted
 from nodelogd.sockets import Address, listening, port_of
 
 RIGHT = {"Authorization": "Bearer s3cret"}
@@ -167,7 +167,7 @@ async def test_a_log_that_cannot_be_read_is_told(served: Served, session: Client
 
 def test_no_byte_of_a_line_is_part_of_the_protocol() -> None:
     lines = [b"\r\n\r\nevent: lines", b"</script>\xff\x1b[2J", "\u2028".encode()]
-    sent = encoded(Lines(lines), b"")
+    sent, _ = encoded(Lines(lines), b"", OUTBOX)
     head, body, end = sent.split(b"\n", 2)
     assert (head, end) == (b"event: lines", b"\n")
     assert all(32 <= byte < 127 for byte in body)
@@ -176,6 +176,38 @@ def test_no_byte_of_a_line_is_part_of_the_protocol() -> None:
 
 
 def test_what_nobody_wants_is_not_sent() -> None:
-    assert encoded(Lines([b"a"]), b"b") == b""
-    assert encoded(Skipped(5), b"b") == b'event: skipped\ndata: {"bytes": 5}\n\n'
-    assert encoded(Truncated(), b"b") == b"event: truncated\ndata: {}\n\n"
+    assert encoded(Lines([b"a"]), b"b", OUTBOX) == (b"", 0)
+    assert encoded(Skipped(5), b"b", OUTBOX) == (b'event: skipped\ndata: {"bytes": 5}\n\n', 5)
+    assert encoded(Truncated(), b"b", OUTBOX) == (b"event: truncated\ndata: {}\n\n", 0)
+
+
+def test_lines_that_are_longer_as_they_are_sent_are_skipped_and_told() -> None:
+    lines = [b"one", b"\0" * 10, b"three"]
+    nulls = '"' + "\\u0000" * 10 + '"'
+    assert fitted(lines, b"", 100) == (['"one"', nulls, '"three"'], 0)
+    assert fitted(lines, b"", 73) == ([nulls, '"three"'], len(b"one\n"))
+    assert fitted(lines, b"", 20) == (['"three"'], len(b"one\n") + 11)
+    assert fitted(lines, b"e", 20) == (['"one"', '"three"'], 0)
+    assert fitted(lines, b"", 0) == ([], len(b"one\nthree\n") + 11)
+    told = b'event: skipped\ndata: {"bytes": 15}\n\nevent: lines\ndata: ["three"]\n\n'
+    assert encoded(Lines(lines), b"", 20) == (told, 15)
+
+
+async def test_an_outbox_is_bounded_whatever_is_in_the_log_and_until_it_is_sent(served: Served) -> None:
+    outbox, noise = Outbox(), bytes(range(32)) * 30 + b"\xff" * 500 + b"\n"
+    waiting = 0
+    async with Follower(served.log) as follower:
+        await follower.begin(0)
+        for _ in range(100):
+            served.append(noise * 50)
+            for event in await follower.step(outbox.room):
+                piece, _ = encoded(event, b"", outbox.room)
+                outbox.put(piece)
+                waiting += len(piece)
+                assert waiting <= OUTBOX
+    assert OUTBOX - waiting < 64 * 1024
+    assert len(await outbox.take()) == waiting
+    assert outbox.room < 64 * 1024  # it is being sent
+    outbox.put(b"x")
+    assert await outbox.take() == b"x"  # and now it was
+    assert outbox.room == OUTBOX - NOTES - 1

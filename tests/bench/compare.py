@@ -21,9 +21,10 @@ from tests.bench.cells import CELLS, Cell
 from tests.bench.measuring import Figures
 from tests.bench.pictures import picture
 from tests.bench.places import Missing, Place
-from tests.bench.running import Failed, free_port, running
+from tests.bench.running import Failed, running
 from tests.bench.systems import SYSTEMS, System
 from tests.bench.tables import table
+from tests.ports import free_ports
 
 Results = dict[str, list[Figures]]  # by system, a run each
 
@@ -64,8 +65,9 @@ def main() -> int:
 
 def _run(system: System, cell: Cell, folder: Path | None) -> Figures:
     """Measure one system once, in a folder of its own."""
+    ports = free_ports()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=folder, ignore_cleanup_errors=True) as name:
-        place = Place(Path(name), free_port(), free_port(), cell.load.connections)
+        place = Place(Path(name), next(ports), next(ports), cell.load.connections)
         with running(system, place) as run:
             return cell.measure(run, cell.load)
 

@@ -111,13 +111,6 @@ def _wait_accepting(run: Running, said: Path) -> None:
     raise Failed(f"{run.system.name} does not take connections; it said: {said.read_text().strip()[-500:]}")
 
 
-def free_port() -> int:
-    """Give a port nobody has."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     with suppress(FileNotFoundError):

@@ -35,7 +35,7 @@ class Outcome:
     torn: int
 
 
-def run(daemon: Logd) -> Outcome:
+def run(daemon: Logd, restarts: int = RESTARTS) -> Outcome:
     """Restart a logd under load; compare what was sent with what its log holds at the end."""
     clients = [
         subprocess.Popen(
@@ -47,7 +47,7 @@ def run(daemon: Logd) -> Outcome:
         for name in "ab"[:PROCESSES]
     ]
     try:
-        for _ in range(RESTARTS):
+        for _ in range(restarts):
             _wait_for_lines(daemon)
             daemon.restart()
         _wait_for_lines(daemon)

@@ -14,12 +14,14 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
+from tests.running import PATIENCE, wait_for
+from tests.until import until
 
 from nodelogd.health import Health
 from nodelogd.http import HttpSettings, reporting
 from nodelogd.sockets import Address, listening, port_of
 
-EASY = HttpSettings(connections=4, timeout=0.3, beat_every=0.01, look_every=0.05)
+EASY = HttpSettings(connections=4, timeout=2 * PATIENCE, drain=PATIENCE, beat_every=0.01, look_every=0.05)
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
 
@@ -40,7 +42,7 @@ async def served(
 
 
 def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -51,7 +53,7 @@ def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> t
 
 def say(port: int, request: bytes) -> bytes:
     """Send bytes as they are and read all that comes back."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
         peer.sendall(request)
         peer.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: peer.recv(65536), b""))
@@ -67,12 +69,6 @@ def no_trace(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     yield
     assert capfd.readouterr() == ("", "")
     assert not caplog.get_records("call")
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not fact():  # noqa: ASYNC110 - the facts are those of threads
-            await asyncio.sleep(0.005)
 
 
 async def test_every_page_is_shown_on_both_families() -> None:
@@ -109,13 +105,12 @@ async def test_the_loop_beats_while_it_turns() -> None:
 
 async def test_a_stalled_loop_is_reported_while_it_is_stalled() -> None:
     async with served(health=Health(stalled_after=0.1)) as port:
-        assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
+        while (await asyncio.to_thread(ask, port, "/healthz"))[0] != 200:
+            pass  # a busy machine may stall any loop
         # From here on the loop does not turn: the request is made in its own thread.
-        end = time.monotonic() + 10
-        while (answer := ask(port, "/healthz"))[0] == 200:
-            assert time.monotonic() < end
-        assert answer[0] == 503
-        assert json.loads(answer[1])["status"] == "stalled"
+        wait_for(lambda: ask(port, "/healthz")[0] == 503)
+        code, body = ask(port, "/healthz")
+        assert (code, json.loads(body)["status"]) == (503, "stalled")
         assert ask(port, "/readyz")[0] == 503
 
 
@@ -165,7 +160,7 @@ async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace() -
     going = threading.Event()
 
     def status() -> dict[str, object]:
-        going.wait(5)
+        going.wait(PATIENCE)
         return {"much": "x" * 10_000_000}
 
     async with served(status=status) as port:
@@ -192,45 +187,44 @@ async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
 async def test_a_silent_peer_is_cut_in_time(seconds: float) -> None:
     async with served(HttpSettings(timeout=0.1, look_every=seconds)) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
-            assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=5) == b""
+            assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=PATIENCE) == b""
 
 
 async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
-    def trickle(port: int) -> float:
-        began = time.monotonic()
+    def trickle(port: int) -> bool:
+        """Say whether it was cut."""
         with socket.create_connection(("127.0.0.1", port), timeout=0.05) as peer:
             for byte in b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 1000:
                 try:
                     peer.sendall(bytes([byte]))
                     if peer.recv(1) == b"":
-                        break
+                        return True
                 except TimeoutError:
                     continue
                 except OSError:
-                    break
-        return time.monotonic() - began
+                    return True
+        return False
 
-    async with served() as port:
-        assert await asyncio.to_thread(trickle, port) < 5
+    async with served(HttpSettings(timeout=0.3, look_every=0.05)) as port:
+        assert await asyncio.to_thread(trickle, port)
 
 
 async def test_silent_peers_keep_nobody_from_an_answer_and_pile_up_no_threads() -> None:
-    patient = HttpSettings(connections=4, timeout=60)
-    async with served(patient) as port:
+    async with served() as port:
         with ExitStack() as stack:
             for _ in range(50):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-                assert len(threads()) <= 5  # the one that was cut may still be ending
-            began = time.monotonic()
+                await until(
+                    lambda: len(threads()) <= EASY.connections
+                )  # one that was cut may still be ending
             assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
-            assert time.monotonic() - began < 1
 
 
 async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
     hanging = threading.Event()
 
     def hangs() -> dict[str, object]:
-        hanging.wait(30)
+        hanging.wait(PATIENCE)
         return {}
 
     async with AsyncExitStack() as stack:
@@ -239,20 +233,18 @@ async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
         for _ in range(3):
             peer = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
-        peer.settimeout(5)
+        peer.settimeout(PATIENCE)
         with pytest.raises((ConnectionError, AssertionError)):
             assert await asyncio.to_thread(peer.recv, 1)
         assert len(threads()) == 2
 
 
-async def test_the_end_is_quick_and_closes_everything() -> None:
+async def test_the_end_waits_for_no_silent_peer_and_closes_everything() -> None:
     with ExitStack() as silent:
-        async with served(HttpSettings(), host=None) as port:
+        async with served(HttpSettings(timeout=2 * PATIENCE), host=None) as port:
             for _ in range(3):
                 silent.enter_context(socket.create_connection(("127.0.0.1", port)))
             await until(lambda: len(threads()) == 3)
-            began = time.monotonic()
-        assert time.monotonic() - began < 0.5
         await until(lambda: not threads())
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
@@ -263,7 +255,7 @@ async def test_an_answer_under_way_is_sent_at_the_end() -> None:
 
     def status() -> dict[str, object]:
         asked.set()
-        going.wait(5)
+        going.wait(PATIENCE)
         return {"still": "here"}
 
     async with served(status=status) as port:
@@ -308,6 +300,6 @@ async def test_without_threads_left_a_peer_is_refused_and_the_log_says_why_once(
     monkeypatch.setattr("socketserver.ThreadingMixIn.process_request", no_thread)
     async with served(host=None) as port:
         for _ in range(3):
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
                 assert await asyncio.to_thread(peer.recv, 1) == b""
     assert caplog.messages == ["cannot answer over HTTP: can't start new thread"]

@@ -6,12 +6,12 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 
 import pytest
 import uvloop
+from tests.running import PATIENCE
 
 from nodelogd.lifecycle import raise_file_limit, run, signals
 
@@ -71,7 +71,7 @@ def heard(process: Daemon) -> str:
 def test_a_signal_sets_the_event(start: Start, number: signal.Signals) -> None:
     process = start(WAITS)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (out, err, process.returncode) == ("down\n", "", 0)
 
 
@@ -81,10 +81,8 @@ def test_a_second_signal_exits_at_once(start: Start, body: str, number: signal.S
     process = start(body)
     process.send_signal(signal.SIGTERM)
     assert heard(process) == "ending"
-    began = time.monotonic()
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
-    assert time.monotonic() - began < 1
+    out, err = process.communicate(timeout=PATIENCE)  # less than it takes to end
     assert (out, process.returncode) == ("", 128 + number)
     assert len(err.splitlines()) == 1
     assert f"{number.name} while ending: exiting at once" in err
@@ -94,7 +92,7 @@ def test_two_signals_end_a_loop_that_never_turned(start: Start) -> None:
     process = start(STALLED)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)  # another one: two of the same at once may count as one
-    assert process.wait(timeout=10) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
+    assert process.wait(timeout=PATIENCE) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
 
 
 def test_hangup_calls_back_each_time_and_ends_nothing(start: Start) -> None:
@@ -103,7 +101,7 @@ def test_hangup_calls_back_each_time_and_ends_nothing(start: Start) -> None:
         process.send_signal(signal.SIGHUP)
         assert heard(process) == "hangup"
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=10)[0] == "down\n"
+    assert process.communicate(timeout=PATIENCE)[0] == "down\n"
 
 
 async def test_handlers_are_as_before_at_the_end() -> None:
@@ -112,7 +110,7 @@ async def test_handlers_are_as_before_at_the_end() -> None:
     with signals(lambda: None) as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(stop.wait(), timeout=5)
+        await asyncio.wait_for(stop.wait(), timeout=PATIENCE)
     assert [signal.getsignal(number) for number in numbers] == before
 
 
@@ -176,6 +174,6 @@ run(main)
 )
 def test_a_fault_of_the_program_ends_it_instead_of_leaving_it_half_alive(where: str) -> None:
     command = [sys.executable, "-c", FAULTY.replace("WHERE", where)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert ended.returncode == os.EX_SOFTWARE
     assert "on purpose" in ended.stderr

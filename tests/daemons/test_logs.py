@@ -7,7 +7,6 @@ import pty
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -158,10 +157,8 @@ def test_arguments_that_do_not_fit_are_a_line_that_says_where(pipe: Pipe) -> Non
 
 
 def test_a_full_pipe_holds_nobody_up_and_the_loss_is_announced(pipe: Pipe) -> None:
-    began = time.monotonic()
     for _ in range(1000):
-        pipe.log("x" * 1000)
-    assert time.monotonic() - began < 5
+        pipe.log("x" * 1000)  # for good, if it held us up: nobody reads
     kept = pipe.read()
     assert set(kept) == {"x" * 1000}
     pipe.log("next")

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 import pytest
+from tests.running import PATIENCE
 
 from nodelogd import sockets
 from nodelogd.sockets import Address, ListenError, listening, port_of
@@ -56,7 +57,7 @@ def test_without_a_host_both_families_share_a_free_port(opened: Opening) -> None
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_both_families_are_answered_with_their_own_addresses(opened: Opening, host: str) -> None:
     found = opened(None)
-    with socket.create_connection((host, port_of(found)), timeout=5) as peer:
+    with socket.create_connection((host, port_of(found)), timeout=PATIENCE) as peer:
         listener = next(each for each in found if each.family == peer.family)
         listener.setblocking(True)
         connection, address = listener.accept()
@@ -79,7 +80,7 @@ def test_sockets_are_non_blocking_and_what_they_accept_is_kept_alive(opened: Ope
     with pytest.raises(BlockingIOError):
         listener.accept()
     listener.setblocking(True)
-    with socket.create_connection(listener.getsockname(), timeout=5):
+    with socket.create_connection(listener.getsockname(), timeout=PATIENCE):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
@@ -90,7 +91,7 @@ def test_a_port_is_taken_again_at_once_after_a_restart(opened: Opening) -> None:
     first = opened("127.0.0.1")[0]
     port = port_of([first])
     first.setblocking(True)
-    with socket.create_connection(("127.0.0.1", port), timeout=5):
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
         first.accept()[0].close()  # ours closes first and stays in TIME_WAIT
         first.close()
     assert port_of(opened("127.0.0.1", port)) == port

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from contextlib import ExitStack
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -15,7 +16,8 @@ from tests.running import wait_for
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-TAG = "nodelog:test"
+TAG = f"nodelog-test:{sha256(bytes(ROOT)).hexdigest()[:12]}"
+"""The image of this checkout: another one on the same engine has one of its own."""
 PATIENCE = 60.0
 """Seconds that a container may take to start or to end."""
 BUILD = 900.0

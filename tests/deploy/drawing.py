@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from tests.deploy.dashboard import Panel
 
 ACROSS = 3
-WIDTH, HEIGHT, GAP = 300, 160, 20
-LEFT, TOP, BOTTOM = 60, 24, 44  # of a panel, around its curves
+WIDTH, HEIGHT, GAP = 300, 172, 20
+LEFT, TOP, BOTTOM = 60, 24, 56  # of a panel, around its curves
 ROW = 30
 LETTER = 6  # about the width of one
 COLOURS = ("#2a7de1", "#d9822b", "#3a9d5d", "#a45ad0", "#c23b3b", "#8aa0b4")
@@ -23,10 +24,11 @@ STYLE = (
     "polyline{fill:none;stroke-width:1.5;stroke-linecap:round}.axis{stroke:#7775;stroke-width:1}"
 )
 SCALES = {
-    "s": ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "s": ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")),
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "Bps": ((2**30, "GiB/s"), (2**20, "MiB/s"), (2**10, "KiB/s"), (1, "B/s")),
     "ops": ((1000, "k/s"), (1, "/s")),
+    "opm": ((1, "/min"),),
     "percentunit": ((0.01, "%"),),
 }
 
@@ -74,7 +76,7 @@ def _panel(panel: Panel, curves: Sequence[Curve], seconds: float) -> list[str]:
     for at, anchor in ((0.0, "start"), (seconds, "end")):
         x, y = _x(at, seconds), HEIGHT - BOTTOM + 13
         parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{at:.0f} s</text>')
-    for curve, colour in zip(curves, COLOURS, strict=False):
+    for curve, colour in zip(curves, cycle(COLOURS), strict=False):
         parts += [
             f'<polyline stroke="{colour}" points="{piece}"/>' for piece in _pieces(curve, seconds, low, high)
         ]
@@ -94,9 +96,9 @@ def _pieces(curve: Curve, seconds: float, low: float, high: float) -> list[str]:
 
 
 def _legend(curves: Sequence[Curve]) -> list[str]:
-    """Name the curves, in two lines at the most."""
-    parts, x, y = [], LEFT, HEIGHT - 17
-    for curve, colour in zip(curves, COLOURS, strict=False):
+    """Name the curves, in three lines at the most."""
+    parts, x, y = [], LEFT, HEIGHT - 29
+    for curve, colour in zip(curves, cycle(COLOURS), strict=False):
         width = LETTER * len(curve.name)
         if x > LEFT and x + width > WIDTH:
             x, y = LEFT, y + 12
@@ -110,7 +112,8 @@ def written(value: float, unit: str, most: float) -> str:
     """Write a value in the unit that suits the largest one on its axis."""
     scales = SCALES.get(unit, ((1, ""),))
     size, name = next((scale for scale in scales if most >= scale[0]), scales[-1])
-    return f"{value / size:.3g} {name}".strip()
+    shown = value / size
+    return (f"{shown:,.0f} {name}" if abs(shown) >= 1000 else f"{shown:.3g} {name}").strip()
 
 
 def _x(at: float, seconds: float) -> float:

@@ -86,7 +86,7 @@ def share(gaps: list[Gap], old: Life, new: Pod) -> Share:
     """Take the gap between two pods apart; short gaps in a row are one."""
     mine = [gap for gap in gaps if gap.ended > (old.asked or old.ended)]
     began, ended = mine[0].began, mine[-1].ended
-    started = new.began()
+    started = new.container().began
     return Share(
         whole=ended - began,
         drain=max(0.0, old.ended - began),

@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,22 @@ KUBERNETES = ROOT / "deploy" / "kubernetes"
 PROGRAMS = Path(sys.executable).parent
 FILES = sorted(KUBERNETES.glob("log*.yaml"))
 COMPONENTS = sorted(path.parent.name for path in KUBERNETES.glob("components/*/kustomization.yaml"))
-MIXES = [(), *[(name,) for name in COMPONENTS if name != "cronjob"], ("shared-volume", "cronjob", "scrape")]
-"""Components that are used together: none, each, and those that build on others."""
+FIRST = ("node-agent", "shared-volume", "cronjob")
+"""Components on which others build; these come in this order, the others in any."""
+
+
+def mix(*names: str) -> tuple[str, ...]:
+    """Put components into an order in which they work, with what they build on."""
+    wanted = {*names} | ({"shared-volume"} if "cronjob" in names else set())
+    return (*(name for name in FIRST if name in wanted), *sorted(wanted - {*FIRST}))
+
+
+MIXES = list(
+    dict.fromkeys(
+        mix(*names) for size in (0, 1, 2, len(COMPONENTS)) for names in combinations(COMPONENTS, size)
+    )
+)
+"""None, each, each with each other, and all."""
 
 Object = dict[str, Any]
 
@@ -36,16 +51,21 @@ def loaded(path: Path) -> Object:
 
 @functools.cache
 def rendered(components: tuple[str, ...]) -> list[Object]:
-    """Have kustomize put everything together, with these components, from a folder of the user's own."""
+    """Have kustomize put everything together, with these components."""
+    run = kustomize(*components)
+    assert (run.returncode, run.stderr) == (0, "")
+    return list(yaml.safe_load_all(run.stdout))
+
+
+def kustomize(*components: str) -> subprocess.CompletedProcess[str]:
+    """Run it on a folder of the user's own."""
     with TemporaryDirectory() as folder:
         base = os.path.relpath(KUBERNETES, Path(folder).resolve())
         wanted = {"resources": [base], "components": [f"{base}/components/{name}" for name in components]}
         Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(wanted))
-        run = subprocess.run(
+        return subprocess.run(
             [PROGRAMS / "kubectl", "kustomize", folder], capture_output=True, text=True, check=False
         )
-    assert (run.returncode, run.stderr) == (0, "")
-    return list(yaml.safe_load_all(run.stdout))
 
 
 def pod(found: Object) -> Object | None:

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.deploy.prometheus import HOST
 from tests.deploy.spoken import Spoken
+from tests.ports import HOST
 from tests.running import wait_for
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 ARCHIVES = "all-logs-*.tar.gz"
-HURRY = ("--tail=127.0.0.1:0", "--canary-every=1s", "--look-every=1s")
+HURRY = ("--tail=127.0.0.1:0", "--canary-every=500ms", "--look-every=250ms")
 
 
 class Node:
@@ -63,6 +63,11 @@ class Node:
             *options,
         )
 
+    def watch_disk(self, path: Path, *options: str) -> Spoken:
+        """Have an agent watch a disk, and what the options say, where no collector is."""
+        nowhere = (f"--collector={HOST}:{self.port}", f"--daemon=logd={self.shown('logd')}")
+        return self.agent("watch", *nowhere, f"--disk={path}", *options)
+
     def agent(self, command: str, *options: str) -> Spoken:
         """Start an agent, and return once it has looked and is scraped."""
         agent = self.start(BIN / "nodeagent", command, self.http("nodeagent"), *HURRY, *options)
@@ -82,10 +87,10 @@ class Node:
         query = f'{labels}node="{self.name}"}} {rest}'
         wait_for(lambda: self._prometheus.query(query), query)
 
-    def wait_for_alert(self, name: str) -> dict[str, str]:
-        """Return once this alert fires for the node; give its annotations."""
-        return self._prometheus.wait_for_alert(name, self.name)
+    def wait_for_alert(self, name: str, containing: str = "") -> None:
+        """Return once this alert fires for the node, with a summary that has this text in it."""
+        self._prometheus.wait_for_alert(name, self.name, containing)
 
-    def alerts(self) -> set[str]:
+    def alerts(self, state: str = ".+") -> set[str]:
         """Give the names of the alerts that are there for the node, firing or soon."""
-        return self._prometheus.alerts(self.name, ".+")
+        return self._prometheus.alerts(self.name, state)

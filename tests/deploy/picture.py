@@ -90,7 +90,7 @@ def shown(prometheus: Prometheus, node: str, begin: float, end: float) -> str:
     def curves(panel: Panel) -> list[Curve]:
         return [
             Curve(
-                query.name(series.labels | {"instance": ""}).strip(),
+                query.name(series.labels | {"node": ""}).strip(),
                 [(at - begin, value) for at, value in series.points],
             )
             for query in panel.queries

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import shutil
-import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
 from tests.deploy.rules import ALERTS, in_a_hurry
 from tests.deploy.spoken import Spoken
+from tests.ports import free_ports
 from tests.running import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
 
-HOST = "127.0.0.1"
 PROGRAMS = ("logd", "logcd", "nodeagent")
 EVERY = 0.25
 """Seconds from one scrape to the next, and from one evaluation of the rules to the next."""
@@ -113,14 +111,16 @@ class Prometheus:
         found = self.query(f'ALERTS{{alertstate=~"{state}", node="{node}"}}')
         return {each.labels["alertname"] for each in found}
 
-    def wait_for_alert(self, name: str, node: str) -> dict[str, str]:
-        """Return once this alert fires for the node; give its annotations."""
-        wait_for(lambda: name in self.alerts(node), f"{name} fires for {node}")
-        found = self._get("alerts")["alerts"]
-        return next(
-            dict(each["annotations"])
-            for each in found
-            if (each["labels"]["alertname"], each["labels"].get("node", "")) == (name, node)
+    def wait_for_alert(self, name: str, node: str, containing: str = "") -> None:
+        """Return once this alert fires for the node, with a summary that has this text in it."""
+
+        def is_it(alert: dict[str, Any]) -> bool:
+            labels, text = alert["labels"], alert["annotations"]["summary"]
+            is_ours = (labels["alertname"], labels.get("node", "")) == (name, node)
+            return is_ours and alert["state"] == "firing" and containing in text
+
+        wait_for(
+            lambda: any(map(is_it, self._get("alerts")["alerts"])), f"{name} fires for {node}: {containing}"
         )
 
     def _get(self, page: str, **parameters: object) -> dict[str, Any]:
@@ -148,20 +148,11 @@ def running(folder: Path) -> Generator[Prometheus]:
 
 
 def _places(count: int) -> Iterator[Place]:
-    """Give nodes with ports of their own, which the kernel gives nobody who does not ask for them."""
-    ports = _free_ports()
+    """Give nodes with ports of their own."""
+    ports = free_ports()
     for number in range(count):
         pages = {program: next(ports) for program in PROGRAMS}
         yield Place(node=f"node-{number}", ports=pages, collector=next(ports))
-
-
-def _free_ports() -> Iterator[int]:
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(first // 2, first), first // 2):
-        with socket.socket() as tried, suppress(OSError):
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((HOST, port))
-            yield port
 
 
 def _config(places: Sequence[Place]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.deploy.nodes import BIN
-from tests.deploy.prometheus import HOST
+from tests.ports import HOST
 from tests.running import wait_for
 
 if TYPE_CHECKING:

@@ -1,30 +1,32 @@
-"""Senders on all nodes of a cluster, and the proof: each line once, in the file of its node."""
+"""Loads for all nodes of a cluster, and the proof: each line once, in the file of its node."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from tests.deploy.kubelet.waiting import wait_for
+from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
 from tests.loads import sealed_files
-from tests.running import wait_for
 
-from nodelog import __version__
 from nodelog.load.verify import Verdict, read_sent, verify
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from typing import Self
 
     from tests.deploy.kubelet.cluster import Cluster
     from tests.deploy.kubelet.node import Node
+    from tests.deploy.senders import Sender
 
 RATE = 20_000
 """Lines per second, of all nodes."""
-IMAGE = f"nodelog:{__version__}"
-HOST_IP = {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
-NOTHING_MORE = {"automountServiceAccountToken": False, "enableServiceLinks": False}
+SHIPPING = ["--protocol=relp", "--through-restarts", "--connections=8", "--write-size=1KiB"]
 TELLING = """
 name=$HOSTNAME-$(date +%s%N) number=0
 until [ -e /var/spool/nodelog/end ]; do
@@ -42,20 +44,28 @@ def wait_for_run(node: Node, run: str, since: int) -> None:
     """Return once lines of a run of `nodelog load` are in the file of a node, behind so many bytes."""
 
     def arrived() -> bool:
-        with log_of(node).open("rb") as log:
-            log.seek(since)
+        with suppress(FileNotFoundError), log_of(node).open("rb") as log:  # it is being sealed
+            is_same = os.fstat(log.fileno()).st_size >= since
+            log.seek(since if is_same else 0)
             return f"<{run} ".encode() in log.read()
+        return False
 
     wait_for(arrived, f"lines of {run} arrive on {node.name}")
 
 
 class Load:
-    """`nodelog load` on each node, RELP, as a context: at its end every line is looked for."""
+    """`nodelog load` to each node, RELP, as a context: at its end every line is looked for."""
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        """Prepare."""
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, name: str, *, outside: Collection[Node] = ()) -> None:
+        """Prepare; to the nodes in `outside` from outside of them, to the others from a pod on each."""
+        self._nodes = cluster.nodes
         self._name = name
+        options = [*SHIPPING, f"--rate={RATE // len(cluster.nodes)}"]
+        self._senders: list[Sender] = [
+            Outside(node, name, *options) if node in outside else Inside(cluster, node, name, *options)
+            for node in cluster.nodes
+        ]
+        self._stack = ExitStack()
         self.verdicts: dict[str, Verdict] = {}
         """By node."""
         self.sent: Counter[str] = Counter()
@@ -64,63 +74,68 @@ class Load:
 
     def __enter__(self) -> Self:
         """Begin; return once lines of each node arrive."""
-        before = {node.name: log_of(node).stat().st_size for node in self._cluster.nodes}
-        for node in self._cluster.nodes:
-            self._cluster.apply(self._pod(node))
-        for node in self._cluster.nodes:
-            wait_for_run(node, self._name, before[node.name])
+        before = {node.name: log_of(node).stat().st_size for node in self._nodes}
+        with ExitStack() as stack:
+            for sender in self._senders:
+                stack.enter_context(sender)
+            for node in self._nodes:
+                wait_for_run(node, self._name, before[node.name])
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End, and prove."""
-        try:
+        with self._stack:
             if kind is None:
-                self._end()
-        finally:
-            for pod in self._cluster.pods(app="load"):
-                self._cluster.delete_pod(pod, grace=0)
-                self._cluster.delete(f"pod/{pod.name}")
+                for sender in self._senders:
+                    sender.end()
+                for sender in self._senders:
+                    self._prove(sender.node, sender.told())
 
     def wait_for_more(self, node: Node) -> None:
         """Return once more lines than now are in the file of a node."""
         wait_for_run(node, self._name, log_of(node).stat().st_size)
 
-    def _end(self) -> None:
-        pods = self._cluster.pods(app="load")
-        for pod in pods:
-            assert pod.phase == "Running", (pod.phase, pod.lives, pod.reason)
-            pod.signal("TERM")
-        for pod in pods:
-            wait_for(lambda pod=pod: pod.phase != "Running", f"{pod.name} has ended", patience=90)  # type: ignore[misc] # its default
-            assert pod.phase == "Succeeded", pod.lives[-1].said
-            self._prove(pod.node, pod.lives[-1].printed)
-
     def _prove(self, node: Node, told: str) -> None:
-        run, sent, unsettled = read_sent(told)
-        log = log_of(node)
-        found = verify(run, [*sealed_files(log), log], sent, lambda _path, _size: None, unsettled)
+        self.verdicts[node.name], unsettled = verdict(node, told)
         assert not unsettled
-        self.verdicts[node.name] = found
         self.sent[node.name] = json.loads(told)["lines"]
         self.rate += json.loads(told)["lines_per_second"]
 
-    def _pod(self, node: Node) -> dict[str, Any]:
-        rate = RATE // len(self._cluster.nodes)
-        container = {
-            "name": "load",
-            "image": IMAGE,
-            "command": ["nodelog", "load", "--protocol=relp", "--through-restarts", "--json"],
-            "args": [f"--run={self._name}", f"--rate={rate}", "--connections=8", "--write-size=1KiB"],
-            "env": [HOST_IP],
-            "resources": {"requests": {"cpu": "50m"}},
-        }
-        spec = {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": node.name}}
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": f"load-{self._name}-{node.name}", "labels": {"app": "load"}},
-            "spec": {**NOTHING_MORE, **spec, "containers": [container]},
-        }
+
+class PlainLoad:
+    """`nodelog load` of plain lines to a node, from outside, as a context."""
+
+    def __init__(self, node: Node) -> None:
+        """Prepare."""
+        self._sender = Outside(node, "plain", "--rate=1000", "--connections=10", "--write-size=line")
+
+    def __enter__(self) -> Self:
+        """Begin; return once lines arrive."""
+        before = log_of(self._sender.node).stat().st_size
+        with ExitStack() as stack:
+            stack.enter_context(self._sender)
+            wait_for_run(self._sender.node, "plain", before)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing running."""
+        self._stack.close()
+
+    def lost(self) -> tuple[int, int]:
+        """End it; say how many lines it sent and how many of them are lost. None may be torn or doubled."""
+        self._sender.end()
+        found, _ = verdict(self._sender.node, self._sender.told())
+        assert (found.account.doubled.lines, found.torn) == (0, 0)
+        return found.account.received + found.account.lost.lines, found.account.lost.lines
+
+
+def verdict(node: Node, told: str) -> tuple[Verdict, dict[int, int]]:
+    """Look for the lines of a load in the files of its node; give also what it leaves unsettled."""
+    run, sent, unsettled = read_sent(told)
+    log = log_of(node)
+    return verify(run, [*sealed_files(log), log], sent, lambda _path, _size: None, unsettled), unsettled
 
 
 def tellers() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 from tests.deploy.nodes import ARCHIVES, BIN, Node
 from tests.deploy.prometheus import running
 from tests.loads import Load
+from tests.mounts import disk_in_memory
 from tests.proxy import Proxy, Weather
 from tests.running import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.deploy.prometheus import Prometheus
     from tests.mounts import Freezable, SmallDisk
     from tests.running import StartLogd
 
@@ -23,52 +26,62 @@ MIB = 1024 * 1024
 CALM = Weather(delay=0, split=0, drop=0, reset=0)
 
 
-def test_a_collector_that_was_ended(node: Node, logd: StartLogd) -> None:
+def test_a_way_then_a_collector_and_then_an_agent_that_is_gone(
+    node: Node, logd: StartLogd, prometheus: Prometheus
+) -> None:
     collector = logd(node.http("logd"))
-    node.watch(collector)
-    node.wait_for("nodelog_agent_daemon_ready == 1")
-    assert collector.stop() == 0
-    annotations = node.wait_for_alert("NodelogCollectorNotReady")
-    assert annotations["summary"].startswith("logd is not ready")
-    collector.restart()
-    wait_for(lambda: not node.alerts(), "all alerts go when their cause goes")
+    with Node(prometheus) as other:
+        other.watch_disk(collector.log.parent)
+        with Proxy(collector.port, CALM) as proxy:
+            agent = node.watch(collector, port=proxy.port)
+            node.wait_for("nodelog_agent_canary_ok == 1")
+        node.wait_for_alert("NodelogCanaryFailing")
+        assert "NodelogCollectorNotReady" not in node.alerts()
+        assert collector.stop() == 0
+        node.wait_for_alert("NodelogCollectorNotReady", "logd is not ready")
+        collector.restart()
+        wait_for(lambda: node.alerts() == {"NodelogCanaryFailing"}, "an alert goes when its cause goes")
+        assert agent.stop() == 0
+        node.wait_for_alert("NodelogUnwatched", f"No node agent is scraped on {node.name}")
+        wait_for(lambda: "NodelogUnwatched" not in other.alerts(), "the other node has its agent")
 
 
-def test_a_way_to_the_collector_that_is_gone(node: Node, logd: StartLogd) -> None:
-    collector = logd(node.http("logd"))
-    with Proxy(collector.port, CALM) as proxy:
-        node.watch(collector, port=proxy.port)
-        node.wait_for("nodelog_agent_canary_ok == 1")
-    node.wait_for_alert("NodelogCanaryFailing")
-    assert "NodelogCollectorNotReady" not in node.alerts()
+def test_no_agent_at_all(tmp_path: Path) -> None:
+    with running(tmp_path / "server") as alone:
+        alone.wait_for_alert("NodelogUnwatched", "", "No node agent is scraped")
 
 
-def test_a_disk_that_hangs_while_much_is_sent(freezable: Freezable, node: Node, logd: StartLogd) -> None:
-    collector = logd(node.http("logd"), log=freezable.path / "node_log")
-    node.watch(collector)
-    with Load(collector, "a", pause=0.001), freezable.frozen():
-        assert "MiB" in node.wait_for_alert("NodelogHeldBytesGrowing")["summary"]
-
-
-def test_a_disk_that_hangs_while_little_is_sent(freezable: Freezable, node: Node, logd: StartLogd) -> None:
+def test_a_disk_that_hangs_while_little_is_sent_and_while_much_is(
+    freezable: Freezable, node: Node, logd: StartLogd
+) -> None:
     collector = logd(node.http("logd"), log=freezable.path / "node_log")
     node.watch(collector)
     with Load(collector, "a", pause=0.2), freezable.frozen():
         node.wait_for_alert("NodelogHeldBytesGrowing")
+    wait_for(lambda: "NodelogHeldBytesGrowing" not in node.alerts(), "it is written again")
+    with Load(collector, "b", pause=0.001), freezable.frozen():
+        node.wait_for_alert("NodelogHeldBytesGrowing", "MiB")
 
 
-def test_a_disk_that_fills_up(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
+def test_a_disk_that_fills_up_slowly_and_at_once(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
     collector = logd(node.http("logd"), log=small_disk.path / "node_log")
-    node.watch(collector, "--growth-window=3s")
+    node.watch(collector, "--growth-window=12s")
     with Load(collector, "a", pause=0.1):
-        assert str(small_disk.path) in node.wait_for_alert("NodelogDiskFullSoon")["summary"]
-
-
-def test_a_disk_that_is_full(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
-    collector = logd(node.http("logd"), log=small_disk.path / "node_log")
-    node.watch(collector)
+        node.wait_for_alert("NodelogDiskFullSoon", str(small_disk.path))
     small_disk.fill()
-    assert "full in 0s" in node.wait_for_alert("NodelogDiskFullSoon")["summary"]
+    node.wait_for_alert("NodelogDiskFullSoon", "full in 0s")
+
+
+def test_a_disk_that_runs_out_of_inodes(node: Node, tmp_path: Path) -> None:
+    path, numbers = tmp_path / "many", itertools.count()
+    with disk_in_memory(path, MIB, "nr_inodes=50k"):
+        node.watch_disk(path, "--growth-window=12s")
+
+        def is_foreseen() -> bool:
+            (path / str(next(numbers))).touch()
+            return "NodelogDiskFullSoon" in node.alerts("firing")
+
+        wait_for(is_foreseen)
 
 
 LEAKY = """
@@ -91,7 +104,7 @@ def test_a_collector_that_drops_in_silence(node: Node, logd: StartLogd) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()  # a reset
     node.wait_for("nodelog_agent_ledger_difference_bytes == 11")
-    assert "11B" in node.wait_for_alert("NodelogLedgerDifference")["summary"]
+    node.wait_for_alert("NodelogLedgerDifference", "11B")
 
 
 def test_a_child_that_cannot_live(node: Node, tmp_path: Path) -> None:
@@ -104,23 +117,7 @@ def test_a_child_that_cannot_live(node: Node, tmp_path: Path) -> None:
             f"--logd-{node.http('logd').lstrip('-')}",
             f"--logd-log={tmp_path / 'node_log'}",
         )
-        assert "logd was restarted" in node.wait_for_alert("NodelogRestartLoop")["summary"]
-
-
-def test_a_compressor_that_was_ended(node: Node, tmp_path: Path) -> None:
-    (tmp_path / "app.log").write_text("a line\n")
-    logcd = node.start(BIN / "logcd", f"--dir={tmp_path}", "--every=1s", node.http("logcd"))
-    node.agent(
-        "watch",
-        f"--daemon=logcd={node.shown('logcd')}",
-        f"--disk={tmp_path}",
-        f"--archives={tmp_path / ARCHIVES}",
-        "--archive-every=1s",
-    )
-    node.wait_for("nodelog_agent_archive_size_bytes > 0")
-    assert "NodelogArchiveLate" not in node.alerts()
-    assert logcd.stop() == 0
-    assert "archive is" in node.wait_for_alert("NodelogArchiveLate")["summary"]
+        node.wait_for_alert("NodelogRestartLoop", "logd was restarted")
 
 
 def rot(archive: Path) -> None:
@@ -130,26 +127,23 @@ def rot(archive: Path) -> None:
     archive.write_bytes(damaged)
 
 
-def test_an_archive_that_rots_and_the_agent_notices(node: Node, logd: StartLogd, tmp_path: Path) -> None:
+def test_a_compressor_whose_archive_rots_and_that_is_ended(node: Node, tmp_path: Path) -> None:
     (tmp_path / "app.log").write_text("a line\n" * 1000)
-    subprocess.run([BIN / "logcd", "--once", f"--dir={tmp_path}"], check=True)
-    node.watch(logd(node.http("logd")), "--verify-every=3s")
-    node.wait_for('nodelog_agent_archive_verifications_total{result="ok"} > 0')
-    rot(next(tmp_path.glob(ARCHIVES)))
-    assert "damaged" in node.wait_for_alert("NodelogScrubFailed")["summary"]
-
-
-def test_an_archive_that_rots_and_a_scrub_notices(node: Node, tmp_path: Path) -> None:
-    (tmp_path / "app.log").write_text("a line\n" * 1000)
-    node.start(BIN / "logcd", f"--dir={tmp_path}", "--every=500ms", "--scrub=2s", node.http("logcd"))
+    logcd = node.start(BIN / "logcd", f"--dir={tmp_path}", "--every=500ms", "--scrub=1s", node.http("logcd"))
+    archives = (f"--archives={tmp_path / ARCHIVES}", "--archive-every=1s")
+    node.watch_disk(tmp_path, f"--daemon=logcd={node.shown('logcd')}", *archives)
     node.wait_for('nodelog_archive_scrubs_total{result="clean"} > 0')
+    wait_for(lambda: "NodelogArchiveLate" not in node.alerts(), "it is not late while there are cycles")
     rot(next(tmp_path.glob(ARCHIVES)))
     node.wait_for_alert("NodelogScrubFailed")
+    assert logcd.stop() == 0
+    node.wait_for_alert("NodelogArchiveLate", "archive is")
 
 
-def test_an_agent_that_was_ended(tmp_path: Path, logd: StartLogd) -> None:
-    with running(tmp_path / "server") as prometheus, Node(prometheus) as node:
-        agent = node.watch(logd(node.http("logd")))
-        wait_for(lambda: not prometheus.alerts("", ".+"))
-        assert agent.stop() == 0
-        prometheus.wait_for_alert("NodelogUnwatched", "")
+def test_an_archive_that_rots_and_the_agent_notices(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("a line\n" * 1000)
+    subprocess.run([BIN / "logcd", "--once", f"--dir={tmp_path}"], check=True)
+    node.watch_disk(tmp_path, f"--archives={tmp_path / ARCHIVES}", "--archive-every=1h", "--verify-every=1s")
+    node.wait_for('nodelog_agent_archive_verifications_total{result="ok"} > 0')
+    rot(next(tmp_path.glob(ARCHIVES)))
+    node.wait_for_alert("NodelogScrubFailed", "damaged")

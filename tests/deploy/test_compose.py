@@ -3,18 +3,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
+import secrets
 import subprocess
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.deploy.docker import BUILD
+from tests.deploy.docker import BUILD, docker
 from tests.deploy.manifests import COMPOSE, PROGRAMS
 from tests.running import wait_for
 
 from nodelog import __version__
+from nodelog.units import duration
+from nodelogd.collector.settings import Settings
+from nodelogd.compressor.daemon import GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,16 +34,14 @@ class Node:
     """What `docker compose up` has started, under a name and a port of its own."""
 
     def __init__(self, image: str) -> None:
-        """Take a free port."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        self._environment = os.environ | {"NODELOG_IMAGE": image, "PORT": str(port), "FOR": "6s"}
-        self._project = f"nodelog-test-{os.getpid()}"
+        """Take a free port, once it is up."""
+        self._environment = os.environ | {"NODELOG_IMAGE": image, "PORT": "0", "FOR": "10m"}
+        self.project = f"nodelog-test-{secrets.token_hex(4)}"
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run docker compose; return what it prints."""
         run = subprocess.run(
-            [PROGRAMS / "docker-compose", "-p", self._project, "-f", COMPOSE, *arguments],
+            [PROGRAMS / "docker-compose", "-p", self.project, "-f", COMPOSE, *arguments],
             capture_output=True,
             text=True,
             env=self._environment,
@@ -63,7 +64,7 @@ def node(image: str) -> Generator[Node]:
         found.compose("up", "--detach", "--wait", "--no-build")
         yield found
     finally:
-        found.compose("--profile", "*", "down", "--volumes", "--timeout", "30")
+        found.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "30")
 
 
 def greeters(text: str) -> set[str]:
@@ -89,26 +90,36 @@ def test_the_files_of_seven_other_clients_are_in_the_archive(node: Node) -> None
 
 
 def test_a_load_through_a_restart_of_the_collector_loses_and_doubles_nothing(node: Node) -> None:
-    arrived = node.inside("logd", "wc", "-c", "/var/lib/nodelog/node_log")
-    restarted = threading.Thread(target=restart_under_load, args=(node, int(arrived.split()[0])))
-    restarted.start()
-    verdict = node.compose("--profile", "load", "run", "--rm", "-T", "load")
-    assert not restarted.is_alive(), "the load ended before the collector was restarted"
-    assert re.search(r"^received: +[1-9][0-9,]* lines ", verdict, re.MULTILINE), verdict
+    with ThreadPoolExecutor() as threads:
+        verdict = threads.submit(node.compose, "--profile", "load", "run", "--rm", "-T", "load")
+        try:
+            wait_until_more_has_arrived(node)
+            node.compose("restart", "logd")
+            wait_until_more_has_arrived(node)
+        finally:
+            end_load(node)
     for fault in CLEAN:
-        assert re.search(rf"^{fault}: +0$", verdict, re.MULTILINE), verdict
+        assert re.search(rf"^{fault}: +0$", verdict.result(), re.MULTILINE), verdict.result()
+    assert re.search(r"^received: +[1-9][0-9,]* lines ", verdict.result(), re.MULTILINE), verdict.result()
     state = json.loads(node.compose("ps", "--format", "json", "logd"))
     assert state["Health"] in {"healthy", "starting"}
 
 
-def restart_under_load(node: Node, before: int) -> None:
-    """Restart the collector as soon as the load arrives."""
+def wait_until_more_has_arrived(node: Node) -> None:
+    """Return once the log has grown by what only a load brings."""
 
-    def grown() -> bool:
-        return int(node.inside("logd", "wc", "-c", "/var/lib/nodelog/node_log").split()[0]) > before + 100_000
+    def size() -> int:
+        return int(node.inside("logd", "wc", "-c", "/var/lib/nodelog/node_log").split()[0])
 
-    wait_for(grown, "the load arrives")
-    node.compose("restart", "logd")
+    before = size()
+    wait_for(lambda: size() > before + 100_000, "the load arrives", patience=PATIENCE)
+
+
+def end_load(node: Node) -> None:
+    """Have `nodelog load` end after whole lines; process 1 of its container is a shell that waits for it."""
+    (load,) = docker("ps", "--quiet", f"--filter=label=com.docker.compose.project={node.project}",
+                     "--filter=label=com.docker.compose.service=load").split()  # fmt: skip
+    docker("exec", load, "sh", "-c", "kill -TERM $(cat /proc/1/task/1/children)")
 
 
 @pytest.mark.parametrize("service", ["logd", "client", "client2", "logcd"])
@@ -128,6 +139,14 @@ def test_what_observes_is_only_there_if_wanted(node: Node) -> None:
 
 def test_the_image_is_the_one_of_this_version() -> None:
     assert yaml.safe_load(COMPOSE.read_text())["x-nodelog"]["image"].endswith(f":-nodelog:{__version__}}}")
+
+
+def test_a_service_has_longer_to_end_than_its_program_takes() -> None:
+    found = yaml.safe_load(COMPOSE.read_text())
+    ours = [service for service in found["services"].values() if "build" in service]
+    assert len(ours) == 6
+    for service in ours:
+        assert duration(service["stop_grace_period"]) > max(Settings().grace, GRACE)
 
 
 def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:

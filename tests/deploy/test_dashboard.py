@@ -29,12 +29,12 @@ def busy(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> Ge
     with disk_in_memory(path, scene.ROOM), Node(prometheus) as node:
         scene.furnish(node, path)
         scene.load(node, 2000)
-        node.wait_for("nodelog_relp_frames_total > 100")
+        node.wait_for("nodelog_relp_frames_total > 10")
         yield node.name
 
 
 def expressions(prometheus: Prometheus) -> list[str]:
-    return [rule["query"] for rule in prometheus.rules() if "absent" not in rule["query"]]
+    return [rule["query"] for rule in prometheus.rules()]
 
 
 def test_every_query_of_the_dashboard_returns_data(prometheus: Prometheus, busy: str) -> None:
@@ -53,7 +53,7 @@ def test_every_series_of_the_rules_has_data(prometheus: Prometheus, busy: str) -
 
 
 def test_every_condition_of_the_rules_can_be_computed(prometheus: Prometheus, busy: str) -> None:
-    for query in expressions(prometheus):
+    for query in filter(COMPARISON.search, expressions(prometheus)):
         answered = COMPARISON.sub(r" \1 bool ", query)
         wait_for(lambda asked=answered: of_node(prometheus, asked, busy), answered)  # type: ignore[misc]
 
@@ -65,7 +65,9 @@ def of_node(prometheus: Prometheus, query: str, node: str) -> bool:
 def test_a_node_where_all_is_well_has_no_alert(prometheus: Prometheus, busy: str) -> None:
     cycles = f'sum(nodelog_archive_cycles_total{{node="{busy}"}}) > 5'
     wait_for(lambda: prometheus.query(cycles), cycles)
-    assert prometheus.query(f'max_over_time(ALERTS{{node="{busy}"}}[1h])') == []
+    # Not at the start, when the agent looks at daemons that are not there yet.
+    ever = f'max_over_time(ALERTS{{node="{busy}"}}[3s])'
+    wait_for(lambda: prometheus.query(ever) == [], "for three seconds there is no alert")
 
 
 def test_panels_do_not_overlap() -> None:
@@ -86,6 +88,10 @@ def test_a_legend_names_labels_that_the_query_keeps() -> None:
             kept = re.search(r"sum by \(([\w, ]+)\)", query.expression)
             if kept and "histogram" not in query.expression:
                 assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= set(kept[1].split(", "))
+
+
+def test_each_curve_names_its_node() -> None:
+    assert all("{{node}}" in query.legend for panel in panels() for query in panel.queries)
 
 
 def test_the_node_can_be_chosen_in_every_query() -> None:

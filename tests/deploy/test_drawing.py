@@ -26,6 +26,10 @@ def test_a_curve_is_interrupted_where_it_is_infinite() -> None:
     assert len(list(drawn(Curve("x", points)).iter(f"{SVG}polyline"))) == 2
 
 
+def test_every_curve_of_many_is_drawn() -> None:
+    assert len(list(drawn(*[Curve(str(n), [(0.0, 1.0)]) for n in range(20)]).iter(f"{SVG}polyline"))) == 20
+
+
 def test_a_panel_without_data_is_drawn_too() -> None:
     assert [each.text for each in drawn().iter(f"{SVG}text")][2] == "a < b"
 
@@ -42,6 +46,7 @@ def test_the_largest_value_is_at_the_top_and_the_smallest_at_the_bottom() -> Non
         (0, "s", 0.004, "0 ms"),
         (0.5, "percentunit", 1, "50 %"),
         (3, "short", 3, "3"),
+        (1480, "opm", 1480, "1,480 /min"),
     ],
 )
 def test_a_value_has_the_unit_of_its_axis(value: float, unit: str, most: float, text: str) -> None:

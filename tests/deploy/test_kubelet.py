@@ -13,14 +13,14 @@ from tests.deploy.kubelet.disks import Disk, MissingError
 from tests.deploy.kubelet.fields import RefusedError
 from tests.deploy.kubelet.objects import read_object
 from tests.deploy.kubelet.podspec import read_pod
-from tests.deploy.kubelet.probes import Asking
+from tests.deploy.kubelet.probes import Opinion
 from tests.deploy.kubelet.rollout import Seen, Step
 from tests.deploy.manifests import FILES, KUBERNETES, loaded, rendered
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.deploy.kubelet.podspec import PodSpec, Probe
+    from tests.deploy.kubelet.podspec import PodSpec
 
 POD = settings.Identity(name="pod-x", namespace="default", node="node-1", host_ip="198.18.1.1")
 LEAST = {"automountServiceAccountToken": False, "enableServiceLinks": False}
@@ -221,11 +221,9 @@ def test_the_update_of_a_deployment_keeps_three_quarters_ready_and_adds_a_quarte
 
 def test_a_probe_changes_its_mind_after_so_many_answers_in_a_row() -> None:
     (logd,) = collector().containers
-    answers = iter([False, False, True, False, False, False, True])
-
-    def ask(_: Probe) -> bool:
-        return next(answers)
-
     assert logd.liveness is not None
-    asking = Asking(logd.liveness, ask, good=True, haste=float("inf"))
-    assert [asking.look() for _ in range(7)] == [True, True, True, True, True, False, True]
+    opinion, taken_for = Opinion(logd.liveness, good=True), []
+    for answer in [False, False, True, False, False, False, True]:
+        opinion.hear(answer)
+        taken_for.append(opinion.is_good)
+    assert taken_for == [True, True, True, True, True, False, True]

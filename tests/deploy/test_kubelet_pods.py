@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.deploy.docker import BUILD
-from tests.running import wait_for
+from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.deploy.kubelet.cluster import Cluster
@@ -67,6 +67,18 @@ def test_a_pod_that_is_not_ready_goes_on_running(cluster: Cluster) -> None:
     found.exec("rm", "/state/sick")
     wait_for(lambda: found.is_ready, "it is ready")
     assert found.restarts == 0
+    cluster.delete_pod(found)
+
+
+def test_a_node_goes_down_with_a_pod_that_has_not_started_yet(cluster: Cluster) -> None:
+    cluster.apply(pod("early", "exec sleep 1000", image="nowhere"))
+    (found,) = cluster.pods(name="early")
+    wait_for(lambda: "no image" in found.reason, "it waits")
+    found.node.die()
+    assert found.phase == "Unknown"
+    cluster.images["nowhere"] = cluster.images["alpine"]
+    found.node.come_back()
+    wait_for(lambda: found.is_ready, "it runs")
     cluster.delete_pod(found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -11,19 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.deploy.docker import BUILD
 from tests.deploy.gaps import Caller, share
-from tests.deploy.manifests import KUBERNETES, PROGRAMS, loaded
-from tests.deploy.shippers import Load, log_of, tellers, wait_for_run, what_was_told
+from tests.deploy.kubelet.waiting import wait_for
+from tests.deploy.manifests import KUBERNETES, loaded
+from tests.deploy.shippers import Load, PlainLoad, tellers, what_was_told
 from tests.deploy.three_nodes import NEXT
-from tests.loads import sealed_files
 from tests.mounts import disk_in_memory
-from tests.running import wait_for
-
-from nodelog.load.verify import read_sent, verify
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
-    from typing import Self
 
     from tests.deploy.gaps import Share
     from tests.deploy.kubelet.cluster import Cluster
@@ -34,8 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(BUILD)
 
 SMALL = 1024**3  # bytes; the loads before it is filled on purpose must not do it, on a slow machine either
+SPARE = SMALL // 32
 KILLED = 137
-PLAIN = ["--run=plain", "--rate=1000", "--connections=10", "--write-size=line", "--json"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +43,7 @@ def small(cluster: Cluster) -> Generator[SmallDisk]:
         yield disk
         cluster.delete("ds/teller")
         cluster.delete("ds/logd")
-        wait_for(lambda: not cluster.pods(), "they are gone", patience=60)
+        wait_for(lambda: not cluster.pods(), "they are gone")
 
 
 @pytest.fixture
@@ -77,11 +71,11 @@ def test_a_new_version_loses_doubles_and_tears_nothing(
 
 
 def test_a_restart_of_all_loses_doubles_and_tears_nothing_and_plain_lines_as_told(
-    cluster: Cluster, nodes: list[Node], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, nodes: list[Node], capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = collectors(cluster)
     with ExitStack() as stack:
-        plain = [stack.enter_context(PlainLoad(node, tmp_path)) for node in nodes]
+        plain = [stack.enter_context(PlainLoad(node)) for node in nodes]
         with Load(cluster, "restart") as load:
             cluster.rollout_restart("ds/logd")
             cluster.rollout_status("ds/logd")
@@ -112,6 +106,7 @@ def test_a_full_disk_of_one_node_is_nothing_to_the_others(
 ) -> None:
     full = cluster.pod(name="logd", on=nodes[2])
     with Load(cluster, "full") as load:
+        small.fill(but=SPARE)  # what takes long, before the race with the collector for the rest
         small.fill()
         wait_for(lambda: not full.is_ready, "it is not ready")
         for node in nodes[:2]:
@@ -124,18 +119,36 @@ def test_a_full_disk_of_one_node_is_nothing_to_the_others(
     assert_proved(load)
 
 
-def test_a_node_that_dies_comes_back_with_its_lines(cluster: Cluster, nodes: list[Node]) -> None:
-    node = nodes[1]
+def test_a_node_that_dies_loses_nothing_and_is_nothing_to_the_others(
+    cluster: Cluster, nodes: list[Node]
+) -> None:
+    first, node, third = nodes
     logd, teller = cluster.pod(name="logd", on=node), cluster.pod(app="teller", on=node)
-    before = log_of(node).stat().st_size
-    node.die()
-    assert cluster.pod(name="logd", on=nodes[0]).is_ready
-    node.come_back()
-    cluster.rollout_status("ds/logd")
-    cluster.rollout_status("ds/teller")
+    with Load(cluster, "death", outside=[node]) as load:
+        node.die()
+        for other in (first, third):
+            load.wait_for_more(other)
+            assert cluster.pod(name="logd", on=other).is_ready
+        node.come_back()
+        cluster.rollout_status("ds/logd")
+        cluster.rollout_status("ds/teller")
+        load.wait_for_more(node)
     assert cluster.pod(name="logd", on=node) is logd
     assert [logd.restarts, teller.restarts] == [1, 1]
-    wait_for(lambda: log_of(node).stat().st_size > before, "it goes on")
+    assert_proved(load)
+
+
+def test_a_collector_that_hangs_is_restarted_by_its_probe_and_loses_nothing(
+    cluster: Cluster, nodes: list[Node]
+) -> None:
+    pod = cluster.pod(name="logd", on=nodes[0])
+    with Load(cluster, "hang") as load:
+        pod.signal("STOP")
+        wait_for(lambda: pod.restarts == 1 and pod.is_ready, "it is restarted")
+        load.wait_for_more(nodes[0])
+    assert pod.lives[-1].code == KILLED
+    assert "liveness" in pod.reason
+    assert_proved(load)
 
 
 def test_a_collector_with_idle_clients_ends_after_its_linger(
@@ -164,42 +177,6 @@ def test_whatever_came_over_them_no_line_in_a_spool_is_lost_or_doubled(
         assert told
         assert not told - written
         assert max(written.values()) == 1
-
-
-class PlainLoad:
-    """`nodelog load` of plain lines, from outside of the pods, as a context."""
-
-    def __init__(self, node: Node, folder: Path) -> None:
-        """Prepare."""
-        self._node = node
-        self._sent = folder / f"{node.name}.json"
-
-    def __enter__(self) -> Self:
-        """Begin; return once lines arrive."""
-        before = log_of(self._node).stat().st_size
-        with self._sent.open("w") as sent:
-            self._process = subprocess.Popen(
-                [PROGRAMS / "nodelog", "load", f"--host={self._node.address}", *PLAIN],
-                stdout=sent,
-                stderr=subprocess.DEVNULL,
-            )
-        wait_for_run(self._node, "plain", before)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave nothing running."""
-        self._process.kill()  # does nothing once it has ended
-        self._process.wait()
-
-    def lost(self) -> tuple[int, int]:
-        """End it; say how many lines it sent and how many of them are lost. None may be torn or doubled."""
-        self._process.terminate()
-        assert self._process.wait(60) == 0
-        run, sent, _ = read_sent(self._sent.read_text())
-        log = log_of(self._node)
-        found = verify(run, [*sealed_files(log), log], sent, lambda _path, _size: None)
-        assert (found.account.doubled.lines, found.torn) == (0, 0)
-        return sum(sent.values()), found.account.lost.lines
 
 
 def collectors(cluster: Cluster) -> dict[str, Pod]:

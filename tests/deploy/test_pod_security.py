@@ -71,7 +71,8 @@ def _of(container: Object, spec: Object) -> Iterator[str]:
 def expected(name: str, components: tuple[str, ...]) -> set[str]:
     exceptions = set(AGENT if name == "node-agent" else ON_THE_NODE[name])
     if "node-agent" in components:  # it asks them for their pages at the node's address
-        exceptions |= {"logd": {"hostPort 9166"}, "logcd": {"hostPort 9167"}}.get(name, set())
+        exceptions |= {"hostPort 9166"} if name == "logd" else set()
+        exceptions |= {"hostPort 9167"} if name == "logcd" and "cronjob" not in components else set()
     if "host-network" in components and name == "logd":
         exceptions.add("hostNetwork")
     if "shared-volume" in components:

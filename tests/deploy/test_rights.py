@@ -108,7 +108,8 @@ def test_the_container_before_it_needs_the_one_power_that_it_has(collector: Pod)
 def test_a_client_keeps_its_spool_as_nobody(start: Start, tmp_path: Path) -> None:
     pod = Pod(start, "logDaemonClient.yaml", tmp_path)
     (client,) = pod.spec["containers"]
-    greeting = pod.run(client, "--env=HOST_IP=127.0.0.1")  # where nobody listens
+    client["args"].append("--timeout=0s")  # at its end; it greets where nobody listens
+    greeting = pod.run(client, "--env=HOST_IP=127.0.0.1")
     spool = pod.volume("spool") / "greet.spool"
     wait_for(spool.exists, "the spool is there")
     assert spool.stat().st_uid == NOBODY

@@ -73,7 +73,10 @@ def test_each_alert_fires_for_its_cause_and_none_in_a_quiet_hour() -> None:
         ('result="damaged"', 'result="clean"'),
         ("difference_bytes != 0", "difference_bytes > 0"),
         ("or increase(nodelog_agent_daemon_restarts_total[15m])", ""),
-        ("absent(nodelog_agent_ready)", "absent(nodelog_agent_daemon_ready)"),
+        ("or absent(nodelog_agent_ready)", "or absent(nodelog_agent_daemon_ready)"),
+        ("(nodelog_held_bytes or max_over_time(nodelog_agent_ready[1h]))", "(nodelog_held_bytes)"),
+        ("(nodelog_held_bytes or max_over_time", "(max_over_time"),
+        ("for: 10m  #", "for: 1m  #"),
         ("nodelog_held_bytes > 0", "nodelog_held_byte > 0"),
     ],
 )

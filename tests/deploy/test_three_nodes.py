@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.deploy.docker import BUILD
+from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded, rendered
 from tests.deploy.three_nodes import NEXT
-from tests.running import wait_for
 
 if TYPE_CHECKING:
     from tests.deploy.kubelet.cluster import Cluster
@@ -104,7 +104,9 @@ def test_an_update_goes_node_by_node(cluster: Cluster) -> None:
         assert ready < end
 
 
-def test_an_update_to_an_image_that_nobody_has_stops_at_the_first_node(cluster: Cluster) -> None:
+def test_an_update_to_an_image_that_nobody_has_stops_at_the_first_node_and_is_undone(
+    cluster: Cluster,
+) -> None:
     before = {pod.name for pod in cluster.pods(name="logcd")}
     cluster.set_image("ds/logcd", logcd="nodelog:none")
     wait_for(lambda: any("no image" in pod.reason for pod in cluster.pods(name="logcd")), "it stands still")
@@ -112,7 +114,7 @@ def test_an_update_to_an_image_that_nobody_has_stops_at_the_first_node(cluster: 
     left = [pod for pod in cluster.pods(name="logcd") if pod.name in before]
     assert len(left) == 2
     assert all(pod.is_ready for pod in left)
-    cluster.set_image("ds/logcd", logcd=f"nodelog:{NEXT}")
+    cluster.rollout_undo("ds/logcd")
     cluster.rollout_status("ds/logcd")
     assert {pod.name for pod in left} < {pod.name for pod in cluster.pods(name="logcd")}
 
@@ -163,7 +165,8 @@ def test_a_set_that_is_deleted_leaves_the_lines_on_the_nodes(cluster: Cluster) -
     cluster.delete("deploy/client")
     cluster.delete("ds/logd")
     wait_for(
-        lambda: not cluster.pods(name="logd") + cluster.pods(name="client"), "they are gone", patience=60
+        lambda: not cluster.pods(name="logd") + cluster.pods(name="client"),
+        "they are gone",
     )
     assert [pod.lives[-1].code for pod in pods] == [0, 0, 0]
     for node in cluster.nodes:

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LINE_SIZE = 128  # bytes
-EVERY = 1.0
-"""Seconds from one end of the collector to the next, its start among them."""
 LEAST = 0.3
 """Seconds that it listens before its end, however long its start took on a busy machine."""
 ROTATE = "16MiB"
@@ -69,6 +67,8 @@ class Play:
     seconds: float
     clients: int
     rate: int
+    every: float = 1.0
+    """Seconds from one end of the collector to the next, its start among them."""
 
     def act(self, scene: Scene, folder: Path) -> Outcome:
         """Play a scene in a folder. Raises what pytest raises when something cannot go on."""
@@ -130,7 +130,7 @@ class Play:
             listens = time.monotonic()
             while living and len(clients) - len(living) <= passed / self.seconds * len(clients):
                 living.pop().kill()
-            due = max(due + EVERY, listens + LEAST)
+            due = max(due + self.every, listens + LEAST)
             time.sleep(max(0.0, due - time.monotonic()))
             scene.happens(place)
             ends += 1

@@ -10,9 +10,10 @@ from tests.bench.cells import CELLS, Cell
 from tests.bench.measuring import Load, throughput
 from tests.bench.pictures import picture
 from tests.bench.places import Place
-from tests.bench.running import free_port, running
+from tests.bench.running import running
 from tests.bench.systems import SYSTEMS
 from tests.bench.tables import remarks, table
+from tests.ports import free_ports
 
 CELL = Cell(name="small", title="a small one", load=Load(connections=2))
 RUN = {"bytes_per_second": 1e9, "cpu_seconds_per_gb": 0.5, "peak_rss": 36e6, "limited": 0.0, "machine": 0.5}
@@ -51,7 +52,8 @@ def test_each_cell_has_a_name_of_its_own_and_systems_that_are_there() -> None:
 
 def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
     logd = next(system for system in SYSTEMS if system.name == "logd")
-    place = Place(tmp_path, free_port(), free_port(), 2)
+    ports = free_ports()
+    place = Place(tmp_path, next(ports), next(ports), 2)
     with running(logd, place) as run:
         figures = throughput(run, Load(connections=2, line=128, rate=100_000, seconds=1))
     assert figures["received"] == 1.0
@@ -61,22 +63,23 @@ def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
 
 
 def test_lines_that_a_system_changes_are_not_taken_for_whole(tmp_path: Path) -> None:
-    """A thief between generator and logd: every line loses its first byte."""
+    """A forger between generator and logd: the first byte of every line becomes another."""
     logd = next(system for system in SYSTEMS if system.name == "logd")
-    place = Place(tmp_path, free_port(), free_port(), 1)
+    ports = free_ports()
+    place = Place(tmp_path, next(ports), next(ports), 1)
     with socket.create_server(("127.0.0.1", 0)) as listener, running(logd, place) as run:
-        thief = threading.Thread(target=_steal, args=(listener, place.port))
-        thief.start()
+        forger = threading.Thread(target=_forge, args=(listener, place.port))
+        forger.start()
         run.place = Place(tmp_path, listener.getsockname()[1], place.http, 1)
         figures = throughput(run, Load(connections=1, rate=1000, write=0, seconds=1))
-        thief.join()
-    assert figures["torn"] > 0
+        forger.join()
+    assert figures["torn"] == 1000
 
 
-def _steal(listener: socket.socket, port: int) -> None:
+def _forge(listener: socket.socket, port: int) -> None:
     client, _ = listener.accept()
-    with client, socket.create_connection(("127.0.0.1", port)) as collector:
-        while data := client.recv(65_536):
-            collector.sendall(data.replace(b"\n<", b"\n"))
+    with client, client.makefile("rb") as lines, socket.create_connection(("127.0.0.1", port)) as collector:
+        for line in lines:
+            collector.sendall(b"x" + line[1:])
         collector.shutdown(socket.SHUT_WR)
         collector.recv(1)

@@ -13,7 +13,7 @@ from tests.soak.once_scenes import SCENES, Place, Scene, killed
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAY = Play(seconds=1.5, clients=5, rate=2_000)
+PLAY = Play(seconds=0.8, clients=3, rate=2_000, every=0.5)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
@@ -33,11 +33,11 @@ def test_lines_that_somebody_takes_out_of_the_log_are_found_to_be_lost(tmp_path:
         place.logd.log.write_bytes(b"")
         place.logd.restart()
 
-    done = replace(PLAY, seconds=0.5, clients=2).act(Scene(name="robbed", happens=robbed), tmp_path)
+    done = replace(PLAY, seconds=0.2, clients=2).act(Scene(name="robbed", happens=robbed), tmp_path)
     assert any(fault.endswith("lines lost") for fault in done.faults)
 
 
 def test_a_client_that_dies_of_itself_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "client0.spool").write_bytes(b"this is no spool")
-    done = replace(PLAY, seconds=0.5, clients=1).act(Scene(name="dead", happens=killed), tmp_path)
+    done = replace(PLAY, seconds=0.2, clients=1).act(Scene(name="dead", happens=killed), tmp_path)
     assert any(fault.startswith("client0 exited with 2: ") for fault in done.faults)

@@ -26,10 +26,11 @@ def failures(collector: Logd) -> float:
 def test_after_a_failed_sync_in_the_background_the_file_is_sealed_and_a_new_one_begun(
     logd: StartLogd, faults: Faults
 ) -> None:
-    collector = logd(prefix=faults.prefix)
+    collector = logd("--sync=interval=300ms", prefix=faults.prefix)
     faults.fail_once(collector, "posix/io/sync/fdatasync", errno.EIO)
     with Load(collector, "a", pause=0.01) as load:
         wait_for(lambda: sealed_files(collector.log))
+        wait_for(lambda: collector.records("a sync in the background failed"))
         (record,) = collector.records("a sync in the background failed")
         assert "Input/output error" in record["message"]
         sent = load.sent

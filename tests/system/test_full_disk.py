@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 LINES = 25_000  # of each client; more than the sockets of all of them hold
-ENOUGH = 1.5  # seconds of a disk that takes nothing
+ENOUGH = 1.1  # seconds of a disk that takes nothing: more than from one try to the next
 
 
 def why_not_ready(logd: Logd) -> str:

@@ -1,22 +1,19 @@
-"""`kill -9`, at any time and before each step: the archive is the old one or the new one, never half."""
+"""`kill -9` of a real logcd at any time: the archive is the old one or the new one, never half."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.appending import Appending
-from tests.archiving import NAME, assert_whole, beginning, compressor, contents, cycle, files, once
-from tests.faults import watched
+from tests.archiving import NAME, assert_whole, beginning, contents, files, once
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TRIALS = 20
-MIB = 1024 * 1024
 
 
 def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:
@@ -38,50 +35,3 @@ def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:
     assert once(logs).returncode == 0
     assert contents(logs / NAME, logs) == files(logs)
     assert_whole(logs / NAME)
-
-
-def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new(logs: Path) -> None:
-    for name in ("a.log", "b.log"):
-        (logs / name).write_bytes(b"".join(b"%s %d\n" % (name.encode(), line) for line in range(200_000)))
-    assert not dies(logs, 10**9)
-    died, calls = True, 0
-    while died:
-        calls += 1
-        before = files(logs)
-        with (logs / "b.log").open("ab") as file:
-            file.write(b"and one more, %d\n" % calls)
-        died = dies(logs, calls)
-        assert contents(logs / NAME, logs) in (before, files(logs)), f"killed before call {calls}"
-        assert not dies(logs, 10**9)
-        assert contents(logs / NAME, logs) == files(logs), f"killed before call {calls}"
-        assert_whole(logs / NAME)
-    assert calls > TRIALS  # or it did not see the calls
-
-
-def dies(logs: Path, before: int) -> bool:
-    """Make a cycle in a process that is killed before its n-th call; say whether it was."""
-    child = os.fork()
-    if not child:
-        calls = 0
-
-        def count(name: str, arguments: tuple[Any, ...]) -> None:
-            nonlocal calls
-            calls += 1
-            if calls < before:
-                return
-            if name == "pwritev":  # a kill may end it anywhere
-                (first, *_) = arguments[1]
-                os.pwrite(arguments[0], first[: len(first) // 2], arguments[2])
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        code = 1
-        try:
-            with watched(count):
-                cycle(compressor(logs))
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        assert os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)

@@ -100,6 +100,9 @@ class Links:
             self.unfinished.discard(connection.number)
         if connection.sock is None or connection.ended:
             return
+        if connection.connecting:  # what is said now would come before the greeting
+            self._close(connection)
+            return
         try:
             connection.end()
         except OSError as error:

@@ -32,7 +32,7 @@ class AsyncShipper:
 
     `async with AsyncShipper() as shipper: await shipper.send("a line")`. For one event loop, and not for a
     forked child. With `spool` a thread is used for what waits for the disk. `host` is an address: a name
-    would be looked up in the loop.
+    would be looked up in the loop. Raises RuntimeError when it is used without `async with`.
     """
 
     def __init__(  # noqa: PLR0913 (each has a default that will do)
@@ -54,6 +54,7 @@ class AsyncShipper:
         self._is_ready = False  # the link
         self._intake = Intake(self._settings.max_bytes, self._settings.full, self._news.set)
         self._disk: ThreadPoolExecutor | None = None
+        self._task: asyncio.Task[None] | None = None  # until it is entered
 
     async def __aenter__(self) -> Self:
         path = self._settings.spool
@@ -74,6 +75,7 @@ class AsyncShipper:
 
         Raises ValueError after `close`.
         """
+        self._entered()
         data = line_of(line)
         if len(data) > LONGEST:
             return all([await self.send(part) for part in cut(data)])
@@ -93,17 +95,27 @@ class AsyncShipper:
 
     async def close(self, timeout: float | None = 5.0) -> int:  # noqa: ASYNC109 (it gives what is left then)
         """Take no more lines, `flush`, and end; give how many lines are left, and tell where they are."""
+        task = self._entered()
         self._intake.close()
-        if not self._task.done():
+        if not task.done():
             self._runner.finish(0.0 if await self.flush(timeout) else GRACE)
             self._news.set()
-        await self._task
+        await task
         return self._intake.left
 
     @property
     def stats(self) -> Stats:
         """What became of the lines so far."""
+        self._entered()
         return stats_of(self._runner.carrier)
+
+    def _entered(self) -> asyncio.Task[None]:
+        """Give what does the work."""
+        if self._task is None:
+            raise RuntimeError(
+                "nobody sends the lines yet: use it as `async with AsyncShipper() as shipper:`"
+            )
+        return self._task
 
     async def _work(self) -> None:
         """Take turns."""
@@ -152,8 +164,9 @@ class AsyncShipper:
         self._news.set()
 
     async def _wait(self, remaining: Callable[[], int], timeout: float | None) -> int:  # noqa: ASYNC109
+        task = self._entered()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while remaining() and not self._task.done():
+                while remaining() and not task.done():
                     await self._turned.wait()
         return remaining()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK: Final = 0.5  # seconds from one look at the freshness to the next
+LOOK: Final = 0.5  # seconds from one look at the freshness to the next, unless a cycle ends
 GRACE: Final = 20.0  # seconds for a cycle to stop; it takes that long only on a disk that hangs
 
 
@@ -66,6 +66,7 @@ class Daemon:
             settings, self.metrics, f", next try in {settings.every:g} s at the latest"
         )
         self._is_ready = False
+        self._loop = asyncio.get_running_loop()
         self.worker = Worker(self._cycle, settings.every)
         self._look()
 
@@ -101,6 +102,8 @@ class Daemon:
     def _cycle(self) -> None:
         with suppress(BusyError):  # it was waited for until the end came
             self._compressor.cycle(self.worker.is_stopping, self.worker.pause)
+        with suppress(RuntimeError):  # the loop did not wait for a cycle that hung
+            self._loop.call_soon_threadsafe(self._look)
 
     def _look(self) -> None:
         """Turn readiness on and off."""

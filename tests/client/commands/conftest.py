@@ -1,6 +1,7 @@
 """Real `nodelog` processes whose input and output are bytes in real pipes."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -28,3 +29,12 @@ def run() -> Generator[Callable[..., Popen[bytes]]]:
             return process
 
         yield running
+
+
+@pytest.fixture
+def away() -> Generator[int]:
+    """Give the port of a collector that is not there: it can be started at it, and nobody else can."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

@@ -15,7 +15,15 @@ Run = Callable[..., Popen[bytes]]
 
 
 def greeter_of(run: Run, logd: Logd, *options: object) -> Popen[bytes]:
-    return run("greet", "--host=127.0.0.1", f"--port={logd.port}", "--name=me", "--every=5ms", *options)
+    return run(
+        "greet",
+        "--host=127.0.0.1",
+        f"--port={logd.port}",
+        "--name=me",
+        "--every=5ms",
+        "--timeout=30s",
+        *options,
+    )
 
 
 def first(count: int, greeter: Popen[bytes]) -> list[bytes]:

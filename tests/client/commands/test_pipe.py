@@ -20,8 +20,13 @@ def spool(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 
 
-def pipe_to(run: Run, logd: Logd, *options: object, stdin: int = PIPE) -> Popen[bytes]:
-    return run("pipe", "--host=127.0.0.1", f"--port={logd.port}", *options, stdin=stdin)
+def pipe_to(run: Run, port: int, *options: object, stdin: int = PIPE) -> Popen[bytes]:
+    return run("pipe", "--host=127.0.0.1", f"--port={port}", *options, stdin=stdin)
+
+
+def back(logd: StartLogd, away: int) -> Logd:
+    """Start the collector that was away."""
+    return logd(f"--listen=127.0.0.1:{away}")
 
 
 def lines_of(count: int, mark: str = "line") -> bytes:
@@ -61,7 +66,7 @@ def held(spool: Path) -> int:
 
 def send_rest(run: Run, logd: Logd, spool: Path) -> None:
     """Send what an earlier run left."""
-    last = pipe_to(run, logd, f"--spool={spool}", stdin=DEVNULL)
+    last = pipe_to(run, logd.port, f"--spool={spool}", stdin=DEVNULL)
     _, err = last.communicate(timeout=30)
     assert (last.returncode, err) == (0, b"")
 
@@ -76,7 +81,7 @@ def test_all_that_comes_is_in_the_log_as_it_was(
     run: Run, logd: StartLogd, spool: Path, options: tuple[str, ...], in_file: bool
 ) -> None:
     node = logd()
-    process = pipe_to(run, node, *options, *([f"--spool={spool}"] if in_file else []))
+    process = pipe_to(run, node.port, *options, *([f"--spool={spool}"] if in_file else []))
     data = lines_of(20_000) + b"\xff\x00\r\n\n{}\n" + b"x" * 300_000 + b"\n" + b"the end, and no line feed"
     out, err = process.communicate(data, timeout=30)
     assert (process.returncode, err) == (0, b"")
@@ -86,7 +91,7 @@ def test_all_that_comes_is_in_the_log_as_it_was(
 
 def test_a_line_that_somebody_types_goes_at_once(run: Run, logd: StartLogd) -> None:
     node = logd()
-    process = pipe_to(run, node, "--tee")
+    process = pipe_to(run, node.port, "--tee")
     for number in range(1, 4):
         write(process, b"typed\n")
         assert read_line(process) == b"typed\n"
@@ -96,19 +101,17 @@ def test_a_line_that_somebody_types_goes_at_once(run: Run, logd: StartLogd) -> N
 
 
 def test_a_printed_line_survives_the_pipe_and_is_sent_by_the_next_one(
-    run: Run, logd: StartLogd, spool: Path
+    run: Run, logd: StartLogd, away: int, spool: Path
 ) -> None:
-    node = logd()
-    node.kill()
-    process = pipe_to(run, node, f"--spool={spool}", "--tee")
+    process = pipe_to(run, away, f"--spool={spool}", "--tee")
     printed = []
     for number in range(5):
         write(process, b"line %d\n" % number)
         printed.append(read_line(process))
     process.kill()
     process.wait(30)
-    node.restart()
-    again = pipe_to(run, node, f"--spool={spool}")
+    node = back(logd, away)
+    again = pipe_to(run, away, f"--spool={spool}")
     out, err = again.communicate(b"a later line\n", timeout=30)
     assert (again.returncode, out, err) == (0, b"", b"")
     assert node.log.read_bytes() == b"".join(printed) + b"a later line\n"
@@ -116,26 +119,22 @@ def test_a_printed_line_survives_the_pipe_and_is_sent_by_the_next_one(
 
 
 def test_what_is_left_at_the_end_is_counted_and_sent_by_the_next_one(
-    run: Run, logd: StartLogd, spool: Path
+    run: Run, logd: StartLogd, away: int, spool: Path
 ) -> None:
-    node = logd()
-    node.kill()
-    process = pipe_to(run, node, f"--spool={spool}", "--timeout=200ms")
+    process = pipe_to(run, away, f"--spool={spool}", "--timeout=200ms")
     _, err = process.communicate(lines_of(3000), timeout=30)
     assert process.returncode == 1
     found = err.decode().splitlines()[-1]
     how = f"wait in {spool}: the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
     assert found == f"nodelog pipe: 3000 lines are not acknowledged and {how}"
     assert held(spool) == 3000
-    node.restart()
+    node = back(logd, away)
     send_rest(run, node, spool)
     assert node.log.read_bytes() == lines_of(3000)
 
 
-def test_what_was_in_memory_is_said_to_be_lost(run: Run, logd: StartLogd) -> None:
-    node = logd()
-    node.kill()
-    process = pipe_to(run, node, "--timeout=0")
+def test_what_was_in_memory_is_said_to_be_lost(run: Run, away: int) -> None:
+    process = pipe_to(run, away, "--timeout=0")
     _, err = process.communicate(b"one\ntwo\n", timeout=30)
     assert process.returncode == 1
     assert err.endswith(b"nodelog pipe: 2 lines are not acknowledged and were in memory and are lost\n")
@@ -146,7 +145,7 @@ def test_a_signal_ends_the_input_and_what_was_written_is_delivered(
     run: Run, logd: StartLogd, number: signal.Signals
 ) -> None:
     node = logd()
-    process = pipe_to(run, node, "--tee")
+    process = pipe_to(run, node.port, "--tee")
     write(process, b"one\n")
     assert read_line(process) == b"one\n"
     process.send_signal(signal.SIGSTOP)
@@ -157,12 +156,8 @@ def test_a_signal_ends_the_input_and_what_was_written_is_delivered(
     assert node.log.read_bytes() == b"one\ntwo\nthree, and no line feed\n"
 
 
-def test_after_a_while_it_says_what_it_waits_for_and_a_second_signal_ends_it(
-    run: Run, logd: StartLogd
-) -> None:
-    node = logd()
-    node.kill()
-    process = pipe_to(run, node, "--tee")
+def test_after_a_while_it_says_what_it_waits_for_and_a_second_signal_ends_it(run: Run, away: int) -> None:
+    process = pipe_to(run, away, "--tee")
     write(process, b"one\n")
     assert read_line(process) == b"one\n"
     process.terminate()
@@ -176,28 +171,28 @@ def test_after_a_while_it_says_what_it_waits_for_and_a_second_signal_ends_it(
     assert process.wait(30) == 1
 
 
-def test_a_full_spool_makes_the_writer_wait_until_the_collector_is_back(run: Run, logd: StartLogd) -> None:
-    node = logd()
-    node.kill()
+def test_a_full_spool_makes_the_writer_wait_until_the_collector_is_back(
+    run: Run, logd: StartLogd, away: int
+) -> None:
     data = lines_of(300_000)
     assert len(data) > 3 * MEBIBYTE
-    process = pipe_to(run, node, "--max-bytes=1MiB")
+    process = pipe_to(run, away, "--max-bytes=1MiB")
     rest = fill(process, data)
     assert MEBIBYTE < len(data) - len(rest) < 2 * MEBIBYTE
-    node.restart()
+    node = back(logd, away)
     process.communicate(rest, timeout=60)
     assert process.returncode == 0
     assert node.log.read_bytes() == data
 
 
 @pytest.mark.parametrize("full", ["drop-oldest", "drop-newest"])
-def test_what_is_dropped_is_counted_told_and_no_success(run: Run, logd: StartLogd, full: str) -> None:
-    node = logd()
-    node.kill()
+def test_what_is_dropped_is_counted_told_and_no_success(
+    run: Run, logd: StartLogd, away: int, full: str
+) -> None:
     data = lines_of(200_000)
-    process = pipe_to(run, node, "--max-bytes=1MiB", f"--full={full}")
+    process = pipe_to(run, away, "--max-bytes=1MiB", f"--full={full}")
     write(process, data)
-    node.restart()
+    node = back(logd, away)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     (dropped,) = [int(line.split()[2]) for line in err.splitlines() if b"lines were dropped" in line]
@@ -211,10 +206,8 @@ def test_what_is_dropped_is_counted_told_and_no_success(run: Run, logd: StartLog
     assert missing <= dropped < missing + 100
 
 
-def test_the_second_signal_ends_it_also_with_a_full_spool(run: Run, logd: StartLogd) -> None:
-    node = logd()
-    node.kill()
-    process = pipe_to(run, node, "--max-bytes=1MiB")
+def test_the_second_signal_ends_it_also_with_a_full_spool(run: Run, away: int) -> None:
+    process = pipe_to(run, away, "--max-bytes=1MiB")
     write(process, b"one\n")
     assert process.stderr is not None
     assert b"no connection" in process.stderr.readline()
@@ -226,7 +219,7 @@ def test_the_second_signal_ends_it_also_with_a_full_spool(run: Run, logd: StartL
 
 def test_a_reader_who_leaves_does_not_end_it(run: Run, logd: StartLogd) -> None:
     node = logd()
-    process = pipe_to(run, node, "--tee")
+    process = pipe_to(run, node.port, "--tee")
     write(process, b"one\n")
     assert read_line(process) == b"one\n"
     assert process.stdout is not None
@@ -241,7 +234,7 @@ def test_a_reader_who_does_not_read_is_left_at_the_second_signal(
     run: Run, logd: StartLogd, spool: Path
 ) -> None:
     node = logd()
-    process = pipe_to(run, node, "--tee", f"--spool={spool}")
+    process = pipe_to(run, node.port, "--tee", f"--spool={spool}")
     write(process, lines_of(50_000)[:65_520])
     write(process, lines_of(50_000)[65_520:131_040])
     wait_for(lambda: node.log.stat().st_size >= 65_000)
@@ -266,7 +259,7 @@ def test_a_closed_stream_is_no_traceback(logd: StartLogd, stream: int) -> None:
 
 def test_an_input_that_cannot_be_read_is_one_line(run: Run, logd: StartLogd, tmp_path: Path) -> None:
     with (tmp_path / "output").open("wb") as output:
-        process = pipe_to(run, logd(), stdin=output.fileno())
+        process = pipe_to(run, logd().port, stdin=output.fileno())
     _, err = process.communicate(timeout=30)
     assert err == b"nodelog pipe: cannot read standard input: Bad file descriptor; it ends here\n"
     assert process.returncode == 1
@@ -274,10 +267,10 @@ def test_an_input_that_cannot_be_read_is_one_line(run: Run, logd: StartLogd, tmp
 
 def test_a_second_pipe_on_a_spool_is_refused(run: Run, logd: StartLogd, spool: Path) -> None:
     node = logd()
-    holder = pipe_to(run, node, f"--spool={spool}", "--tee")
+    holder = pipe_to(run, node.port, f"--spool={spool}", "--tee")
     write(holder, b"one\n")
     assert read_line(holder) == b"one\n"
-    second = pipe_to(run, node, f"--spool={spool}")
+    second = pipe_to(run, node.port, f"--spool={spool}")
     _, err = second.communicate(b"two\n", timeout=30)
     assert (second.returncode, err.count(b"\n")) == (2, 1)
     assert b"in use by process %d " % holder.pid in err
@@ -288,8 +281,8 @@ def test_whatever_is_killed_each_line_that_was_printed_is_in_the_log_once(
 ) -> None:
     node = logd("--sync-gap=0s")
     printed: list[bytes] = []
-    for turn in range(6):
-        process = pipe_to(run, node, "--tee", f"--spool={spool}")
+    for turn in range(4):
+        process = pipe_to(run, node.port, "--tee", f"--spool={spool}")
         assert process.stdin is not None
         data = lines_of(2000, f"turn {turn}")
         half = data[: len(data) // 2]
@@ -308,5 +301,5 @@ def test_whatever_is_killed_each_line_that_was_printed_is_in_the_log_once(
     assert not Counter(printed) - written
     assert set(written.values()) == {1}
     assert set(written) <= {
-        line for turn in range(6) for line in lines_of(2000, f"turn {turn}").splitlines(True)
+        line for turn in range(4) for line in lines_of(2000, f"turn {turn}").splitlines(True)
     }

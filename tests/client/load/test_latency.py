@@ -1,6 +1,6 @@
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodelog.load.latency import Latency
@@ -23,6 +23,7 @@ def test_percentiles_are_those_of_all_that_was_added() -> None:
     assert abs(figures["mean"] - 500) <= 1
 
 
+@settings(max_examples=25)  # a histogram is a large thing to make
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=50))
 def test_a_figure_is_right_to_a_thousandth(values: list[int]) -> None:
     figures = of(*values).figures()

@@ -117,6 +117,13 @@ async def test_a_spool_that_is_in_use_is_an_error(collector: Collector, tmp_path
                 pass
 
 
+@pytest.mark.parametrize("name", ["send", "keep", "flush", "close", "stats"])
+async def test_without_async_with_it_says_what_to_do(name: str) -> None:
+    shipper = AsyncShipper(HOST, tell=lambda _: None)
+    with pytest.raises(RuntimeError, match="use it as `async with AsyncShipper"):
+        await getattr(shipper, name)(*["a"] * (name == "send"))
+
+
 async def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
     line = b"x" * (2 * 1024 * 1024 + 5)
     async with AsyncShipper(HOST, collector.port) as shipper:

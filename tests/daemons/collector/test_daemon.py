@@ -133,7 +133,9 @@ def test_a_low_limit_of_open_files_is_raised_if_it_may_be(logd: StartLogd) -> No
 
 def test_a_low_limit_of_open_files_that_holds_lowers_the_connections(logd: StartLogd) -> None:
     daemon = logd(prefix=["prlimit", "--nofile=160:160"])
-    (record,) = daemon.records("the limit of open files allows 32 connections, not the 10000")
+    said = "the limit of open files allows 32 connections, not the 10000"
+    wait_for(lambda: daemon.records(said))
+    (record,) = daemon.records(said)
     assert record["level"] == "warning"
     with ExitStack() as stack:
         clients = [stack.enter_context(daemon.connect()) for _ in range(200)]

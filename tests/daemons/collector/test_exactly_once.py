@@ -10,13 +10,16 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from tests.daemons.collector.test_store_crash import contents
+from tests.daemons.collector.killing import contents
 
 from nodelog.wire.client import Acked, ClientSession, Welcome
+from nodelogd.collector import files
 from nodelogd.collector.arena import Arena
 from nodelogd.collector.clients import Clients
 from nodelogd.collector.lines import Limits
@@ -25,8 +28,19 @@ from nodelogd.collector.names import Names
 from nodelogd.collector.relp import Relp
 from nodelogd.collector.store import Store, StoreSettings
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 PEERS = st.integers(0, 1)
 LIMITS = Limits(4096)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_journals() -> Generator[None]:
+    """Thousands of them are made, and need not be large."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "JOURNAL_SIZE", 16 * 1024)
+        yield
 
 
 class Peer:

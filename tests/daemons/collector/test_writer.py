@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.faults import watched
-from tests.running import wait_for
+from tests.running import PATIENCE, wait_for
 
 from nodelogd.collector import orders
 from nodelogd.collector import writer as writer_module
@@ -68,7 +68,7 @@ class Bench:
         if owed or pairs:
             arena.owe(self.peer, owed or 1)
         while self.arenas.swap() is None:
-            assert self.room.wait(10), "no arena came back"
+            assert self.room.wait(PATIENCE), "no arena came back"
             self.room.clear()
         self.writer.put(arena)
 
@@ -86,7 +86,7 @@ class Bench:
 def writing(log: Path, policy: SyncPolicy | None = None, *, spare: int = 0) -> Generator[Bench]:
     bench = Bench(log, policy or SyncPolicy(), spare)
     yield bench
-    assert bench.writer.close(20)
+    assert bench.writer.close(PATIENCE)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_an_acknowledged_batch_is_held_until_it_is_synced_and_lines_behind_it_to
 
     def before(called: str, _: tuple[Any, ...]) -> None:
         if called == "fdatasync":
-            assert gate.wait(20)
+            assert gate.wait(PATIENCE)
 
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
@@ -196,7 +196,7 @@ def test_what_came_during_a_slow_sync_has_the_next_one_in_common(log: Path) -> N
     def before(called: str, _: tuple[Any, ...]) -> None:
         if called == "fdatasync":
             syncs[0] += 1
-            assert gate.wait(20)
+            assert gate.wait(PATIENCE)
 
     with writing(log, SyncPolicy(gap=0.0), spare=8) as bench:
         wait_for(lambda: bench.opened)
@@ -272,7 +272,7 @@ def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(l
 
     def before(called: str, _: tuple[Any, ...]) -> None:
         if called == "write":
-            assert gate.wait(20)
+            assert gate.wait(PATIENCE)
 
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
@@ -330,7 +330,7 @@ def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_cost
 def gated(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
     def before(called: str, _: tuple[Any, ...]) -> None:
         if called == "fdatasync":
-            assert gate.wait(20)
+            assert gate.wait(PATIENCE)
 
     return watched(before)
 

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import threading
 import time
 from contextlib import ExitStack
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from tests.deploy.docker import docker
-from tests.deploy.kubelet import rollout
+from tests.deploy.kubelet.controllers import Controllers
 from tests.deploy.kubelet.deaths import Deaths
 from tests.deploy.kubelet.disks import Disk
-from tests.deploy.kubelet.node import Node, Runtime
+from tests.deploy.kubelet.node import Node, Runtime, make_network
 from tests.deploy.kubelet.objects import Item, Key, read_object
-from tests.deploy.kubelet.pod import Pod
-from tests.deploy.kubelet.rollout import Seen
-from tests.running import wait_for
+from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import Self
 
-    from tests.deploy.kubelet.objects import Template
+    from tests.deploy.kubelet.pod import Pod
 
 SHORT = {"ds": "DaemonSet", "deploy": "Deployment", "cronjob": "CronJob", "pod": "Pod"}
-LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-TICK = 0.05  # seconds
-PATIENCE = 120.0
-"""Seconds for whatever is asked for; a busy machine may need many of them."""
 
 
 class Cluster:
@@ -41,7 +32,10 @@ class Cluster:
     def __init__(
         self, folder: Path, images: Mapping[str, str], pause_image: str, *, nodes: int = 3, haste: float = 5.0
     ) -> None:
-        """Prepare; disks are in `folder`. Periods of probes are divided by `haste`, for the tests' sake."""
+        """Prepare; disks are in `folder`.
+
+        For the tests' sake periods of probes, and the grace of who fails them, are divided by `haste`.
+        """
         self.images = dict(images)
         self.nodes: list[Node] = []
         self._folder = folder
@@ -50,11 +44,9 @@ class Cluster:
         self._haste = haste
         self._name = f"nodelog-test-{random.randrange(16**6):06x}"  # noqa: S311 (no secret)
         self._objects: dict[Key, dict[str, Any]] = {}
-        self._items: dict[Key, Item] = {Key(kind="Namespace", namespace="", name="default"): _DEFAULT}
-        self._lock = threading.RLock()
-        self._ended = threading.Event()
-        self._looks = 0
-        self._trouble: Exception | None = None
+        self._earlier: dict[Key, dict[str, Any]] = {}  # before their templates were changed
+        self._controllers = Controllers(self.nodes)
+        self._controllers.items[_DEFAULT.key] = _DEFAULT
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -70,24 +62,19 @@ class Cluster:
             )
             (self._folder / "claims").mkdir(parents=True)
             for number in range(1, self._count + 1):
-                network, address = _network(f"{self._name}-{number}", self._name)
+                network, address = make_network(f"{self._name}-{number}", self._name)
                 stack.callback(docker, "network", "rm", network)
                 disk = Disk(self._folder / f"node-{number}", self._folder / "claims", self._files)
                 node = Node(f"node-{number}", address, network, disk, runtime)
                 self.nodes.append(node)
             stack.callback(self._clear)
-            self._thread = threading.Thread(target=self._control, name="controllers", daemon=True)
-            self._thread.start()
+            stack.enter_context(self._controllers)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Shut down."""
-        self._ended.set()
-        self._thread.join()
         self._stack.close()
-        if self._trouble:
-            raise self._trouble
 
     # What kubectl is asked for.
 
@@ -95,21 +82,22 @@ class Cluster:
         """Create objects or change them. Raises RefusedError for what is not implemented."""
         for found in objects:
             item = read_object(found, namespace)
-            with self._lock:
+            with self._controllers.lock:
                 if item.key.namespace and item.key.namespace not in self._namespaces():
                     raise LookupError(f"namespaces {item.key.namespace!r} not found")
-                self._objects[item.key], self._items[item.key] = dict(found), item
+                self._note_change(item)
+                self._objects[item.key], self._controllers.items[item.key] = dict(found), item
                 if item.key.kind == "PersistentVolumeClaim":
                     self.claim(item.key.name).mkdir(exist_ok=True)
-                if item.key.kind == "Pod" and item.template and not self._of(item.key):
-                    self._create(item.key, item.template, name=item.key.name)
+                if item.key.kind == "Pod" and item.template and not self._controllers.pods_of(item.key):
+                    self._controllers.create(item.key, item.template, name=item.key.name)
 
     def delete(self, name: str, *, cascade: bool = True, namespace: str = "default") -> None:
         """Delete an object (`ds/logd`), with its pods or, without `cascade`, leaving them to themselves."""
         key = self._key(name, namespace)
-        with self._lock:
-            del self._objects[key], self._items[key]
-            for pod in self._of(key):
+        with self._controllers.lock:
+            del self._objects[key], self._controllers.items[key]
+            for pod in self._controllers.pods_of(key):
                 pod.owner = None
                 if cascade:
                     pod.delete()
@@ -118,7 +106,7 @@ class Cluster:
         """Delete a pod, and return once it is gone."""
         pod.delete(grace)
         if wait:
-            wait_for(lambda: pod.is_gone, f"{pod.name} is gone", patience=PATIENCE)
+            wait_for(lambda: pod.is_gone, f"{pod.name} is gone")
 
     def set_image(self, name: str, *, namespace: str = "default", **images: str) -> None:
         """Give containers of an object another image, by their names."""
@@ -134,17 +122,22 @@ class Cluster:
         notes["kubectl.kubernetes.io/restartedAt"] = str(time.time())
         self.apply(found, namespace=namespace)
 
+    def rollout_undo(self, name: str, *, namespace: str = "default") -> None:
+        """Have an object as it was before its template was changed."""
+        self.apply(self._earlier[self._key(name, namespace)], namespace=namespace)
+
     def rollout_status(self, name: str, *, namespace: str = "default") -> None:
         """Return once all its pods are ready and of today's template."""
         wait_for(
-            lambda: self.is_rolled_out(name, namespace=namespace), f"{name} is rolled out", patience=PATIENCE
+            lambda: self.is_rolled_out(name, namespace=namespace),
+            f"{name} is rolled out",
         )
 
     def is_rolled_out(self, name: str, *, namespace: str = "default") -> bool:
         """Whether all its pods are ready and of today's template, and none is left that is not."""
         key = self._key(name, namespace)
-        with self._lock:
-            item, pods = self._items[key], self._of(key)
+        with self._controllers.lock:
+            item, pods = self._controllers.items[key], self._controllers.pods_of(key)
             assert item.template is not None
             wanted = item.replicas
             if key.kind == "DaemonSet":
@@ -154,10 +147,10 @@ class Cluster:
 
     def pods(self, *, on: Node | None = None, namespace: str = "default", **labels: str) -> list[Pod]:
         """Give the pods with these labels, node by node."""
-        with self._lock:
+        with self._controllers.lock:
             return [
                 pod
-                for pod in self._all()
+                for pod in self._controllers.pods()
                 if pod.namespace == namespace
                 and labels.items() <= pod.labels.items()
                 and on in {None, pod.node}
@@ -174,88 +167,26 @@ class Cluster:
 
     def think(self) -> None:
         """Return once the controllers have looked at everything, and done what they want to."""
-        least = self._looks + 3
-        wait_for(lambda: self._looks > least, "the controllers look")
+        self._controllers.think()
 
     def a_minute_passes(self) -> list[Pod]:
         """Have every CronJob start its run, but for those whose last one is not through; give the runs."""
-        with self._lock:
-            return [
-                self._create(item.key, item.template)
-                for item in list(self._items.values())
-                if item.key.kind == "CronJob"
-                and item.template
-                and not any(pod.phase in {"Pending", "Running"} for pod in self._of(item.key))
+        with self._controllers.lock:
+            due = [
+                (item.key, item.template)
+                for item in self._controllers.items.values()
+                if item.key.kind == "CronJob" and item.template and not self._runs(item.key)
             ]
+            return [self._controllers.create(*one) for one in due]
 
-    # What is behind it.
+    def _note_change(self, item: Item) -> None:
+        before = self._controllers.items.get(item.key)
+        old, new = before.template if before else None, item.template
+        if old and new and old.revision != new.revision:
+            self._earlier[item.key] = self._objects[item.key]
 
-    def _control(self) -> None:
-        while not self._ended.wait(TICK):
-            try:
-                with self._lock:
-                    self._look()
-                    self._looks += 1
-            except Exception as error:  # noqa: BLE001 (told at the end of the block)
-                self._trouble = error
-                return
-
-    def _look(self) -> None:
-        for node in self.nodes:
-            node.pods[:] = [pod for pod in node.pods if not pod.is_gone]
-        for item in self._items.values():
-            if item.template and item.key.kind in {"DaemonSet", "Deployment"}:
-                self._adopt(item)
-                self._step(item, item.template)
-
-    def _adopt(self, item: Item) -> None:
-        for pod in self._all():
-            matches = item.selector.items() <= pod.labels.items()
-            if pod.owner is None and matches and pod.namespace == item.key.namespace and not pod.is_ending:
-                pod.owner = item.key
-
-    def _step(self, item: Item, template: Template) -> None:
-        pods = self._of(item.key)
-        seen = [
-            Seen(
-                name=pod.name,
-                node=pod.node.name,
-                is_current=pod.revision == template.revision,
-                is_ready=pod.is_ready,
-                is_ending=pod.is_ending,
-            )
-            for pod in pods
-        ]
-        nodes = [node for node in self.nodes if node.has(template.spec.node_selector)]
-        if item.key.kind == "DaemonSet":
-            step = rollout.daemon_set([node.name for node in nodes], seen, item.unavailable)
-        else:
-            step = rollout.deployment(item.replicas, seen)
-        for name in step.create:
-            self._create(item.key, template, on=name)
-        for _ in range(step.more):
-            self._create(item.key, template)
-        for pod in pods:
-            if pod.name in step.delete:
-                pod.delete()
-
-    def _create(self, key: Key, template: Template, *, name: str = "", on: str = "") -> Pod:
-        """Make a pod, on the node of fewest of its kind that its template allows."""
-        suffix = "".join(random.choices(LETTERS, k=5))  # noqa: S311 (no secret)
-        middle = f"{template.revision}-" if key.kind == "Deployment" else ""
-        allowed = [
-            node for node in self.nodes if node.has(template.spec.node_selector) and on in {"", node.name}
-        ]
-        node = min(allowed, key=lambda node: sum(pod.owner == key for pod in node.pods))
-        pod = Pod(name or f"{key.name}-{middle}{suffix}", key.namespace, template, node, owner=key)
-        node.pods.append(pod)
-        return pod
-
-    def _all(self) -> list[Pod]:
-        return [pod for node in self.nodes for pod in node.pods if not pod.is_gone]
-
-    def _of(self, key: Key) -> list[Pod]:
-        return [pod for pod in self._all() if pod.owner == key]
+    def _runs(self, key: Key) -> bool:
+        return any(pod.phase in {"Pending", "Running"} for pod in self._controllers.pods_of(key))
 
     def _key(self, name: str, namespace: str) -> Key:
         kind, _, rest = name.partition("/")
@@ -265,18 +196,17 @@ class Cluster:
         return deepcopy(self._objects[self._key(name, namespace)])
 
     def _namespaces(self) -> set[str]:
-        return {key.name for key in self._items if key.kind == "Namespace"}
+        return {key.name for key in self._controllers.items if key.kind == "Namespace"}
 
     def _files(self, name: str) -> Mapping[str, str]:
-        (found,) = (
-            item for item in self._items.values() if item.key.kind == "ConfigMap" and item.key.name == name
-        )
+        items = self._controllers.items.values()
+        (found,) = (item for item in items if (item.key.kind, item.key.name) == ("ConfigMap", name))
         return found.data
 
     def _clear(self) -> None:
         for node in self.nodes:
             node.is_up = False  # the threads of its pods let go
-        for pod in self._all():
+        for pod in self._controllers.pods():
             pod.join()
         if left := docker("ps", "--all", "--quiet", f"--filter=label={self._name}").split():
             docker("rm", "--force", "--volumes", *left)
@@ -288,19 +218,3 @@ _DEFAULT = Item(key=Key(kind="Namespace", namespace="", name="default"))
 def _containers(found: dict[str, Any]) -> list[dict[str, Any]]:
     spec = found["spec"]["template"]["spec"]
     return [*spec.get("initContainers", []), *spec["containers"]]
-
-
-def _network(name: str, label: str) -> tuple[str, str]:
-    """Make a network that nobody has; give its name and the address of its gateway, which is the node's."""
-    for number in range(1, 255):
-        address = f"198.18.{number}.1"
-        run = subprocess.run(
-            ["docker", "network", "create", f"--label={label}", f"--subnet=198.18.{number}.0/24",
-             f"--gateway={address}", name],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if not run.returncode:
-            return name, address
-        if "overlaps" not in run.stderr:
-            pytest.fail(run.stderr)
-    pytest.fail("198.18.0.0/16 has no network left")

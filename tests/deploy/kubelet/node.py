@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +29,7 @@ class Runtime:
     pause_image: str
     """Of sandboxes."""
     haste: float
-    """What periods of probes are divided by."""
+    """What periods of probes, and the grace of who fails them, are divided by."""
 
 
 class Node:
@@ -53,8 +56,6 @@ class Node:
         self.is_up = False
         with ThreadPoolExecutor(max(1, len(self.pods))) as pool:
             list(pool.map(lambda pod: pod.fail(), self.pods))
-        for pod in self.pods:
-            pod.join()
 
     def come_back(self) -> None:
         """Boot: its pods are started again, with new sandboxes, under their names."""
@@ -62,3 +63,19 @@ class Node:
         for pod in self.pods:
             pod.restarts += 1
             pod.begin()
+
+
+def make_network(name: str, label: str) -> tuple[str, str]:
+    """Make a network that nobody has; give its name and the address of its gateway, which is the node's."""
+    for number in range(1, 255):
+        address = f"198.18.{number}.1"
+        run = subprocess.run(
+            ["docker", "network", "create", f"--label={label}", f"--subnet=198.18.{number}.0/24",
+             f"--gateway={address}", name],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if not run.returncode:
+            return name, address
+        if "overlaps" not in run.stderr:
+            pytest.fail(run.stderr)
+    pytest.fail("198.18.0.0/16 has no network left")

@@ -9,28 +9,26 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.deploy.docker import docker
-from tests.deploy.kubelet import probes, running, settings
+from tests.deploy.kubelet import running, settings
 from tests.deploy.kubelet.disks import MissingError
-from tests.deploy.kubelet.probes import Asking
 
 if TYPE_CHECKING:
     import subprocess
 
     from tests.deploy.kubelet.node import Node
     from tests.deploy.kubelet.objects import Key, Template
-    from tests.deploy.kubelet.podspec import Container, Probe
+    from tests.deploy.kubelet.podspec import Container
 
 TICK = 0.05  # seconds
 PAUSES = (0.0, 1.0, 2.0, 4.0)
 """Seconds before a container is started again; a kubelet begins with 0, too, and goes on with 10."""
 
 
-class _DeletedError(Exception):
-    """The pod is to end."""
+class _OverError(Exception):
+    """The pod is to end, or its node is down."""
 
 
 class Pod:
@@ -55,13 +53,11 @@ class Pod:
         self.lives: list[running.Life] = []
         """Of its containers, those that have ended."""
         self._spec = template.spec
-        self._identity = settings.Identity(
-            name=name, namespace=namespace, node=node.name, host_ip=node.address
-        )
+        place = {"namespace": namespace, "node": node.name, "host_ip": node.address}
+        self._identity = settings.Identity(name=name, **place)
         self._grace: float | None = None
-        self._containers: dict[str, str] = {}
+        self._running: dict[str, running.Running] = {}
         self._sandbox = ""
-        self._asking: dict[tuple[str, str], Asking] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -79,43 +75,33 @@ class Pod:
         """Whether nothing of it is left."""
         return self.phase == "Gone"
 
-    @property
-    def address(self) -> str:
-        """Its own."""
-        return self._identity.pod_ip
-
     def delete(self, grace: float | None = None) -> None:
         """Have it end, within so many seconds, or those that its specification gives."""
         if self._grace is None:
             self._grace = self._spec.grace if grace is None else grace
 
-    def container(self, name: str = "") -> str:
-        """Give the number of one of its containers, the first one of them by default."""
-        return self._containers[name or self._spec.containers[0].name]
+    def container(self, name: str = "") -> running.Running:
+        """Give one of its containers that runs, the first one of them by default."""
+        return self._running[name or self._spec.containers[0].name]
 
     def exec(self, *command: str, container: str = "") -> subprocess.CompletedProcess[str]:
         """Run a program in it."""
-        return running.execute(self.container(container), *command)
-
-    def logs(self) -> tuple[str, str]:
-        """Give what its first container has printed so far, and wrote on standard error."""
-        return running.output(self.container())
-
-    def began(self) -> float:
-        """Say when its first container was started, seconds since 1970."""
-        return running.began(self.container())
+        return self.container(container).execute(*command)
 
     def signal(self, name: str) -> None:
         """Send a signal to the program of its first container."""
-        docker("kill", f"--signal={name}", self.container())
+        docker("kill", f"--signal={name}", self.container().number)
 
     def fail(self) -> None:
-        """Lose all its processes at once, as its node does."""
-        found = [*self._containers.values(), *([self._sandbox] if self._sandbox else [])]
-        if found:
-            docker("kill", *found)
-            self.lives += [running.life(*one, None) for one in self._containers.items()]
-            docker("rm", "--force", *found)
+        """Lose all its processes at once, as its node does; its thread ends."""
+        running.kill([one.number for one in list(self._running.values())])
+        self._thread.join()
+        running.kill([one.number for one in self._running.values()])  # and those it was about to start
+        for one in self._running.values():
+            self.lives.append(one.life())
+            one.remove()
+        self._running.clear()
+        self._remove_sandbox()
 
     def join(self) -> None:
         """Return once its thread has ended: it is gone, or its node is."""
@@ -124,16 +110,17 @@ class Pod:
     def _run(self) -> None:
         try:
             self._live()
-        except _DeletedError:
-            self._end()
+        except _OverError:
+            if self.node.is_up:
+                self._end()
         except Exception as error:
             if self.node.is_up:
                 self.phase, self.reason = "Failed", repr(error)
                 raise
         if not self.node.is_up:
             self.phase, self.is_ready = "Unknown", False
-            self._containers.clear()
-            self._sandbox = ""
+            for one in self._running.values():
+                one.leave_alone()
 
     def _live(self) -> None:
         volumes = self._volumes()
@@ -143,27 +130,26 @@ class Pod:
         for container in self._spec.containers:
             self._start(container, volumes)
         self.phase = "Running"
-        failures = dict.fromkeys(self._containers, 0)
-        while self.node.is_up:
+        failures = dict.fromkeys(self._running, 0)
+        while True:
             self._pause(TICK)
             for container in self._spec.containers:
-                if self._ended(container) or not self._lives_well(container):
+                if self._ended(container) or self._hangs(container):
                     if not self._spec.restarts:
                         self._rest()
                         return
                     self._pause(PAUSES[min(failures[container.name], len(PAUSES) - 1)])
                     failures[container.name] += 1
-                    self.restarts += 1
                     self._start(container, volumes)
-            answers = [self._is_well(one, "readiness") for one in self._spec.containers]
-            is_ready = all(answers)
+                    self.restarts += 1
+            is_ready = all(one.is_ready for one in self._running.values())
             if is_ready and not self.is_ready:
                 self.ready_since = time.time()
             self.is_ready = is_ready
 
     def _rest(self) -> None:
         """Wait until it is deleted; its last words can be read until then."""
-        while self.node.is_up:
+        while True:
             self._pause(1.0)
 
     def _volumes(self) -> dict[str, str]:
@@ -175,20 +161,17 @@ class Pod:
                 self._pause(TICK)
 
     def _make_sandbox(self) -> None:
-        options = settings.sandbox(self._identity, self._spec)
-        network = f"--network={self.node.network}"
+        options = [f"--network={self.node.network}", f"--label={self.node.runtime.label}"]
         self._sandbox = running.start(
-            [network, f"--label={self.node.runtime.label}", *options],
+            [*options, *settings.sandbox(self._identity, self._spec)],
             self.node.runtime.pause_image,
             ["sleep", "1000000"],
         )
-        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        address = docker("inspect", f"--format={form}", self._sandbox)
-        self._identity = replace(self._identity, pod_ip=address)
+        self._identity = replace(self._identity, pod_ip=running.address(self._sandbox))
 
     def _until_done(self, container: Container, volumes: dict[str, str]) -> None:
         """Run a container that comes before the others until it succeeds."""
-        while self.node.is_up:
+        while True:
             self._start(container, volumes)
             while not self._ended(container):
                 self._pause(TICK)
@@ -205,59 +188,42 @@ class Pod:
             self.reason = f"{container.name}: no image {container.image}"
             self._pause(TICK)
         options = settings.options(container, self._identity, self._spec, volumes)
-        network = f"--network=container:{self._sandbox}"
-        given = settings.arguments(container, self._identity)
-        self._containers[container.name] = running.start(
-            [network, f"--label={self.node.runtime.label}", *options], image, given
+        options += [f"--network=container:{self._sandbox}", f"--label={self.node.runtime.label}"]
+        number = running.start(options, image, settings.arguments(container, self._identity))
+        self._running[container.name] = running.Running(
+            container, number, self._identity.pod_ip, self.node.runtime
         )
-        for kind, probe, good in (
-            ("liveness", container.liveness, True),
-            ("readiness", container.readiness, False),
-        ):
-            if probe:
-                ask = partial(self._ask, container=container)
-                self._asking[container.name, kind] = Asking(
-                    probe, ask, good=good, haste=self.node.runtime.haste
-                )
 
-    def _ask(self, probe: Probe, *, container: Container) -> bool:
-        return probes.ask(probe, container, self.address, self._containers[container.name])
-
-    def _is_well(self, container: Container, kind: str) -> bool:
-        asking = self._asking.get((container.name, kind))
-        return asking is None or asking.look()
-
-    def _lives_well(self, container: Container) -> bool:
-        """Say whether its liveness probe is content; if not the container is ended."""
-        if self._is_well(container, "liveness"):
-            return True
+    def _hangs(self, container: Container) -> bool:
+        """Say whether its liveness probe is not content; then the container is ended."""
+        if self._running[container.name].is_alive:
+            return False
         self.reason = f"{container.name} failed its liveness probe"
-        self._stop(container.name, self._spec.grace)
-        return False
+        self._stop(container.name, self._spec.grace / self.node.runtime.haste)
+        return True
 
     def _ended(self, container: Container) -> bool:
-        number = self._containers[container.name]
-        if self.node.runtime.deaths.code(number) is None or not self.node.is_up:
+        one = self._running[container.name]
+        # In this order: what died with the node died after it was down.
+        if not one.has_ended or not self.node.is_up:
             return False
-        self.lives.append(running.life(container.name, number, None))
+        self.lives.append(one.life())
         if self._spec.restarts or container in self._spec.before:
-            docker("rm", "--force", self._containers.pop(container.name))
+            self._running.pop(container.name).remove()
         else:
             self.phase = "Failed" if self.lives[-1].code else "Succeeded"
         return True
 
     def _stop(self, name: str, grace: float) -> None:
-        asked = time.time()
-        docker("stop", f"--time={grace:.0f}", self._containers[name], timeout=grace + 60)
-        self.lives.append(running.life(name, self._containers[name], asked))
-        docker("rm", "--force", self._containers.pop(name))
+        self.lives.append(self._running[name].stop(grace))
+        del self._running[name]
 
     def _pause(self, seconds: float) -> None:
-        """Wait; raise _DeletedError as soon as it is to end."""
+        """Wait; raise _OverError as soon as it is over."""
         end = time.monotonic() + seconds
-        while self.node.is_up:
-            if self._grace is not None:
-                raise _DeletedError
+        while True:
+            if self.is_ending or not self.node.is_up:
+                raise _OverError
             if time.monotonic() >= end:
                 return
             time.sleep(min(TICK, seconds))
@@ -265,11 +231,15 @@ class Pod:
     def _end(self) -> None:
         assert self._grace is not None
         self.is_ready = False
-        for name, number in list(self._containers.items()):
-            if self.node.runtime.deaths.code(number) is None:
-                self._stop(name, self._grace)
+        for name, one in list(self._running.items()):
+            if one.has_ended:
+                self._running.pop(name).remove()
             else:
-                docker("rm", "--force", self._containers.pop(name))
+                self._stop(name, self._grace)
+        self._remove_sandbox()
+        self.phase = "Gone"
+
+    def _remove_sandbox(self) -> None:
         if self._sandbox:
             docker("rm", "--force", self._sandbox)
-        self.phase = "Gone"
+            self._sandbox = ""

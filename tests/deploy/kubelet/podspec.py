@@ -6,27 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.deploy.kubelet.fields import Fields, RefusedError
+from tests.deploy.kubelet.probes import Probe, read_probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEAST_SHARES = 2
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A question that is asked again and again: a page, or a program."""
-
-    path: str | None
-    port: int | str
-    command: tuple[str, ...]
-    delay: float
-    """Seconds, as are the next two."""
-    period: float
-    timeout: float
-    failures: int
-    successes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +135,8 @@ def _container(found: Fields, shared: Mapping[str, Any]) -> Container:
             args=tuple(fields.take("args", ())),
             env=tuple(_variable(one) for one in fields.each("env")),
             ports=tuple(_port(one) for one in fields.each("ports")),
-            liveness=_probe(fields, "livenessProbe"),
-            readiness=_probe(fields, "readinessProbe"),
+            liveness=read_probe(fields, "livenessProbe"),
+            readiness=read_probe(fields, "readinessProbe"),
             security=_security(Fields({**shared, **fields.take("securityContext", {})}, fields.where)),
             mounts=tuple(_mount(one) for one in fields.each("volumeMounts")),
             memory=_bytes(memory) if memory else None,
@@ -204,31 +190,6 @@ def _mount(found: Fields) -> Mount:
             path=fields.need("mountPath"),
             folder=fields.take("subPathExpr", ""),
             is_read_only=fields.take("readOnly", False),
-        )
-
-
-def _probe(container: Fields, name: str) -> Probe | None:
-    if name not in container:
-        return None
-    with container.into(name) as fields:
-        path, port = None, 0
-        if "httpGet" in fields:
-            with fields.into("httpGet") as page:
-                page.only("scheme", "HTTP", default="HTTP")
-                path, port = page.need("path"), page.need("port")
-        with fields.into("exec") as program:
-            command = tuple(program.take("command", ()))
-        if not command and path is None:
-            raise RefusedError(f"{fields.where}: neither httpGet nor exec")
-        return Probe(
-            path=path,
-            port=port,
-            command=command,
-            delay=fields.take("initialDelaySeconds", 0),
-            period=fields.take("periodSeconds", 10),
-            timeout=fields.take("timeoutSeconds", 1),
-            failures=fields.take("failureThreshold", 3),
-            successes=fields.take("successThreshold", 1),
         )
 
 

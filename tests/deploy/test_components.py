@@ -1,0 +1,203 @@
+"""Components of the kustomization: what each changes, and that none takes back what another one changed."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.deploy.manifests import COMPONENTS, FIRST, KUBERNETES, Object, kustomize, mix, pod, rendered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Fields = dict[str, Any]
+"""Values by their paths, `DaemonSet/logd/spec/...`."""
+IDENTITY = ("containerPort", "mountPath", "name", "key")
+"""By which kustomize knows an item of a list again."""
+AGENT_AND_VOLUME = mix("node-agent", "shared-volume")
+AGENT_AND_CRON_JOB = mix("node-agent", "cronjob")
+
+
+def flat(objects: Iterable[Object]) -> Fields:
+    """Give all fields of objects."""
+    return {
+        field: value
+        for found in objects
+        for field, value in _walk(f"{found['kind']}/{found['metadata']['name']}", found)
+    }
+
+
+def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (whatever YAML has)
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        names = (next((item[key] for key in IDENTITY if key in item), n) for n, item in enumerate(value))
+        value = dict(zip(names, value, strict=True))
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _walk(f"{path}/{key}", item)
+    else:
+        yield path, value
+
+
+def changes(before: Fields, after: Fields) -> Fields:
+    """Give what was changed in objects that were there already; None is gone."""
+    there = objects(before)
+    return {
+        field: after.get(field)
+        for field in before.keys() | after.keys()
+        if before.get(field) != after.get(field) and object_of(field) in there
+    }
+
+
+def lost(wanted: Fields, found: Fields) -> set[str]:
+    """Say which changes are not there, in objects that still are."""
+    there = objects(found)
+    return {
+        field for field, value in wanted.items() if found.get(field) != value and object_of(field) in there
+    }
+
+
+def objects(fields: Iterable[str]) -> set[str]:
+    return {object_of(field) for field in fields}
+
+
+def object_of(field: str) -> str:
+    return "/".join(field.split("/")[:2])
+
+
+@pytest.mark.parametrize("pair", [*combinations(COMPONENTS, 2)], ids="+".join)
+def test_no_component_takes_back_what_another_one_changed(pair: tuple[str, str]) -> None:
+    base, both = flat(rendered(())), flat(rendered(mix(*pair)))
+    for name in pair:
+        assert not lost(changes(base, flat(rendered(mix(name)))), both), name
+
+
+def test_a_change_that_is_taken_back_is_noticed() -> None:
+    base, one, other = ({"Pod/a/x": n, "Pod/a/y": 0, "Pod/b/z": n} for n in (0, 1, 2))
+    assert changes(base, one) == {"Pod/a/x": 1, "Pod/b/z": 1}
+    assert lost(changes(base, one), one) == set()
+    assert lost(changes(base, one), other) == {"Pod/a/x", "Pod/b/z"}
+    assert lost(changes(base, one), {"Pod/a/x": 2}) == {"Pod/a/x"}  # somebody removed the other pod
+
+
+def test_those_that_come_first_do_and_the_others_come_in_any_order() -> None:
+    names = mix(*COMPONENTS)
+    first, others = names[: len(FIRST)], names[len(FIRST) :]
+    assert first == FIRST
+    assert flat(rendered((*first, *reversed(others)))) == flat(rendered(names))
+
+
+@pytest.mark.parametrize("components", [("cronjob",), ("cronjob", "shared-volume")], ids="+".join)
+def test_a_cron_job_before_its_volume_is_refused(components: tuple[str, ...]) -> None:
+    run = kustomize(*components)
+    assert run.returncode == 1
+    assert "PersistentVolumeClaim.v1.[noGrp]/logdir" in run.stderr
+
+
+def test_with_on_delete_a_daemon_stays_until_its_pod_is_deleted() -> None:
+    for found in _daemons(("on-delete",)):
+        assert found["spec"]["updateStrategy"] == {"type": "OnDelete"}
+
+
+def test_with_control_plane_the_daemons_run_there_too() -> None:
+    for found in _daemons(("control-plane",)):
+        (toleration,) = found["spec"]["template"]["spec"]["tolerations"]
+        assert toleration["key"] == "node-role.kubernetes.io/control-plane"
+
+
+def test_with_critical_the_daemons_are_evicted_last() -> None:
+    for found in _daemons(("critical",)):
+        assert found["spec"]["template"]["spec"]["priorityClassName"] == "system-node-critical"
+
+
+def test_with_scrape_the_annotation_names_the_port_of_the_pages() -> None:
+    for found in _daemons(("scrape",)):
+        template = found["spec"]["template"]
+        (http,) = [
+            port["containerPort"]
+            for port in template["spec"]["containers"][0]["ports"]
+            if port["name"] == "http"
+        ]
+        assert template["metadata"]["annotations"]["prometheus.io/port"] == str(http)
+
+
+def test_with_a_shared_volume_each_node_has_a_folder_of_its_own() -> None:
+    found = {item["metadata"]["name"]: item for item in rendered(("shared-volume",))}
+    assert found["logdir"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    for name in ("logcd", "client2"):
+        spec = pod(found[name])
+        assert spec is not None
+        assert spec["volumes"] == [{"name": "logdir", "persistentVolumeClaim": {"claimName": "logdir"}}]
+        (mount,) = spec["containers"][0]["volumeMounts"]
+        assert mount["subPathExpr"] == "$(NODE_NAME)"
+        assert {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in spec[
+            "containers"
+        ][0]["env"]
+
+
+def test_with_a_shared_volume_the_agent_looks_where_the_compressor_of_its_node_writes() -> None:
+    found = {item["metadata"]["name"]: item for item in rendered(AGENT_AND_VOLUME)}
+    assert mounted(found["node-agent"]) == mounted(found["logcd"]) | {"readOnly": True}
+    assert mounted(found["logcd"])["subPathExpr"] == "$(NODE_NAME)"
+
+
+def test_with_a_cron_job_the_agent_looks_at_the_one_archive_and_misses_no_compressor() -> None:
+    found = {item["metadata"]["name"]: item for item in rendered(AGENT_AND_CRON_JOB)}
+    assert mounted(found["node-agent"]) == mounted(found["logcd"]) | {"readOnly": True}
+    assert "subPathExpr" not in mounted(found["logcd"])
+    spec = pod(found["node-agent"])
+    assert spec is not None
+    options = spec["containers"][0]["args"]
+    assert [option for option in options if option.startswith("--daemon")] == ["--daemon=logd=9166"]
+
+
+def mounted(found: Object) -> dict[str, Any]:
+    """Say what the container of an object sees as /var/log."""
+    spec = pod(found)
+    assert spec is not None
+    (container,) = spec["containers"]
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == "/var/log")
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == mount["name"])
+    assert ("subPathExpr" in mount) <= (
+        "NODE_NAME" in {variable["name"] for variable in container.get("env", [])}
+    )
+    return {**mount, **volume}
+
+
+def test_the_cron_job_takes_the_place_of_the_daemons_and_never_runs_twice() -> None:
+    found = rendered(mix("cronjob"))
+    assert {item["kind"] for item in found if item["metadata"]["name"] == "logcd"} == {"CronJob"}
+    (job,) = [item for item in found if item["kind"] == "CronJob"]
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    spec = pod(job)
+    assert spec is not None
+    assert "--once" in spec["containers"][0]["args"]
+    assert "subPathExpr" not in json.dumps(spec)
+
+
+def test_a_policy_lets_lines_into_the_collector_and_nothing_out() -> None:
+    found = {
+        item["metadata"]["name"]: item["spec"]
+        for item in rendered(("network-policy",))
+        if item["kind"] == "NetworkPolicy"
+    }
+    assert found.keys() == {"logd", "logcd", "client", "client2", "node-agent"}
+    for name, spec in found.items():
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        assert ("egress" in spec) == (name in {"client", "node-agent"})
+    assert {"port": 6666} in found["logd"]["ingress"][0]["ports"]
+
+
+def test_every_component_says_what_it_is_for() -> None:
+    for path in KUBERNETES.glob("components/*/kustomization.yaml"):
+        assert path.read_text().startswith("# "), path
+        assert yaml.safe_load(path.read_text())["kind"] == "Component", path
+
+
+def _daemons(components: tuple[str, ...]) -> list[Object]:
+    """Render, and give both daemon sets."""
+    found = [item for item in rendered(components) if item["kind"] == "DaemonSet"]
+    assert len(found) == 2
+    return found
