@@ -131,13 +131,14 @@ class Stage:
         return process
 
     def _watch(self, until: Callable[[], bool], seconds: float) -> None:
-        """Look at logd until something is so."""
+        """Look at logd, once at least, until something is so."""
         end = time.monotonic() + seconds + PATIENCE
+        self._look()
         while not until():
             if time.monotonic() > end:
                 pytest.fail(f"the loads of {seconds:g} s do not end within {PATIENCE:g} s more")
-            self._look()
             time.sleep(LOOK_EVERY)
+            self._look()
 
     def _look(self) -> None:
         try:
