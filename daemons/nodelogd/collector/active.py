@@ -54,7 +54,7 @@ class ActiveFile:
         self._partial = 0
 
     def went_elsewhere(self) -> bool:
-        """Say whether somebody appended between our look at the file and our last write."""
+        """Say whether somebody appended or cut between our look at the file and our last write."""
         return os.lseek(self.fd, 0, os.SEEK_CUR) != self.end
 
     def is_at_its_path(self) -> bool:

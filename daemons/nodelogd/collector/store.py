@@ -105,7 +105,7 @@ class Store:
     def confirm(self) -> None:
         """See that the last batch lies where its record says; before that, nobody may be told of it."""
         if self._file.went_elsewhere():
-            self._adopt("appended")
+            self._adopt()
 
     def sync(self) -> None:
         """Make all that was written durable. Raises SyncError."""
@@ -227,10 +227,11 @@ class Store:
             self._note_departure("removed")
             self.turn_over()
         elif status.st_size != self._file.end:
-            self._adopt("appended" if status.st_size > self._file.end else "truncated")
+            self._adopt()
 
-    def _adopt(self, what: str) -> None:
+    def _adopt(self) -> None:
         """Take the file as somebody else left it: a new journal begins at its end."""
+        what = "truncated" if os.fstat(self._file.fd).st_size < self._file.end else "appended"
         size = self._file.end_in_a_line()
         self._note_foreign(what, f"it goes on at {size} instead of {self._file.end} bytes")
         self._sync(self._file.fd)

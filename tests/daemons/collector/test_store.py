@@ -136,23 +136,34 @@ def test_whatever_somebody_else_does_to_the_log_our_lines_stay_whole(
     assert log.read_bytes() == expected
 
 
-def test_a_stranger_who_is_faster_than_our_write_costs_no_acknowledged_line(log: Path) -> None:
-    store = opened(log)
-    real = os.write
+@pytest.mark.parametrize(
+    ("foreign", "what", "expected"),
+    [
+        (lambda log: append(log, b"stranger\n"), "appended", b"one\nstranger\ntwo\n"),
+        (lambda log: os.truncate(log, 0), "truncated", b"two\n"),
+    ],
+    ids=["echo", "truncated"],
+)
+def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_his(
+    log: Path, foreign: Callable[[Path], None], what: str, expected: bytes
+) -> None:
+    metrics = Metrics()
+    store = opened(log, metrics=metrics)
+    put(store, b"one\n", 1)
+    waiting = [foreign]
 
     def race(name: str, arguments: tuple[Any, ...]) -> None:
-        if name == "write" and bytes(arguments[1]) == b"one\n":
-            fd = os.open(log, os.O_WRONLY | os.O_APPEND)
-            real(fd, b"stranger\n")
-            os.close(fd)
+        if name == "write" and bytes(arguments[1]) == b"two\n" and waiting:
+            waiting.pop()(log)
 
     with watched(race):
-        put(store, b"one\n", 1)
+        put(store, b"two\n", 2)
         store.confirm()
         store.sync()
     del store
-    assert opened(log).streams.durable == {STREAM: 1}
-    assert log.read_bytes() == b"stranger\none\n"
+    assert opened(log).streams.durable == {STREAM: 2}
+    assert log.read_bytes() == expected
+    assert metrics.registry.get_sample_value("nodelog_foreign_writes_total", {"what": what}) == 1
 
 
 def test_a_log_that_was_moved_away_stays_as_it_was_and_a_new_one_begins(log: Path) -> None:
