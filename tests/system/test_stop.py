@@ -61,11 +61,11 @@ def test_clients_beyond_the_limit_of_connections_lose_nothing_either(logd: Start
 
 
 def test_clients_that_send_on_and_repeat_what_failed_get_nothing_doubled_or_torn(logd: StartLogd) -> None:
-    outcome = under_load.run(logd("--linger=300ms"), restarts=2)
+    outcome = under_load.run(logd())
     assert (outcome.doubled, outcome.torn) == (0, 0)
-    # What is sent between the last read of a connection and its reset is lost: a few microseconds, twice 50
-    # of them. Only a machine that gives the processor to somebody else just then makes a line of each of it.
-    assert outcome.lost <= 100
+    # What is sent between the last read of a connection and its reset is lost: a few microseconds, three
+    # times 50 of them; more when the machine gives the processor to somebody else just then.
+    assert outcome.lost <= 10
 
 
 def test_a_comparison_finds_what_is_lost_doubled_and_torn() -> None:
