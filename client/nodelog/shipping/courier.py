@@ -1,4 +1,4 @@
-"""What goes to the collector and when: one connection after the other, without a socket, a clock or a thread.
+"""What goes to the collector and when: one connection after the other, without a socket or a thread.
 
 Each stream has connections of its own: first those of earlier runs, one by one until they are empty, then
 this run's. On each, blocks go in order as far as a window of unacknowledged bytes allows. A block that is
@@ -10,7 +10,8 @@ server that knows no blocks gets each line as a message, at least once.
 
 A connection that was lost is made again after a pause; pauses grow until an ack, not until a connection: two
 clients that are taken for one would drive each other out without end. A block is blamed if the peer hangs up
-while it is the oldest one; it then goes alone, and after five times in a row it is set aside.
+while it is the oldest one. It then goes alone, and after five times in a row, over five minutes or more, it is
+set aside.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.backoff import delays
 from nodelog.shipping.lines import messages
-from nodelog.shipping.suspicion import HANGUPS, Suspicion
+from nodelog.shipping.suspicion import Suspicion
 from nodelog.spool.blocks import SpoolError
 from nodelog.wire.client import (
     Acked,
@@ -280,9 +281,11 @@ class Courier:
             self._spool.forget(self._stream, block.number)
 
     def _blame(self, stream: bytes) -> None:
-        if self._suspicion.finds_guilty((stream, self._spool.lowest(stream))):
-            self._set_aside(stream, f"the collector hung up {HANGUPS} times while it was to take them")
-            self._suspicion.clear()
+        suspicion = self._suspicion
+        if suspicion.finds_guilty((stream, self._spool.lowest(stream))):
+            why = f"in {suspicion.seconds:.0f} s the collector hung up {suspicion.hangups} times"
+            self._set_aside(stream, f"{why} while it was to take them")
+            suspicion.clear()
 
     def _set_aside(self, stream: bytes, why: str) -> None:
         self._tell(self._spool.set_aside(stream, why))

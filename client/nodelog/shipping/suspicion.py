@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TypeAlias
 
 HANGUPS: Final = 5
-"""In a row, after which a block is guilty."""
+"""In a row, after which a block is guilty, if they took long enough."""
+SECONDS: Final = 300.0
+"""From the first of them to the last, at least: one that is ended again and again for reasons of its own hangs up on
+an innocent block five times within seconds."""
 
 Suspect: TypeAlias = "tuple[bytes, int]"
 """A block: its stream and its number."""
@@ -17,20 +22,29 @@ Suspect: TypeAlias = "tuple[bytes, int]"
 class Suspicion:
     """Falls on the oldest block under way when the peer hangs up. Any ack clears it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._suspect: Suspect | None = None
-        self._hangups = 0
+        self._since = 0.0
+        self.hangups = 0
+        """On the suspect, in a row."""
 
     def __bool__(self) -> bool:
         """Tell whether a block is to go alone, so that it is not blamed for one behind it."""
-        return self._hangups > 0
+        return self.hangups > 0
+
+    @property
+    def seconds(self) -> float:
+        """Give the time since the first of the hang-ups."""
+        return self._clock() - self._since
 
     def finds_guilty(self, block: Suspect) -> bool:
-        """Take note that the peer hung up on this block; tell whether that was once too often."""
-        self._hangups = self._hangups + 1 if block == self._suspect else 1
-        self._suspect = block
-        return self._hangups >= HANGUPS
+        """Take note that the peer hung up on this block; tell whether that is enough to set it aside."""
+        if block != self._suspect:
+            self._suspect, self._since, self.hangups = block, self._clock(), 0
+        self.hangups += 1
+        return self.hangups >= HANGUPS and self.seconds >= SECONDS
 
     def clear(self) -> None:
         """Blame nobody."""
-        self._suspect, self._hangups = None, 0
+        self._suspect, self.hangups = None, 0

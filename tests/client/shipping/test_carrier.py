@@ -172,6 +172,7 @@ def test_an_end_that_was_agreed_on_is_not_told() -> None:
     assert not rig.told
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(Spool())
     rig.intake.offer(b"bad")
@@ -189,7 +190,7 @@ def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.Mon
     rig.server.crash()
     rig.carrier.lost("it hung up", by_peer=True)
     assert rig.spool.lines == 0
-    assert rig.told[-1].startswith("dropped 1 lines: the collector hung up")
+    assert rig.told[-1].startswith("dropped 1 lines: in 0 s the collector hung up")
 
 
 @pytest.mark.parametrize("lasting", [True, False])

@@ -98,8 +98,7 @@ class World(RuleBasedStateMachine):
     def lose_connection(self, *, by_peer: bool) -> None:
         """Lose the connection; the server does not notice."""
         if self.here is not None:
-            # Poison has tests of its own.
-            self.courier.lost(by_peer=by_peer and self.courier._suspicion._hangups < 3)
+            self.courier.lost(by_peer=by_peer)
             self.here = None
 
     def crash_server(self) -> None:
