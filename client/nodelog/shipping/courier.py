@@ -10,8 +10,8 @@ server that knows no blocks gets each line as a message, at least once.
 
 A connection that was lost is made again after a pause; pauses grow until an ack, not until a connection: two
 clients that are taken for one would drive each other out without end. A block is blamed if the peer hangs up
-while it is the oldest one. It then goes alone, and after five times in a row, over five minutes or more, it is
-set aside.
+while it is the oldest one. It then goes alone, and after five times in a row, over five minutes or more, it
+is set aside.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 HANGUPS: Final = 5
 """In a row, after which a block is guilty, if they took long enough."""
 SECONDS: Final = 300.0
-"""From the first of them to the last, at least: one that is ended again and again for reasons of its own hangs up on
-an innocent block five times within seconds."""
+"""From the first of them to the last, at least: one that is ended again and again for reasons of its own
+hangs up on an innocent block five times within seconds."""
 
 Suspect: TypeAlias = "tuple[bytes, int]"
 """A block: its stream and its number."""
