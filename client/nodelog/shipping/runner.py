@@ -102,16 +102,17 @@ class Runner:
     def _connect(self) -> None:
         """Begin to connect to the next of the places."""
         settings = self._settings
+        self.carrier.place = " or ".join(settings.hosts)
         try:
             self._places = self._places or places(settings.hosts, settings.port)
-        except OSError as error:
-            self.carrier.place = " or ".join(settings.hosts)
-            self._due = time.monotonic() + self.carrier.lost(error.strerror or str(error))
-            return
-        place = self._places.pop(0)
-        self.carrier.place = named(place)
-        self.link = Link(place)
-        self._due = time.monotonic() + CONNECT_SECONDS
+            place = self._places.pop(0)
+            self.carrier.place = named(place)
+            self.link = Link(place)
+        except OSError as error:  # nobody knows the name, or the program has too many files open
+            seconds = self.carrier.lost(error.strerror or str(error))
+        else:
+            seconds = CONNECT_SECONDS
+        self._due = time.monotonic() + seconds
 
     def _hang_up(self, link: Link) -> None:
         """Close the connection, and see when to make the next one."""

@@ -62,8 +62,20 @@ def settings_of(  # noqa: PLR0913 (what a shipper is made with)
         spool=None if spool is None else os.fspath(spool),
         full=Full(full),
         max_bytes=max_bytes,
-        tell=tell or to_stderr,
+        tell=_harmless(tell) if tell else to_stderr,
     )
+
+
+def _harmless(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Keep what a program's function raises from ending the thread that carries its lines."""
+
+    def told(text: str) -> None:
+        try:
+            tell(text)
+        except Exception as error:  # noqa: BLE001 (it is the program's, and may raise anything)
+            to_stderr(f"{text} (it could not be told as asked: {error!r})")
+
+    return told
 
 
 def to_stderr(text: str) -> None:

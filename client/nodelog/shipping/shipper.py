@@ -144,9 +144,14 @@ class Shipper:
 
     def _start_in_child(self) -> None:
         """Start the thread of a forked child, which has its first line."""
-        with self._starting:
+        # Not waiting: who starts it may be ourselves, if a signal handler sends a line in the midst of it.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
             if self._runner is None and self._intake.left:
                 self._start(self._spool_in_child())
+        finally:
+            self._starting.release()
 
     def _forked(self) -> None:
         """Let go of what is the parent's, in a forked child."""

@@ -190,3 +190,25 @@ ends_well(child_does(work))
 """
     run(program, collector)
     assert not collector.lines
+
+
+def test_a_signal_handler_may_send_while_the_first_line_of_a_child_starts_its_thread(
+    collector: Collector, tmp_path: Path
+) -> None:
+    program = """
+from nodelog.shipping import shipper as module
+signal.signal(signal.SIGUSR1, lambda *_: shipper.send("handler"))
+class Slow(module.FileSpool):
+    def __init__(self, *given, **how):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        super().__init__(*given, **how)
+def work():
+    module.FileSpool = Slow
+    signal.alarm(20)
+    shipper.send("child")
+    assert shipper.close(20) == 0
+ends_well(child_does(work))
+assert shipper.close(20) == 0
+"""
+    assert run(program, collector, tmp_path / "spool") == []
+    assert sorted(collector.lines) == [b"child", b"handler"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol
@@ -8,6 +10,7 @@ import pytest
 
 from nodelog.shipping.carrier import Carrier
 from nodelog.shipping.intake import Full, Intake
+from nodelog.shipping.link import Link
 from nodelog.shipping.runner import ANSWER_SECONDS, CONNECT_SECONDS, NAP, NEVER, Runner
 from nodelog.shipping.settings import Settings
 from nodelog.shipping.waiting import Bell
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.client.shipping.collector import Collector
+
+    from nodelog.shipping.link import Place
 
 
 class Clock:
@@ -281,3 +286,37 @@ def test_nothing_can_be_sent_after_the_end(rigged: Rigs) -> None:
     rig.runner.close()
     with pytest.raises(ValueError, match="the shipper is closed"):
         rig.intake.offer(b"a")
+
+
+def test_no_socket_left_for_a_connection_is_told_and_tried_again(
+    rigged: Rigs, collector: Collector, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmade(_: object) -> Link:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    rig = rigged(collector.port)
+    rig.intake.offer(b"a")
+    with monkeypatch.context() as patch:
+        patch.setattr("nodelog.shipping.runner.Link", unmade)
+        rig.until(lambda: rig.told)
+    assert "Too many open files; trying again, lines wait in memory" in rig.told[0]
+    clock.now += 1
+    rig.until(lambda: not rig.intake.left)
+    assert collector.lines == [b"a"]
+
+
+def test_an_address_of_a_family_that_the_node_lacks_does_not_hide_the_next_one(
+    rigged: Rigs, collector: Collector, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(place: Place) -> Link:
+        if place[0] == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return Link(place)
+
+    monkeypatch.setattr("nodelog.shipping.runner.Link", made)
+    rig = rigged(collector.port, "::1", "127.0.0.1")
+    rig.intake.offer(b"a")
+    rig.until(lambda: rig.told)
+    clock.now += 1
+    rig.until(lambda: not rig.intake.left)
+    assert collector.lines == [b"a"]

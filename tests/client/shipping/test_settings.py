@@ -61,3 +61,14 @@ def test_nobody_is_told_where_there_is_no_standard_error(
     file.close()
     monkeypatch.setattr(sys, "stderr", file if closed else None)
     to_stderr("anything")
+
+
+def test_who_is_told_may_fail_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: str) -> None:
+        raise ValueError("closed")
+
+    settings_of(**GIVEN | {"tell": fail}).tell("it is full")
+    assert (
+        capsys.readouterr().err
+        == "nodelog: it is full (it could not be told as asked: ValueError('closed'))\n"
+    )
