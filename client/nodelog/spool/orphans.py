@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# On the disk at its end: a power failure must not undo the copy and keep the removal that comes next.
 _COPY: Final = """
+    PRAGMA main.synchronous = FULL;
     BEGIN IMMEDIATE;
     CREATE TEMP TABLE new AS
         SELECT number, id FROM orphan.streams WHERE id NOT IN (SELECT id FROM main.streams);
@@ -88,6 +90,7 @@ def _move(connection: sqlite3.Connection, path: Path, orphan: Path, news: list[s
             raise
         finally:
             connection.execute("DETACH orphan")
+            connection.execute("PRAGMA main.synchronous = NORMAL")
     except sqlite3.Error as error:
         raise failure(path, error) from None
     remove(orphan)

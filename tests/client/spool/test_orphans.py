@@ -9,6 +9,7 @@ from tests.client.spool.test_file import held, leave
 
 from nodelog.spool import orphans
 from nodelog.spool.file import FileSpool
+from nodelog.spool.opening import opened
 from nodelog.spool.orphans import path_in_child
 
 if TYPE_CHECKING:
@@ -109,3 +110,26 @@ def test_what_is_not_a_childs_spool_is_left_alone_and_named(path: Path) -> None:
 def test_each_child_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getpid", lambda: 12)
     assert path_in_child("/spool") == "/spool.child-12"
+
+
+def test_what_was_taken_over_is_on_the_disk_before_it_is_removed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = child_of(path)
+    child.append([b"child"])
+    leave(child)
+    steps: list[str] = []
+    monkeypatch.setattr(orphans, "remove", lambda _: steps.append("removed"))
+    with closing(opened(path, [])) as file:
+        file.set_trace_callback(steps.append)
+        orphans.adopt(file, path, [])
+        (level,) = file.execute("PRAGMA main.synchronous").fetchone()
+    awaited = ("PRAGMA main.sync", "COMMIT", "removed")
+    assert [step.strip(" \n;") for step in steps if step.strip().startswith(awaited)] == [
+        "PRAGMA main.synchronous = FULL",
+        "COMMIT",
+        "PRAGMA main.synchronous = NORMAL",
+        "removed",
+        "PRAGMA main.synchronous",
+    ]
+    assert level == 1
