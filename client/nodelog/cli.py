@@ -12,12 +12,14 @@ from importlib import import_module
 
 from nodelog import __version__
 from nodelog.commands import archive_options, options
+from nodelog.commands.printing import OutputError
 from nodelog.commands.saying import Voice
 from nodelog.load import options as load
 from nodelog.options import Parser
 from nodelog.shipping.addresses import NO_HOST, NoHostError
 from nodelog.spool.blocks import SpoolError
 
+INTERRUPTED = 130  # as shells have it
 _TOOLS = {"hdrh", "rich"}
 """What comes with the extra `tools`."""
 _OWN = {"pipe", "greet", "status", "archive", "tail"}
@@ -33,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OutputError as error:
+        Voice(given.command)(str(error))
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _own(given: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tarfile
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from nodelog.archive.reading import ArchiveError, Damaged, opened
 from nodelog.archive.streams import DamageError
 from nodelog.archive.verifying import verify
 from nodelog.commands.listing import to_json, to_text
+from nodelog.commands.printing import is_terminal, put, put_line
 from nodelog.commands.progress import reading
 from nodelog.commands.saying import Voice, shown
 
@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 GOOD: Final = 0
 FAULTY: Final = 1
 UNUSABLE: Final = 2
-INTERRUPTED: Final = 130  # as shells have it
 _BUFFER: Final = 1 << 20
 
 say = Voice("archive")
-
-
-class OutputError(Exception):
-    """Why standard output takes no more."""
 
 
 def command(given: argparse.Namespace) -> int:
@@ -39,12 +34,10 @@ def command(given: argparse.Namespace) -> int:
         return _ACTIONS[given.action](given)
     except BrokenPipeError:
         raise
-    except (ArchiveError, OutputError) as error:
+    except ArchiveError as error:
         say(str(error))
     except OSError as error:
         say(f"cannot read {given.archive}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return UNUSABLE
 
 
@@ -75,7 +68,7 @@ def _cat(given: argparse.Namespace) -> int:
             if (content := found.content) is None:
                 return _ended(given, [name], [LeftOut(name, "there is nothing in it to print")])
             while data := content.read(_BUFFER):
-                _write(data)
+                put(data)
     except (DamageError, tarfile.TarError) as error:
         return _ended(given, [name], [Damaged(name, str(error))])
     return GOOD
@@ -149,15 +142,4 @@ def _size(path: Path) -> int:
 
 def _print(line: str) -> None:
     """Print a line: harmless on a terminal, else with the bytes that names have."""
-    data = line.encode(errors="surrogateescape")
-    _write((shown(data).encode() if sys.stdout.isatty() else data) + b"\n")
-
-
-def _write(data: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror or error}") from None
+    put_line(shown(line.encode(errors="surrogateescape")) if is_terminal() else line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nodelog.commands.appending import File, UnusableFileError
 from nodelog.commands.plain import Plain
+from nodelog.commands.printing import put_line
 from nodelog.commands.saying import Voice
 from nodelog.commands.shipped import Shipped
 from nodelog.commands.stopping import Stop, told_to_stop
@@ -88,7 +89,7 @@ def greet(settings: Settings) -> int:
     """Greet until SIGTERM, SIGINT or `settings.count`; return the exit code.
 
     Each line that was sent is printed on standard output. For the main thread only: it handles signals.
-    Raises NoHostError, SpoolError, UnusableFileError.
+    Raises NoHostError, SpoolError, UnusableFileError, OutputError.
     """
     sent = 0
     with told_to_stop() as stop:
@@ -100,7 +101,7 @@ def greet(settings: Settings) -> int:
                     say(f"told to stop before this line was sent: {line}")
                     break
                 sent += 1
-                print(line, flush=True)
+                put_line(line)
                 due = max(due + settings.every, time.monotonic())
         say(way.report(sent))
         return 0 if way.is_done else 1

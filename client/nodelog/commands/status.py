@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from nodelog.commands.printing import put_line
 from nodelog.commands.saying import Voice, shown
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.contents import Contents, contents
@@ -27,10 +28,10 @@ def command(given: argparse.Namespace) -> int:
         except SpoolError as error:
             say(str(error))
     if given.json:
-        print(json.dumps([to_json(path, held) for path, held in found]))
+        put_line(json.dumps([to_json(path, held) for path, held in found]))
     else:
         for path, held in found:
-            print("\n".join(to_text(path, held)))
+            put_line("\n".join(to_text(path, held)))
     return 0 if len(found) == len(given.spools) else 2
 
 

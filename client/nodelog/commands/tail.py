@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import time
 import urllib.parse
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nodelog.backoff import delays
+from nodelog.commands.printing import is_terminal, put
 from nodelog.commands.saying import Voice, shown
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SILENCE: Final = 40.0
 """Seconds without a word after which the agent counts as gone: it says something every 15."""
 LONGEST: Final = 64 * 1024**2
 """Bytes of an event."""
 OK: Final = 200
-INTERRUPTED: Final = 130
 
 say = Voice("tail")
 
@@ -63,14 +62,12 @@ def command(given: argparse.Namespace) -> int:
     if not (token.isascii() and token.isprintable()):  # it goes into a header
         say(f"{given.token_file} holds no token: one line of printable ASCII; see --token-file")
         return 2
-    screen = Screen(sys.stdout.buffer, is_terminal=sys.stdout.isatty())
+    screen = Screen(put, is_terminal=is_terminal())
     try:
         for event, data in followed(Settings(given.agent, token, given.lines, given.filter)):
             screen.show(event, data)
     except RefusedError as error:
         say(str(error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return 1
 
 
@@ -124,16 +121,15 @@ def events(source: Source) -> Iterator[tuple[str, Any]]:
 class Screen:
     """Where lines are shown: escaped on a terminal, as they are elsewhere."""
 
-    def __init__(self, output: BinaryIO, *, is_terminal: bool) -> None:
-        self._output = output
+    def __init__(self, put: Callable[[bytes], None], *, is_terminal: bool) -> None:
+        self._put = put
         self._is_terminal = is_terminal
 
     def show(self, event: str, data: Any) -> None:  # noqa: ANN401 (JSON)
         """Show an event; one of an unknown kind is passed over. Raises RefusedError."""
         match event, data:
             case "lines", [*lines]:
-                self._output.write(b"".join(self._line(raw(str(line))) for line in lines))
-                self._output.flush()
+                self._put(b"".join(self._line(raw(str(line))) for line in lines))
             case "skipped", {"bytes": int(size)}:
                 say(f"{size:,} bytes skipped: they came faster than they were read")
             case "truncated", _:

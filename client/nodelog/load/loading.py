@@ -7,6 +7,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
+from nodelog.commands.printing import put_line
 from nodelog.load.crew import LoadError, run
 from nodelog.load.latency import Latency
 from nodelog.load.progress import sending
@@ -47,9 +48,9 @@ def command(given: argparse.Namespace) -> int:
     latency, acks = Latency(), Latency()
     totals = total(settings, record, latency, acks)
     if given.json:
-        print(json.dumps(to_json(settings, totals)))
+        put_line(json.dumps(to_json(settings, totals)))
     else:
-        print("\n".join(to_text(settings, totals)))
+        put_line("\n".join(to_text(settings, totals)))
     if given.report:
         try:
             given.report.write_text(page(settings, totals, record.moments, latency, acks), encoding="utf-8")

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from nodelog.commands.printing import put_line
 from nodelog.load.progress import reading
 from nodelog.load.reading import ReadError
 from nodelog.load.verify import SentError, read_sent, to_json, to_text, verify
@@ -34,9 +35,9 @@ def command(given: argparse.Namespace) -> int:
     except (SentError, UnicodeDecodeError) as error:
         return _fail(f"cannot use --sent {given.sent}: {error}")
     if given.json:
-        print(json.dumps(to_json(verdict)))
+        put_line(json.dumps(to_json(verdict)))
     else:
-        print("\n".join(to_text(verdict)))
+        put_line("\n".join(to_text(verdict)))
         if not verdict.account.received:
             _fail(f"no line of run {run} in these files")
     return 0 if verdict.is_good else 1

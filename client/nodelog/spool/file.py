@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool import orphans
-from nodelog.spool.blocks import Block
+from nodelog.spool.blocks import Block, SpoolError
 from nodelog.spool.forking import ForkGuard
 from nodelog.spool.lock import Lock
 from nodelog.spool.memory import Spool
@@ -48,6 +48,8 @@ class FileSpool(Spool):
         self._most_in_memory = _IN_MEMORY
         self._numbers: dict[bytes, int] = {}  # of the streams that the file knows
         self._erased: list[tuple[int, int]] = []  # rows, from and to, that are to be deleted
+        if not self.path.name:
+            raise SpoolError(f"spool {self.path} is not the name of a file; give another")
         self._guard = ForkGuard()
         self._lock = Lock(self.path)
         try:

@@ -89,3 +89,14 @@ def test_what_cannot_be_read_is_one_line_and_the_others_are_shown(
     assert code == 2
     assert stream in out
     assert err == f"nodelog status: cannot read spool {tmp_path / 'none'}: No such file or directory\n"
+
+
+def test_an_output_that_takes_no_more_is_one_line(run: Run, path: Path, stream: str) -> None:
+    assert stream
+    with Path("/dev/full").open("wb") as full:
+        process = run("status", path, stdout=full.fileno())
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.decode()) == (
+        2,
+        "nodelog status: cannot write to standard output: No space left on device\n",
+    )

@@ -142,7 +142,7 @@ def test_each_byte_of_a_line_arrives(line: bytes) -> None:
 @given(st.text(st.characters()) | st.sampled_from(["\ud800", "\t"]))
 def test_no_character_steers_a_terminal(line: str) -> None:
     output = io.BytesIO()
-    Screen(output, is_terminal=True).show("lines", [line])
+    Screen(output.write, is_terminal=True).show("lines", [line])
     shown = output.getvalue().decode().replace("\t", "")
     assert shown.endswith("\n")
     assert shown[:-1].isprintable()
@@ -152,5 +152,5 @@ def test_no_character_steers_a_terminal(line: str) -> None:
 def test_data_of_another_kind_is_passed_over(data: Any) -> None:  # noqa: ANN401 (JSON)
     output = io.BytesIO()
     for event in ("skipped", "failed", "new"):
-        Screen(output, is_terminal=False).show(event, data)
+        Screen(output.write, is_terminal=False).show(event, data)
     assert output.getvalue() == b""
