@@ -121,7 +121,7 @@ def events(source: Source) -> Iterator[tuple[str, Any]]:
 class Screen:
     """Where lines are shown: escaped on a terminal, as they are elsewhere."""
 
-    def __init__(self, put: Callable[[bytes], None], *, is_terminal: bool) -> None:
+    def __init__(self, put: Callable[[bytes], object], *, is_terminal: bool) -> None:
         self._put = put
         self._is_terminal = is_terminal
 
