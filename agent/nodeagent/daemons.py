@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -59,8 +60,7 @@ class Daemon:
                 trouble = "" if code == OK else f"{self.name} is not ready: {_reasons(ready)}"
                 await self._account(session)
             except (ClientError, OSError, ValueError) as error:
-                why = str(error) or f"no answer within {PATIENCE.total:g} s"
-                trouble = f"{self.name} does not answer at {self._url}: {why}"
+                trouble = f"{self.name} does not answer at {self._url}: {_why(error)}"
                 self._metrics.daemon_up.labels(self.name).set(0)
         self._metrics.daemon_ready.labels(self.name).set(not trouble)
         return self._findings.tell(self.name, trouble)
@@ -124,6 +124,12 @@ def sums(text: str) -> dict[str, float]:
     for name, value in _SAMPLE.findall(text):
         found[name] = found.get(name, 0.0) + float(value)
     return found
+
+
+def _why(error: Exception) -> str:
+    """Say it as the system does; aiohttp says it at length."""
+    code = getattr(error, "errno", None)
+    return os.strerror(code) if code else str(error) or f"no answer within {PATIENCE.total:g} s"
 
 
 def _object(body: str) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def explained(error: click.ClickException, command: click.Command) -> str:
             found = next((param for param in command.params if name in param.opts), None)
             needs = f"needs a value{_choices(found)}" if _takes_value(found) else "takes no value"
             text = f"{name}: {needs}"
+        case click.UsageError(ctx=click.Context(command=click.Group(commands=known))):
+            text = f"{error.format_message().rstrip('.')}; there are {', '.join(known)}"
         case _:
             text = error.format_message()
     return " ".join(text.splitlines()).rstrip(".")

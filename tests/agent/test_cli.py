@@ -122,7 +122,8 @@ def test_a_mistake_in_the_file_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "Missing command"),
+        ([], "Missing command; there are run, watch"),
+        (["start"], "No such command 'start'; there are run, watch"),
         (["run", "--logd-listne=1"], "--logd-listne: no such option; did you mean --logd-listen"),
         (["run", "--program=sshd"], "--program: 'sshd' is not one of 'logd', 'logcd'"),
         (["watch", "--daemon=7"], "--daemon: '7' is not a daemon; allowed are NAME=PORT, "),
