@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 RETRY: Final = 1.0
 """Seconds after which to try again if the spool cannot be used."""
-_LOST: Final = "were in memory and are lost"
-_HOW: Final = "the next run sends them, or `nodelog pipe --spool %s </dev/null`"
 
 
 class Carrier:
@@ -87,17 +85,29 @@ class Carrier:
 
     def close(self) -> None:
         """Keep what can be kept, let go of the spool, and tell what is left."""
-        where = f"wait in {self._where}: {_HOW % self._where}" if self.spool.is_lasting else _LOST
+        why = ""
         try:
             while self._keep():
                 pass
             self.spool.settle()
         except SpoolError as error:
-            where = f"could not all be kept: {error}"
+            why = str(error)
+        self.intake.is_over = True
         self.intake.settle(self.spool)
         self.spool.close()
         if self.intake.left:
-            self._tell(f"{self.intake.left} lines are not acknowledged and {where}")
+            self._tell(f"{self.intake.left} lines are not acknowledged and {self._fate(why)}")
+
+    def _fate(self, why: str) -> str:
+        """Tell where those lines are that are left."""
+        if not self.spool.is_lasting:
+            return "were in memory and are lost"
+        kept, how = self.spool.lines, f"`nodelog pipe --spool {self._where} </dev/null`"
+        waiting = f"wait in {self._where}: the next run sends them, or {how}"
+        lost = self.intake.left - kept
+        if not lost:
+            return waiting
+        return f"{lost} of them are lost: {why}" + (f"; the others {waiting}" if kept else "")
 
     def _fail(self, text: str) -> None:
         """Tell it once, until there is a connection."""

@@ -59,6 +59,8 @@ class Intake:
         self._cut = 0  # the same, but from before the first of `_lines`
         self._telling = 0  # of these, with the lines that are on their way
         self.is_closed = False
+        self.is_over = False
+        """True once nothing that is left here will go anywhere."""
         # Reentrant: a signal handler may send a line while its own thread is in here.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -135,9 +137,9 @@ class Intake:
         return lambda: max(0, goal - self._gone - self._removed)
 
     def wait(self, remaining: Callable[[], int], timeout: float | None) -> int:
-        """Wait until nothing remains of what is watched; give what does after `timeout` seconds."""
+        """Wait until nothing remains of what is watched, or all is over, or `timeout` seconds; give what does."""
         with self._changed:
-            self._changed.wait_for(lambda: not remaining(), timeout)
+            self._changed.wait_for(lambda: self.is_over or not remaining(), timeout)
             return remaining()
 
     def wake_at(self, wanted: int) -> bool:

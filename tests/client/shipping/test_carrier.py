@@ -210,10 +210,28 @@ def test_the_end_keeps_what_it_can_and_tells_what_is_left(tmp_path: Path, *, las
         spool.close()
 
 
-def test_an_end_on_a_full_disk_tells_that_not_all_could_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig(Spool())
+@pytest.mark.parametrize("kept", [0, 2])
+def test_an_end_on_a_full_disk_tells_how_many_lines_are_lost_and_how_many_are_not(
+    kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(FileSpool(tmp_path / "spool"))
+    for _ in range(kept):
+        rig.spool.append([b"kept"])
     rig.intake.offer(b"a")
     monkeypatch.setattr(rig.spool, "append", failing)
     rig.intake.close()
     rig.carrier.close()
-    assert rig.told == ["1 lines are not acknowledged and could not all be kept: the disk is full"]
+    others = "wait in a file: the next run sends them, or `nodelog pipe --spool a file </dev/null`"
+    told = "lines are not acknowledged and 1 of them are lost: the disk is full"
+    assert rig.told == [f"{kept + 1} {told}" + (f"; the others {others}" if kept else "")]
+
+
+def test_an_end_that_cannot_erase_what_was_acknowledged_has_lost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(FileSpool(tmp_path / "spool"))
+    rig.intake.offer(b"a")
+    monkeypatch.setattr(rig.spool, "settle", failing)
+    rig.intake.close()
+    rig.carrier.close()
+    assert rig.told[0].startswith("1 lines are not acknowledged and wait in a file: the next run sends them")

@@ -376,3 +376,15 @@ def test_of_many_lines_at_once_each_that_is_dropped_is_counted(collector: Collec
 def test_what_is_not_whole_lines_is_an_error(collector: Collector, lines: bytes) -> None:
     with Shipper(HOST, collector.port) as shipper, pytest.raises(ValueError, match="whole lines"):
         shipper.send_lines(lines)
+
+
+def test_who_waits_for_acknowledgements_is_not_left_waiting_by_a_close(spool: str | None) -> None:
+    shipper = Shipper(HOST, 1, spool=spool, tell=lambda _: None)
+    shipper.send("a")
+    left: list[int] = []
+    waiting = threading.Thread(target=lambda: left.append(shipper.flush()), daemon=True)
+    waiting.start()
+    assert shipper.close(0) == 1
+    waiting.join(PATIENCE)
+    assert left == [1]
+    assert shipper.flush() == 1
