@@ -137,7 +137,7 @@ class Intake:
         return lambda: max(0, goal - self._gone - self._removed)
 
     def wait(self, remaining: Callable[[], int], timeout: float | None) -> int:
-        """Wait until nothing remains of what is watched, or all is over, or `timeout` seconds; give what does."""
+        """Wait until nothing remains of what is watched, all is over, or `timeout` seconds; give the rest."""
         with self._changed:
             self._changed.wait_for(lambda: self.is_over or not remaining(), timeout)
             return remaining()
