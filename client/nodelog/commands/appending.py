@@ -63,8 +63,10 @@ class File:
         return f"{sent} lines written to {self._path}"
 
     def _opened(self) -> int:
-        # Appending goes to the end that the file has at that moment: an emptied one needs no more than that.
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Appending goes to the end that the file has at that moment: an emptied one needs no more. To open a
+        # pipe that nobody reads would wait, and no signal would end it.
+        how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        return os.open(self._path, how, 0o644)
 
     def _follow(self) -> None:
         """See that what is open is the file that has the name."""

@@ -81,6 +81,8 @@ def _check_beginning(path: Path) -> None:
     """Make sure that SQLite will not take a file for its own that is not; nobody else may read a new one."""
     try:
         path.touch(0o600)
+        if not (path.is_file() or path.is_dir()):  # to open a pipe might never end
+            raise SpoolError(f"{path} is not a regular file; give another spool")
         with path.open("rb") as file:
             beginning = file.read(len(BEGINNING))
     except OSError as error:

@@ -83,3 +83,11 @@ def test_a_place_that_is_not_there_is_one_line(run: Run, tmp_path: Path) -> None
     assert greeter.returncode == 2
     wrong = f"nodelog greet: cannot write {log}: No such file or directory; give another --file\n"
     assert err.decode() == wrong
+
+
+def test_a_pipe_that_nobody_reads_is_one_line_and_not_waited_for(run: Run, log: Path) -> None:
+    os.mkfifo(log)
+    greeter = greeter_of(run, log)
+    _, err = greeter.communicate(timeout=30)
+    expected = f"nodelog greet: cannot write {log}: No such device or address; give another --file\n"
+    assert (greeter.returncode, err.decode()) == (2, expected)

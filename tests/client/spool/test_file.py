@@ -332,3 +332,9 @@ def test_a_file_has_what_memory_would_have(
     assert held(again) == expected
     assert (again.lines, again.size) == (in_memory.lines, in_memory.size)
     again.close()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_path_without_a_name_is_one_line(name: str) -> None:
+    with pytest.raises(SpoolError, match="is not the name of a file; give another"):
+        FileSpool(name)

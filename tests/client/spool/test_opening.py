@@ -118,3 +118,9 @@ def test_no_permission_is_one_line(path: Path, mode: int) -> None:
 def test_a_folder_is_no_spool(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match=rf"^cannot open spool {tmp_path}: Is a directory"):
         opened(tmp_path, [])
+
+
+def test_a_pipe_is_no_spool_and_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(SpoolError, match=rf"^{path} is not a regular file; give another spool"):
+        opened(path, [])
