@@ -5,6 +5,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
+from tests.running import wait_for
 
 Run = Callable[..., Popen[bytes]]
 
@@ -36,6 +37,7 @@ def test_a_file_that_is_rotated_away_is_followed_by_a_new_one(run: Run, log: Pat
     greeter = greeter_of(run, log)
     received = first(3, greeter)
     old = log.rename(log.with_suffix(".1"))
+    wait_for(log.exists)
     received += first(3, greeter)
     greeter.terminate()
     out, _ = greeter.communicate(timeout=30)
@@ -45,20 +47,19 @@ def test_a_file_that_is_rotated_away_is_followed_by_a_new_one(run: Run, log: Pat
 
 def test_a_file_that_is_removed_is_made_again(run: Run, log: Path) -> None:
     greeter = greeter_of(run, log)
-    first(3, greeter)
+    received = first(3, greeter)
     log.unlink()
-    first(3, greeter)
+    wait_for(lambda: log.exists() and log.read_bytes().count(b"\n") >= 2)
     greeter.send_signal(signal.SIGINT)
     out, _ = greeter.communicate(timeout=30)
-    assert log.read_bytes().endswith(out)
-    assert log.read_bytes().count(b"\n") >= 2
+    assert (received + out).endswith(log.read_bytes())
 
 
 def test_a_file_that_is_emptied_goes_on_from_its_beginning(run: Run, log: Path) -> None:
     greeter = greeter_of(run, log)
     first(5, greeter)
     os.truncate(log, 0)
-    first(3, greeter)
+    wait_for(log.read_bytes)
     greeter.terminate()
     greeter.communicate(timeout=30)
     assert log.read_bytes().endswith(b" - Greetings from me\n")
