@@ -15,8 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
+from nodelogd.collector.answers import Answers
 from nodelogd.collector.arena import FULL, Arenas
 from nodelogd.collector.clients import Clients
+from nodelogd.collector.connections import Connections
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
 from nodelogd.collector.intake import Intake
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
 UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
+UNSENT = 4  # this part of that may be answers that nobody takes
 SPARE = 4  # this part of --buffer may be batches that wait for a sync
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
@@ -115,13 +118,17 @@ class Collector:
             on_finished_file=self._keeper.wake,
         )
         self.clients = Clients(self._writer.durable, self._writer.forget)
+        unfinished = max(settings.buffer // UNFINISHED, self._limits.largest_frame)
+        self._connections = Connections(self.metrics, self.clients)
+        self._answers = Answers(self._connections, self.clients, most_unsent=unfinished // UNSENT)
         self._intake = Intake(
             self._loop,
+            self._connections,
+            self._answers,
             self._arenas,
             self._writer.put,
             self.metrics,
-            self.clients,
-            unfinished_limit=max(settings.buffer // UNFINISHED, self._limits.largest_frame),
+            unfinished_limit=unfinished,
         )
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self._held)
@@ -132,7 +139,7 @@ class Collector:
             self._loop,
             sockets,
             relp_sockets,
-            self._intake,
+            self._connections,
             self._limits,
             self.metrics,
             self.clients,
@@ -160,7 +167,7 @@ class Collector:
         self.health.not_ready("stop", "stopping")
         complete = True
         self._door.close()
-        if self._intake.connections:  # who sent and closed while we start has succeeded in its own eyes
+        if self._connections:  # who sent and closed while we start has succeeded in its own eyes
             await asyncio.wait([self._opened], timeout=grace)
         if self._opened.done() and not self._opened.exception():
             try:
@@ -171,7 +178,7 @@ class Collector:
             complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - self._loop.time()))
             if not complete:
                 self._say_what_is_lost()
-        elif unread := len(self._intake.connections):
+        elif unread := len(self._connections):
             complete = False
             log.error(
                 "cannot open %s within the grace of %g s; %d connections are reset unread",
@@ -179,7 +186,8 @@ class Collector:
                 grace,
                 unread,
             )
-        self._intake.dispose()
+        self._intake.stop()
+        self._connections.dispose()
         await asyncio.to_thread(self._keeper.close, 1.0)
         log.info("stopped")
         return complete
@@ -215,7 +223,7 @@ class Collector:
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "log": str(self.names.log),
-            "connections": len(self._intake.connections),
+            "connections": len(self._connections),
             "held_bytes": self._held(),
             "buffer_bytes": self._settings.buffer,
             "busiest_clients": self.clients.busiest(),
@@ -247,8 +255,8 @@ class Collector:
         self._intake.resume()
 
     def _on_stored(self, receipts: Mapping[Relp, int]) -> None:
-        self._intake.note_stored(receipts)
-        self._in_loop(self._intake.answer)
+        self._answers.note_stored(receipts)
+        self._in_loop(self._answers.give)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has what would be called

@@ -68,7 +68,7 @@ async def test_a_reset_drops_the_line_it_came_in_the_middle_of_and_no_other(wire
     client.sendall(b"one\nhalf")
     await until(lambda: wired.count("nodelog_received_bytes_total") == 11)
     reset(client)
-    await until(lambda: len(wired.intake.connections) == 1)
+    await until(lambda: len(wired.connections) == 1)
     other.sendall(b"er\n")
     await until(lambda: wired.written == b"one\nother\n")
     assert wired.intake.held == 0
@@ -78,7 +78,7 @@ async def test_a_reset_drops_the_line_it_came_in_the_middle_of_and_no_other(wire
 
 async def test_a_connection_that_ended_is_reported(wired: Wired) -> None:
     closed: list[int] = []
-    wired.intake.on_closed = lambda: closed.append(len(wired.intake.connections))
+    wired.connections.on_closed = lambda: closed.append(len(wired.connections))
     wired.connect().close()
     await until(lambda: closed == [0])
 
@@ -175,7 +175,8 @@ async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_t
     client = wired.connect()
     client.sendall(b"one\ntw")
     await until(lambda: wired.intake.held == 2)
-    (late,) = wired.intake.detach_all()
+    wired.intake.stop()
+    (late,) = wired.connections.detach_lines()
     await wired.intake.take_rest(late, b"o\nthr", ended=False)
     await wired.intake.flush()
     assert wired.written == b"one\ntwo\n"
@@ -187,7 +188,8 @@ async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_t
 
 async def test_the_last_line_of_a_connection_that_had_ended_is_taken_too(wired: Wired) -> None:
     wired.connect()
-    (late,) = wired.intake.detach_all()
+    wired.intake.stop()
+    (late,) = wired.connections.detach_lines()
     await wired.intake.take_rest(late, b"one\nlast", ended=True)
     await wired.intake.flush()
     assert wired.written == b"one\nlast\n"
@@ -196,7 +198,8 @@ async def test_the_last_line_of_a_connection_that_had_ended_is_taken_too(wired: 
 
 async def test_the_rest_of_a_connection_waits_for_the_writer(wired: Wired) -> None:
     wired.connect()
-    (late,) = wired.intake.detach_all()
+    wired.intake.stop()
+    (late,) = wired.connections.detach_lines()
     wired.stuck = True
     rest = asyncio.ensure_future(wired.intake.take_rest(late, b"%s\n" % (b"r" * 999) * 8000, ended=False))
     while not rest.done():
@@ -210,5 +213,6 @@ async def test_the_rest_of_a_connection_waits_for_the_writer(wired: Wired) -> No
 
 async def test_who_is_left_at_the_end_is_reset(wired: Wired) -> None:
     client = wired.connect()
-    wired.intake.dispose()
+    wired.intake.stop()
+    wired.connections.dispose()
     assert is_reset(client)

@@ -113,7 +113,8 @@ async def test_a_newcomer_at_the_end_is_taken_for_lines_unless_it_is_relp(wired:
     client = wired.connect_newcomer()
     client.sendall(OPEN[:known])
     await until(lambda: total(wired.metrics.received) == known)
-    late = wired.intake.detach_all()
+    wired.intake.stop()
+    late = wired.connections.detach_lines()
     if late:
         await wired.intake.take_rest(late[0], OPEN[known:], ended=True)
         late[0].sock.close()

@@ -60,7 +60,7 @@ async def test_what_is_stored_is_answered_between_two_reads_of_a_turn(wired: Wir
     await until(lambda: wired.keeps)
     wired.intake.pause()
     second.send(b"two\n")
-    wired.intake.note_stored(wired.kept_receipts())  # and the loop is not woken
+    wired.answers.note_stored(wired.kept_receipts())  # and the loop is not woken
     wired.intake.resume()
     await until(lambda: first.has(Acked()))
     assert not second.has(Acked())
@@ -77,10 +77,10 @@ async def test_a_new_connection_of_a_stream_closes_the_old_one_and_what_is_unrea
     wired.intake.pause()
     old.send(b"never read\n")
     new = Peer(wired, (STREAM, 1))
-    wired.intake.answer()
+    wired.answers.give()
     # Both are readable now; the old one is looked at first, as it came first, so take what it sent away.
-    (connection,) = [c for c in wired.intake.connections.values() if c.unfinished]
-    wired.intake._epoll.modify(connection.sock.fileno(), 0)
+    (connection,) = [c for c in wired.connections if c.unfinished]
+    wired.connections.epoll.modify(connection.sock.fileno(), 0)
     wired.intake.resume()
     await until(lambda: new.is_open)
     assert old.is_ended
@@ -127,7 +127,7 @@ async def test_beyond_1024_unanswered_frames_a_client_is_not_read_and_others_are
 async def stuffed(wired: Wired, relp: Peer) -> int:
     """Have a peer send, and take no answers, until they pile up; give how many frames it sent."""
     relp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    (connection,) = wired.intake.connections.values()
+    (connection,) = wired.connections
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     sent = 0
     while wired.clients.unsent < 10_000:
@@ -151,7 +151,7 @@ async def test_a_client_that_takes_no_answers_is_not_read_and_gets_them_all_once
 async def test_answers_that_nobody_takes_are_bounded_for_all_clients_together() -> None:
     wired = Wired(unfinished_limit=128 * KIB)
     peers = [await opened(wired) for _ in range(4)]
-    for connection in wired.intake.connections.values():
+    for connection in wired.connections:
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     for peer in peers:
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -239,7 +239,7 @@ async def test_a_reset_while_answers_are_due_harms_nobody(wired: Wired) -> None:
     relp.send(*[b"x\n"] * UNANSWERED)
     await until(lambda: wired.keeps)
     reset(relp.sock)
-    await until(lambda: len(wired.intake.connections) == 1)
+    await until(lambda: len(wired.connections) == 1)
     wired.stuck = False
     wired.give_back()
     other.send(b"other\n")
@@ -292,7 +292,7 @@ async def test_who_turns_out_to_speak_relp_at_the_end_is_closed_and_harms_nobody
     end = asyncio.ensure_future(farewell(wired.intake, wired.clients, LONG))
     await until(lambda: old.is_ended)
     undecided.sendall(ClientSession(stream=(STREAM, 1), name=None).hello())
-    await until(wired.intake.emptied.is_set)
+    await until(wired.connections.emptied.is_set)
     old.sock.close()
     await end
     assert wired.written == b""
