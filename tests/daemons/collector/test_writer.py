@@ -11,10 +11,9 @@ import pytest
 from tests.faults import watched
 from tests.running import PATIENCE, wait_for
 
-from nodelogd.collector import orders
+from nodelogd.collector import batches, orders
 from nodelogd.collector import writer as writer_module
 from nodelogd.collector.arena import Arenas
-from nodelogd.collector.files import is_temporary
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
 from nodelogd.collector.orders import Mode, SyncPolicy
@@ -23,7 +22,7 @@ from nodelogd.collector.writer import Writer
 from nodelogd.health import Health
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from nodelogd.collector.relp import Relp
@@ -35,7 +34,13 @@ OTHER = b"stream number 2."
 class Bench:
     """A writer at work on a log, fed as the loop feeds it."""
 
-    def __init__(self, log: Path, policy: SyncPolicy, spare: int) -> None:
+    def __init__(
+        self,
+        log: Path,
+        policy: SyncPolicy,
+        spare: int = 0,
+        on_open: Callable[[OSError | None], None] | None = None,
+    ) -> None:
         """Start it; the loop has `spare` more arenas."""
         self.log = log
         self.metrics, self.health = Metrics(), Health()
@@ -51,7 +56,7 @@ class Bench:
             policy,
             metrics=self.metrics,
             health=self.health,
-            on_open=self.opened.append,
+            on_open=on_open or self.opened.append,
             on_stored=self.stored.append,
             on_finished_file=lambda: None,
         )
@@ -97,6 +102,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pass the time faster: a second is long in a test."""
+    monkeypatch.setattr(batches, "RETRY", 0.01)
     monkeypatch.setattr(writer_module, "RETRY", 0.01)
     monkeypatch.setattr(writer_module, "TICK", 0.02)
     monkeypatch.setattr(orders, "BACKGROUND", 0.05)
@@ -262,9 +268,21 @@ def test_a_start_on_a_full_disk_waits_for_space(log: Path) -> None:
 
 def test_a_start_that_only_an_operator_can_help_is_reported(log: Path) -> None:
     log.mkdir()
-    bench = Bench(log, SyncPolicy(), 0)
+    bench = Bench(log, SyncPolicy())
     wait_for(lambda: bench.opened)
     assert isinstance(bench.opened[0], IsADirectoryError)
+
+
+def test_whoever_hears_that_the_log_is_open_may_ask_what_is_durable(log: Path) -> None:
+    answers: list[int] = []
+
+    def on_open(_: OSError | None) -> None:
+        answers.append(bench.writer.durable(STREAM))
+
+    bench = Bench(log, SyncPolicy(), on_open=on_open)
+    wait_for(lambda: answers)
+    assert bench.writer.close(PATIENCE)
+    assert answers == [0]
 
 
 def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(log: Path) -> None:
@@ -282,20 +300,6 @@ def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(l
             assert not bench.writer.close(0.05)
             gate.set()
             wait_for(lambda: bench.writer.waiting() == 0)
-
-
-@pytest.mark.parametrize(
-    ("number", "temporary"),
-    [
-        (errno.ENOSPC, True),
-        (errno.EIO, True),
-        (errno.EDQUOT, True),
-        (errno.EACCES, False),
-        (errno.ENOENT, False),
-    ],
-)
-def test_what_an_operator_must_change_is_told_apart_from_what_passes(number: int, temporary: bool) -> None:
-    assert is_temporary(OSError(number, "")) is temporary
 
 
 def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
@@ -379,7 +383,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
         with gated(gate):
-            bench.writer._sync_began = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.writer._schedule._began = time.monotonic() + 60  # so that only the turn-over would sync
             bench.put(b"one\n", owed=1)
             wait_for(lambda: log.read_bytes() == b"one\n")
             bench.writer.turn_over()
@@ -387,7 +391,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
             assert (bench.stored, Names.of(log).finished()) == ([], [])
             gate.set()
             wait_for(lambda: Names.of(log).finished())
-            bench.writer._sync_began = 0.0
+            bench.writer._schedule._began = 0.0
             bench.writer.forget(OTHER)  # an order, which wakes it
             wait_for(lambda: bench.stored == [{bench.peer: 1}])
 
