@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from nodelogd.collector.commits import SyncError
 from nodelogd.collector.files import RETRY
 from nodelogd.collector.orders import Mode
-from nodelogd.collector.store import SyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class Batches:
     def sync(self) -> None:
         """Make what is held durable. Raises OSError."""
         self._store.confirm()
-        self._store.sync()
+        self._store.commits.sync()
         self._release()
 
     def close(self) -> None:
@@ -116,14 +116,14 @@ class Batches:
         self._release()
         # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
         if self.held or waits:
-            self.held.append(Held(arena, self._store.number, start))
+            self.held.append(Held(arena, self._store.commits.number, start))
         else:
             self.steadily(self._store.confirm)
             self._give_back(arena)
 
     def _release(self) -> None:
         """Let go of what is durable."""
-        while self.held and self.held[0].number <= self._store.synced:
+        while self.held and self.held[0].number <= self._store.commits.synced:
             self._give_back(self.held.pop(0).arena)
 
     def _give_back(self, arena: Arena) -> None:

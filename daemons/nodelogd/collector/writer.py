@@ -172,7 +172,7 @@ class Writer:
 
     def _sync_in_background(self) -> None:
         try:
-            part = self._store.unsynced()
+            part = self._store.commits.unsynced()
         except OSError:  # no descriptor free just now
             self._schedule.put_off(time.monotonic(), TICK)
             return
@@ -183,6 +183,6 @@ class Writer:
     def _note_synced(self, part: Unsynced, error: OSError | None) -> None:
         self._schedule.end_in_background()
         if not error:
-            self._store.was_synced(part)
-        elif self._store.is_current(part):
+            self._store.commits.was_synced(part)
+        elif self._store.commits.is_current(part):
             self._batches.begin_again()

@@ -134,7 +134,7 @@ class Machine(RuleBasedStateMachine):
         """Leave things as a kill does."""
         for relp in [*self.connections]:
             self.end(relp)
-        self.store._journal.close()
+        self.store.commits._journal.close()
         os.close(self.store._file.fd)
 
     def end(self, relp: Relp) -> None:
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
     def answer(self) -> None:
         """Sync, and give the answers that are due."""
         self.store.confirm()
-        self.store.sync()
+        self.store.commits.sync()
         receipts = self.arena.receipts
         self.arena.clear()
         for relp, count in receipts.items():

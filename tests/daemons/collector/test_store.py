@@ -9,9 +9,10 @@ import pytest
 from tests.faults import watched
 
 from nodelogd.collector import store as store_module
+from nodelogd.collector.commits import SyncError
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
-from nodelogd.collector.store import Store, StoreSettings, SyncError
+from nodelogd.collector.store import Store, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +160,7 @@ def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_
     with watched(race):
         put(store, b"two\n", 2)
         store.confirm()
-        store.sync()
+        store.commits.sync()
     del store
     assert opened(log).streams.durable == {STREAM: 2}
     assert log.read_bytes() == expected
@@ -257,12 +258,12 @@ def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(
     start = put(store, b"one\n", 1)
     put(store, b"two\n", 2)
     with once("fdatasync", broken()), pytest.raises(SyncError):
-        store.sync()
+        store.commits.sync()
     store.begin_again(start)
     assert store.streams.durable == {}
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
-    store.sync()
+    store.commits.sync()
     assert store.streams.durable == {STREAM: 2}
     assert (sealed(log), log.read_bytes()) == ([b"lines alone\n"], b"one\ntwo\n")
 
@@ -271,7 +272,7 @@ def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log
     store = opened(log)
     put(store, b"one\n", 1)
     with once("fdatasync", broken()), pytest.raises(SyncError):
-        store.sync()
+        store.commits.sync()
     store.begin_again(0)
     put(store, b"one\n", 1)
     store.close()
@@ -281,16 +282,16 @@ def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log
 def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
-    part = store.unsynced()
+    part = store.commits.unsynced()
     assert part is not None
     put(store, b"two\n", 2)
-    store.was_synced(part)
+    store.commits.was_synced(part)
     assert store.streams.durable == {STREAM: 1}
-    assert (store.synced, store.number) == (part.number, part.number + 1)
+    assert (store.commits.synced, store.commits.number) == (part.number, part.number + 1)
     store.turn_over()
-    store.was_synced(part)  # about a file that was left: of no interest
+    store.commits.was_synced(part)  # about a file that was left: of no interest
     assert store.streams.durable == {STREAM: 2}
-    assert store.unsynced() is None
+    assert store.commits.unsynced() is None
     for fd in (part.file, part.journal):
         os.close(fd)
 
