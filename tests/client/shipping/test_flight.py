@@ -37,9 +37,9 @@ def test_a_block_is_one_frame_and_under_way_until_it_is_answered(spool: Spool, f
 def test_of_messages_the_last_one_answers_for_the_block(spool: Spool, flight: Flight) -> None:
     (block,) = spool.blocks(spool.stream)
     assert b"one" in b"".join(flight.send(block, MESSAGES))
-    assert flight.is_within_block
+    assert (flight.is_within_block, flight.blocks) == (True, 1)
     assert b"two" in b"".join(flight.send_message())
-    assert not flight.is_within_block
+    assert (flight.is_within_block, flight.blocks) == (False, 1)
     assert flight.answered() is None
     assert flight.blocks == 1
     assert flight.answered() is block
