@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import Details, padded
 from nodelogd.compressor import headers
-from nodelogd.compressor.contents import member_name
 from nodelogd.compressor.output import BLOCK
 from nodelogd.compressor.outside import Case
 from nodelogd.compressor.pieces import NOTHING, Span, filler, joined, packed, packed_fast
@@ -74,7 +73,7 @@ class Assembly:
         One that turns out to be too long gets a unit of its own.
         """
         for found, is_unchanged in files:
-            if not (is_unchanged and self._reuse(member_name(found.name))):
+            if not (is_unchanged and self._reuse(found.name)):
                 self._read(found, self._small)
         self._close_group()
 
@@ -133,7 +132,7 @@ class Assembly:
     def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
         """Give the length of the snapshot, and what the last archive has of this file if that goes on."""
         file = (log.status.st_dev, log.status.st_ino)
-        name = member_name(found.name)
+        name = found.name
         self._last.settled.pop(name, None)
         named = self._last.names.get(name)
         is_same = named is not None and (named.details.device, named.details.inode) == file
@@ -199,7 +198,7 @@ def _details(found: Found, log: Log, length: int) -> Details:
     """Say what a file is; the sums of its content are still missing."""
     status = log.status
     return Details(
-        name=member_name(found.name),
+        name=found.name,
         header=headers.header_size(found.name),
         length=length,
         mode=stat.S_IMODE(status.st_mode),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -24,6 +25,7 @@ from nodelogd.sockets import Address, ListenError
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
+COLLECT_AFTER = 100_000  # objects that are made and not freed yet, before garbage is searched for
 
 option = partial(click.option, cls=Option)
 
@@ -165,6 +167,9 @@ def _absolute(path: Path) -> Path:
 
 def main() -> None:
     """Run logcd on the arguments of the process."""
+    # Of each file some objects are made and dropped in each round, none of which hold each other. To search
+    # them for those that do took a seventh of the time for 10,000 files.
+    gc.set_threshold(COLLECT_AFTER)
     sys.exit(command.run(logcd))
 
 

@@ -150,7 +150,7 @@ class Compressor:
 
     def _unlisted(self, path: bytes, error: OSError) -> None:
         text = f"cannot list {os.fsdecode(path)}: {error.strerror}; what is in it is not archived"
-        self._unusual.report(Case.UNREADABLE, path.lstrip(b"/"), text)
+        self._unusual.report(Case.UNREADABLE, discovery.member_name(path.lstrip(b"/")), text)
 
     def _note(self, outcome: Outcome) -> None:
         m = self._metrics

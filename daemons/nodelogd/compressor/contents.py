@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from nodelog.archive.index import GZIP_HEADER, padded
+from nodelogd.compressor.units import Large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,10 @@ class Place(NamedTuple):
     unit: int
     start: int
     """Of its header in the tar stream of the unit."""
+    size: int
+    """Bytes of header and content."""
+    is_large: bool
+    """It has the unit to itself."""
 
 
 class Contents:
@@ -50,8 +55,9 @@ class Contents:
     def _places(self) -> Iterator[Place]:
         for number, unit in enumerate(self.units):
             start = 0
+            is_large = isinstance(unit, Large)
             for each in unit.members:
-                yield Place(each, number, start)
+                yield Place(each, number, start, each.header + each.length, is_large)
                 start += each.header + padded(each.length)
 
     def go_on_from(self, last: Contents) -> None:
@@ -67,8 +73,3 @@ class Contents:
     def inodes(self) -> dict[tuple[int, int], Place]:
         """Find a member by its file, which may have another name by now."""
         return {(each.details.device, each.details.inode): each for each in self.names.values()}
-
-
-def member_name(name: bytes) -> str:
-    """Give a name as the index has it."""
-    return name.decode("utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nodelog.archive.index import index_of, parsed
 from nodelogd.compressor.assembly import Assembly
-from nodelogd.compressor.contents import Contents, member_name
+from nodelogd.compressor.contents import Contents
 from nodelogd.compressor.last import NO_ARCHIVE, Last, last_of, stamp, stamp_of
 from nodelogd.compressor.looking import items
 from nodelogd.compressor.output import LostError, Output, shares_extents
@@ -65,7 +65,7 @@ class Archive:
         open_file: Callable[[Found], int],
         target: Path,
         seed: Path | None,
-        report: Callable[[Case, bytes, str], None],
+        report: Callable[[Case, str, str], None],
         stopping: Callable[[], bool],
     ) -> Outcome:
         """Bring the archive `target` up to `found`; where there is none it begins with what `seed` has.
@@ -92,7 +92,7 @@ class Archive:
         found: Sequence[Found],
         open_file: Callable[[Found], int],
         target: Path,
-        report: Callable[[Case, bytes, str], None],
+        report: Callable[[Case, str, str], None],
         stopping: Callable[[], bool],
     ) -> Scrubbed:
         """Read the archive `target` and all that it holds once more; the next cycle mends what is wrong.
@@ -114,7 +114,7 @@ class Archive:
             index_of(target).unlink(missing_ok=True)
             last.index = None
         for each in other:
-            last.contents.forget(member_name(each.name))
+            last.contents.forget(each.name)
             outside.tell(Case.EDITED, each, "was edited where it was archived already; it is archived anew")
         return Scrubbed(edited=len(other))
 

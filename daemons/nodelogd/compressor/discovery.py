@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelogd.compressor.globs import Left, parse
@@ -25,7 +26,7 @@ GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # meanwhile
 class Found(NamedTuple):
     """A file to archive: its name there, where it is, and what it was when it was found."""
 
-    name: bytes  # the absolute path without the leading slash
+    name: str  # as an index has it: the absolute path without the leading slash
     path: bytes  # absolute
     status: os.stat_result  # of the file itself, also behind a link that is followed
 
@@ -42,6 +43,11 @@ class Where:
     is_own: Callable[[str], bool] = field(default=lambda _: False)  # names that are never archived
 
 
+def member_name(name: bytes) -> str:
+    """Give a name as an index has it."""
+    return name.decode("utf-8", "surrogateescape")
+
+
 def find(where: Where, unlisted: Callable[[bytes, OSError], None]) -> list[Found]:
     """List the files, sorted by name. Raises OSError if the directory itself cannot be listed.
 
@@ -52,7 +58,7 @@ def find(where: Where, unlisted: Callable[[bytes, OSError], None]) -> list[Found
         where.directory, Left(map(parse, where.include)), Left(map(parse, where.exclude), hidden=True), ()
     )
     walk.folders()
-    walk.found.sort(key=lambda each: each.name)
+    walk.found.sort(key=itemgetter(0))
     return walk.found
 
 
@@ -116,15 +122,16 @@ class _Walk:
         if any(os.path.samestat(status, each) for each in above):  # a link that leads back up
             return
         holds_own = self._out is not None and os.path.samestat(status, self._out)
+        start = member_name(os.path.join(path, b"").lstrip(b"/"))
         with os.scandir(path) as entries:
             for entry in entries:
-                name = os.fsdecode(entry.name)
+                name = member_name(entry.name)
                 if without.matches(name) or (holds_own and self._where.is_own(name)):
                     continue
                 try:
                     if entry.is_file(follow_symlinks=self._links):
                         if left.matches(name):
-                            self._file(entry)
+                            self._file(entry, start + name)
                     elif entry.is_dir(follow_symlinks=self._links) and (here := left.within(name)):
                         self._within(entry, here, without.within(name), (*above, status))
                 except OSError as error:
@@ -136,10 +143,9 @@ class _Walk:
         if not self._leads_out(entry):
             self._waiting.append(_Folder(entry.path, left, without, above))
 
-    def _file(self, entry: os.DirEntry[bytes]) -> None:
+    def _file(self, entry: os.DirEntry[bytes], name: str) -> None:
         if not self._leads_out(entry):
-            status = entry.stat(follow_symlinks=self._links)
-            self.found.append(Found(entry.path.lstrip(b"/"), entry.path, status))
+            self.found.append(Found(name, entry.path, entry.stat(follow_symlinks=self._links)))
 
     def _leads_out(self, entry: os.DirEntry[bytes]) -> bool:
         return (

@@ -28,11 +28,12 @@ def header(details: Details) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def header_size(name: bytes) -> int:
+def header_size(name: str) -> int:
     """Give the length of a member's header: a name of over 100 bytes comes in blocks of its own."""
-    if len(name) <= tarfile.LENGTH_NAME:
+    length = len(name.encode("utf-8", "surrogateescape"))
+    if length <= tarfile.LENGTH_NAME:
         return BLOCK
-    return BLOCK + -(-(len(name) + 1) // BLOCK) * BLOCK + BLOCK
+    return BLOCK + -(-(length + 1) // BLOCK) * BLOCK + BLOCK
 
 
 def ending(size: int) -> bytes:

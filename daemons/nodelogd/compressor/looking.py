@@ -6,11 +6,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from nodelog.archive.index import padded
-from nodelogd.compressor.contents import member_name
 from nodelogd.compressor.headers import header_size
 from nodelogd.compressor.planning import LARGE, Item
 from nodelogd.compressor.snapshots import is_continued, is_unchanged, settled
-from nodelogd.compressor.units import CHUNK, Large
+from nodelogd.compressor.units import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,17 +26,15 @@ def items(found: Sequence[Found], last: Contents, outside: Outside) -> Iterator[
 
     A new one is opened, too: one that cannot be is no change, or it would have the archive made each cycle.
     """
-    units, names = last.units, last.names
+    names = last.names
     for number, each in enumerate(found):
-        place = names.get(member_name(each.name))
+        place = names.get(each.name)
         if place is not None and _is_unchanged(each, place, last, outside):
-            details = place.details
-            is_large = isinstance(units[place.unit], Large)
-            yield Item(number, details.header + details.length, place.unit, is_large, is_unchanged=True)
+            yield Item(number, place.size, place.unit, place.is_large, is_unchanged=True)
         elif place is not None or outside.can_open(each):
             size = each.status.st_size
             is_large = size >= LARGE
-            unit = None if place is None or isinstance(units[place.unit], Large) else place.unit
+            unit = None if place is None or place.is_large else place.unit
             yield Item(
                 number,
                 header_size(each.name) + padded(size),

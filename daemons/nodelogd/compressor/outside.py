@@ -42,7 +42,7 @@ class Outside:
 
     open_file: Callable[[Found], int]
     """Opens a file for reading. Raises OSError."""
-    report: Callable[[Case, bytes, str], None]
+    report: Callable[[Case, str, str], None]
     """Hears of each unusual case: of which member, and a line for an operator."""
     stopping: Callable[[], bool]
     """Says whether to end at once."""

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import GZIP_END, IndexFault, index_of, read, trailer_bytes
-from nodelogd.compressor.contents import member_name
 from nodelogd.compressor.output import holds
 from nodelogd.compressor.pieces import GZIP_HEADER, LAST_BLOCK, Span, joined
 from nodelogd.compressor.snapshots import finished, is_continued
@@ -79,7 +78,7 @@ def edited(index: Index, found: Iterable[Found], outside: Outside) -> Iterator[F
     sums = {piece.start: piece.crc for piece in index.pieces}
     buffer = memoryview(bytearray(CHUNK))
     for each in found:
-        member = members.get(member_name(each.name))
+        member = members.get(each.name)
         if member and outside.peek(each, buffer, partial(_is_edited, member, sums, outside)):
             yield each
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor.cycle import Case
@@ -25,8 +24,8 @@ class Unusual:
     def __init__(self, metrics: Metrics) -> None:
         """Begin with none said."""
         self._metrics = metrics
-        self._said: dict[bytes, set[Case]] = {}
-        self._met: set[bytes] = set()
+        self._said: dict[str, set[Case]] = {}
+        self._met: set[str] = set()
         self.unreadable = 0
         """Files and folders of this cycle that could not be read."""
 
@@ -35,14 +34,14 @@ class Unusual:
         self.unreadable = 0
         self._met = set()
 
-    def end(self, names: Collection[bytes]) -> None:
+    def end(self, names: Collection[str]) -> None:
         """Forget what was said of files that are gone, so that what is remembered stays bounded.
 
         Folders that cannot be listed are among no names, but have been met in this cycle.
         """
         self._said = {name: said for name, said in self._said.items() if name in names or name in self._met}
 
-    def report(self, case: Case, name: bytes, text: str) -> None:
+    def report(self, case: Case, name: str, text: str) -> None:
         """Hear of one."""
         self._metrics.unusual.labels(case.name.lower()).inc()
         self.unreadable += case is Case.UNREADABLE
@@ -50,4 +49,4 @@ class Unusual:
         said = self._said.setdefault(name, set())
         if case not in said:
             said.add(case)
-            log.log(LEVELS.get(case, logging.INFO), "%s", text, extra={"path": os.fsdecode(b"/" + name)})
+            log.log(LEVELS.get(case, logging.INFO), "%s", text, extra={"path": f"/{name}"})

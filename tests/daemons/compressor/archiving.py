@@ -55,9 +55,9 @@ class Place:
         for path in self.target.parent.glob(".*.tmp-*"):
             path.unlink()
 
-    def report(self, case: Case, name: bytes, text: str) -> None:
+    def report(self, case: Case, name: str, text: str) -> None:
         """Hear of a case."""
-        self.cases.append((case, os.fsdecode(os.path.basename(name))))
+        self.cases.append((case, os.path.basename(name)))
         self.texts.append(text)
 
     def members(self) -> dict[str, bytes]:

@@ -33,14 +33,14 @@ class Engine:
 
     def __init__(self) -> None:
         """Begin with one that works."""
-        self.calls: list[tuple[list[bytes], Path, Path | None]] = []
+        self.calls: list[tuple[list[str], Path, Path | None]] = []
         self.fails: Exception | None = None
         self.published = True
-        self.unusual: list[tuple[Case, bytes, str]] = []
+        self.unusual: list[tuple[Case, str, str]] = []
 
     def run(  # noqa: PLR0913, PLR0917 (as many as the real one takes)
         self, found: list[Found], open_file: Callable[[Found], int], target: Path, seed: Path | None,
-        report: Callable[[Case, bytes, str], None], stopping: Callable[[], bool],
+        report: Callable[[Case, str, str], None], stopping: Callable[[], bool],
     ) -> Outcome:  # fmt: skip
         """Open all files, and leave an archive."""
         self.calls.append(([each.name for each in found], target, seed))
@@ -100,7 +100,7 @@ def test_a_cycle_archives_what_is_found_and_counts(
     compressor = Compressor(settings, metrics)
     assert compressor.freshness.reasons()
     assert cycle(compressor) == Cycle(result=Result.PUBLISHED)
-    name = os.fsencode(settings.directory / "a.log").lstrip(b"/")
+    name = str(settings.directory / "a.log").lstrip("/")
     assert engine.calls == [([name], archive(settings.out), None)]
     assert compressor.freshness.reasons() == {}
     found = {
@@ -251,7 +251,7 @@ def test_a_holder_of_the_lock_is_waited_for_and_said(
 def test_unusual_files_are_counted_each_time_and_said_once(
     engine: Engine, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = os.fsencode(settings.directory / "a.log").lstrip(b"/")
+    name = str(settings.directory / "a.log").lstrip("/")
     engine.unusual = [(Case.UNREADABLE, name, "cannot read it")]
     compressor = Compressor(settings, metrics)
     for _ in range(3):

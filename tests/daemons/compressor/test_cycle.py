@@ -219,7 +219,7 @@ def test_an_unreadable_log_is_left_out_and_said(place: Place) -> None:
         (place.logs / name).write_bytes(lines(1, 300))
 
     def open_file(found: Found) -> int:
-        if found.name.endswith(b"b.log"):
+        if found.name.endswith("b.log"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return place.open(found)
 
@@ -238,7 +238,7 @@ def test_a_log_that_cannot_be_read_any_more_leaves_the_archive(place: Place) -> 
     place.cycle()
 
     def open_file(found: Found) -> int:
-        if found.name.endswith(b"b.log"):
+        if found.name.endswith("b.log"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return place.open(found)
 
@@ -439,7 +439,7 @@ def test_a_log_with_two_names_is_neither_replaced_nor_truncated(place: Place) ->
 def test_a_log_that_was_young_is_looked_into_once(place: Place) -> None:
     (place.logs / "a.log").write_bytes(lines(1, 300_000))
     place.cycle()
-    opened: list[bytes] = []
+    opened: list[str] = []
 
     def open_file(found: Found) -> int:
         opened.append(found.name)

@@ -40,10 +40,10 @@ def nothing_missed(path: bytes, error: OSError) -> None:
 
 def names(place: Where) -> list[str]:
     """Give what is found, relative to the directory."""
-    start = os.path.join(place.directory, b"").lstrip(b"/")
+    start = os.fsdecode(os.path.join(place.directory, b"")).lstrip("/")
     found = find(place, nothing_missed)
-    assert all(each.path == b"/" + each.name for each in found)
-    return [os.fsdecode(each.name.removeprefix(start)) for each in found]
+    assert all(each.path == os.fsencode("/" + each.name) for each in found)
+    return [each.name.removeprefix(start) for each in found]
 
 
 def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
@@ -54,7 +54,7 @@ def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
     place = where(logs)
     assert names(place) == ["-rf.log", "a.log", "b.log"]
     (first, *_) = find(place, nothing_missed)
-    assert first.name == os.fsencode(logs / "-rf.log").lstrip(b"/")
+    assert first.name == str(logs / "-rf.log").lstrip("/")
     assert first.status == (logs / "-rf.log").lstat()
 
 

@@ -22,7 +22,7 @@ def details(name: str, length: int = 0, mtime_ns: int = 0) -> Details:
 def test_the_length_of_a_header_is_known_before_it_is_made(length: int, letter: str) -> None:
     name = letter * length
     data = headers.header(details(name))
-    assert len(data) == headers.header_size(name.encode("utf-8", "surrogateescape"))
+    assert len(data) == headers.header_size(name)
 
 
 @pytest.mark.parametrize("name", ["var/log/a.log", "n" * 300, "\udcff\udcfe", "ä" * 60, "-x"])

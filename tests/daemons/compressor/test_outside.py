@@ -21,7 +21,7 @@ class World:
 
     def __init__(self, path: Path, *, opening: OSError | None = None) -> None:
         path.write_bytes(b"x\n")
-        self.found = Found(os.fsencode(path).lstrip(b"/"), os.fsencode(path), path.stat())
+        self.found = Found(str(path).lstrip("/"), os.fsencode(path), path.stat())
         self.opening = opening
         self.told: list[tuple[Case, str]] = []
         self.fds: list[int] = []
