@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "node_log"
-
-
 def opened(log: Path, metrics: Metrics | None = None) -> Store:
     return Store(Names.of(log), StoreSettings(), metrics or Metrics())
 
