@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from tests.daemons.collector.wired import Wired, total, until
 
 from nodelog.wire.client import ClientSession
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 OPEN = ClientSession(stream=None, name=None).hello()
 LINES = [
@@ -18,13 +14,6 @@ LINES = [
     b"1 open 5 relp_version=0", b"1 open 12345 relp_version=0", b"1 open 30 relp_software=x",
     b"2 open 85 relp_version=0", b" 1 open 85 relp_version=0", b"1 open 85 relp_versio", b"1 close 0",
 ]  # fmt: skip
-
-
-@pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    made = Wired()
-    yield made
-    made.close()
 
 
 def answer(client: socket.socket) -> bytes:

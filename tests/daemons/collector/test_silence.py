@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.daemons.collector.relp_peer import accounted, opened
 from tests.daemons.collector.wired import Wired, reset, until
 
@@ -12,14 +11,8 @@ from nodelogd.collector.silence import close_idle, close_undecided
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncGenerator
 
-
-@pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    made = Wired()
-    yield made
-    made.close()
+    import pytest
 
 
 def is_reset(client: socket.socket) -> bool:
