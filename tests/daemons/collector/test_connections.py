@@ -1,23 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tests.daemons.collector.relp_peer import Peer, accounted, opened
-from tests.daemons.collector.wired import Wired, until
+from tests.daemons.collector.wired import Wired, is_reset, until
 
 from nodelog.wire.client import Acked, Welcome
-
-if TYPE_CHECKING:
-    import socket
-
-
-def is_reset(client: socket.socket) -> bool:
-    """Say whether the collector reset this connection, rather than closed it."""
-    try:
-        client.recv(1)
-    except ConnectionResetError:
-        return True
-    return False
 
 
 async def test_a_connection_that_ended_is_reported(wired: Wired) -> None:

@@ -3,25 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.daemons.collector.relp_peer import accounted, opened
-from tests.daemons.collector.wired import Wired, reset, until
+from tests.daemons.collector.wired import Wired, is_reset, reset, until
 
 from nodelog.wire.client import Acked, ServerClosing
 from nodelogd.collector import clients as clients_module
 from nodelogd.collector.silence import close_idle, close_undecided
 
 if TYPE_CHECKING:
-    import socket
-
     import pytest
-
-
-def is_reset(client: socket.socket) -> bool:
-    """Say whether the collector reset this connection, rather than closed it."""
-    try:
-        client.recv(1)
-    except ConnectionResetError:
-        return True
-    return False
 
 
 async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and_counted(

@@ -47,6 +47,15 @@ def reset(client: socket.socket) -> None:
     client.close()
 
 
+def is_reset(client: socket.socket) -> bool:
+    """Say whether the collector reset this connection, rather than closed it."""
+    try:
+        client.recv(1)
+    except ConnectionResetError:
+        return True
+    return False
+
+
 def value(metrics: Metrics, name: str, **labels: str) -> float:
     """Give what was counted; 0 for a label that was not seen yet."""
     return metrics.registry.get_sample_value(name, labels) or 0.0
