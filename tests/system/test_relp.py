@@ -1,8 +1,7 @@
-"""A real logd, killed and stopped under RELP: each block is in the log once, in its order."""
+"""A real logd, killed and stopped under RELP: each block is in the log once, in its order, and counted."""
 
 from __future__ import annotations
 
-import errno
 import signal
 import socket
 import threading
@@ -10,33 +9,18 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import all_written, pieces, sealed_files
+from tests.loads import all_written, sealed_files
 from tests.relp import STREAM, RelpClient, block, blocks, connected
 from tests.running import PATIENCE, wait_for
+from tests.system.relp_streams import send_from, whole
 
 from nodelog.wire.client import Acked, ServerClosing
 
 if TYPE_CHECKING:
-    from tests.libfiu import Faults
-    from tests.mounts import Freezable, SmallDisk
     from tests.running import Logd, StartLogd
 
+
 SYNCS = ["batch", "interval=50ms", "off"]
-MIB = 1024 * 1024
-
-
-def whole(logd: Logd) -> bytes:
-    return b"".join(pieces(logd.log))
-
-
-def send_from(logd: Logd, first: int, count: int, name: str = "block") -> int:
-    """Do what a client of a stream does that holds these blocks; give how many it had to send."""
-    with connected(logd.port, (STREAM, first)) as client:
-        durable = client.welcome().durable
-        assert durable is not None
-        todo = range(max(first, durable + 1), first + count)
-        client.store(*(block(number, name=name) for number in todo))
-        return len(todo)
 
 
 @pytest.mark.parametrize("sync", SYNCS)
@@ -71,35 +55,6 @@ def test_a_lost_ack_and_a_new_connection_give_no_double(logd: StartLogd, sync: s
     assert whole(collector) == blocks(range(1, 51))
 
 
-def test_m_is_what_is_durable_and_not_what_is_only_written(logd: StartLogd, faults: Faults) -> None:
-    collector = logd("--sync=interval=1h", prefix=faults.prefix)
-    with connected(collector.port, (STREAM, 1)) as client:
-        client.welcome()
-        client.store(block(1))  # answered as it is written; nothing has synced it
-        with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
-            other = connected(collector.port, (STREAM, 1))
-            wait_for(lambda: collector.records("cannot sync"))
-            assert not other.read(0.2)  # the fence waits for a sync, and that fails
-    with other:
-        assert other.welcome().durable == 0  # the failed sync may have lost it, so it is asked for again
-
-
-@pytest.mark.parametrize("sync", SYNCS)
-def test_a_block_that_recovery_finds_in_the_page_cache_is_made_durable_before_m_counts_it(
-    logd: StartLogd, sync: str
-) -> None:
-    collector = logd(f"--sync={sync}")
-    with connected(collector.port, (STREAM, 1)) as client:
-        client.welcome()
-        client.send(block(1))
-        wait_for(lambda: block(1) in collector.log.read_bytes())
-        collector.kill()
-    collector.restart()
-    assert collector.metric("nodelog_recoveries_total", result="whole") == 1
-    with connected(collector.port, (STREAM, 1)) as client:
-        assert client.welcome().durable == 1
-
-
 def test_a_new_connection_of_a_stream_closes_the_old_one(logd: StartLogd) -> None:
     collector = logd()
     with connected(collector.port, (STREAM, 1)) as old:
@@ -112,87 +67,6 @@ def test_a_new_connection_of_a_stream_closes_the_old_one(logd: StartLogd) -> Non
     assert collector.metric("nodelog_connections_closed_total", reason="replaced") == 1
     assert collector.stop() == 0
     assert whole(collector) == blocks([1, 2])
-
-
-def test_the_answer_to_open_waits_while_the_disk_is_stuck(freezable: Freezable, logd: StartLogd) -> None:
-    collector = logd(log=freezable.path / "node_log")
-    with connected(collector.port, (STREAM, 1)) as old:
-        old.welcome()
-        with freezable.frozen():
-            old.send(block(1))
-            wait_for(lambda: collector.get_json("/status")[1]["held_bytes"] > 0)
-            with connected(collector.port, (STREAM, 1)) as new:
-                old.until_ended()
-                assert not new.read(0.3)
-                assert new.events == []
-        with connected(collector.port, (STREAM, 1)) as new:
-            assert new.welcome().durable == 1
-    assert old.acked == 0
-    assert collector.stop() == 0
-    assert whole(collector) == block(1)
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_syncs_that_fail_lose_and_double_nothing_that_is_awaited(
-    logd: StartLogd, faults: Faults, times: int
-) -> None:
-    collector = logd(prefix=faults.prefix)
-    with connected(collector.port, (STREAM, 1)) as client, connected(collector.port) as plain:
-        client.welcome()
-        plain.welcome()
-        client.store(block(1))
-        for number in range(times):
-            faults.fail_once(collector, "posix/io/sync/fdatasync", errno.EIO)
-            client.send(block(2 * number + 2), block(2 * number + 3))
-            plain.store(block(number, name="plain"))
-            client.wait_for_acks()
-    assert len(sealed_files(collector.log)) == times
-    collector.kill()
-    collector.restart()
-    assert send_from(collector, 1, 2 * times + 1) == 0
-    assert collector.stop() == 0
-    own = [line for line in whole(collector).splitlines(keepends=True) if line.startswith(b"block")]
-    assert b"".join(own) == blocks(range(1, 2 * times + 2))
-    assert whole(collector).count(b"plain") == 3 * times
-
-
-def test_a_full_disk_in_between_answers_nothing_and_loses_nothing(
-    small_disk: SmallDisk, logd: StartLogd
-) -> None:
-    collector = logd(log=small_disk.path / "node_log")
-    with connected(collector.port, (STREAM, 1)) as client:
-        client.welcome()
-        client.store(block(1))
-        small_disk.fill()
-        client.send(*(block(number, lines=2000) for number in range(2, 20)))
-        wait_for(lambda: "No space left" in str(collector.readyz()[1]["reasons"]))
-        assert client.session.unacknowledged > 0
-        small_disk.clear()
-        client.wait_for_acks()
-    collector.kill()
-    collector.restart()
-    assert send_from(collector, 1, 19) == 0
-    assert collector.stop() == 0
-    assert whole(collector) == block(1) + blocks(range(2, 20), lines=2000)
-
-
-@pytest.mark.parametrize("frames", ["lines", "syslog"])
-def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
-    logd: StartLogd, frames: str, faults: Faults
-) -> None:
-    collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
-    with connected(collector.port, (STREAM, 1) if frames == "lines" else None) as client:
-        client.welcome()
-        with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
-            client.send(block(1, lines=2000))
-            wait_for(lambda: collector.records("cannot sync"))
-            client.send(block(2, lines=2000))
-            collector.signal(signal.SIGHUP)
-            client.read(0.3)
-            assert client.acked == 0
-        client.wait_for_acks()
-    assert collector.stop() == 0
-    assert whole(collector) == blocks([1, 2], lines=2000)
 
 
 def test_sighup_and_rotation_under_load_and_a_kill_lose_and_double_nothing(logd: StartLogd) -> None:
@@ -264,25 +138,6 @@ def test_sigterm_under_load_and_the_next_start_lose_and_double_nothing(logd: Sta
             ends += 1
     assert collector.stop() == 0
     assert whole(collector) == blocks(range(1, total + 1), lines=50)
-
-
-def test_sigterm_while_the_disk_is_stuck_ends_within_the_grace_and_answers_nothing(
-    freezable: Freezable, logd: StartLogd
-) -> None:
-    collector = logd("--grace=1s", log=freezable.path / "node_log")
-    with freezable.frozen():
-        client = connected(collector.port, (STREAM, 1))
-        wait_for(lambda: collector.metric("nodelog_relp_frames_total") == 1)
-        collector.signal(signal.SIGTERM)
-        wait_for(lambda: collector.records("stopped"))
-    assert collector.wait() == 1
-    client.until_ended()
-    assert client.events == []
-    client.sock.close()
-    collector.restart()
-    assert send_from(collector, 1, 3) == 3
-    assert collector.stop() == 0
-    assert whole(collector) == blocks([1, 2, 3])
 
 
 def test_a_message_larger_than_allowed_is_refused_and_the_next_is_stored(logd: StartLogd) -> None:

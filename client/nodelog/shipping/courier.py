@@ -5,8 +5,8 @@ this run's. On each, blocks go in order as far as a window of unacknowledged byt
 still being filled goes at once if nothing is unacknowledged, else it is filled while acks are awaited.
 
 The collector answers with the last block that it has for good; numbers are implicit from there. So a block
-that is missing in between (dropped, set aside) ends the connection, and the next one begins behind it. A
-server that knows no blocks gets each line as a message, at least once.
+that is missing in between (dropped, set aside) ends the connection, and the next one begins behind it. Lines
+that go as messages, to a server that knows no blocks, go at least once.
 
 A connection that was lost is made again after a pause; pauses grow until an ack, not until a connection: two
 clients that are taken for one would drive each other out without end. A block is blamed if the peer hangs up
@@ -17,23 +17,13 @@ is set aside.
 from __future__ import annotations
 
 import random
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from nodelog.backoff import delays
-from nodelog.shipping.lines import messages
+from nodelog.shipping.flight import Flight
 from nodelog.shipping.suspicion import Suspicion
 from nodelog.spool.blocks import SpoolError
-from nodelog.wire.client import (
-    Acked,
-    ClientSession,
-    Closed,
-    Event,
-    Refused,
-    Rejected,
-    ServerClosing,
-    Welcome,
-)
+from nodelog.wire.client import Acked, Closed, Event, Refused, Rejected, ServerClosing, Welcome
 from nodelog.wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -44,7 +34,6 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 4 * 1024 * 1024
 """Bytes that may be unacknowledged, unless it is one block that is longer."""
-_FRAMES: Final = 128  # that may be unacknowledged; a server may have a limit of 1024
 
 
 class Courier:
@@ -80,8 +69,7 @@ class Courier:
         self._delays: Iterator[float] | None = None
         self._suspicion = Suspicion()
         self._sent = (b"", 0)  # this run's stream, and the highest of its blocks that was ever sent
-        self._closing = False
-        self._clear()
+        self._begin(spool.stream)
 
     @property
     def is_wanted(self) -> bool:
@@ -91,16 +79,13 @@ class Courier:
     @property
     def is_idle(self) -> bool:
         """Tell whether a line could be sent at once."""
-        return self.welcome is not None and not self._unanswered and not self._suspicion
+        return self.welcome is not None and not self._flight.unanswered and not self._suspicion
 
     def begin(self) -> bytes:
         """Give the first bytes of a new connection."""
-        self._clear()
+        self._begin(next(iter(self._spool.streams()), self._spool.stream))
         self.connections += 1
-        self._stream = next(iter(self._spool.streams()), self._spool.stream)
-        self._number = self._spool.lowest(self._stream)
-        self._session = ClientSession(stream=(self._stream, self._number), name=self._name)
-        return self._session.hello()
+        return self._flight.session.hello()
 
     def feed(self, data: bytes) -> None:
         """Take what the collector sent. Raises SpoolError."""
@@ -125,32 +110,28 @@ class Courier:
 
         `by_peer`: the other side hung up, not we. Raises SpoolError.
         """
-        orderly, stream = self._closing, self._stream
-        is_suspect = by_peer and not self.ended and not orderly and self._in_flight > 0
-        self._clear()
+        orderly, stream = self._closing, self._flight.stream
+        is_suspect = by_peer and not self.ended and not orderly and self._flight.blocks > 0
+        self._begin(self._spool.stream)
         if orderly:
             return 0.0
-        if is_suspect:
-            self._blame(stream)
+        if is_suspect and self._suspicion.finds_guilty((stream, self._spool.lowest(stream))):
+            self._set_aside(stream, self._suspicion.evidence)
+            self._suspicion.clear()
         if self._delays is None:
             self._delays = delays(self._draw)
         return next(self._delays)
 
     def make_room(self, most: int) -> None:
         """Drop the oldest blocks until the spool holds `most` bytes, as far as that is possible."""
-        while self._spool.size > most and self._spool.drop_oldest(self._stream, self._in_flight):
+        while self._spool.size > most and self._spool.drop_oldest(self._flight.stream, self._flight.blocks):
             pass
 
-    def _clear(self) -> None:
+    def _begin(self, stream: bytes) -> None:
         self.welcome = None
         self.ended = False
         self.fault = ""
-        self._stream = self._spool.stream
-        self._number = 0  # that the collector gives the next block
-        self._in_flight = 0  # blocks of the stream, the first ones
-        self._bytes = 0  # in them
-        self._unanswered: deque[Block | None] = deque()  # frames; the last one of a block has it
-        self._messages: deque[bytes] = deque()  # of the last block in flight that are still to be sent
+        self._flight = Flight(self._spool, stream, self._name)
         self._rejected = ""
         self._closing = False
 
@@ -158,71 +139,52 @@ class Courier:
         out: list[bytes | memoryview] = []
         while frame := self._frame(welcome):
             out += frame
-        if not self._unanswered and self._is_done():
+        if not self._flight.unanswered and self._flight.is_over(finishing=self.finishing):
             # The collector forgets the stream then: it must not come up again, not even after a power
             # failure.
             self._spool.settle_for_good()
             self._closing = True
-            out.append(self._session.close())
+            out.append(self._flight.session.close())
         return out
 
     def _frame(self, welcome: Welcome) -> list[bytes | memoryview] | None:
         """Give the next frame, if it may go."""
-        if self._session.exhausted or len(self._unanswered) >= _FRAMES:
+        flight = self._flight
+        if flight.is_full:
             return None
-        if not self._messages:
-            block = self._next(welcome)
-            if block is None:
-                return None
-            if welcome.lines:
-                frame = self._session.block(self._spool.read(block))
-                self._begin_block(block)
-                self._unanswered.append(block)
-                return list(frame)
-            self._messages.extend(messages(self._spool.read(block), welcome.max_data))
-            self._begin_block(block)
-        message = self._session.message(self._messages.popleft())
-        last = self._spool.blocks(self._stream)[self._in_flight - 1]
-        self._unanswered.append(None if self._messages else last)
-        return [message]
-
-    def _begin_block(self, block: Block) -> None:
-        self._spool.seal(block)
-        self._in_flight += 1
-        self._bytes += block.size
-        self._number = block.number + 1
-        if self._stream == self._spool.stream:
-            self._sent = (self._stream, block.number) if block.number > self._highest() else self._sent
+        if flight.is_within_block:
+            return flight.send_message()
+        block = self._next(welcome)
+        if block is None:
+            return None
+        frame = flight.send(block, welcome)
+        if flight.stream == self._spool.stream and block.number > self._highest():
+            self._sent = (flight.stream, block.number)
+        return frame
 
     def _next(self, welcome: Welcome) -> Block | None:
         """Give the block that may go now."""
-        while self._in_flight < len(blocks := self._spool.blocks(self._stream)):
-            block = blocks[self._in_flight]
+        flight = self._flight
+        while flight.blocks < len(blocks := self._spool.blocks(flight.stream)):
+            block = blocks[flight.blocks]
             is_too_large = welcome.lines and block.size > welcome.max_data
-            if self._in_flight and (is_too_large or self._waits(block)):
+            if flight.blocks and (is_too_large or self._waits(block)):
                 return None
             if not is_too_large:
-                return block if block.number == self._number else None
+                return block if block.number == flight.number else None
             why = f"{block.size} bytes, and the collector takes {welcome.max_data} at most"
-            self._set_aside(self._stream, why)
+            self._set_aside(flight.stream, why)
         return None
 
     def _waits(self, block: Block) -> bool:
         """Tell whether a block may not follow others that are unacknowledged."""
         if self._suspicion or self._spool.is_open(block):
             return True
-        return self._bytes + block.size > self._window
-
-    def _is_done(self) -> bool:
-        """Tell whether nothing more can be sent over this connection."""
-        blocks = self._spool.blocks(self._stream)
-        if self._session.exhausted or (blocks and blocks[0].number != self._number):
-            return True
-        return not blocks and (self.finishing or self._stream != self._spool.stream)
+        return self._flight.size + block.size > self._window
 
     def _feed(self, data: bytes) -> None:
         try:
-            self._handle(self._session.feed(data))
+            self._handle(self._flight.session.feed(data))
         except WireError as error:
             self._handle(error.before)
             self.ended, self.fault = True, f"it broke the protocol: {error}"
@@ -244,48 +206,37 @@ class Courier:
 
     def _welcomed(self, welcome: Welcome) -> None:
         self.welcome = welcome
-        durable = welcome.durable or 0
+        flight, durable = self._flight, welcome.durable or 0
         if durable > self._highest():
-            lines = sum(block.lines for block in self._spool.blocks(self._stream))
+            lines = sum(block.lines for block in self._spool.blocks(flight.stream))
             self._tell(
                 f"the collector has block {durable} of a stream whose block {self._highest()} was sent last: "
                 f"another has used it; {lines} lines are sent again, some of them may be there already"
             )
-            self._rename()
+            self._spool.rename(flight.stream)
+            self.ended = True
             return
-        self._spool.forget(self._stream, durable)
-        self._number = max(self._number, durable + 1)
+        self._spool.forget(flight.stream, durable)
+        flight.number = max(flight.number, durable + 1)
 
     def _highest(self) -> int:
         """Give the highest number that the collector can know."""
-        if self._stream == self._spool.stream:
-            return self._sent[1] if self._sent[0] == self._stream else 0
-        return self._spool.blocks(self._stream)[-1].number
-
-    def _rename(self) -> None:
-        self._spool.rename(self._stream)
-        self.ended = True
+        stream = self._flight.stream
+        if stream == self._spool.stream:
+            return self._sent[1] if self._sent[0] == stream else 0
+        return self._spool.blocks(stream)[-1].number
 
     def _acked(self) -> None:
         self._delays = None
         self._suspicion.clear()
-        block = self._unanswered.popleft()
+        block = self._flight.answered()
         if block is None:
             return
-        self._in_flight -= 1
-        self._bytes -= block.size
         if self._rejected:
-            self._set_aside(self._stream, self._rejected)
+            self._set_aside(self._flight.stream, self._rejected)
             self._rejected = ""
         else:
-            self._spool.forget(self._stream, block.number)
-
-    def _blame(self, stream: bytes) -> None:
-        suspicion = self._suspicion
-        if suspicion.finds_guilty((stream, self._spool.lowest(stream))):
-            why = f"in {suspicion.seconds:.0f} s the collector hung up {suspicion.hangups} times"
-            self._set_aside(stream, f"{why} while it was to take them")
-            suspicion.clear()
+            self._spool.forget(self._flight.stream, block.number)
 
     def _set_aside(self, stream: bytes, why: str) -> None:
         self._tell(self._spool.set_aside(stream, why))

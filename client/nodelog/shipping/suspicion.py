@@ -38,6 +38,11 @@ class Suspicion:
         """Give the time since the first of the hang-ups."""
         return self._clock() - self._since
 
+    @property
+    def evidence(self) -> str:
+        """Say what speaks against the suspect."""
+        return f"in {self.seconds:.0f} s the collector hung up {self.hangups} times while it was to take them"
+
     def finds_guilty(self, block: Suspect) -> bool:
         """Take note that the peer hung up on this block; tell whether that is enough to set it aside."""
         if block != self._suspect:

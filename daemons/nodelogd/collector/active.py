@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 
@@ -85,3 +86,14 @@ class ActiveFile:
         status = os.fstatvfs(self.fd)
         if status.f_blocks and status.f_bfree * status.f_frsize < size:  # some say nothing of their blocks
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def begun(path: Path) -> Generator[ActiveFile]:
+    """Open it, and let go of it should that be in vain. Raises OSError."""
+    file = ActiveFile(path)
+    try:
+        yield file
+    except OSError:
+        os.close(file.fd)
+        raise

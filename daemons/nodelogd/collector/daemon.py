@@ -10,42 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack, suppress
-from functools import partial
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
-from nodelogd.collector.arena import FULL, Arenas
-from nodelogd.collector.clients import Clients
 from nodelogd.collector.door import Door
 from nodelogd.collector.farewell import farewell
-from nodelogd.collector.intake import Intake
-from nodelogd.collector.keeper import Keeper
-from nodelogd.collector.lines import Limits
 from nodelogd.collector.lock import locked
-from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.names import Names
-from nodelogd.collector.orders import Mode
+from nodelogd.collector.parts import Parts
 from nodelogd.collector.silence import close_idle, close_undecided
-from nodelogd.collector.store import Store
-from nodelogd.collector.writer import Writer
-from nodelogd.health import Health
 from nodelogd.http import reporting
 from nodelogd.lifecycle import signals
 from nodelogd.sockets import listening_all, shown
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
 
-    from nodelogd.collector.relp import Relp
     from nodelogd.collector.settings import Settings
 
 log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds
-UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
-SPARE = 4  # this part of --buffer may be batches that wait for a sync
 SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
@@ -61,7 +46,7 @@ async def collect(settings: Settings) -> int:
         relp = listening_all(stack, settings.relp_listen, "--relp-listen")
         pages = listening_all(stack, settings.http, "--http")
         await stack.enter_async_context(
-            reporting(pages, collector.health, collector.metrics.registry, collector.status)
+            reporting(pages, collector.parts.health, collector.parts.metrics.registry, collector.status)
         )
         log.info(
             "listening on %s; HTTP on %s",
@@ -74,7 +59,7 @@ async def collect(settings: Settings) -> int:
             },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
-        await locked(collector.names.lock, settings.grace, stop, collector.note_wait)
+        await locked(collector.parts.names.lock, settings.grace, stop, collector.note_wait)
         collector.start(lines, relp)
         try:
             await collector.run(stop)
@@ -84,109 +69,79 @@ async def collect(settings: Settings) -> int:
 
 
 class Collector:
-    """The parts of a collector, and what goes on between them."""
+    """A collector from its start to its end."""
 
     def __init__(self, settings: Settings) -> None:
-        """Put together what needs neither disk nor network."""
+        """Need neither disk nor network so far."""
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
-        self._opened: asyncio.Future[None] = self._loop.create_future()
-        self.names = Names.of(settings.log)
-        self.metrics = Metrics()
-        self.health = Health()
-        self.health.not_ready("start", "starting")
-        self._limits = Limits(settings.max_line, stamp_lines=settings.stamp)
-        self._keeper = Keeper(self.names, settings.keep, self.metrics)
-        self._arenas = Arenas(
-            self._limits.room,
-            partial(self._in_loop, self._resume),
-            spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
-        )
-        self._writer = Writer(
-            self.names.log,
-            self._open_store,
-            self._arenas,
-            settings.sync,
-            metrics=self.metrics,
-            health=self.health,
-            on_open=partial(self._in_loop, self._on_open),
-            on_stored=self._on_stored,
-            on_finished_file=self._keeper.wake,
-        )
-        self.clients = Clients(self._writer.durable, self._writer.forget)
-        self._intake = Intake(
-            self._loop,
-            self._arenas,
-            self._writer.put,
-            self.metrics,
-            self.clients,
-            unfinished_limit=max(settings.buffer // UNFINISHED, self._limits.largest_frame),
-        )
-        self.metrics.buffer.set(settings.buffer)
-        self.metrics.held.set_function(self._held)
+        self.parts = Parts(settings)
+        self._health = self.parts.health
 
     def start(self, sockets: list[socket.socket], relp_sockets: list[socket.socket]) -> None:
         """Recover the log and accept connections; they are read once the log is open."""
+        parts = self.parts
         self._door = Door(
             self._loop,
             sockets,
             relp_sockets,
-            self._intake,
-            self._limits,
-            self.metrics,
-            self.clients,
+            parts.connections,
+            parts.limits,
+            parts.metrics,
+            parts.clients,
             max_connections=self._settings.max_connections,
         )
-        self.health.not_ready("start", f"opening {self.names.log}")
-        self._writer.start()
+        self._health.not_ready("start", f"opening {parts.names.log}")
+        parts.writer.start()
         self._door.open()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Return when asked to stop. Raises OSError if the log cannot be opened, now or later."""
         stopped = asyncio.ensure_future(stop.wait())
-        watched: list[asyncio.Future[Any]] = [stopped, self._opened]
+        watched: list[asyncio.Future[Any]] = [stopped, self.parts.opened]
         while not stop.is_set():
             done, _ = await asyncio.wait(watched, timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
-            if self._opened in done:
-                self._opened.result()
-                watched.remove(self._opened)
+            if self.parts.opened in done:
+                self.parts.opened.result()
+                watched.remove(self.parts.opened)
             self._look()
 
     async def end(self) -> bool:
         """Take what was sent, write and sync it, all within the grace; say whether that was done."""
-        grace = self._settings.grace
+        parts, grace = self.parts, self._settings.grace
         end = self._loop.time() + grace
-        self.health.not_ready("stop", "stopping")
+        self._health.not_ready("stop", "stopping")
         complete = True
         self._door.close()
-        if self._intake.connections:  # who sent and closed while we start has succeeded in its own eyes
-            await asyncio.wait([self._opened], timeout=grace)
-        if self._opened.done() and not self._opened.exception():
+        if parts.connections:  # who sent and closed while we start has succeeded in its own eyes
+            await asyncio.wait([parts.opened], timeout=grace)
+        if parts.opened.done() and not parts.opened.exception():
             try:
                 async with asyncio.timeout_at(end):
-                    await farewell(self._intake, self.clients, min(self._settings.linger, grace / 2))
+                    await farewell(parts.intake, parts.clients, min(self._settings.linger, grace / 2))
             except TimeoutError:
                 complete = False
-            complete &= await asyncio.to_thread(self._writer.close, max(0.0, end - self._loop.time()))
+            complete &= await asyncio.to_thread(parts.writer.close, max(0.0, end - self._loop.time()))
             if not complete:
                 self._say_what_is_lost()
-        elif unread := len(self._intake.connections):
+        elif unread := len(parts.connections):
             complete = False
             log.error(
                 "cannot open %s within the grace of %g s; %d connections are reset unread",
-                self.names.log,
+                parts.names.log,
                 grace,
                 unread,
             )
-        self._intake.dispose()
-        await asyncio.to_thread(self._keeper.close, 1.0)
+        parts.intake.stop()
+        parts.connections.dispose()
+        await asyncio.to_thread(parts.keeper.close, 1.0)
         log.info("stopped")
         return complete
 
     def _say_what_is_lost(self) -> None:
-        grace = self._settings.grace
-        if held := self._held():
+        parts, grace = self.parts, self._settings.grace
+        if held := parts.held():
             log.error(
                 "cannot write %d bytes that were received within the grace of %g s; they are lost",
                 held,
@@ -195,77 +150,47 @@ class Collector:
         else:
             log.error(
                 "cannot sync %s within the grace of %g s; it is written, a power failure may undo that",
-                self.names.log,
+                parts.names.log,
                 grace,
             )
 
     def turn_over(self) -> None:
         """Seal the log now (SIGHUP)."""
-        self._writer.turn_over()
+        self.parts.writer.turn_over()
 
     def note_wait(self, text: str) -> None:
         """Say what the start waits for."""
         log.warning(text)
-        self.health.not_ready("start", text)
+        self._health.not_ready("start", text)
 
     def status(self) -> dict[str, object]:
         """Give what `/status` shows; called from other threads."""
+        parts = self.parts
         return {
             "program": "logd",
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
-            "log": str(self.names.log),
-            "connections": len(self._intake.connections),
-            "held_bytes": self._held(),
+            "log": str(parts.names.log),
+            "connections": len(parts.connections),
+            "held_bytes": parts.held(),
             "buffer_bytes": self._settings.buffer,
-            "busiest_clients": self.clients.busiest(),
-            "not_ready": self.health.reasons(),
+            "busiest_clients": parts.clients.busiest(),
+            "not_ready": self._health.reasons(),
         }
-
-    def _held(self) -> int:
-        return self._intake.held + self._arenas.handed
-
-    def _open_store(self, on_left: Callable[[int], None]) -> Store:
-        """Make room first, then recover; in the writer's thread."""
-        for path in self.names.leftovers():
-            path.unlink(missing_ok=True)
-        self._keeper.retain()
-        is_connected = self.clients.connected.__contains__
-        return Store(self.names, self._settings.store, self.metrics, on_left, is_connected)
-
-    def _on_open(self, error: OSError | None = None) -> None:
-        if error:
-            self._opened.set_exception(error)
-            return
-        self._opened.set_result(None)
-        self._keeper.start()
-        self._intake.resume()
-        self.health.ready("start")
-        log.info("ready: lines go to %s", self.names.log)
-
-    def _resume(self) -> None:
-        self._intake.resume()
-
-    def _on_stored(self, receipts: Mapping[Relp, int]) -> None:
-        self._intake.note_stored(receipts)
-        self._in_loop(self._intake.answer)
-
-    def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and so has what would be called
-            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _look(self) -> None:
         """Once a second, after what nobody reports."""
-        self._intake.account_for_pause()
-        waiting = self._writer.waiting()
+        parts = self.parts
+        parts.intake.account_for_pause()
+        waiting = parts.writer.waiting()
         if waiting > SLOW:
-            self.health.not_ready(
+            self._health.not_ready(
                 "stall",
-                f"a write to {self.names.log} has been waiting for {waiting:.0f} s; "
+                f"a write to {parts.names.log} has been waiting for {waiting:.0f} s; "
                 "reading is paused, nothing is lost",
             )
         else:
-            self.health.ready("stall")
-        close_undecided(self._intake, self.clients)
+            self._health.ready("stall")
+        close_undecided(parts.intake, parts.clients)
         if self._settings.idle_timeout is not None:
-            close_idle(self._intake, self._settings.idle_timeout)
+            close_idle(parts.intake, self._settings.idle_timeout)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nodelogd.collector.clients import Clients
-    from nodelogd.collector.intake import Intake
+    from nodelogd.collector.connections import Connections
     from nodelogd.collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -36,14 +36,14 @@ RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a co
 
 
 class Door:
-    """Listening sockets whose connections go to an intake."""
+    """Listening sockets whose connections are to be read."""
 
     def __init__(  # noqa: PLR0913, PLR0917 (what it is put together from)
         self,
         loop: asyncio.AbstractEventLoop,
         sockets: Sequence[socket.socket],
         relp_sockets: Sequence[socket.socket],
-        intake: Intake,
+        connections: Connections,
         limits: Limits,
         metrics: Metrics,
         clients: Clients,
@@ -55,13 +55,13 @@ class Door:
         self._sockets = [*sockets, *relp_sockets]
         self._relp_sockets = frozenset(relp_sockets)
         self._clients = clients
-        self._intake = intake
+        self._connections = connections
         self._limits = limits
         self._metrics = metrics
         self._max = max_connections
         self._watched = False
         self._once = Once(SAY_AGAIN_AFTER)
-        intake.on_closed = self._on_closed
+        connections.on_closed = self._on_closed
 
     def open(self) -> None:
         """Accept from now on."""
@@ -89,7 +89,7 @@ class Door:
                 return
 
     def _is_full(self) -> bool:
-        return len(self._intake.connections) >= self._max
+        return len(self._connections) >= self._max
 
     def _accept(self, sock: socket.socket) -> bool:
         try:
@@ -101,12 +101,12 @@ class Door:
         connection.setblocking(False)
         stamp = mark(address) if self._limits.stamp else b""
         try:
-            self._intake.add(self._made(connection, stamp, is_relp=sock in self._relp_sockets))
+            self._connections.add(self._made(connection, stamp, is_relp=sock in self._relp_sockets))
         except OSError as error:  # no memory or no watch for it in the kernel
             connection.close()
             return self._refuse(error)
         self._metrics.accepted.inc()
-        self._metrics.connections.set(len(self._intake.connections))
+        self._metrics.connections.set(len(self._connections))
         return True
 
     def _made(self, connection: socket.socket, stamp: bytes, *, is_relp: bool) -> Newcomer | Relp:
@@ -114,7 +114,7 @@ class Door:
         if is_relp:
             return relp()
         lines = Lines(connection, stamp, self._limits, self._metrics)
-        return Newcomer(lines, relp, self._intake.become, self._limits.read)
+        return Newcomer(lines, relp, self._connections.become, self._limits.read)
 
     def _refuse(self, error: OSError) -> bool:
         text = "cannot accept a connection: %s; it waits, retrying every %g s"
@@ -124,7 +124,7 @@ class Door:
         return False
 
     def _on_closed(self) -> None:
-        self._metrics.connections.set(len(self._intake.connections))
+        self._metrics.connections.set(len(self._connections))
         if not self._is_full():
             self._watch()
 

@@ -36,7 +36,7 @@ NOTHING = bytes(4)  # FIONREAD: how many bytes there are to read
 
 async def farewell(intake: Intake, clients: Clients, linger: float) -> None:
     """End all connections: those that leave within `linger` seconds in peace, the others by a reset."""
-    connections = intake.detach_relp()
+    connections = intake.connections.detach_relp()
     async with asyncio.TaskGroup() as both:
         both.create_task(_end_relp(connections, intake, clients, linger))
         both.create_task(_end_lines(intake, linger))
@@ -53,7 +53,7 @@ async def _end_relp(connections: list[Relp], intake: Intake, clients: Clients, l
                 await asyncio.gather(*map(_send_rest, connections), *map(_discard, connections))
     finally:
         for connection in connections:
-            intake.let_go(connection, "stop")
+            intake.connections.let_go(connection, "stop")
 
 
 async def _send_rest(connection: Relp) -> None:
@@ -73,14 +73,15 @@ async def _discard(connection: Relp) -> None:
 
 
 async def _end_lines(intake: Intake, linger: float) -> None:
-    for connection in intake.connections.values():
+    for connection in intake.connections:
         with suppress(OSError):  # its peer may have reset it a moment ago
             connection.sock.shutdown(socket.SHUT_WR)
     if intake.connections:
         with suppress(TimeoutError):
             async with asyncio.timeout(linger):
-                await intake.emptied.wait()
-    late = intake.detach_all()
+                await intake.connections.emptied.wait()
+    intake.stop()
+    late = intake.connections.detach_lines()
     try:
         for connection in late:
             rest, ended = _read_and_reset(connection.sock)

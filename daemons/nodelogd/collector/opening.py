@@ -38,6 +38,7 @@ class Start:
     number: int = 0  # of the last batch
     sealed: int  # the highest number given to a file
     born: float  # when the active file was begun, seconds since the epoch
+    boot: bytes  # this run of the kernel
     result: str  # whole, cut, moved, no journal
 
 
@@ -46,7 +47,7 @@ def take_over(names: Names, *, boot: bytes) -> Start:
     journal, header = _journal(names)
     if header is None:
         _cut_unfinished_line(names, names.last() + 1)
-        return Start(sealed=names.last(), born=time.time(), result="no journal")
+        return Start(sealed=names.last(), born=time.time(), boot=boot, result="no journal")
     owner = _find(names, header, boot)
     if owner != names.log:
         _cut_unfinished_line(names, max(names.last(), header.sealed) + 1)
@@ -70,6 +71,7 @@ def take_over(names: Names, *, boot: bytes) -> Start:
         number=found.number - 1,
         sealed=max(names.last(), header.sealed),
         born=header.born if owner == names.log else time.time(),
+        boot=boot,
         result=result,
     )
 

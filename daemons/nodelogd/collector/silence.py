@@ -6,12 +6,13 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.intake import reset_on_close
+from nodelogd.collector.connections import reset_on_close
 from nodelogd.collector.relp import Relp
 
 if TYPE_CHECKING:
     from nodelogd.collector.clients import Clients
-    from nodelogd.collector.intake import Connection, Intake
+    from nodelogd.collector.connections import Connection
+    from nodelogd.collector.intake import Intake
 
 
 def close_idle(intake: Intake, timeout: float) -> None:
@@ -24,7 +25,7 @@ def close_idle(intake: Intake, timeout: float) -> None:
     if intake.is_paused:
         return  # they may well have sent something
     oldest = time.monotonic() - timeout
-    for connection in [c for c in intake.connections.values() if c.active < oldest]:
+    for connection in [c for c in intake.connections if c.active < oldest]:
         if isinstance(connection, Relp):
             if connection.is_owed or not _is_silent(connection):
                 continue
@@ -33,14 +34,14 @@ def close_idle(intake: Intake, timeout: float) -> None:
             reset_on_close(connection)
         else:
             continue
-        intake.close(connection, "idle")
+        intake.connections.close(connection, "idle")
 
 
 def close_undecided(intake: Intake, clients: Clients) -> None:
     """Close the RELP connections that have not said in time what they want."""
     if not intake.is_paused:
         for connection in filter(_is_silent, clients.overdue()):
-            intake.close(connection, "no open")
+            intake.connections.close(connection, "no open")
 
 
 def _is_silent(connection: Connection) -> bool:

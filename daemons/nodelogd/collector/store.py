@@ -1,9 +1,8 @@
-"""The active file and its journal: appended to, synced and sealed by one thread.
+"""The active file: appended to, found changed by others, sealed and followed by a new one, by one thread.
 
 A method that raises OSError has changed nothing that counts and may be called again with the same
-arguments: what was half done is taken up where it stopped. `SyncError` is the exception to that: the
-kernel has marked pages clean that never reached the disk, so another sync would succeed and lie. After it
-`begin_again` is called, and all batches the caller still holds are appended once more.
+arguments: what was half done is taken up where it stopped. After a `SyncError`, though, `begin_again` is
+called, and all batches the caller still holds are appended once more.
 """
 
 from __future__ import annotations
@@ -12,17 +11,14 @@ import logging
 import os
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.active import ActiveFile
-from nodelogd.collector.files import JournalFile, boot_id, copy_tail
-from nodelogd.collector.journal import CLOSED, Header, Record
+from nodelogd.collector.active import begun
+from nodelogd.collector.commits import Commits
+from nodelogd.collector.files import boot_id, copy_tail
 from nodelogd.collector.opening import take_over
 from nodelogd.collector.seals import Seals
 from nodelogd.collector.streams import Streams
-from nodelogd.collector.syncing import Unsynced, at_once
-from nodelogd.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,10 +27,6 @@ if TYPE_CHECKING:
     from nodelogd.collector.names import Names
 
 log = logging.getLogger(__name__)
-
-
-class SyncError(OSError):
-    """A sync failed: what was written since the last one may be gone, whatever the next sync says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +38,7 @@ class StoreSettings:
 
 
 class Store:
-    """Whole batches at the end of one file, and a journal that says which."""
+    """Whole batches at the end of one file; `commits` says which, and syncs them."""
 
     def __init__(
         self,
@@ -65,18 +57,13 @@ class Store:
         self._settings = settings
         self._metrics = metrics
         self._on_left = on_left
-        self._boot = boot_id()
-        start = take_over(names, boot=self._boot)
+        start = take_over(names, boot=boot_id())
         self.streams = Streams(start.streams, is_connected)
-        self._is_awaited = False  # somebody waits until all that was written is durable
-        self._generation = start.generation
-        self.number = self.synced = start.number  # of the last batch written, of the last durable one
         self._seals = Seals(names, metrics, start.sealed)
-        self._durable = 0  # what of the file is known to be on the disk, bytes
-        self._pending: Record | None = None  # of a batch that is not written whole yet
-        self._born = start.born
         self._leaving = False  # our file has left its place, and is to be followed by a new one
-        self._file, self._journal = self._new_file(start.born)
+        with begun(names.log) as self._file:
+            self.commits = Commits(self._file, names, start, self.streams, self._seals, metrics)
+        self._due = self._grown_old(start.born)
         metrics.recoveries.labels(start.result).inc()
         if start.result == "moved":
             log.warning("the file that the journal speaks of is gone; going on in a new one")
@@ -88,61 +75,18 @@ class Store:
         left behind in a sealed file before it is durable, and none with blocks is.
         """
         self._look()
-        if (
-            self._pending is None
-            and self._file.end
-            and self._file.end + len(data) > self._settings.rotate_size
-        ):
+        commits, file = self.commits, self._file
+        if not commits.pending and file.end and file.end + len(data) > self._settings.rotate_size:
             self.turn_over()
-        record = self._pending or self._announce(data, pairs)
+        record = commits.pending or commits.announce(data, pairs)
         self._file.append(data)
-        self._pending = None
-        self.number = record.number
-        self.streams.write(pairs)
-        self._is_awaited |= is_awaited or bool(pairs)
+        commits.note_written(record, is_awaited=is_awaited or bool(pairs))
         return record.start
 
     def confirm(self) -> None:
         """See that the last batch lies where its record says; before that, nobody may be told of it."""
         if self._file.went_elsewhere():
             self._adopt()
-
-    def sync(self) -> None:
-        """Make all that was written durable. Raises SyncError."""
-        if self.synced < self.number:
-            # At once, for the two then share a commit of the file system. Neither has to be first: a record
-            # whose lines are missing ends a recovery, and so do lines that have no record.
-            at_once(partial(self._sync, self._file.fd), partial(self._sync, self._journal.fd))
-            self._settle(self.number, self._file.end, self.streams.fresh)
-
-    def unsynced(self) -> Unsynced | None:
-        """Say what another thread would have to sync; None if all is durable."""
-        if self.synced == self.number:
-            return None
-        # A descriptor of its own: each open file hears of a failed write-back once, and ours has to.
-        journal = os.dup(self._journal.fd)
-        try:
-            file = os.open(f"/proc/self/fd/{self._file.fd}", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            os.close(journal)
-            raise
-        return Unsynced(
-            file=file,
-            journal=journal,
-            generation=self._generation,
-            number=self.number,
-            end=self._file.end,
-            pairs=dict(self.streams.fresh),
-        )
-
-    def was_synced(self, part: Unsynced) -> None:
-        """Take note of a sync that another thread did."""
-        if self.is_current(part) and part.number > self.synced:
-            self._settle(part.number, part.end, part.pairs)
-
-    def is_current(self, part: Unsynced) -> bool:
-        """Say whether that sync was about the file that is written to now."""
-        return part.generation == self._generation
 
     def tick(self) -> None:
         """Look after what no batch brings up: a file moved away, or grown old."""
@@ -155,14 +99,14 @@ class Store:
 
     def turn_over(self) -> None:
         """Seal the file, if it is still at its place and not empty, and go on in a new one."""
-        if self._is_awaited:
-            self.sync()
+        if self.commits.is_awaited:
+            self.commits.sync()
         self._file.take_back()
         if self._file.is_at_its_path():
             if not self._file.end:
                 return
             # Should the file be gone before its successor has a journal, this one still knows what was in it.
-            self._mark(0)
+            self.commits.mark()
             self._seals.seal(self._file)
             self._leaving = True
         self._begin_file(time.time())
@@ -189,35 +133,8 @@ class Store:
 
     def close(self) -> None:
         """Sync, and leave word that whatever comes behind the end is not ours."""
-        self.sync()
-        self._mark(CLOSED)
-        self._sync(self._journal.fd)
-        self._journal.close()
+        self.commits.close()
         os.close(self._file.fd)
-
-    def _mark(self, flags: int) -> None:
-        """Leave word of what is durable, as an empty batch; no other one follows in this journal."""
-        number, end = self.number + 1, self._file.end
-        mark = Record(number=number, start=end, end=end, durable=self._durable, crc=0, flags=flags)
-        self._journal.append(mark.encode())
-
-    def _announce(self, data: memoryview, pairs: Mapping[bytes, int]) -> Record:
-        """Write the record of a batch. From here on its bytes and its place are fixed."""
-        record = Record(
-            number=self.number + 1,
-            start=self._file.end,
-            end=self._file.end + len(data),
-            durable=self._durable,
-            crc=crc32(data),
-            pairs=pairs,
-        )
-        entry = record.encode()
-        if not self._journal.takes(entry):
-            self._sync(self._file.fd)
-            self._begin_journal(self._file.end)
-        self._journal.append(entry)
-        self._pending = record
-        return record
 
     def _look(self) -> None:
         """See whether somebody else wrote to our file, cut it, or removed it."""
@@ -234,8 +151,7 @@ class Store:
         what = "truncated" if os.fstat(self._file.fd).st_size < self._file.end else "appended"
         size = self._file.end_in_a_line()
         self._note_foreign(what, f"it goes on at {size} instead of {self._file.end} bytes")
-        self._sync(self._file.fd)
-        self._begin_journal(size)
+        self.commits.begin_anew(size)
 
     def _note_departure(self, what: str) -> None:
         if not self._leaving:
@@ -248,57 +164,12 @@ class Store:
 
     def _begin_file(self, born: float) -> None:
         """Leave the file and its journal, go on in the file that is now at the log's path."""
-        file, journal = self._new_file(born)
-        self._journal.close()
+        with begun(self.names.log) as file:
+            self.commits.begin(file, born)
         self._on_left(self._file.fd)
-        self._file, self._journal = file, journal
-        self._leaving = False
+        self._file, self._leaving = file, False
+        self._due = self._grown_old(born)
 
-    def _begin_journal(self, end: int) -> None:
-        """Begin a new journal for the same file at offset `end`; what is before it is durable."""
-        journal = self._new_journal(self._file, end, self._born)
-        self._journal.close()
-        self._journal = journal
-
-    def _new_file(self, born: float) -> tuple[ActiveFile, JournalFile]:
-        """Open the file at the log's path, as it is or new, and make a journal for it."""
-        file = ActiveFile(self.names.log)
-        try:
-            journal = self._new_journal(file, file.end_in_a_line(), born)
-        except OSError:
-            os.close(file.fd)
-            raise
-        self._due = time.monotonic() + self._settings.rotate_age - max(0.0, time.time() - born)
-        return file, journal
-
-    def _new_journal(self, file: ActiveFile, end: int, born: float) -> JournalFile:
-        status = os.fstat(file.fd)
-        header = Header(
-            generation=self._generation + 1,
-            device=status.st_dev,
-            inode=status.st_ino,
-            base=end,
-            first=self.number + 1,
-            sealed=self._seals.last,
-            born=born,
-            boot=self._boot,
-            streams=self.streams.everything(),
-        )
-        journal = JournalFile(self.names.journal, header.encode())
-        file.begin_at(end)
-        self._generation, self._born, self._pending = header.generation, born, None
-        self._settle(self.number, end, self.streams.fresh)
-        return journal
-
-    def _settle(self, number: int, end: int, pairs: Mapping[bytes, int]) -> None:
-        self.synced, self._durable = number, end
-        self._is_awaited &= number < self.number
-        self.streams.settle(pairs)
-        self._metrics.streams.set(len(self.streams.durable))
-
-    def _sync(self, fd: int) -> None:
-        try:
-            with self._metrics.sync_seconds.time():
-                os.fdatasync(fd)
-        except OSError as error:
-            raise SyncError(error.errno, error.strerror, str(self.names.log)) from error
+    def _grown_old(self, born: float) -> float:
+        """Say when a file that was begun then is to be sealed, by the clock that is never set."""
+        return time.monotonic() + self._settings.rotate_age - max(0.0, time.time() - born)

@@ -1,23 +1,17 @@
-"""The writer's thread: takes batches from the loop, has the store write them, syncs as told.
-
-A disk that is full or fails stops nothing here but the batch in hand: it is tried again every second, its
-arena is not given back meanwhile, and so reading waits. Whoever may still be told that a batch is stored
-finds it in `_held` until it is durable, for after a failed sync it is written once more, into a new file.
-"""
+"""The writer's thread: takes batches and orders from the loop, one by one, and syncs when it is due."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from nodelogd.collector.arena import Arena
+from nodelogd.collector.batches import Batches
 from nodelogd.collector.files import RETRY, is_temporary
 from nodelogd.collector.orders import Close, Forget, Mode, SyncPolicy, TurnOver
-from nodelogd.collector.store import Store, SyncError
+from nodelogd.collector.schedule import Schedule
 from nodelogd.collector.syncing import Syncer, Unsynced
 from nodelogd.collector.trouble import Trouble
 
@@ -28,21 +22,12 @@ if TYPE_CHECKING:
     from nodelogd.collector.arena import Arenas
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.relp import Relp
+    from nodelogd.collector.store import Store
     from nodelogd.health import Health
 
-T = TypeVar("T")
 Order = Arena | TurnOver | Forget | Close | tuple[Unsynced, OSError | None]
 
 TICK = 1.0  # seconds between two looks at what no batch brings up
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A batch that is written at `start` of the file and not durable yet."""
-
-    arena: Arena
-    number: int
-    start: int
 
 
 class Writer:
@@ -74,15 +59,11 @@ class Writer:
         self._trouble = Trouble(log_path, metrics, health)
         self._on_open = on_open
         self._on_stored = on_stored
-        self._on_finished_file = on_finished_file
         self._orders: SimpleQueue[Order] = SimpleQueue()
         self._syncer = Syncer(metrics, lambda part, error: self._orders.put((part, error)), on_finished_file)
-        self._held: list[Held] = []
         self._busy_since: float | None = None
-        self._sync_began = self._ticked_at = time.monotonic()
-        self._dirty_since: float | None = None
-        self._in_background = False
-        self._beginning_again = False
+        self._ticked_at = time.monotonic()
+        self._schedule = Schedule(policy, self._ticked_at)
         self._thread = Thread(target=self._run, name="write", daemon=True)
 
     def start(self) -> None:
@@ -122,24 +103,24 @@ class Writer:
 
     def _run(self) -> None:
         self._busy_since = time.monotonic()
-        store = self._open()
-        if store is None:
+        if not self._open():
             return
-        self._store = store
+        store, batches = self._store, self._batches
         while True:
             order = self._next()
             self._busy_since = now = time.monotonic()
             match order:
                 case Arena():
-                    self._write(order, now)
+                    batches.write(order)
+                    self._schedule.note_written(now)
                 case TurnOver():
-                    self._steadily(self._store.turn_over)
+                    batches.steadily(store.turn_over)
                 case Forget():
-                    self._store.streams.forget(order.stream)
+                    store.streams.forget(order.stream)
                 case (part, error):
                     self._note_synced(part, error)
                 case Close():
-                    self._steadily(self._finish)
+                    batches.steadily(batches.close)
                     self._syncer.close()
                     self._busy_since = None
                     return
@@ -148,135 +129,60 @@ class Writer:
             self._sync_if_due(time.monotonic())
             if now - self._ticked_at >= TICK:
                 self._ticked_at = now
-                self._steadily(self._store.tick)
+                batches.steadily(store.tick)
             self._busy_since = None
 
+    def _open(self) -> bool:
+        while True:
+            try:
+                self._store = self._open_store(self._syncer.leave)
+            except OSError as error:
+                if not is_temporary(error):
+                    self._on_open(error)
+                    return False
+                self._trouble.report(error, "open")
+                time.sleep(RETRY)
+            else:
+                self._trouble.end()
+                break
+        mode = self._policy.mode
+        self._batches = Batches(
+            self._store, self._arenas, mode, self._trouble, self._metrics, self._on_stored
+        )
+        self._on_open(None)
+        return True
+
     def _next(self) -> Order | None:
-        wait, now, delay = TICK, time.monotonic(), self._policy.background
-        if self._held:
-            wait = max(0.0, self._sync_began + self._policy.gap - now)
-        elif delay is not None and self._dirty_since is not None and not self._in_background:
-            wait = min(TICK, max(0.0, self._dirty_since + delay - now))
+        is_awaited = bool(self._batches.held)
+        wait = min(TICK, self._schedule.until_sync(time.monotonic(), is_awaited=is_awaited))
         try:
             return self._orders.get(timeout=wait) if wait else self._orders.get_nowait()
         except Empty:
             return None
 
-    def _open(self) -> Store | None:
-        while True:
-            try:
-                store = self._open_store(self._syncer.leave)
-            except OSError as error:
-                if not is_temporary(error):
-                    self._on_open(error)
-                    return None
-                self._trouble.report(error, "open")
-                time.sleep(RETRY)
-            else:
-                self._trouble.end()
-                self._on_open(None)
-                return store
-
-    def _write(self, arena: Arena, now: float) -> None:
-        size = arena.end
-        with self._metrics.write_seconds.time():
-            self._append(arena)
-        self._arenas.wrote(size)
-        self._metrics.written.inc(size)
-        self._metrics.batch_bytes.observe(size)
-        self._metrics.last_write.set_to_current_time()
-        if self._dirty_since is None:
-            self._dirty_since = now
-
-    def _append(self, arena: Arena) -> None:
-        waits = self._waits_for_sync(arena)
-        data = arena.view[: arena.end]
-        start = self._steadily(partial(self._store.append, data, arena.pairs, is_awaited=waits))
-        self._release()
-        # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
-        if self._held or waits:
-            self._held.append(Held(arena, self._store.number, start))
-        else:
-            self._steadily(self._store.confirm)
-            self._give_back(arena)
-
-    def _waits_for_sync(self, arena: Arena) -> bool:
-        mode = self._policy.mode
-        return mode is not Mode.OFF and (arena.fence or (mode is Mode.BATCH and bool(arena.receipts)))
-
-    def _give_back(self, arena: Arena) -> None:
-        if arena.receipts:
-            self._on_stored(arena.receipts)
-        self._arenas.give_back(arena)
-
-    def _release(self) -> None:
-        """Let go of what is durable."""
-        while self._held and self._held[0].number <= self._store.synced:
-            self._give_back(self._held.pop(0).arena)
-
     def _sync_if_due(self, now: float) -> None:
-        if self._held:
-            # What waits to be written is written first: one sync is for all of it. Arenas bound that.
-            if now - self._sync_began >= self._policy.gap and self._orders.empty():
-                self._sync_began = now
-                self._steadily(self._sync_held)
-                self._dirty_since = None
+        is_awaited = bool(self._batches.held)
+        if self._schedule.until_sync(now, is_awaited=is_awaited):
             return
-        delay, since = self._policy.background, self._dirty_since
-        if delay is not None and since is not None and now - since >= delay and not self._in_background:
+        if not is_awaited:
             self._sync_in_background()
-
-    def _sync_held(self) -> None:
-        self._store.confirm()
-        self._store.sync()
-        self._release()
+        elif self._orders.empty():  # what waits is written first: one sync is for all; arenas bound that
+            self._schedule.begin(now)
+            self._batches.steadily(self._batches.sync)
 
     def _sync_in_background(self) -> None:
         try:
-            part = self._store.unsynced()
+            part = self._store.commits.unsynced()
         except OSError:  # no descriptor free just now
-            self._dirty_since = time.monotonic() - (self._policy.background or 0.0) + TICK
+            self._schedule.put_off(time.monotonic(), TICK)
             return
-        self._dirty_since = None
+        self._schedule.begin_in_background(is_needed=part is not None)
         if part:
-            self._in_background = True
             self._syncer.sync(part)
 
     def _note_synced(self, part: Unsynced, error: OSError | None) -> None:
-        self._in_background = False
+        self._schedule.end_in_background()
         if not error:
-            self._store.was_synced(part)
-        elif self._store.is_current(part):
-            self._begin_again()
-
-    def _finish(self) -> None:
-        if self._held:
-            self._sync_held()
-        self._store.close()
-
-    def _steadily(self, step: Callable[[], T]) -> T:
-        """Make a step until it succeeds."""
-        while True:
-            try:
-                result = step()
-            except SyncError as error:
-                self._trouble.report(error, "sync")
-                self._begin_again()
-                time.sleep(RETRY)
-            except OSError as error:
-                self._trouble.report(error, "write")
-                time.sleep(RETRY)
-            else:
-                if not self._beginning_again:
-                    self._trouble.end()
-                return result
-
-    def _begin_again(self) -> None:
-        """Write what is held once more, into a new file; the next sync says whether that went well."""
-        before, self._beginning_again = self._beginning_again, True
-        self._release()
-        held, self._held = self._held, []
-        self._steadily(partial(self._store.begin_again, held[0].start if held else None))
-        for each in held:
-            self._append(each.arena)
-        self._beginning_again = before
+            self._store.commits.was_synced(part)
+        elif self._store.commits.is_current(part):
+            self._batches.begin_again()

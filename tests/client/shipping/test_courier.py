@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.client.shipping.world import Pair, Server
-from tests.client.spool.test_file import leave
+from tests.client.spool.files import leave
 
 from nodelog.spool.blocks import BLOCK_BYTES
 from nodelog.spool.file import FileSpool

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.client.shipping.test_courier import left_by_a_run, sealed
 from tests.client.shipping.world import Pair, Server
-from tests.client.spool.test_file import leave
+from tests.client.spool.files import leave
 
 from nodelog.shipping.courier import Courier
 from nodelog.spool.blocks import SpoolError

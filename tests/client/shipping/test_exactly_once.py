@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.client.shipping.world import Connection, Server
-from tests.client.spool.test_file import leave
+from tests.client.spool.files import leave
 
 from nodelog.shipping.courier import Courier
 from nodelog.spool.blocks import BLOCK_BYTES

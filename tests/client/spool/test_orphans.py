@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.spool.test_file import held, leave
+from tests.client.spool.files import held, leave
 
 from nodelog.spool import orphans
 from nodelog.spool.file import FileSpool

@@ -47,7 +47,7 @@ def send_blocks(
         interfere(number)
         store.confirm()
         if number % 2 == 0:
-            store.sync()
+            store.commits.sync()
             on_acked(number)
         if number == BLOCKS // 2:
             store.turn_over()
@@ -74,14 +74,14 @@ def send_over_failed_syncs(store: Store, on_acked: Callable[[int], None]) -> Non
         written = []
         for each in range(number, min(number + 2, BLOCKS + 1)):
             start = store.append(memoryview(block(each)), {STREAM: each})
-            written.append((each, store.number, start))
-        held = [(each, start) for each, batch, start in written if batch > store.synced]
+            written.append((each, store.commits.number, start))
+        held = [(each, start) for each, batch, start in written if batch > store.commits.synced]
         if number % 3 == 0:
             store.begin_again(held[0][1])
             for each, _ in held:
                 store.append(memoryview(block(each)), {STREAM: each})
         store.confirm()
-        store.sync()
+        store.commits.sync()
         on_acked(written[-1][0])
 
 
@@ -96,7 +96,7 @@ def send_in_streams(store: Store, on_acked: Callable[[int], None]) -> None:
         store.append(memoryview(b""), {}, is_awaited=True)  # somebody opened, or closed
         store.confirm()
         if number % 3 == 0:
-            store.sync()
+            store.commits.sync()
             on_acked(number)
         if number % 5 == 0:
             store.turn_over()

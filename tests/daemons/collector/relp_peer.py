@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from tests.daemons.collector.wired import until
@@ -67,6 +68,21 @@ async def opened(wired: Wired, stream: tuple[bytes, int] | None = None) -> Peer:
     peer = Peer(wired, stream)
     await until(lambda: peer.is_open)
     return peer
+
+
+async def stuffed(wired: Wired, relp: Peer) -> int:
+    """Have a peer send, and take no answers, until they pile up; give how many frames it sent."""
+    relp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    (connection,) = wired.connections
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    sent = 0
+    while wired.clients.unsent < 10_000:
+        relp.send(*[b""] * 500)
+        sent += 500
+        frames = sent + 1
+        await until(lambda count=frames: wired.count("nodelog_relp_frames_total") == count)  # type: ignore[misc]
+        await until(wired.clients.answered.is_set)
+    return sent
 
 
 def accounted(wired: Wired) -> bool:

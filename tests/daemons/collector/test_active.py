@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.faults import watched
 
-from nodelogd.collector.active import ActiveFile
+from nodelogd.collector.active import ActiveFile, begun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,3 +88,10 @@ def test_a_file_that_was_moved_or_removed_is_not_at_its_path(path: Path) -> None
     assert not file.is_at_its_path()
     path.touch()
     assert not file.is_at_its_path()
+
+
+def test_a_file_that_was_opened_in_vain_is_let_go(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space"), begun(tmp_path / "log") as file:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file.fd)

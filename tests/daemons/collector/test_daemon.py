@@ -15,6 +15,7 @@ from tests.running import LOGD, PATIENCE, wait_for
 
 from nodelog import __version__
 from nodelogd.collector.daemon import Collector
+from nodelogd.collector.parts import Parts
 from nodelogd.collector.settings import Settings
 from nodelogd.retention import Budget
 from nodelogd.sockets import Address, listening
@@ -218,13 +219,13 @@ async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opens_in_time: bool
 ) -> None:
     gate = threading.Event()
-    real = Collector._open_store
+    real = Parts._open_store
 
-    def slowly(self: Collector, on_left: Callable[[int], None]) -> Store:
+    def slowly(self: Parts, on_left: Callable[[int], None]) -> Store:
         assert gate.wait(PATIENCE)
         return real(self, on_left)
 
-    monkeypatch.setattr(Collector, "_open_store", slowly)
+    monkeypatch.setattr(Parts, "_open_store", slowly)
     (listener,) = listening(Address("127.0.0.1", 0))
     log = tmp_path / "node_log"
     grace = PATIENCE if opens_in_time else 0.2

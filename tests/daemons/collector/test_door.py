@@ -33,7 +33,7 @@ class Doorstep:
         limits = Limits(1024 * 1024, stamp_lines=stamp)
         metrics, loop = self.wired.metrics, asyncio.get_running_loop()
         self.door = Door(
-            loop, [self._listener], [], self.wired.intake, limits, metrics, self.wired.clients,
+            loop, [self._listener], [], self.wired.connections, limits, metrics, self.wired.clients,
             max_connections=3,
         )  # fmt: skip
 
@@ -46,7 +46,7 @@ class Doorstep:
     @property
     def inside(self) -> int:
         """Give the number of open connections."""
-        return len(self.wired.intake.connections)
+        return len(self.wired.connections)
 
     @property
     def waiting(self) -> bool:

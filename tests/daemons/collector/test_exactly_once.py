@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.daemons.collector.killing import contents
+from tests.daemons.collector.stepping_peer import Peer
 
-from nodelog.wire.client import Acked, ClientSession, Welcome
 from nodelogd.collector import files
 from nodelogd.collector.arena import Arena
 from nodelogd.collector.clients import Clients
@@ -31,6 +30,7 @@ from nodelogd.collector.store import Store, StoreSettings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+
 PEERS = st.integers(0, 1)
 LIMITS = Limits(4096)
 
@@ -41,74 +41,6 @@ def _small_journals() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "JOURNAL_SIZE", 16 * 1024)
         yield
-
-
-class Peer:
-    """A client of one stream that follows the rules, and its connection, if it has one."""
-
-    def __init__(self, number: int) -> None:
-        """Hold nothing."""
-        self.number = number
-        self.stream = bytes([number]) * 16
-        self.made = 0  # blocks so far
-        self.held: list[int] = []  # not answered yet
-        self.sock: socket.socket | None = None
-        self.relp: Relp | None = None
-        self.next: int | None = None  # to be sent, once `open` is answered
-
-    def make(self) -> None:
-        """Have a block to send."""
-        self.made += 1
-        self.held.append(self.made)
-
-    def hello(self) -> socket.socket:
-        """Connect anew; give the collector's side."""
-        self.lose()
-        self.sock, theirs = socket.socketpair()
-        for sock in (self.sock, theirs):
-            sock.setblocking(False)
-        self.session = ClientSession(
-            stream=(self.stream, self.held[0] if self.held else self.made + 1), name=None
-        )
-        self.sock.send(self.session.hello())
-        return theirs
-
-    def lose(self) -> None:
-        """Lose the connection, with all that is under way in it."""
-        if self.sock:
-            self.sock.close()
-        self.sock = self.next = None
-
-    def send(self) -> None:
-        """Send the next block."""
-        if self.sock and self.next is not None and self.next <= self.made:
-            data = b"%d block %d\n" % (self.number, self.next) * (self.next % 3)  # some are probes
-            try:
-                self.sock.send(b"".join(map(bytes, self.session.block(data))))
-            except BrokenPipeError:
-                self.lose()
-            else:
-                self.next += 1
-
-    def hear(self) -> None:
-        """Take the answers that have come."""
-        if not self.sock:
-            return
-        try:
-            data = self.sock.recv(10**6)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            data = b""
-        for event in self.session.feed(data):
-            match event:
-                case Acked():
-                    self.held.pop(0)
-                case Welcome(int(durable)):
-                    self.next = max(self.held[0] if self.held else self.made + 1, durable + 1)
-                    self.held = [number for number in self.held if number > durable]
-        if not data:
-            self.lose()
 
 
 class Machine(RuleBasedStateMachine):
@@ -134,7 +66,7 @@ class Machine(RuleBasedStateMachine):
         """Leave things as a kill does."""
         for relp in [*self.connections]:
             self.end(relp)
-        self.store._journal.close()
+        self.store.commits._journal.close()
         os.close(self.store._file.fd)
 
     def end(self, relp: Relp) -> None:
@@ -153,7 +85,7 @@ class Machine(RuleBasedStateMachine):
     def answer(self) -> None:
         """Sync, and give the answers that are due."""
         self.store.confirm()
-        self.store.sync()
+        self.store.commits.sync()
         receipts = self.arena.receipts
         self.arena.clear()
         for relp, count in receipts.items():

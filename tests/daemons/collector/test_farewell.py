@@ -2,25 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
+from tests.daemons.collector.relp_peer import opened, stuffed
 from tests.daemons.collector.wired import Wired, until
 
+from nodelog.wire.client import Acked, ClientSession, ServerClosing
 from nodelogd.collector.farewell import farewell
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
 LONG = 60.0  # seconds; longer than a test has patience
-GONE = (ConnectionResetError, BrokenPipeError)
-
-
-@pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    made = Wired()
-    yield made
-    made.close()
+STREAM = b"stream number 1."
 
 
 def is_told(client: socket.socket) -> bool:
@@ -110,3 +101,74 @@ async def test_out_of_time_everybody_is_reset_all_the_same(wired: Wired) -> None
     for client in clients:
         with pytest.raises(GONE):
             client.sendall(b"goes nowhere\n")
+
+
+async def test_at_the_end_what_was_taken_is_answered_and_what_was_not_comes_again(wired: Wired) -> None:
+    relp = await opened(wired, (STREAM, 1))
+    wired.stuck = True
+    relp.send(b"taken\n")
+    await until(lambda: wired.keeps)
+    end = asyncio.ensure_future(farewell(wired.intake, wired.clients, LONG))
+    await asyncio.sleep(0)
+    relp.send(b"not taken\n")
+    wired.stuck = False
+    wired.give_back()
+    await until(lambda: relp.is_ended)
+    assert relp.ended == "closed"
+    assert relp.events[1:] == [Acked(), ServerClosing()]
+    relp.sock.close()
+    await end
+    assert wired.written == b"taken\n"
+
+
+async def test_at_the_end_answers_that_were_not_taken_yet_are_sent_before_the_fin(wired: Wired) -> None:
+    relp = await opened(wired)
+    sent = await stuffed(wired, relp)
+    end = asyncio.ensure_future(farewell(wired.intake, wired.clients, LONG))
+    await asyncio.sleep(0)
+    relp.send(b"unread\n")  # would make a plain close a reset
+    await until(lambda: relp.is_ended)
+    assert relp.ended == "closed"
+    assert relp.has(Acked(), sent)
+    assert relp.has(ServerClosing())
+    relp.sock.close()
+    await end
+
+
+async def test_at_the_end_a_peer_that_stays_is_waited_for_as_long_as_the_linger(wired: Wired) -> None:
+    relp = await opened(wired)
+    await farewell(wired.intake, wired.clients, 0.05)
+    assert relp.has(ServerClosing())
+    assert wired.count("nodelog_connections_closed_total", reason="stop") == 1
+
+
+async def test_who_turns_out_to_speak_relp_at_the_end_is_closed_and_harms_nobody(wired: Wired) -> None:
+    old = await opened(wired, (STREAM, 1))
+    undecided = wired.connect_newcomer()
+    end = asyncio.ensure_future(farewell(wired.intake, wired.clients, LONG))
+    await until(lambda: old.is_ended)
+    undecided.sendall(ClientSession(stream=(STREAM, 1), name=None).hello())
+    await until(wired.connections.emptied.is_set)
+    old.sock.close()
+    await end
+    assert wired.written == b""
+
+
+async def test_a_stuck_disk_ends_the_farewell_when_its_time_is_up_and_nobody_is_answered(
+    wired: Wired,
+) -> None:
+    relp = await opened(wired)
+    wired.stuck = True
+    relp.send(b"one\n")
+    await until(lambda: wired.keeps)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await farewell(wired.intake, wired.clients, LONG)
+    await until(lambda: relp.is_ended)
+    assert not relp.has(Acked())
+    wired.stuck = False
+    wired.give_back()
+    await asyncio.sleep(0)
+
+
+GONE = (ConnectionResetError, BrokenPipeError)

@@ -13,6 +13,7 @@ from nodelogd.collector.files import (
     boot_id,
     copy_tail,
     end_of_last_line,
+    is_temporary,
     rename_new,
 )
 
@@ -96,3 +97,17 @@ def test_a_tail_is_copied_whole(tmp_path: Path) -> None:
 
 def test_this_kernel_names_its_run() -> None:
     assert boot_id() == boot_id() != bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("number", "temporary"),
+    [
+        (errno.ENOSPC, True),
+        (errno.EIO, True),
+        (errno.EDQUOT, True),
+        (errno.EACCES, False),
+        (errno.ENOENT, False),
+    ],
+)
+def test_what_an_operator_must_change_is_told_apart_from_what_passes(number: int, temporary: bool) -> None:
+    assert is_temporary(OSError(number, "")) is temporary

@@ -2,34 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
 
-import pytest
+from tests.daemons.collector.relp_peer import accounted, opened
 from tests.daemons.collector.wired import Wired, reset, until
 
+from nodelog.wire.client import Acked
 from nodelogd.collector.arena import FULL
-from nodelogd.collector.lines import READ
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-KIB = 1024
-
-
-@pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    made = Wired(unfinished_limit=256 * KIB)
-    yield made
-    made.close()
-
-
-def is_reset(client: socket.socket) -> bool:
-    """Say whether the collector reset this connection, rather than closed it."""
-    try:
-        client.recv(1)
-    except ConnectionResetError:
-        return True
-    return False
 
 
 async def test_lines_of_all_connections_arrive_whole_and_in_order(wired: Wired) -> None:
@@ -68,19 +46,12 @@ async def test_a_reset_drops_the_line_it_came_in_the_middle_of_and_no_other(wire
     client.sendall(b"one\nhalf")
     await until(lambda: wired.count("nodelog_received_bytes_total") == 11)
     reset(client)
-    await until(lambda: len(wired.intake.connections) == 1)
+    await until(lambda: len(wired.connections) == 1)
     other.sendall(b"er\n")
     await until(lambda: wired.written == b"one\nother\n")
     assert wired.intake.held == 0
     assert wired.count("nodelog_dropped_bytes_total", reason="reset") == 4
     assert wired.count("nodelog_connections_closed_total", reason="reset") == 1
-
-
-async def test_a_connection_that_ended_is_reported(wired: Wired) -> None:
-    closed: list[int] = []
-    wired.intake.on_closed = lambda: closed.append(len(wired.intake.connections))
-    wired.connect().close()
-    await until(lambda: closed == [0])
 
 
 async def test_what_is_held_is_what_was_received_and_not_given_to_the_writer(wired: Wired) -> None:
@@ -131,51 +102,14 @@ async def test_a_slow_writer_gets_larger_batches_while_reading_goes_on(wired: Wi
     await until(lambda: wired.batches == [b"0\n", b"1\n2\n3\n4\n"])
 
 
-async def test_beyond_their_limit_the_longest_unfinished_lines_are_split_and_reading_goes_on(
-    wired: Wired,
-) -> None:
-    short, *long = [wired.connect() for _ in range(8)]
-    short.sendall(b"short")
-    for client in long:
-        client.sendall(b"l" * 60 * KIB)
-    await until(lambda: wired.count("nodelog_received_bytes_total") == 7 * 60 * KIB + 5)
-    assert wired.intake.held <= 256 * KIB
-    splits = wired.count("nodelog_split_lines_total", reason="buffer")
-    assert splits > 0
-    assert wired.written == (b"l" * 60 * KIB + b"\n") * (len(wired.written) // (60 * KIB))
-    short.sendall(b" line\n")
-    for client in long:
-        client.sendall(b"end\n")
-    await until(lambda: wired.written.count(b"end\n") == 7)
-    assert wired.written.replace(b"short line\n", b"").count(b"l") == 7 * 60 * KIB
-    assert wired.intake.held == 0
-
-
-async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wired) -> None:
-    wired.stuck = True
-    clients = [wired.connect() for _ in range(60)]
-    for client in clients:
-        client.sendall(b"l" * 100 * KIB)
-    while (received := wired.count("nodelog_received_bytes_total")) < 60 * 100 * KIB:
-        assert received <= len(wired.written) + wired.intake.held
-        wired.give_back(1)
-        await until(lambda: wired.paused or wired.count("nodelog_received_bytes_total") == 60 * 100 * KIB)
-    wired.stuck = False
-    wired.give_back()
-    for client in clients:
-        client.close()
-    await wired.emptied()
-    assert wired.written.count(b"l") == 60 * 100 * KIB
-    assert wired.most_held <= 256 * KIB + READ + FULL + 100 * KIB
-
-
 async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_the_middle_of(
     wired: Wired,
 ) -> None:
     client = wired.connect()
     client.sendall(b"one\ntw")
     await until(lambda: wired.intake.held == 2)
-    (late,) = wired.intake.detach_all()
+    wired.intake.stop()
+    (late,) = wired.connections.detach_lines()
     await wired.intake.take_rest(late, b"o\nthr", ended=False)
     await wired.intake.flush()
     assert wired.written == b"one\ntwo\n"
@@ -187,7 +121,8 @@ async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_t
 
 async def test_the_last_line_of_a_connection_that_had_ended_is_taken_too(wired: Wired) -> None:
     wired.connect()
-    (late,) = wired.intake.detach_all()
+    wired.intake.stop()
+    (late,) = wired.connections.detach_lines()
     await wired.intake.take_rest(late, b"one\nlast", ended=True)
     await wired.intake.flush()
     assert wired.written == b"one\nlast\n"
@@ -196,7 +131,8 @@ async def test_the_last_line_of_a_connection_that_had_ended_is_taken_too(wired: 
 
 async def test_the_rest_of_a_connection_waits_for_the_writer(wired: Wired) -> None:
     wired.connect()
-    (late,) = wired.intake.detach_all()
+    wired.intake.stop()
+    (late,) = wired.connections.detach_lines()
     wired.stuck = True
     rest = asyncio.ensure_future(wired.intake.take_rest(late, b"%s\n" % (b"r" * 999) * 8000, ended=False))
     while not rest.done():
@@ -208,7 +144,35 @@ async def test_the_rest_of_a_connection_waits_for_the_writer(wired: Wired) -> No
     assert wired.written == b"%s\n" % (b"r" * 999) * 8000
 
 
-async def test_who_is_left_at_the_end_is_reset(wired: Wired) -> None:
-    client = wired.connect()
-    wired.intake.dispose()
-    assert is_reset(client)
+async def test_blocks_among_lines_arrive_whole_and_are_answered(wired: Wired) -> None:
+    relp, lines = await opened(wired), wired.connect()
+    for number in range(50):
+        relp.send(b"block %d\n" % number * 100)
+        lines.sendall(b"line %d\n" % number * 100)
+        await until(lambda count=number: relp.has(Acked(), count + 1))  # type: ignore[misc]
+    await until(lambda: wired.written.count(b"\n") == 10_000)
+    assert all(line.startswith((b"block ", b"line ")) for line in wired.written.splitlines())
+    assert accounted(wired)
+
+
+async def test_a_block_that_is_too_large_ends_its_connection_before_it_is_kept(wired: Wired) -> None:
+    relp = await opened(wired)
+    relp.send(b"good\n")
+    relp.sock.send(b"3 lines %d " % (wired.limits.max_data + 1) + b"x" * 1000)
+    await until(lambda: relp.is_ended)
+    await wired.emptied()
+    assert wired.written == b"good\n"
+    assert wired.intake.held == 0
+    assert accounted(wired)
+
+
+async def test_a_half_frame_at_the_end_of_the_stream_is_dropped_and_counted(wired: Wired) -> None:
+    relp = await opened(wired)
+    relp.send(b"whole\n")
+    relp.sock.send(b"3 lines 100 half")
+    relp.sock.close()
+    await wired.emptied()
+    assert wired.written == b"whole\n"
+    assert wired.count("nodelog_dropped_bytes_total", reason="end of stream") == len(b"3 lines 100 half")
+    assert wired.intake.held == 0
+    assert accounted(wired)

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from tests.daemons.collector.wired import Wired, total, until
 
 from nodelog.wire.client import ClientSession
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 OPEN = ClientSession(stream=None, name=None).hello()
 LINES = [
@@ -18,13 +14,6 @@ LINES = [
     b"1 open 5 relp_version=0", b"1 open 12345 relp_version=0", b"1 open 30 relp_software=x",
     b"2 open 85 relp_version=0", b" 1 open 85 relp_version=0", b"1 open 85 relp_versio", b"1 close 0",
 ]  # fmt: skip
-
-
-@pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    made = Wired()
-    yield made
-    made.close()
 
 
 def answer(client: socket.socket) -> bytes:
@@ -113,7 +102,8 @@ async def test_a_newcomer_at_the_end_is_taken_for_lines_unless_it_is_relp(wired:
     client = wired.connect_newcomer()
     client.sendall(OPEN[:known])
     await until(lambda: total(wired.metrics.received) == known)
-    late = wired.intake.detach_all()
+    wired.intake.stop()
+    late = wired.connections.detach_lines()
     if late:
         await wired.intake.take_rest(late[0], OPEN[known:], ended=True)
         late[0].sock.close()

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "node_log"
-
-
 def opened(log: Path, metrics: Metrics | None = None) -> Store:
     return Store(Names.of(log), StoreSettings(), metrics or Metrics())
 
@@ -126,7 +121,7 @@ def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path)
 def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
     store = opened(log)
     store.append(memoryview(b"one\n"), {STREAM: 1})
-    store.sync()
+    store.commits.sync()
     store.append(memoryview(b"two\n"), {STREAM: 2})
     store.append(memoryview(b"three\n"), {STREAM: 3})
     log.unlink()

@@ -2,33 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.daemons.collector.relp_peer import accounted, opened
-from tests.daemons.collector.wired import Wired, reset, until
+from tests.daemons.collector.wired import Wired, is_reset, reset, until
 
 from nodelog.wire.client import Acked, ServerClosing
 from nodelogd.collector import clients as clients_module
 from nodelogd.collector.silence import close_idle, close_undecided
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncGenerator
-
-
-@pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    made = Wired()
-    yield made
-    made.close()
-
-
-def is_reset(client: socket.socket) -> bool:
-    """Say whether the collector reset this connection, rather than closed it."""
-    try:
-        client.recv(1)
-    except ConnectionResetError:
-        return True
-    return False
+    import pytest
 
 
 async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and_counted(
@@ -38,7 +20,7 @@ async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and
     idle.sendall(b"one\nunfinished")
     active.sendall(b"two\n")
     await until(lambda: len(wired.written) == 8)
-    for connection in wired.intake.connections.values():
+    for connection in wired.connections:
         connection.active -= 100 * (connection.unfinished > 0)
     close_idle(wired.intake, 50)
     await wired.intake.flush()
@@ -56,7 +38,7 @@ async def test_a_connection_with_something_to_read_is_not_idle(wired: Wired) -> 
     clients[1].close()
     reset(clients[2])
     close_idle(wired.intake, -1)
-    await until(lambda: len(wired.intake.connections) == 1)
+    await until(lambda: len(wired.connections) == 1)
     await until(lambda: wired.written == b"late\n")
     assert wired.count("nodelog_connections_closed_total", reason="idle") == 0
 
@@ -65,7 +47,7 @@ async def test_nobody_is_idle_while_nobody_is_read(wired: Wired) -> None:
     wired.connect()
     wired.intake.pause()
     close_idle(wired.intake, -1)
-    assert len(wired.intake.connections) == 1
+    assert len(wired.connections) == 1
 
 
 async def test_who_does_not_say_in_time_what_it_wants_is_closed(

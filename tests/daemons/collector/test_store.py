@@ -1,64 +1,20 @@
 from __future__ import annotations
 
-import errno
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.daemons.collector.stores import STREAM, append, broken, full, once, opened, put, sealed
 from tests.faults import watched
 
-from nodelogd.collector import store as store_module
+from nodelogd.collector.commits import SyncError
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.names import Names
-from nodelogd.collector.store import Store, StoreSettings, SyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-STREAM = b"stream number 1."
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "node_log"
-
-
-def opened(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> Store:
-    return Store(Names.of(log), StoreSettings(rotate_size=rotate_size), metrics or Metrics())
-
-
-def put(store: Store, lines: bytes, block: int | None = None) -> int:
-    return store.append(memoryview(lines), {STREAM: block} if block else {})
-
-
-def sealed(log: Path) -> list[bytes]:
-    return [each.path.read_bytes() for each in Names.of(log).finished()]
-
-
-def append(log: Path, foreign: bytes) -> None:
-    with log.open("ab") as file:
-        file.write(foreign)
-
-
-def once(name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] = lambda _: True) -> Any:  # noqa: ANN401
-    """Let one call of that name fail."""
-    left = [error]
-
-    def before(called: str, arguments: tuple[Any, ...]) -> None:
-        if called == name and matching(arguments) and left:
-            raise left.pop()
-
-    return watched(before)
-
-
-def full() -> OSError:
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def broken() -> OSError:
-    return OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_the_log_holds_the_lines_and_nothing_but_the_lines(log: Path) -> None:
@@ -68,15 +24,6 @@ def test_the_log_holds_the_lines_and_nothing_but_the_lines(log: Path) -> None:
     store.close()
     assert log.read_bytes() == b"one\ntwo\nthree\n"
     assert log.stat().st_mode & 0o777 == 0o640
-
-
-def test_a_start_knows_the_last_block_of_every_stream(log: Path) -> None:
-    store = opened(log)
-    put(store, b"one\n", 1)
-    put(store, b"two\n", 2)
-    assert store.streams.durable == {}  # nothing is durable yet
-    store.close()
-    assert opened(log).streams.durable == {STREAM: 2}
 
 
 def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_same_batch_later(
@@ -98,15 +45,6 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_sa
     put(store, b"batch\n", 1)
     store.close()
     assert log.read_bytes() == b"before\nbatch\n"
-    assert opened(log).streams.durable == {STREAM: 1}
-
-
-def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: Path) -> None:
-    store = opened(log)
-    with once("pwrite", full()), pytest.raises(OSError, match="No space"):
-        put(store, b"one\n", 1)
-    put(store, b"one\n", 1)
-    del store  # as a kill leaves it
     assert opened(log).streams.durable == {STREAM: 1}
 
 
@@ -159,7 +97,7 @@ def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_
     with watched(race):
         put(store, b"two\n", 2)
         store.confirm()
-        store.sync()
+        store.commits.sync()
     del store
     assert opened(log).streams.durable == {STREAM: 2}
     assert log.read_bytes() == expected
@@ -238,31 +176,18 @@ def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log
     assert opened(log).streams.durable == {STREAM: 2}
 
 
-def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nodelogd.collector.files.JOURNAL_SIZE", 1000)
-    store = opened(log)
-    for number in range(1, 101):
-        put(store, b"line %d\n" % number, number)
-    assert Names.of(log).journal.stat().st_size < 2000
-    del store
-    assert opened(log).streams.durable == {STREAM: 100}
-    assert log.read_bytes().count(b"\n") == 100
-
-
 def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(log: Path) -> None:
     store = opened(log)
     put(store, b"lines alone\n")
     start = put(store, b"one\n", 1)
     put(store, b"two\n", 2)
     with once("fdatasync", broken()), pytest.raises(SyncError):
-        store.sync()
+        store.commits.sync()
     store.begin_again(start)
     assert store.streams.durable == {}
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
-    store.sync()
+    store.commits.sync()
     assert store.streams.durable == {STREAM: 2}
     assert (sealed(log), log.read_bytes()) == ([b"lines alone\n"], b"one\ntwo\n")
 
@@ -271,48 +196,11 @@ def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log
     store = opened(log)
     put(store, b"one\n", 1)
     with once("fdatasync", broken()), pytest.raises(SyncError):
-        store.sync()
+        store.commits.sync()
     store.begin_again(0)
     put(store, b"one\n", 1)
     store.close()
     assert (sealed(log), log.read_bytes()) == ([], b"one\n")
-
-
-def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
-    store = opened(log)
-    put(store, b"one\n", 1)
-    part = store.unsynced()
-    assert part is not None
-    put(store, b"two\n", 2)
-    store.was_synced(part)
-    assert store.streams.durable == {STREAM: 1}
-    assert (store.synced, store.number) == (part.number, part.number + 1)
-    store.turn_over()
-    store.was_synced(part)  # about a file that was left: of no interest
-    assert store.streams.durable == {STREAM: 2}
-    assert store.unsynced() is None
-    for fd in (part.file, part.journal):
-        os.close(fd)
-
-
-def test_what_comes_behind_a_clean_end_is_somebody_elses_and_stays(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = opened(log)
-    put(store, b"one\n")
-    store.close()
-    append(log, b"stranger\n")
-    monkeypatch.setattr(store_module, "boot_id", lambda: b"after a reboot..")
-    opened(log).close()
-    assert log.read_bytes() == b"one\nstranger\n"
-
-
-def test_a_big_table_of_streams_survives(log: Path) -> None:
-    store = opened(log)
-    streams = {number.to_bytes(16, "little"): number for number in range(100_000)}
-    store.append(memoryview(b"one\n"), streams)
-    store.close()
-    assert opened(log).streams.durable == streams
 
 
 def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(log: Path) -> None:

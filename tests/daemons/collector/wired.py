@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nodelogd.collector.answers import Answers
 from nodelogd.collector.arena import Arenas
 from nodelogd.collector.clients import Clients
+from nodelogd.collector.connections import Connections
 from nodelogd.collector.intake import Intake
 from nodelogd.collector.lines import Limits, Lines
 from nodelogd.collector.metrics import Metrics
@@ -43,6 +45,15 @@ def reset(client: socket.socket) -> None:
     """Close a connection as a program does that crashes with data unread."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     client.close()
+
+
+def is_reset(client: socket.socket) -> bool:
+    """Say whether the collector reset this connection, rather than closed it."""
+    try:
+        client.recv(1)
+    except ConnectionResetError:
+        return True
+    return False
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -86,16 +97,19 @@ class Wired:
         self.forgotten: list[bytes] = []
         self.fences: list[bool] = []  # of each batch
         self.clients = Clients(lambda stream: self.durable.get(stream, 0), self.forgotten.append)
+        self.connections = Connections(self.metrics, self.clients)
+        self.answers = Answers(self.connections, self.clients, most_unsent=unfinished_limit // 4)
         self.intake = Intake(
-            loop, self._arenas, self._put, self.metrics, self.clients, unfinished_limit=unfinished_limit
-        )
+            loop, self.connections, self.answers, self._arenas, self._put, self.metrics,
+            unfinished_limit=unfinished_limit,
+        )  # fmt: skip
         self._sockets: list[socket.socket] = []
         self.intake.resume()
 
     @property
     def paused(self) -> bool:
         """Say whether it has stopped reading."""
-        return self.intake._paused_at is not None
+        return self.intake.is_paused
 
     @property
     def keeps(self) -> bool:
@@ -105,7 +119,7 @@ class Wired:
     def connect(self) -> socket.socket:
         """Add a connection that sends lines; give the client's side."""
         client, accepted = self._pair()
-        self.intake.add(Lines(accepted, b"", self.limits, self.metrics))
+        self.connections.add(Lines(accepted, b"", self.limits, self.metrics))
         return client
 
     def connect_newcomer(self) -> socket.socket:
@@ -113,7 +127,7 @@ class Wired:
         client, accepted = self._pair()
         lines = Lines(accepted, b"", self.limits, self.metrics)
         relp = partial(Relp, accepted, b"", self.limits, self.metrics, self.clients)
-        self.intake.add(Newcomer(lines, relp, self.intake.become, self.limits.read))
+        self.connections.add(Newcomer(lines, relp, self.connections.become, self.limits.read))
         return client
 
     def ledger(self) -> tuple[int, int]:
@@ -124,7 +138,7 @@ class Wired:
 
     async def emptied(self) -> None:
         """Return when all connections have ended and the writer has what they brought."""
-        await until(lambda: not self.intake.connections)
+        await until(lambda: not self.connections)
         await self.intake.flush()
 
     def kept_receipts(self) -> Mapping[Relp, int]:
@@ -143,8 +157,9 @@ class Wired:
 
     def close(self) -> None:
         """Close everything."""
-        if not self.intake._epoll.closed:
-            self.intake.dispose()
+        if not self.connections.epoll.closed:
+            self.intake.stop()
+            self.connections.dispose()
         for sock in self._sockets:
             sock.close()
 
@@ -171,6 +186,6 @@ class Wired:
     def _return(self, arena: Arena) -> None:
         self.durable |= arena.pairs
         receipts: Mapping[Relp, int] = arena.receipts
-        self.intake.note_stored(receipts)
-        asyncio.get_running_loop().call_soon(self.intake.answer)
+        self.answers.note_stored(receipts)
+        asyncio.get_running_loop().call_soon(self.answers.give)
         self._arenas.give_back(arena)

@@ -5,93 +5,20 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from tests.daemons.compressor.engine import Engine, archive, cycle, value
 
-from nodelog.archive.index import index_of
-from nodelogd.compressor import compressor as module
 from nodelogd.compressor.compressor import Compressor, Cycle, Result
-from nodelogd.compressor.cycle import Case, Outcome, StoppedError
-from nodelogd.compressor.lock import BusyError, locked
-from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.settings import Settings
-from nodelogd.retention import Budget
+from nodelogd.compressor.cycle import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from nodelogd.compressor.discovery import Found
+    import pytest
 
-ALL = Budget(size=None, count=None, age=None, free=None, least=1)
-
-
-class Engine:
-    """Stands for the cycle."""
-
-    def __init__(self) -> None:
-        """Begin with one that works."""
-        self.calls: list[tuple[list[str], Path, Path | None]] = []
-        self.fails: Exception | None = None
-        self.published = True
-        self.unusual: list[tuple[Case, str, str]] = []
-
-    def run(  # noqa: PLR0913, PLR0917 (as many as the real one takes)
-        self, found: list[Found], open_file: Callable[[Found], int], target: Path, seed: Path | None,
-        report: Callable[[Case, str, str], None], stopping: Callable[[], bool],
-    ) -> Outcome:  # fmt: skip
-        """Open all files, and leave an archive."""
-        self.calls.append(([each.name for each in found], target, seed))
-        for each in found:
-            os.close(open_file(each))
-        for case, name, text in self.unusual:
-            report(case, name, text)
-        if stopping():
-            raise StoppedError
-        if self.fails:
-            raise self.fails
-        target.write_bytes(b"archive")
-        return Outcome(
-            published=self.published, files=len(found), changed=1, bytes_read=2, bytes_compressed=3,
-            bytes_copied=4, archive_size=5,
-        )  # fmt: skip
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Put one in the place of the real one."""
-    made = Engine()
-    monkeypatch.setattr(module, "Archive", lambda **_: made)
-    return made
-
-
-@pytest.fixture
-def settings(logs: Path) -> Settings:
-    (logs / "a.log").write_bytes(b"line\n")
-    return Settings(directory=logs, out=logs, keep=ALL)
-
-
-@pytest.fixture
-def metrics() -> Metrics:
-    return Metrics()
-
-
-def cycle(compressor: Compressor) -> Cycle:
-    return compressor.cycle(lambda: False, lambda _: False)
-
-
-def value(metrics: Metrics, name: str, **labels: str) -> float:
-    return metrics.registry.get_sample_value(name, labels) or 0.0
-
-
-def day(days: int = 0) -> str:
-    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
-
-
-def archive(logs: Path, days: int = 0) -> Path:
-    return logs / f"all-logs-{day(days)}.tar.gz"
+    from nodelogd.compressor.metrics import Metrics
+    from nodelogd.compressor.settings import Settings
 
 
 def test_a_cycle_archives_what_is_found_and_counts(
@@ -175,77 +102,6 @@ def test_a_directory_without_logs_leaves_the_archive_and_is_said_once(
     assert message == f"no file matches in {settings.directory}; what is archived stays as it is"
     assert compressor.freshness.reasons() == {}
     assert len(engine.calls) == 1
-
-
-def test_a_new_day_begins_with_the_archive_of_the_last(
-    engine: Engine, settings: Settings, metrics: Metrics
-) -> None:
-    for days in (-9, -2, 1):  # somebody has set the clock back
-        archive(settings.out, days).write_bytes(b"old")
-    compressor = Compressor(settings, metrics)
-    cycle(compressor)
-    cycle(compressor)
-    assert [seed for _, _, seed in engine.calls] == [archive(settings.out, -2), None]
-
-
-@pytest.mark.parametrize("fails", [None, OSError(errno.ENOSPC, "No space left on device")])
-def test_the_budget_is_kept_after_a_cycle_whatever_became_of_it(
-    engine: Engine, settings: Settings, metrics: Metrics, fails: OSError | None
-) -> None:
-    engine.fails = fails
-    for days in (-3, -2, -1):
-        archive(settings.out, days).write_bytes(b"old")
-    keep = replace(ALL, count=1)
-    cycle(Compressor(replace(settings, keep=keep), metrics))
-    left = sorted(path.name for path in settings.out.glob("all-logs-*"))
-    assert left == ([archive(settings.out, -1).name] if fails else [archive(settings.out).name])
-
-
-def test_an_archive_that_cannot_be_removed_keeps_no_other_and_fails_no_cycle(
-    engine: Engine, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
-) -> None:
-    archive(settings.out, -3).mkdir()
-    archive(settings.out, -2).write_bytes(b"old")
-    compressor = Compressor(replace(settings, keep=replace(ALL, count=1)), metrics)
-    for _ in range(2):
-        assert cycle(compressor).result is Result.PUBLISHED
-    assert not archive(settings.out, -2).exists()
-    stuck = archive(settings.out, -3)
-    assert caplog.messages == [f"cannot remove an old archive: Is a directory: {stuck}; it stays"]
-    assert len(engine.calls) == 2
-
-
-def test_what_a_killed_process_left_is_removed_under_the_lock(
-    engine: Engine, settings: Settings, metrics: Metrics
-) -> None:
-    half = settings.out / f".{archive(settings.out).name}.tmp-1-abcd"
-    orphan = index_of(archive(settings.out, -1))
-    half.write_bytes(b"half")
-    orphan.write_bytes(b"{}")
-    compressor = Compressor(settings, metrics)
-    with locked(compressor.names.lock, lambda _: False), pytest.raises(BusyError):
-        cycle(compressor)
-    assert half.exists()
-    assert engine.calls == []
-    cycle(compressor)
-    assert not half.exists()
-    assert not orphan.exists()
-
-
-def test_a_holder_of_the_lock_is_waited_for_and_said(
-    engine: Engine, settings: Settings, metrics: Metrics
-) -> None:
-    compressor = Compressor(settings, metrics)
-    reasons: list[dict[str, str]] = []
-
-    def pause(_: float) -> bool:
-        reasons.append(compressor.freshness.reasons())
-        return len(reasons) < 3
-
-    with locked(compressor.names.lock, lambda _: False), pytest.raises(BusyError):
-        compressor.cycle(lambda: False, pause)
-    assert reasons[-1] == {"start": f"another process holds {compressor.names.lock}; waiting for it"}
-    assert engine.calls == []
 
 
 def test_unusual_files_are_counted_each_time_and_said_once(

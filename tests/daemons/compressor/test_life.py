@@ -13,22 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.daemons.compressor.archiving import Place, lines
+from tests.daemons.compressor.seen import Seen, expected
 from tests.faults import watched
 
 from nodelog.archive.index import IndexFault, read_for
 
 CALLS = (
-    "copy_file_range",
-    "fsync",
-    "ftruncate",
-    "open",
-    "pread",
-    "pwrite",
-    "pwritev",
-    "rename",
-    "replace",
-    "unlink",
-)
+    "copy_file_range", "fsync", "ftruncate", "open", "pread", "pwrite", "pwritev",
+    "rename", "replace", "unlink",
+)  # fmt: skip
 NAMES = [
     "a.log",
     "b.log",
@@ -39,32 +32,12 @@ NAMES = [
     "z",
 ]
 SIZES = [1, 60, 5_000, 140_000, 600_000, 1_100_000, 2_500_000]
-MIB = 1024 * 1024
-
 names = st.sampled_from(NAMES)
 sizes = st.sampled_from(SIZES)
 
 
 class DeadError(BaseException):
     """The process was killed."""
-
-
-class Seen:
-    """What an archive has of a file."""
-
-    def __init__(self, content: bytes, size: int) -> None:
-        self.content = content
-        self.size = size
-
-
-def expected(data: bytes, seen: Seen | None) -> bytes:
-    """Give the snapshot of a file by the rule of docs/compressor.md."""
-    if seen is not None and not data.startswith(seen.content):
-        seen = None
-    if seen is not None and seen.size == len(data):
-        return data
-    end = data.rfind(b"\n") + 1
-    return data if len(data) - end > MIB else data[:end]
 
 
 class Life(RuleBasedStateMachine):

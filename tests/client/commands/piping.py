@@ -1,0 +1,68 @@
+"""A pipe as people start it: written to, read from, filled."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+
+from tests.running import Logd, StartLogd, wait_for
+
+from nodelog.spool.contents import contents
+
+Run = Callable[..., Popen[bytes]]
+MEBIBYTE = 1024 * 1024
+
+
+def pipe_to(run: Run, port: int, *options: object, stdin: int = PIPE) -> Popen[bytes]:
+    return run("pipe", "--host=127.0.0.1", f"--port={port}", *options, stdin=stdin)
+
+
+def back(logd: StartLogd, away: int) -> Logd:
+    """Start the collector that was away."""
+    return logd(f"--listen=127.0.0.1:{away}")
+
+
+def lines_of(count: int, mark: str = "line") -> bytes:
+    return b"".join(b"%s %07d\n" % (mark.encode(), number) for number in range(count))
+
+
+def write(process: Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(data)
+
+
+def read_line(process: Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def fill(process: Popen[bytes], data: bytes) -> bytes:
+    """Write until no more is taken; give what is left. A spool of 1 MiB is full then."""
+    assert process.stdin is not None
+    stdin, rest = process.stdin, memoryview(data)
+    os.set_blocking(stdin.fileno(), False)
+
+    def is_stuck() -> bool:
+        nonlocal rest
+        size: int | None = stdin.write(rest)  # None: nothing, not now
+        rest = rest[size or 0 :]
+        return size is None and len(data) - len(rest) > MEBIBYTE
+
+    wait_for(is_stuck)
+    os.set_blocking(stdin.fileno(), True)
+    return bytes(rest)
+
+
+def held(spool: Path) -> int:
+    return sum(stream.lines for stream in contents(spool).streams)
+
+
+def send_rest(run: Run, logd: Logd, spool: Path) -> None:
+    """Send what an earlier run left."""
+    last = pipe_to(run, logd.port, f"--spool={spool}", stdin=DEVNULL)
+    _, err = last.communicate(timeout=30)
+    assert (last.returncode, err) == (0, b"")
+
+
+def wait_for_lines(logd: Logd, count: int) -> None:
+    wait_for(lambda: logd.log.read_bytes().count(b"\n") == count, f"{count} lines in the log")

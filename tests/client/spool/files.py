@@ -1,0 +1,23 @@
+"""What is in a spool, and how a process leaves its file that is killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nodelog.spool.file import FileSpool
+    from nodelog.spool.memory import Spool
+
+
+def held(spool: Spool) -> dict[bytes, list[tuple[int, bytes]]]:
+    """Give what is in each stream."""
+    return {
+        stream: [(block.number, spool.read(block)) for block in spool.blocks(stream)]
+        for stream in spool.streams()
+    }
+
+
+def leave(spool: FileSpool) -> None:
+    """Let go of the file as a process does that is killed: nothing more is written."""
+    spool._file.close()
+    spool._lock.release()

@@ -1,0 +1,56 @@
+"""A store on a log, and calls of the disk that fail once."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+from tests.faults import watched
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.store import Store, StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+STREAM = b"stream number 1."
+
+
+def opened(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> Store:
+    return Store(Names.of(log), StoreSettings(rotate_size=rotate_size), metrics or Metrics())
+
+
+def put(store: Store, lines: bytes, block: int | None = None) -> int:
+    return store.append(memoryview(lines), {STREAM: block} if block else {})
+
+
+def sealed(log: Path) -> list[bytes]:
+    return [each.path.read_bytes() for each in Names.of(log).finished()]
+
+
+def append(log: Path, foreign: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(foreign)
+
+
+def once(name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] = lambda _: True) -> Any:  # noqa: ANN401
+    """Let one call of that name fail."""
+    left = [error]
+
+    def before(called: str, arguments: tuple[Any, ...]) -> None:
+        if called == name and matching(arguments) and left:
+            raise left.pop()
+
+    return watched(before)
+
+
+def full() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def broken() -> OSError:
+    return OSError(errno.EIO, os.strerror(errno.EIO))

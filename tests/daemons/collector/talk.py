@@ -1,0 +1,116 @@
+"""A client and one RELP connection of a collector, without a loop: a test does each step."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from tests.daemons.collector.wired import total
+
+from nodelog.wire.client import ClientSession, Welcome
+from nodelogd.collector.arena import Arena
+from nodelogd.collector.clients import Clients
+from nodelogd.collector.lines import Limits
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.relp import Relp
+
+if TYPE_CHECKING:
+    from typing import Literal, Self
+
+    from nodelog.wire.client import Event
+
+
+KIB = 1024
+
+
+class Talk:
+    """A client, a connection, and an arena that a test empties as the writer does."""
+
+    def __init__(
+        self,
+        *,
+        max_line: int = 1024 * KIB,
+        stamp: bool = False,
+        stream: tuple[bytes, int] | None = None,
+        frames: Literal["lines", "syslog"] = "lines",
+        durable: int = 0,
+    ) -> None:
+        """Connect; nothing is sent yet."""
+        self.client, self.sock = socket.socketpair()
+        self.sock.setblocking(False)
+        self.client.settimeout(20)
+        self.metrics, self.limits = Metrics(), Limits(max_line, stamp_lines=stamp)
+        self.forgotten: list[bytes] = []
+        self.clients = Clients(lambda _: durable, self.forgotten.append)
+        self.relp = Relp(self.sock, b"peer", self.limits, self.metrics, self.clients)
+        self.session = ClientSession(stream=stream, name="pod", frames=frames)
+        self.arena = Arena(self.limits.room)
+        self.sent = 0  # bytes
+        self.written = b""
+        self.pairs: dict[bytes, int] = {}
+        self.fences = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.sock.close()
+
+    def open(self) -> Welcome:
+        """Open, and have it answered."""
+        self.send(self.session.hello())
+        (welcome,) = self.answers()
+        assert isinstance(welcome, Welcome)
+        return welcome
+
+    def send(self, data: bytes, cut: int = 32 * KIB) -> None:
+        """Send, and have it read in pieces of that size."""
+        self.sent += len(data)
+        for start in range(0, len(data), cut):
+            self.client.sendall(data[start : start + cut])
+            self.relp.receive(self.arena)
+            assert self.relp.unfinished == self.relp._session.pending
+
+    def block(self, data: bytes) -> bytes:
+        """Give a frame."""
+        return b"".join(self.session.block(data))
+
+    def store(self) -> None:
+        """Have the writer store all that is there, and give its answers."""
+        self.written += self.arena.view[: self.arena.end]
+        self.pairs |= self.arena.pairs
+        self.fences += self.arena.fence
+        receipts = self.arena.receipts
+        self.arena.clear()
+        for connection, count in receipts.items():
+            connection.answer(count)
+
+    def answers(self) -> list[Event]:
+        """Store, and give what the client gets."""
+        self.store()
+        self.client.setblocking(False)
+        try:
+            return self.session.feed(self.client.recv(1024 * KIB))
+        except BlockingIOError:
+            return []
+        finally:
+            self.client.setblocking(True)
+
+    def assert_accounted(self) -> None:
+        """Fail unless every byte is accounted for; `received` is what the intake would count."""
+        known = len(self.written) + self.arena.end + self.relp.unfinished + total(self.metrics.dropped)
+        assert self.sent + total(self.metrics.added) == known + total(self.metrics.overhead)
+
+
+def sent_in_cuts(talk: Talk, data: bytes, cuts: list[int]) -> list[Event]:
+    """Send in portions of these sizes, again and again; store behind each third of them."""
+    events: list[Event] = []
+    at = step = 0
+    while at < len(data):
+        size = cuts[step % len(cuts)]
+        talk.send(data[at : at + size])
+        at, step = at + size, step + 1
+        if step % 3 == 0:
+            events += talk.answers()
+    return events + talk.answers()

@@ -1,0 +1,124 @@
+"""A writer at work on a log, fed as the loop feeds it, and disks that fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from tests.faults import watched
+from tests.running import PATIENCE
+
+from nodelogd.collector.arena import Arenas
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.names import Names
+from nodelogd.collector.orders import SyncPolicy
+from nodelogd.collector.store import Store, StoreSettings
+from nodelogd.collector.writer import Writer
+from nodelogd.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+    from nodelogd.collector.relp import Relp
+
+
+STREAM = b"stream number 1."
+OTHER = b"stream number 2."
+
+
+class Bench:
+    """A writer at work on a log, fed as the loop feeds it."""
+
+    def __init__(
+        self,
+        log: Path,
+        policy: SyncPolicy,
+        spare: int = 0,
+        on_open: Callable[[OSError | None], None] | None = None,
+    ) -> None:
+        """Start it; the loop has `spare` more arenas."""
+        self.log = log
+        self.metrics, self.health = Metrics(), Health()
+        self.peer = cast("Relp", object())  # who is to be answered; a name on a receipt to the writer
+        self.room = threading.Event()
+        self.arenas = Arenas(1000, self.room.set, spare=spare)
+        self.opened: list[OSError | None] = []
+        self.stored: list[Mapping[Relp, int]] = []  # receipts, as they are answered
+        self.writer = Writer(
+            log,
+            lambda on_left: Store(Names.of(log), StoreSettings(), self.metrics, on_left),
+            self.arenas,
+            policy,
+            metrics=self.metrics,
+            health=self.health,
+            on_open=on_open or self.opened.append,
+            on_stored=self.stored.append,
+            on_finished_file=lambda: None,
+        )
+        self.writer.start()
+
+    def put(
+        self, lines: bytes, pairs: Mapping[bytes, int] | None = None, *, owed: int = 0, fence: bool = False
+    ) -> None:
+        """Hand a batch over, as soon as there is an arena; its blocks and `owed` frames are awaited."""
+        arena = self.arenas.current
+        arena.add(lines)
+        arena.pairs |= pairs or {}
+        arena.fence = fence
+        if owed or pairs:
+            arena.owe(self.peer, owed or 1)
+        while self.arenas.swap() is None:
+            assert self.room.wait(PATIENCE), "no arena came back"
+            self.room.clear()
+        self.writer.put(arena)
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing is kept: all is written, and what is awaited durable."""
+        return len(self.arenas._free) == 1
+
+    def count(self, name: str, **labels: str) -> float:
+        """Give a metric."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@contextmanager
+def writing(log: Path, policy: SyncPolicy | None = None, *, spare: int = 0) -> Generator[Bench]:
+    bench = Bench(log, policy or SyncPolicy(), spare)
+    yield bench
+    assert bench.writer.close(PATIENCE)
+
+
+def failing(name: str, times: int, number: int = errno.ENOSPC) -> Any:  # noqa: ANN401 (a context manager)
+    left = [None] * times
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == name and left:
+            left.pop()
+            raise OSError(number, os.strerror(number))
+
+    return watched(before)
+
+
+@contextmanager
+def full(space: threading.Event) -> Generator[None]:
+    """Have a disk without space until `space` is set."""
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "write" and not space.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with watched(before):
+        yield
+
+
+def gated(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            assert gate.wait(PATIENCE)
+
+    return watched(before)

@@ -1,0 +1,53 @@
+"""The pages of a daemon on a port of their own, and a peer that asks for them."""
+
+import http.client
+import socket
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry, Gauge
+from tests.running import PATIENCE
+
+from nodelogd.health import Health
+from nodelogd.http import HttpSettings, reporting
+from nodelogd.sockets import Address, listening, port_of
+
+EASY = HttpSettings(connections=4, timeout=2 * PATIENCE, drain=PATIENCE, beat_every=0.01, look_every=0.05)
+
+
+@asynccontextmanager
+async def served(
+    settings: HttpSettings = EASY,
+    health: Health | None = None,
+    status: Callable[[], dict[str, object]] = dict,
+    host: str | None = "127.0.0.1",
+) -> AsyncGenerator[int]:
+    registry = CollectorRegistry()
+    Gauge("answer", "What it is.", registry=registry).set(42)
+    sockets = listening(Address(host, 0), "--http")
+    port = port_of(sockets)
+    async with reporting(sockets, health or Health(), registry, status, settings):
+        yield port
+
+
+def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def say(port: int, request: bytes) -> bytes:
+    """Send bytes as they are and read all that comes back."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
+        peer.sendall(request)
+        peer.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: peer.recv(65536), b""))
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if "process_request" in each.name]
