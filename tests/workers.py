@@ -5,12 +5,14 @@ There fixtures are made once for many files (the image, Prometheus), and have th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from xdist.remote import Producer
 
 TOGETHER = "tests/deploy/"
@@ -27,3 +29,21 @@ class _FileByFile(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Share them out so, whatever `--dist` says."""
     return _FileByFile(config, log)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let a test fail over bytes that are no text: its process sends UTF-8 alone, and would end instead."""
+    return _printable((yield))
+
+
+def _printable(data: Any) -> Any:  # noqa: ANN401 (what JSON has)
+    match data:
+        case str():
+            return data.encode(errors="backslashreplace").decode()
+        case dict():
+            return {key: _printable(value) for key, value in data.items()}
+        case list() | tuple():
+            return type(data)(map(_printable, data))
+        case _:
+            return data
