@@ -13,10 +13,11 @@ help: ## this list
 demo: venv ## a node on this machine: both daemons, fourteen sample clients; PORT=6666, FOR=10 ends it after ten seconds
 	@$(BIN)/python -m deploy.demo --port '$(PORT)' $(if $(FOR),--for '$(FOR)')
 
-test: venv ## every test; ARGS=... goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+# Much of it is waiting: two processes take little more than half the time. Some tests alone are not worth a second one.
+test: venv ## every test, in two processes; ARGS=... goes to pytest, in one
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
-cover: venv ## the same under coverage; ARGS=... goes to pytest
+cover: venv ## the same under coverage, in one process; ARGS=... goes to pytest
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage combine --quiet

@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.mounts",
     "tests.deploy.docker",
     "tests.deploy.three_nodes",
+    "tests.workers",
 ]
 
 # Hundreds of processes are started: let the first one compile for all.

@@ -1,7 +1,8 @@
-"""Ports for programs that a test starts: of those that the kernel gives nobody who does not ask for them."""
+"""Ports for programs that a test starts, which nobody else gets meanwhile."""
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from contextlib import suppress
@@ -15,10 +16,33 @@ HOST = "127.0.0.1"
 
 
 def free_ports() -> Iterator[int]:
-    """Give ports where nobody listens, each once."""
+    """Give ports where nobody listens, each once.
+
+    They are of those that the kernel gives nobody who does not ask for them. Where tests run in several
+    processes, each process has its own.
+    """
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(first // 2, first), first // 2):
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ours = range(first // 2 + worker, first, workers)
+    for port in random.sample(ours, len(ours)):
         with socket.socket() as tried, suppress(OSError):
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind((HOST, port))
             yield port
+
+
+def held_port() -> socket.socket:
+    """Give a socket that holds a port: a program can listen there, end and listen again.
+
+    Without it the kernel could give the port to another test between the two.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((HOST, 0))
+    return holder
+
+
+def port_of(holder: socket.socket) -> int:
+    """Say which one a socket holds."""
+    return int(holder.getsockname()[1])

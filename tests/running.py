@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.ports import held_port, port_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -43,7 +44,8 @@ class Daemon(ABC):
 
     def __init__(self, env: dict[str, str], prefix: Sequence[str] = ()) -> None:
         """Start it and wait until it listens; `prefix` is a program that executes it."""
-        self.http_port = 0
+        self._http = held_port()
+        self.http_port = port_of(self._http)
         self.stderr: list[str] = []  # its lines, of all starts
         self._env = env
         self._prefix = prefix
@@ -151,6 +153,7 @@ class Daemon(ABC):
         """Leave nothing running."""
         self.process.kill()
         self.wait()
+        self._http.close()
 
     def _start(self) -> None:
         already = len(self.records(LISTENING))
@@ -196,9 +199,15 @@ class Logd(Daemon):
     def __init__(self, log: Path, options: Sequence[str], env: dict[str, str], prefix: Sequence[str]) -> None:
         """Start it and wait until it listens; `prefix` is a program that executes it."""
         self.log = log
-        self.port = 0
+        self._listen = held_port()
+        self.port = port_of(self._listen)
         self._options = options
         super().__init__(env, prefix)
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        super().close()
+        self._listen.close()
 
     def command(self) -> list[str]:
         """Listen where it did before."""

@@ -72,23 +72,48 @@ def test_the_client_can_be_imported_where_nothing_is_installed() -> None:
     subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
 
 
-@pytest.mark.parametrize(("ci", "summary"), [("true", "1 failed, 1 error in"), ("", "2 skipped in")])
-def test_only_outside_ci_may_a_test_or_a_file_be_skipped(ci: str, summary: str, tmp_path: Path) -> None:
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
-    (tmp_path / "test_one.py").write_text("import pytest\ndef test(): pytest.skip()")
-    (tmp_path / "test_file.py").write_text("import pytest\npytest.importorskip('x_')")
-    (tmp_path / "pytest.ini").write_text(
+def run_pytest(folder: Path, *options: str, ci: str = "") -> str:
+    """Run the tests of a folder under what holds for every test; return what is said."""
+    shutil.copy(ROOT / "tests" / "conftest.py", folder)
+    (folder / "pytest.ini").write_text(
         f"[pytest]\nasyncio_default_fixture_loop_scope = function\npythonpath = {ROOT}\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--continue-on-collection-errors"],
-        cwd=tmp_path,
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "--continue-on-collection-errors", *options],
+        cwd=folder,
         env=os.environ | {"CI": ci},
         capture_output=True,
         text=True,
         check=False,
-    )
-    assert f" {summary}" in run.stdout
+    ).stdout
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+@pytest.mark.parametrize(("ci", "summary"), [("true", "1 failed, 1 error in"), ("", "2 skipped in")])
+def test_only_outside_ci_may_a_test_or_a_file_be_skipped(
+    ci: str, summary: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "test_one.py").write_text("import pytest\ndef test(): pytest.skip()")
+    (tmp_path / "test_file.py").write_text("import pytest\npytest.importorskip('x_')")
+    assert f" {summary}" in run_pytest(tmp_path, *options, ci=ci)
+
+
+def test_a_failure_over_bytes_that_are_no_text_is_told_by_any_process(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text("def test(): assert '\\udcff' == ''\ndef test_next(): pass")
+    said = run_pytest(tmp_path, "-n", "2")
+    assert r"\udcff" in said
+    assert "1 failed, 1 passed in" in said
+
+
+def test_files_go_to_one_process_each_and_the_images_tests_all_to_one(tmp_path: Path) -> None:
+    for name in ("a/test_one.py", "a/test_two.py", "tests/deploy/test_one.py", "tests/deploy/test_two.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(
+            "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test(n): pass"
+        )
+    said = run_pytest(tmp_path, "-n", "2", "-v", "--import-mode=importlib")
+    ran = set(re.findall(r"\[gw(\d)\] .* PASSED (\S*)/", said))
+    assert len([worker for worker, folder in ran if folder == "tests/deploy"]) == 1
 
 
 @pytest.fixture
