@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.client.spool.files import held, leave
 
-from nodelog.spool.blocks import BLOCK_BYTES
+from nodelog.spool.blocks import BLOCK_BYTES, SpoolError
 from nodelog.spool.file import FileSpool
 from nodelog.spool.memory import Spool
 
