@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ class NodeLogHandler(logging.Handler):
         self.errors = 0
         """Records that could not be made a line, or came after the end."""
         self.shipper = Shipper(host, port, spool=spool, full=full, max_bytes=max_bytes, name=name, tell=tell)
+        atexit.unregister(self.shipper.close)  # logging closes its handlers itself, and later
         self._timeout = timeout
         self._exit_timeout = exit_timeout
 

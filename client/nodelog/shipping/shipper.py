@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import weakref
@@ -61,6 +62,7 @@ class Shipper:
         self._start(held)
         forked = weakref.WeakMethod(self._forked)
         os.register_at_fork(after_in_child=lambda: (begin_anew := forked()) and begin_anew())
+        atexit.register(self.close)  # who forgets it would lose the last lines, and not be told
 
     def send(self, line: str | bytes, timeout: float | None = None) -> bool:
         r"""Take a line; False if there is no room for it, with `full="block"` not within `timeout` seconds.
@@ -100,6 +102,7 @@ class Shipper:
 
     def close(self, timeout: float | None = 5.0) -> int:
         """Take no more lines, `flush`, and end; give how many lines are left, and tell where they are."""
+        atexit.unregister(self.close)
         self._intake.close()
         thread, runner = self._thread, self._runner
         if thread is None or runner is None:  # a forked child that sent nothing

@@ -197,3 +197,22 @@ def test_who_waits_for_acknowledgements_is_not_left_waiting_by_a_close(spool: st
     waiting.join(PATIENCE)
     assert left == [1]
     assert shipper.flush() == 1
+
+
+FORGETS = """
+import sys
+from nodelog import Shipper
+Shipper.close.__defaults__ = (30.0,)  # a busy machine
+shipper = Shipper("127.0.0.1", int(sys.argv[1]), spool=sys.argv[2] or None)
+for number in range(2000):
+    shipper.send(f"line {number}")
+"""
+
+
+def test_a_program_that_forgets_to_close_loses_nothing_at_its_end(
+    collector: Collector, spool: str | None
+) -> None:
+    command = [sys.executable, "-c", FORGETS, str(collector.port), spool or ""]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert collector.lines == lines_of("line", 2000)
