@@ -23,15 +23,10 @@ CALLS = (
     "rename", "replace", "unlink",
 )  # fmt: skip
 NAMES = [
-    "a.log",
-    "b.log",
-    "-c.log",
-    "d\n.log",
-    b"\xff.log".decode("utf-8", "surrogateescape"),
-    "n" * 200 + ".log",
-    "z",
-]
+    "a.log", "b.log", "-c.log", "d\n.log", b"\xff.log".decode("utf-8", "surrogateescape"), "n" * 200 + ".log", "z",
+]  # fmt: skip
 SIZES = [1, 60, 5_000, 140_000, 600_000, 1_100_000, 2_500_000]
+
 names = st.sampled_from(NAMES)
 sizes = st.sampled_from(SIZES)
 
