@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 
@@ -114,7 +115,9 @@ async def test_handlers_are_as_before_at_the_end() -> None:
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_a_daemon_runs_on_uvloop_and_gives_its_result() -> None:
+def test_a_daemon_runs_on_uvloop_and_gives_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # `run` leaves one that ends us, too
+
     async def main() -> type:
         return type(asyncio.get_running_loop())
 
