@@ -23,7 +23,8 @@ CALLS = (
     "rename", "replace", "unlink",
 )  # fmt: skip
 NAMES = [
-    "a.log", "b.log", "-c.log", "d\n.log", b"\xff.log".decode("utf-8", "surrogateescape"), "n" * 200 + ".log", "z",
+    "a.log", "b.log", "-c.log", "d\n.log", b"\xff.log".decode("utf-8", "surrogateescape"),
+    "n" * 200 + ".log", "z",
 ]  # fmt: skip
 SIZES = [1, 60, 5_000, 140_000, 600_000, 1_100_000, 2_500_000]
 
