@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     from nodelog.spool.file import FileSpool
     from nodelog.spool.memory import Spool
 
+KEEPER = """
+import sys
+from nodelog.spool.file import FileSpool
+spool = FileSpool(sys.argv[1])
+for number in range(1_000_000):
+    spool.append([b"line %d" % number])
+    print(number, flush=True)
+"""
+"""A program that puts lines into a spool, and prints their numbers, without end."""
+
 
 def held(spool: Spool) -> dict[bytes, list[tuple[int, bytes]]]:
     """Give what is in each stream."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.spool.files import held, leave
+from tests.client.spool.files import KEEPER, held, leave
 
 from nodelog.spool.blocks import BLOCK_BYTES, SpoolError
 from nodelog.spool.file import FileSpool
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 
 NOBODY = b""
-KEEPER = """
-import sys, time
-from nodelog.spool.file import FileSpool
-spool = FileSpool(sys.argv[1])
-for number in range(1_000_000):
-    spool.append([b"line %d" % number])
-    print(number, flush=True)
-"""
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.spool.files import held, leave
+from tests.client.spool.files import KEEPER, held, leave
 
 from nodelog.spool.blocks import BLOCK_BYTES, DamagedSpoolError, SpoolError
 from nodelog.spool.file import FileSpool
@@ -17,16 +17,6 @@ from nodelog.spool.file import FileSpool
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-KEEPER = """
-import sys, time
-from nodelog.spool.file import FileSpool
-spool = FileSpool(sys.argv[1])
-for number in range(1_000_000):
-    spool.append([b"line %d" % number])
-    print(number, flush=True)
-"""
 
 
 @pytest.fixture
