@@ -1,30 +1,13 @@
 import asyncio
 import os
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.following import append, size_of
+from tests.agent.following import ROOM, append, size_of
 
 from nodeagent.follow import BACK, LONGEST, Follower, Lines, Skipped, Truncated
-
-ROOM = 1 << 20
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "node_log"
-    path.write_bytes(b"one\ntwo\nthree\n")
-    return path
-
-
-@pytest.fixture
-async def follower(log: Path) -> AsyncGenerator[Follower]:
-    async with Follower(log) as follower:
-        await follower.begin(0)
-        yield follower
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,13 @@
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.following import append, drained, seal, size_of
+from tests.agent.following import ROOM, append, drained, seal, size_of
 
 from nodeagent.follow import Follower, Lines, Skipped
 from nodelogd.collector.names import Names
-
-ROOM = 1 << 20
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "node_log"
-    path.write_bytes(b"one\ntwo\nthree\n")
-    return path
-
-
-@pytest.fixture
-async def follower(log: Path) -> AsyncGenerator[Follower]:
-    async with Follower(log) as follower:
-        await follower.begin(0)
-        yield follower
 
 
 async def test_a_file_that_is_rotated_is_read_to_its_end(log: Path, follower: Follower) -> None:
