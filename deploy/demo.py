@@ -27,7 +27,7 @@ from deploy.archived import archive_of
 from deploy.pods import PATIENCE, Pod, acknowledged, end, last_words, pod, running
 from deploy.verdict import RIGHT, WRONG, report, report_files, tell
 
-from nodelog import units
+from nodelog import quantities
 
 HOST: Final = "127.0.0.1"
 CLIENTS: Final = 7
@@ -191,7 +191,7 @@ def port_number(text: str) -> int:
 def time_to_run(text: str) -> float:
     """Parse FOR=."""
     try:
-        return units.duration(text)
+        return quantities.duration(text)
     except ValueError as error:
         raise DemoError(f"FOR: {error}") from None
 

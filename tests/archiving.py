@@ -17,9 +17,9 @@ from tests.running import PATIENCE, Daemon, wait_for
 
 from nodelogd.compressor.compressor import Compressor, Result
 from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.names import Names
 from nodelogd.compressor.settings import Settings
-from nodelogd.retention import Budget
+from nodelogd.compressor.upkeep.archive_names import Names
+from nodelogd.service.disk_budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

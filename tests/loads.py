@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.running import wait_for
 
-from nodelogd.collector.names import Names
+from nodelogd.collector.store.file_names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

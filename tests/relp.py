@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from tests.running import PATIENCE, wait_for
 
-from nodelog.wire.client import Acked, ClientSession, Closed, Rejected, ServerClosing, Welcome
+from nodelog.wire.client_session import Acked, ClientSession, Closed, Rejected, ServerClosing, Welcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
     from typing import Literal, Self
 
-    from nodelog.wire.client import Event
+    from nodelog.wire.client_session import Event
 
 STREAM = b"stream number 1."
 

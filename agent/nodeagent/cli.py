@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from nodeagent import config, running, watching
-from nodeagent.daemons import Source
-from nodeagent.options import Daemon, eyes, option
-from nodeagent.programs import PROGRAMS, Program, SetupError, key
+from nodeagent import config_file, run_command, watch_command
+from nodeagent.checks.daemon_status import Source
+from nodeagent.cli_options import Daemon, eyes, option
 from nodeagent.settings import Scene, Settings
+from nodeagent.supervision.programs import PROGRAMS, Program, SetupError, key
 from nodelog import __version__
 from nodelog.shipping.addresses import NoHostError, addresses
-from nodelogd import command, lifecycle, logs
-from nodelogd.options import ADDRESS, Duration
-from nodelogd.sockets import Address, ListenError
+from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service.listening_sockets import Address, ListenError
+from nodelogd.service.option_types import ADDRESS, Duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 LOG: Final = logging.getLogger(__name__)
-CONTEXT: Final = command.settings("NODEAGENT")
+CONTEXT: Final = command_line.settings("NODEAGENT")
 OWN: Final = "nodeagent"
 """The table of the agent itself in a file."""
 
@@ -41,12 +41,12 @@ def programs(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-def read(ctx: click.Context, _: click.Parameter, path: Path | None) -> config.Tables:
+def read(ctx: click.Context, _: click.Parameter, path: Path | None) -> config_file.Tables:
     """Read the file; its own table stands for the options that are not given."""
     if path is None:
         return {}
     try:
-        tables = config.read(path, [*PROGRAMS, OWN])
+        tables = config_file.read(path, [*PROGRAMS, OWN])
         own = tables.pop(OWN, {})
         agent = Program(click.Command(OWN, params=[p for p in ctx.command.params if _is_own(p)]))
         agent.arguments(own)
@@ -97,7 +97,7 @@ def nodeagent() -> None:
 )
 @eyes
 @programs
-def run(config: config.Tables, program: tuple[str, ...], grace: float, **options: Any) -> int:  # noqa: ANN401 (as `watch`)
+def run(config: config_file.Tables, program: tuple[str, ...], grace: float, **options: Any) -> int:  # noqa: ANN401 (as `watch`)
     """Keep everything on one node running, where no kubelet does, and watch it.
 
     Each option of the programs is one of this command too, with the program's name before it: --logd-listen,
@@ -111,8 +111,8 @@ def run(config: config.Tables, program: tuple[str, ...], grace: float, **options
             PROGRAMS[name].settings(children[name])
     except SetupError as error:
         raise click.UsageError(str(error)) from None
-    logs.setup("nodeagent", options["log_level"])
-    return _end(lambda: running.run(children, _settings(options), grace))
+    logging_setup.setup("nodeagent", options["log_level"])
+    return _end(lambda: run_command.run(children, _settings(options), grace))
 
 
 def _given(program: Program, options: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _given(program: Program, options: dict[str, Any]) -> dict[str, Any]:
 @eyes
 def watch(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     """Watch the daemons of a node that somebody else keeps running; start nothing and delete nothing."""
-    logs.setup("nodeagent", options["log_level"])
+    logging_setup.setup("nodeagent", options["log_level"])
     hosts = _hosts()
     collector: Address = options["collector"]
     scene = Scene(
@@ -182,7 +182,7 @@ def watch(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         archive_every=options["archive_every"],
         log=options["log"],
     )
-    return _end(lambda: watching.watch(scene, _settings(options)))
+    return _end(lambda: watch_command.watch(scene, _settings(options)))
 
 
 def _hosts() -> tuple[str, ...]:
@@ -209,7 +209,7 @@ def _end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 def main() -> None:
     """Run nodeagent on the arguments of the process."""
-    sys.exit(command.run(nodeagent))
+    sys.exit(command_line.run(nodeagent))
 
 
 if __name__ == "__main__":

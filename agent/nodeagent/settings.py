@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodelogd.sockets import Address
+from nodelogd.service.listening_sockets import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nodeagent.daemons import Source
+    from nodeagent.checks.daemon_status import Source
 
 HTTP = Address(None, 9168)
 TAIL = Address("127.0.0.1", 9169)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nodelog.shipping.addresses import NoHostError
     from nodelog.shipping.async_shipper import AsyncShipper
-    from nodelog.shipping.handler import NodeLogHandler
+    from nodelog.shipping.logging_handler import NodeLogHandler
     from nodelog.shipping.shipper import Shipper
     from nodelog.shipping.stats import Stats
     from nodelog.spool.blocks import SpoolError
@@ -22,7 +22,7 @@ __all__ = ["AsyncShipper", "NoHostError", "NodeLogHandler", "Shipper", "SpoolErr
 _HOMES = {
     "AsyncShipper": "nodelog.shipping.async_shipper",
     "NoHostError": "nodelog.shipping.addresses",
-    "NodeLogHandler": "nodelog.shipping.handler",
+    "NodeLogHandler": "nodelog.shipping.logging_handler",
     "Shipper": "nodelog.shipping.shipper",
     "SpoolError": "nodelog.spool.blocks",
     "Stats": "nodelog.shipping.stats",

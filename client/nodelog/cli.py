@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from nodelog import __version__
-from nodelog.commands import archive_options, options
-from nodelog.commands.printing import OutputError
-from nodelog.commands.saying import Voice
-from nodelog.load import options as load
-from nodelog.options import Parser
+from nodelog.argument_parser import Parser
+from nodelog.commands import archive_arguments, command_arguments
+from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.stdio.stdout import OutputError
+from nodelog.load import load_arguments as load
 from nodelog.shipping.addresses import NO_HOST, NoHostError
 from nodelog.spool.blocks import SpoolError
 
@@ -59,14 +59,17 @@ def _own(given: argparse.Namespace) -> int:
 def _with_tools(given: argparse.Namespace) -> int:
     """Run a command that needs more than the standard library, if it is there."""
     try:
-        from nodelog.load import loading, verifying  # noqa: PLC0415 (greet must do without what they need)
+        from nodelog.load import (  # noqa: PLC0415 (greet must do without what they need)
+            load_command,
+            verify_command,
+        )
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _TOOLS:
             raise
         text = f"nodelog {given.command} needs the extra \"tools\": pip install 'nodelog[tools]'"
         print(text, file=sys.stderr)
         return 2
-    return loading.command(given) if given.command == "load" else verifying.command(given)
+    return load_command.command(given) if given.command == "load" else verify_command.command(given)
 
 
 def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -77,11 +80,11 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nodelog {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    options.add_pipe(commands, env)
-    options.add_greet(commands, env)
-    options.add_status(commands, env)
-    archive_options.add_archive(commands, env)
-    options.add_tail(commands, env)
+    command_arguments.add_pipe(commands, env)
+    command_arguments.add_greet(commands, env)
+    command_arguments.add_status(commands, env)
+    archive_arguments.add_archive(commands, env)
+    command_arguments.add_tail(commands, env)
     load.add_load(commands, env)
     load.add_verify(commands, env)
     return parser

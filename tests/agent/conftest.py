@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.follow import Follower
+from nodeagent.tail.log_follower import Follower
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
-from nodeagent.follow import Event, Follower, Lines, Skipped
-from nodelogd.collector.names import Names
+from nodeagent.tail.log_follower import Event, Follower, Lines, Skipped
+from nodelogd.collector.store.file_names import Names
 
 ROOM = 1 << 20
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nodeagent.child import Child
-from nodeagent.findings import Findings
+from nodeagent.checks.problems import Findings
 from nodeagent.metrics import Metrics
+from nodeagent.supervision.child_process import Child
 
 
 class Home:

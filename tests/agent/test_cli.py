@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from nodeagent import running, watching
+from nodeagent import run_command, watch_command
+from nodeagent.checks.daemon_status import Source
 from nodeagent.cli import nodeagent
-from nodeagent.daemons import Source
-from nodeagent.programs import PROGRAMS
 from nodeagent.settings import Scene, Settings
-from nodelogd import command, lifecycle, logs
-from nodelogd.sockets import Address, ListenError
+from nodeagent.supervision.programs import PROGRAMS
+from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service.listening_sockets import Address, ListenError
 
 
 class Started:
@@ -35,9 +35,9 @@ class Started:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     started = Started()
-    monkeypatch.setattr(running, "run", started.run)
-    monkeypatch.setattr(watching, "watch", started.watch)
-    monkeypatch.setattr(logs, "setup", lambda *_: None)
+    monkeypatch.setattr(run_command, "run", started.run)
+    monkeypatch.setattr(watch_command, "watch", started.watch)
+    monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
     for name in ("HOST_IP", "HOST_IPS"):
         monkeypatch.delenv(name, raising=False)
     return started
@@ -54,14 +54,14 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_everything_is_started_by_default(started: Started) -> None:
-    assert command.run(nodeagent, ["run"]) == 3
+    assert command_line.run(nodeagent, ["run"]) == 3
     assert started.children == {"logd": [], "logcd": []}
     assert started.settings == Settings()
     assert started.grace == 40
 
 
 def test_the_file_sets_programs_and_the_agent(started: Started, config: Path) -> None:
-    assert command.run(nodeagent, ["run", f"--config={config}"]) == 3
+    assert command_line.run(nodeagent, ["run", f"--config={config}"]) == 3
     assert started.children == {"logd": ["--listen=7000", "--stamp"]}
     assert started.settings == Settings(http=(Address(None, 9000),), verify_every=60.0)
     assert started.grace == 7
@@ -75,7 +75,7 @@ def test_the_command_line_wins_over_the_file(started: Started, config: Path) -> 
         "--no-logd-stamp",
         "--logd-max-line=2KiB",
     ]
-    assert command.run(nodeagent, ["run", f"--config={config}", *given]) == 3
+    assert command_line.run(nodeagent, ["run", f"--config={config}", *given]) == 3
     assert sorted(started.children["logd"]) == [
         "--listen=7001",
         "--listen=7002",
@@ -90,7 +90,7 @@ def test_a_variable_wins_over_the_file(
 ) -> None:
     monkeypatch.setenv("NODEAGENT_GRACE", "2s")
     monkeypatch.setenv("NODEAGENT_CONFIG", str(config))
-    assert command.run(nodeagent, ["run"]) == 3
+    assert command_line.run(nodeagent, ["run"]) == 3
     assert started.grace == 2
 
 
@@ -111,7 +111,7 @@ def test_a_mistake_in_the_file_is_one_line_and_exit_2(
 ) -> None:
     path = tmp_path / "nodelog.toml"
     path.write_text(text)
-    assert command.run(nodeagent, ["run", f"--config={path}"]) == 2
+    assert command_line.run(nodeagent, ["run", f"--config={path}"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("nodeagent: ")
     assert expected in said
@@ -132,7 +132,7 @@ def test_a_mistake_in_the_file_is_one_line_and_exit_2(
 def test_a_mistake_on_the_command_line_is_one_line_and_exit_2(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.run(nodeagent, arguments) == 2
+    assert command_line.run(nodeagent, arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"nodeagent: {expected}")
     assert said.count("\n") == 1
@@ -151,7 +151,7 @@ def test_watch_looks_at_the_node_that_it_is_on(
 ) -> None:
     if host_ip:
         monkeypatch.setenv("HOST_IP", host_ip)
-    assert command.run(nodeagent, ["watch"]) == 0
+    assert command_line.run(nodeagent, ["watch"]) == 0
     assert started.scene == Scene(
         collector=(hosts, 6666),
         daemons=(Source("logd", f"http://{url}:9166"), Source("logcd", f"http://{url}:9167")),
@@ -170,7 +170,7 @@ def test_watch_looks_where_it_is_told_to(started: Started) -> None:
         "--archives=/b/*.tgz",
         "--log=/c",
     ]
-    assert command.run(nodeagent, ["watch", *given]) == 0
+    assert command_line.run(nodeagent, ["watch", *given]) == 0
     assert started.scene == Scene(
         collector=(("::1",), 7),
         daemons=(Source("logd", "http://10.0.0.1:8"),),
@@ -188,7 +188,7 @@ def test_a_port_that_is_taken_is_exit_1(
         raise ListenError(98, "port 9168 is taken")
 
     monkeypatch.setattr(lifecycle, "run", taken)
-    assert command.run(nodeagent, ["watch"]) == 1
+    assert command_line.run(nodeagent, ["watch"]) == 1
     assert [record.getMessage() for record in caplog.records] == ["port 9168 is taken"]
     assert not hasattr(started, "scene")
 

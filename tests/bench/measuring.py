@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.following import Follower
 from tests.bench.warmth import Warmth
 
-from nodelog.load.lines import Layout
-from nodelog.load.settings import Settings
+from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.generator.settings import Settings
 
 if TYPE_CHECKING:
     from tests.bench.running import Running

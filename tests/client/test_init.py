@@ -23,7 +23,7 @@ def test_another_name_is_not() -> None:
     ("statement", "costs"),
     [
         ("import nodelog", set()),
-        ("import nodelog.wire.client", set()),
+        ("import nodelog.wire.client_session", set()),
         ("from nodelog import Shipper", {"socket", "sqlite3", "threading"}),
         ("from nodelog import AsyncShipper", COSTLY),
     ],

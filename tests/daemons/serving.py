@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry, Gauge
 from tests.running import PATIENCE
 
-from nodelogd.health import Health
-from nodelogd.http import HttpSettings, reporting
-from nodelogd.sockets import Address, listening, port_of
+from nodelogd.service.health import Health
+from nodelogd.service.http_server import HttpSettings, reporting
+from nodelogd.service.listening_sockets import Address, listening, port_of
 
 EASY = HttpSettings(connections=4, timeout=2 * PATIENCE, drain=PATIENCE, beat_every=0.01, look_every=0.05)
 

@@ -13,7 +13,7 @@ from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
 from tests.loads import sealed_files
 
-from nodelog.load.verify import Verdict, read_sent, verify
+from nodelog.load.verifier.verdict import Verdict, read_sent, verify
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -15,7 +15,7 @@ from tests.deploy.manifests import COMPOSE, PROGRAMS
 from tests.running import wait_for
 
 from nodelog import __version__
-from nodelog.units import duration
+from nodelog.quantities import duration
 from nodelogd.collector.settings import Settings
 from nodelogd.compressor.daemon import GRACE
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent import config
-from nodeagent.programs import PROGRAMS
-from nodeagent.running import scene_of
+from nodeagent import config_file
+from nodeagent.run_command import scene_of
+from nodeagent.supervision.programs import PROGRAMS
 
 SYSTEMD = Path(__file__).resolve().parent.parent.parent / "deploy" / "systemd"
 UNIT = (SYSTEMD / "nodelog.service").read_text()
@@ -45,7 +45,7 @@ def test_the_children_have_their_grace_before_systemd_ends_it() -> None:
 
 
 def test_the_file_beside_it_is_one_that_the_programs_take() -> None:
-    tables = config.read(SYSTEMD / "nodelog.toml", [*PROGRAMS, "nodeagent"])
+    tables = config_file.read(SYSTEMD / "nodelog.toml", [*PROGRAMS, "nodeagent"])
     scene = scene_of(
         {name: program.settings(program.arguments(tables[name])) for name, program in PROGRAMS.items()}
     )

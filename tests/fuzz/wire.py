@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import atheris
 
 with atheris.instrument_imports(include=["nodelog"]):
-    from nodelog.wire.client import ClientSession
+    from nodelog.wire.client_session import ClientSession
     from nodelog.wire.detection import detect
     from nodelog.wire.frames import HEADER_LIMIT, Decoder, encode
-    from nodelog.wire.server import ServerSession
+    from nodelog.wire.server_session import ServerSession
 
 from tests.client.wire.cutting import cut, fed
 

@@ -12,7 +12,7 @@ import pytest
 from tests.running import PATIENCE, wait_for
 
 from nodelog import Shipper
-from nodelog.load.verify import read_sent, verify
+from nodelog.load.verifier.verdict import read_sent, verify
 
 NODELOG = Path(sys.executable).parent / "nodelog"
 

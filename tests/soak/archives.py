@@ -28,8 +28,8 @@ from tests.archiving import Logcd, environment
 from tests.running import wait_for
 from tests.soak.archive_life import BUSY, SPARSE, Life, Writer
 
-from nodelog import units
-from nodelog.archive.reading import Archive, opened
+from nodelog import quantities
+from nodelog.archive.archive_reader import Archive, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,7 +192,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("--cycles", type=int, default=DAY, help=f"how many (default {DAY})")
-    add("--sparse", type=units.size, default="9GiB", help="bytes of the log with a hole (default 9GiB)")
+    add("--sparse", type=quantities.size, default="9GiB", help="bytes of the log with a hole (default 9GiB)")
     add("--seed", type=int, default=1, help="of what happens (default 1)")
     add("--dir", type=Path, help="where the logs lie (default: the temporary directory)")
     options = parser.parse_args()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from nodelog.load.lines import Layout
+    from nodelog.load.generator.line_blocks import Layout
 
 PAUSE = 0.1
 """Seconds from one block of lines to the next."""

@@ -30,9 +30,9 @@ from tests.running import Logd
 from tests.soak.clients import Client, Feed
 from tests.soak.once_scenes import SCENES, Place, Scene
 
-from nodelog import units
-from nodelog.load.lines import Layout
-from nodelog.load.verify import Verdict, verify
+from nodelog import quantities
+from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.verifier.verdict import Verdict, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,7 +184,7 @@ def main() -> int:
     """Run it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--for", type=units.duration, default="60s", dest="time", help="time for a scene (default 60s)")
+    add("--for", type=quantities.duration, default="60s", dest="time", help="time for a scene (default 60s)")
     add("--clients", type=int, default=50, help="each a process with a spool (default 50)")
     add("--rate", type=int, default=20_000, help="lines per second of all together (default 20000)")
     add("--scene", choices=[*(scene.name for scene in SCENES), "all"], default="all")

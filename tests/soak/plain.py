@@ -13,8 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from nodelog import units
-from nodelog.load.lines import Layout
+from nodelog import quantities
+from nodelog.load.generator.line_blocks import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     for name in ("port", "connections", "line-size", "write-size", "rate"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    parser.add_argument("--duration", type=units.duration, required=True)
+    parser.add_argument("--duration", type=quantities.duration, required=True)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     layout = Layout(given.run, given.line_size)

@@ -20,7 +20,7 @@ from tests.loads import all_written
 from tests.soak import faults
 from tests.soak.loads import NODELOG
 
-from nodelogd.collector.names import Names
+from nodelogd.collector.store.file_names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

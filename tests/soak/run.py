@@ -25,8 +25,8 @@ from tests.soak import faults
 from tests.soak.rounds import Round, Stage
 from tests.soak.scenes import MANY_LIVES, ONE_LIFE, Scene
 
-from nodelog import units
-from nodelogd.collector.names import Names
+from nodelog import quantities
+from nodelogd.collector.store.file_names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -134,8 +134,10 @@ def main() -> int:
     """Run it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--for", type=units.duration, default="1h", dest="time", help="how long (default 1h)")
-    add("--round", type=units.duration, default="45s", help="time for the loads of a round (default 45s)")
+    add("--for", type=quantities.duration, default="1h", dest="time", help="how long (default 1h)")
+    add(
+        "--round", type=quantities.duration, default="45s", help="time for the loads of a round (default 45s)"
+    )
     add("--rotate-size", default="128MiB", help="of the log (default 128MiB)")
     add("--dir", type=Path, help="where the log lies (default: the temporary directory)")
     options = parser.parse_args()

@@ -138,8 +138,9 @@ def test_a_child_that_hangs_is_named_and_does_not_keep_the_agent(agent: Callable
 
 IMPATIENT = """
 from aiohttp import ClientTimeout
-from nodeagent import canary, cli, daemons
-canary.PATIENCE, daemons.PATIENCE = 2.0, ClientTimeout(total=2.0)
+from nodeagent import cli
+from nodeagent.checks import collector_probe, daemon_status
+collector_probe.PATIENCE, daemon_status.PATIENCE = 2.0, ClientTimeout(total=2.0)
 cli.main()
 """
 """An agent that waits less long for an answer."""

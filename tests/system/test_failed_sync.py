@@ -9,8 +9,8 @@ import pytest
 from tests.loads import Load, all_written, assert_whole, line, sealed_files
 from tests.running import wait_for
 
-from nodelogd.collector.journal import decode
-from nodelogd.collector.names import Names
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.journal_format import decode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from tests.loads import Load, assert_whole, numbers, sealed_files
 from tests.running import wait_for
 from tests.watching import EndsInALine, Lives
 
-from nodelogd.collector.names import Names
+from nodelogd.collector.store.file_names import Names
 
 if TYPE_CHECKING:
     from tests.mounts import SmallDisk

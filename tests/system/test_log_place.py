@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.running import wait_for
 
-from nodelogd.collector.names import Names
+from nodelogd.collector.store.file_names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from tests.archiving import (
 )
 from tests.running import PATIENCE, wait_for
 
-from nodelogd.compressor.names import Names
+from nodelogd.compressor.upkeep.archive_names import Names
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from tests.relp import STREAM, RelpClient, block, blocks, connected
 from tests.running import PATIENCE, wait_for
 from tests.system.relp_streams import send_from, whole
 
-from nodelog.wire.client import Acked, ServerClosing
+from nodelog.wire.client_session import Acked, ServerClosing
 
 if TYPE_CHECKING:
     from tests.running import Logd, StartLogd

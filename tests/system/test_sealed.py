@@ -12,7 +12,7 @@ import pytest
 from tests.loads import line
 from tests.running import wait_for
 
-from nodelogd.collector.names import Names
+from nodelogd.collector.store.file_names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Generator

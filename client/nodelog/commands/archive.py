@@ -6,14 +6,14 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Final
 
-from nodelog.archive.extracting import Extracted, LeftOut, extract
-from nodelog.archive.reading import ArchiveError, Damaged, opened
-from nodelog.archive.streams import DamageError
-from nodelog.archive.verifying import verify
-from nodelog.commands.listing import to_json, to_text
-from nodelog.commands.printing import is_terminal, put, put_line
-from nodelog.commands.progress import reading
-from nodelog.commands.saying import Voice, shown
+from nodelog.archive.archive_reader import ArchiveError, Damaged, opened
+from nodelog.archive.extraction import Extracted, LeftOut, extract
+from nodelog.archive.integrity import verify
+from nodelog.archive.tar_stream import DamageError
+from nodelog.commands.archive_listing import to_json, to_text
+from nodelog.commands.stdio.operator_messages import Voice, shown
+from nodelog.commands.stdio.progress_bar import reading
+from nodelog.commands.stdio.stdout import is_terminal, put, put_line
 
 if TYPE_CHECKING:
     import argparse

@@ -8,12 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from nodelog.commands.appending import File, UnusableFileError
-from nodelog.commands.plain import Plain
-from nodelog.commands.printing import put_line
-from nodelog.commands.saying import Voice
-from nodelog.commands.shipped import Shipped
-from nodelog.commands.stopping import Stop, told_to_stop
+from nodelog.commands.destinations.acknowledged import Shipped
+from nodelog.commands.destinations.appended_file import File, UnusableFileError
+from nodelog.commands.destinations.unacknowledged import Plain
+from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.stdio.stdout import put_line
+from nodelog.commands.stop_signals import Stop, told_to_stop
 from nodelog.shipping.addresses import addresses
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.commands.input import Input
-from nodelog.commands.saying import Voice
-from nodelog.commands.stopping import Patience, Stop, told_to_stop
-from nodelog.commands.tee import Tee
+from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.stdio.stdin import Input
+from nodelog.commands.stdio.tee import Tee
+from nodelog.commands.stop_signals import Patience, Stop, told_to_stop
 from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:

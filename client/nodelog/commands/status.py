@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nodelog.commands.printing import put_line
-from nodelog.commands.saying import Voice, shown
+from nodelog.commands.stdio.operator_messages import Voice, shown
+from nodelog.commands.stdio.stdout import put_line
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.contents import Contents, contents
+from nodelog.spool.inspection import Contents, contents
 
 if TYPE_CHECKING:
     import argparse

@@ -7,22 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from nodelog.shipping.carrier import Carrier
-from nodelog.shipping.intake import Full, Intake
-from nodelog.shipping.lines import LONGEST, cut, line_of
-from nodelog.shipping.runner import NEVER, Runner
+from nodelog.shipping.driver import NEVER, Runner
+from nodelog.shipping.engine import Carrier
+from nodelog.shipping.line_queue import Full, Intake
+from nodelog.shipping.line_splitting import LONGEST, cut, line_of
 from nodelog.shipping.settings import MAX_BYTES, PORT, settings_of
 from nodelog.shipping.shipper import GRACE
 from nodelog.shipping.stats import Stats, stats_of
-from nodelog.spool.file import FileSpool
-from nodelog.spool.memory import Spool
+from nodelog.spool.file_spool import FileSpool
+from nodelog.spool.memory_spool import Spool
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from typing import Self
 
-    from nodelog.shipping.link import Link
+    from nodelog.shipping.tcp_connection import Link
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.shipping.addresses import addresses
-from nodelog.shipping.intake import Full
+from nodelog.shipping.line_queue import Full
 
 if TYPE_CHECKING:
     from collections.abc import Callable

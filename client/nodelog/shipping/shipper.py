@@ -9,16 +9,16 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from nodelog.shipping.carrier import Carrier
-from nodelog.shipping.intake import Intake
-from nodelog.shipping.lines import LONGEST, cut, line_of
-from nodelog.shipping.runner import Runner
+from nodelog.shipping.driver import Runner
+from nodelog.shipping.engine import Carrier
+from nodelog.shipping.line_queue import Intake
+from nodelog.shipping.line_splitting import LONGEST, cut, line_of
 from nodelog.shipping.settings import MAX_BYTES, PORT, settings_of
 from nodelog.shipping.stats import Stats, stats_of
-from nodelog.shipping.waiting import Bell
+from nodelog.shipping.wakeup import Bell
 from nodelog.spool.blocks import Run, SpoolError
-from nodelog.spool.file import FileSpool
-from nodelog.spool.memory import Spool
+from nodelog.spool.file_spool import FileSpool
+from nodelog.spool.memory_spool import Spool
 from nodelog.spool.orphans import path_in_child
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nodelog.shipping.carrier import Carrier
+    from nodelog.shipping.engine import Carrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

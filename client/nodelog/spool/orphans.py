@@ -13,8 +13,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.lock import Lock
-from nodelog.spool.opening import failure, opened
+from nodelog.spool.spool_database import failure, opened
+from nodelog.spool.spool_lock import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

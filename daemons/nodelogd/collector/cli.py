@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import click
 
-from nodelog import __version__, units
-from nodelogd import command, lifecycle, logs
+from nodelog import __version__, quantities
 from nodelogd.collector.daemon import collect
-from nodelogd.collector.lock import LockedError
-from nodelogd.collector.orders import Mode, SyncPolicy
+from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
 from nodelogd.collector.settings import Settings
-from nodelogd.collector.store import StoreSettings
-from nodelogd.options import ADDRESS, SIZE, Count, Duration, Option, Share, Size, Value
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address, ListenError
+from nodelogd.collector.store.log_lock import LockedError
+from nodelogd.collector.store.log_store import StoreSettings
+from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address, ListenError
+from nodelogd.service.option_types import ADDRESS, SIZE, Count, Duration, Option, Share, Size, Value
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Sync(Value[SyncPolicy]):
         if mode != "interval":
             raise ValueError("not a sync policy")
         try:
-            seconds = units.duration(interval)
+            seconds = quantities.duration(interval)
         except ValueError:
             raise ValueError("not a sync policy") from None
         if not SHORTEST <= seconds <= LONGEST:
@@ -61,7 +61,7 @@ class Sync(Value[SyncPolicy]):
         return "batch, interval=TIME from 10ms to 1h, and off"
 
 
-@click.command("logd", context_settings=command.settings("LOGD"))
+@click.command("logd", context_settings=command_line.settings("LOGD"))
 @option(
     "--listen",
     type=ADDRESS,
@@ -177,7 +177,10 @@ class Sync(Value[SyncPolicy]):
     help="Put the time of receipt (RFC 3339, UTC, milliseconds) and the peer's address before each line.",
 )
 @option(
-    "--log-level", type=click.Choice(logs.LEVELS), default="info", help="What logd says of itself, on stderr."
+    "--log-level",
+    type=click.Choice(logging_setup.LEVELS),
+    default="info",
+    help="What logd says of itself, on stderr.",
 )
 @click.version_option(__version__, prog_name="logd", allow_from_autoenv=False)
 def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
@@ -193,7 +196,7 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
             click.get_current_context(),
             next(param for param in logd.params if param.name == "max_line"),
         )
-    logs.setup("logd", options["log_level"])
+    logging_setup.setup("logd", options["log_level"])
     available = lifecycle.raise_file_limit(options["max_connections"] + SPARE_FILES) - SPARE_FILES
     available = max(1, available)
     if available < options["max_connections"]:
@@ -233,7 +236,7 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
 
 def main() -> None:
     """Run logd on the arguments of the process."""
-    sys.exit(command.run(logd))
+    sys.exit(command_line.run(logd))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
-from nodelogd.collector.door import Door
-from nodelogd.collector.farewell import farewell
-from nodelogd.collector.lock import locked
-from nodelogd.collector.parts import Parts
-from nodelogd.collector.silence import close_idle, close_undecided
-from nodelogd.http import reporting
-from nodelogd.lifecycle import signals
-from nodelogd.sockets import listening_all, shown
+from nodelogd.collector.network.drain import farewell
+from nodelogd.collector.network.idle_timeout import close_idle, close_undecided
+from nodelogd.collector.network.listener import Door
+from nodelogd.collector.store.log_lock import locked
+from nodelogd.collector.wiring import Parts
+from nodelogd.service.http_server import reporting
+from nodelogd.service.lifecycle import signals
+from nodelogd.service.listening_sockets import listening_all, shown
 
 if TYPE_CHECKING:
     import socket

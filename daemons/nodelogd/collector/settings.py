@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodelogd.collector.orders import SyncPolicy
-from nodelogd.collector.store import StoreSettings
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address
+from nodelogd.collector.pipeline.writer_commands import SyncPolicy
+from nodelogd.collector.store.log_store import StoreSettings
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

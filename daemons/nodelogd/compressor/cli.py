@@ -13,14 +13,14 @@ from typing import Any
 import click
 
 from nodelog import __version__
-from nodelogd import command, lifecycle, logs
+from nodelogd.compressor.cli_types import ArchiveName, Glob, Mode, Zone
 from nodelogd.compressor.daemon import compress
-from nodelogd.compressor.once import once
+from nodelogd.compressor.one_shot import once
 from nodelogd.compressor.settings import Settings
-from nodelogd.compressor.values import ArchiveName, Glob, Mode, Zone
-from nodelogd.options import ADDRESS, Count, Duration, Option, Share, Size
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address, ListenError
+from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address, ListenError
+from nodelogd.service.option_types import ADDRESS, Count, Duration, Option, Share, Size
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ COLLECT_AFTER = 100_000  # objects that are made and not freed yet, before garba
 option = partial(click.option, cls=Option)
 
 
-@click.command("logcd", context_settings=command.settings("LOGCD"))
+@click.command("logcd", context_settings=command_line.settings("LOGCD"))
 @option(
     "--dir",
     type=click.Path(path_type=Path),
@@ -114,7 +114,7 @@ option = partial(click.option, cls=Option)
 )
 @option(
     "--log-level",
-    type=click.Choice(logs.LEVELS),
+    type=click.Choice(logging_setup.LEVELS),
     default="info",
     help="What logcd says of itself, on stderr.",
 )
@@ -125,7 +125,7 @@ def logcd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     It is what `tar czf` in a loop would make, and whole at any time. Each option is also an environment
     variable.
     """
-    logs.setup("logcd", options["log_level"])
+    logging_setup.setup("logcd", options["log_level"])
     settings = _settings(options)
     if options["once"]:
         return once(settings)
@@ -170,7 +170,7 @@ def main() -> None:
     # Of each file some objects are made and dropped in each round, none of which hold each other. To search
     # them for those that do took a seventh of the time for 10,000 files.
     gc.set_threshold(COLLECT_AFTER)
-    sys.exit(command.run(logcd))
+    sys.exit(command_line.run(logcd))
 
 
 if __name__ == "__main__":

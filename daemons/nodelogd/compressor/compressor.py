@@ -14,22 +14,22 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor import discovery
 from nodelogd.compressor.cycle import Archive, Case, StoppedError
-from nodelogd.compressor.freshness import Freshness
-from nodelogd.compressor.keeping import retain
-from nodelogd.compressor.lock import locked
-from nodelogd.compressor.names import Names
-from nodelogd.compressor.scrubs import Scrubs
-from nodelogd.compressor.unusual import Unusual
+from nodelogd.compressor.file_warnings import Unusual
+from nodelogd.compressor.readiness import Freshness
+from nodelogd.compressor.scan import discovery
+from nodelogd.compressor.upkeep.archive_names import Names
+from nodelogd.compressor.upkeep.archive_retention import retain
+from nodelogd.compressor.upkeep.cycle_lock import locked
+from nodelogd.compressor.upkeep.scrub_schedule import Scrubs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from nodelogd.compressor.cycle import Outcome
-    from nodelogd.compressor.discovery import Found
     from nodelogd.compressor.metrics import Metrics
+    from nodelogd.compressor.scan.discovery import Found
     from nodelogd.compressor.settings import Settings
 
 log = logging.getLogger(__name__)

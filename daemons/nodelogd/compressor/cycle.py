@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodelog.archive.index import index_of, parsed
-from nodelogd.compressor.assembly import Assembly
-from nodelogd.compressor.contents import Contents
-from nodelogd.compressor.last import NO_ARCHIVE, Last, last_of, stamp, stamp_of
-from nodelogd.compressor.looking import items
-from nodelogd.compressor.output import LostError, Output, shares_extents
-from nodelogd.compressor.outside import Case, Outside, StoppedError
-from nodelogd.compressor.pieces import GZIP_HEADER, ending
-from nodelogd.compressor.planning import Keep, Make, planned
-from nodelogd.compressor.scrubbing import Scrubbed, damage, edited, is_index_of
-from nodelogd.publish import publishing
+from nodelogd.compressor.archive.assembly import Assembly
+from nodelogd.compressor.archive.output import LostError, Output, shares_extents
+from nodelogd.compressor.archive.previous_archive import NO_ARCHIVE, Last, last_of, stamp, stamp_of
+from nodelogd.compressor.format.member_table import Contents
+from nodelogd.compressor.format.pieces import GZIP_HEADER, ending
+from nodelogd.compressor.plan.change_detection import items
+from nodelogd.compressor.plan.planning import Keep, Make, planned
+from nodelogd.compressor.scan.file_access import Case, Outside, StoppedError
+from nodelogd.compressor.upkeep.scrub import Scrubbed, damage, edited, is_index_of
+from nodelogd.service.atomic_publish import publishing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-    from nodelogd.compressor.discovery import Found
+    from nodelogd.compressor.scan.discovery import Found
 
 __all__ = ["Archive", "Case", "Outcome", "Scrubbed", "StoppedError"]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog import __version__
 from nodelogd.compressor.compressor import Compressor
-from nodelogd.compressor.freshness import REASONS
-from nodelogd.compressor.lock import BusyError
+from nodelogd.compressor.cycle_timer import Worker
 from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.worker import Worker
-from nodelogd.health import Health
-from nodelogd.http import reporting
-from nodelogd.lifecycle import signals
-from nodelogd.sockets import listening_all, shown
+from nodelogd.compressor.readiness import REASONS
+from nodelogd.compressor.upkeep.cycle_lock import BusyError
+from nodelogd.service.health import Health
+from nodelogd.service.http_server import reporting
+from nodelogd.service.lifecycle import signals
+from nodelogd.service.listening_sockets import listening_all, shown
 
 if TYPE_CHECKING:
     from nodelogd.compressor.settings import Settings

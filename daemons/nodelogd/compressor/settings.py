@@ -7,8 +7,8 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Final
 
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address
 
 KEEP: Final = Budget(size=None, count=7, least=1)
 

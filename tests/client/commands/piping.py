@@ -7,7 +7,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 from tests.running import Logd, StartLogd, wait_for
 
-from nodelog.spool.contents import contents
+from nodelog.spool.inspection import contents
 
 Run = Callable[..., Popen[bytes]]
 MEBIBYTE = 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nodelog.spool.file import FileSpool
+from nodelog.spool.file_spool import FileSpool
 
 Run = Callable[..., Popen[bytes]]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from nodelog.wire.errors import WireError
 from nodelog.wire.frames import SERVER_CLOSE, Oversized, encode
-from nodelog.wire.server import Block, Close, Event, Message, Open, ServerSession
+from nodelog.wire.server_session import Block, Close, Event, Message, Open, ServerSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable

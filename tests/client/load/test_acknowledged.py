@@ -12,7 +12,7 @@ from tests.client.load.storing import Store
 from tests.client.load.telling import finished
 from tests.running import wait_for
 
-from nodelog.load.verify import Verdict, read_sent, verify
+from nodelog.load.verifier.verdict import Verdict, read_sent, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ from tests.running import wait_for
 
 from nodelog.wire.errors import WireError
 from nodelog.wire.frames import SERVER_CLOSE, Oversized
-from nodelog.wire.server import Block, Close, Message, Open, ServerSession
+from nodelog.wire.server_session import Block, Close, Message, Open, ServerSession
 
 if TYPE_CHECKING:
-    from nodelog.wire.server import Event
+    from nodelog.wire.server_session import Event
 
 RESET = struct.pack("ii", 1, 0)
 

@@ -24,10 +24,10 @@ def collector() -> Generator[Collector]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the next connection be tried soon, however often the last ones failed."""
-    monkeypatch.setattr("nodelog.shipping.courier.delays", lambda _: itertools.repeat(PAUSE))
+    monkeypatch.setattr("nodelog.shipping.delivery_session.delays", lambda _: itertools.repeat(PAUSE))
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let hang-ups count at once, however soon one comes after the other."""
-    monkeypatch.setattr("nodelog.shipping.suspicion.SECONDS", 0.0)
+    monkeypatch.setattr("nodelog.shipping.quarantine.SECONDS", 0.0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodelog.shipping.intake import Full, Intake
+from nodelog.shipping.line_queue import Full, Intake
 
 if TYPE_CHECKING:
-    from nodelog.spool.memory import Spool
+    from nodelog.spool.memory_spool import Spool
 
 
 class Wakes:

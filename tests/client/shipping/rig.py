@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from nodelog.shipping.carrier import Carrier
-from nodelog.shipping.intake import Full, Intake
-from nodelog.shipping.runner import Runner
+from nodelog.shipping.driver import Runner
+from nodelog.shipping.engine import Carrier
+from nodelog.shipping.line_queue import Full, Intake
 from nodelog.shipping.settings import Settings
-from nodelog.shipping.waiting import Bell
-from nodelog.spool.memory import Spool
+from nodelog.shipping.wakeup import Bell
+from nodelog.spool.memory_spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from tests.running import PATIENCE
 
 from nodelog import AsyncShipper, SpoolError
 from nodelog.shipping.settings import LEAST_BYTES
-from nodelog.spool.file import FileSpool
+from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,9 @@ from hypothesis.stateful import (
 from tests.client.shipping.world import Connection, Server
 from tests.client.spool.files import leave
 
-from nodelog.shipping.courier import Courier
+from nodelog.shipping.delivery_session import Courier
 from nodelog.spool.blocks import BLOCK_BYTES
-from nodelog.spool.file import FileSpool
+from nodelog.spool.file_spool import FileSpool
 
 SIZES = st.lists(st.integers(0, 3000) | st.integers(0, BLOCK_BYTES), max_size=4)  # of lines
 ALL = 1 << 30

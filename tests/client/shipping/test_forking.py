@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.running import PATIENCE
 
-from nodelog.spool.file import FileSpool
+from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
     from pathlib import Path

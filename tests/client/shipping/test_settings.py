@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nodelog.shipping.intake import Full
+from nodelog.shipping.line_queue import Full
 from nodelog.shipping.settings import LEAST_BYTES, settings_of, to_stderr
 
 GIVEN: dict[str, Any] = {

@@ -12,7 +12,7 @@ from tests.running import PATIENCE
 
 from nodelog import NoHostError, Shipper, SpoolError
 from nodelog.shipping.settings import LEAST_BYTES
-from nodelog.spool.file import FileSpool
+from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nodelog.shipping.courier import Courier
+from nodelog.shipping.delivery_session import Courier
 from nodelog.wire.frames import SERVER_CLOSE, Oversized
-from nodelog.wire.server import Block, Close, Message, Open, ServerSession
+from nodelog.wire.server_session import Block, Close, Message, Open, ServerSession
 
 if TYPE_CHECKING:
-    from nodelog.spool.memory import Spool
+    from nodelog.spool.memory_spool import Spool
     from nodelog.wire.offers import Offers
-    from nodelog.wire.server import Event
+    from nodelog.wire.server_session import Event
 
 MAX_DATA = 1024 * 1024 + 64 * 1024
 

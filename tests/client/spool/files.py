@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nodelog.spool.file import FileSpool
-    from nodelog.spool.memory import Spool
+    from nodelog.spool.file_spool import FileSpool
+    from nodelog.spool.memory_spool import Spool
 
 KEEPER = """
 import sys
-from nodelog.spool.file import FileSpool
+from nodelog.spool.file_spool import FileSpool
 spool = FileSpool(sys.argv[1])
 for number in range(1_000_000):
     spool.append([b"line %d" % number])

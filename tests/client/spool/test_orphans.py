@@ -8,9 +8,9 @@ import pytest
 from tests.client.spool.files import held, leave
 
 from nodelog.spool import orphans
-from nodelog.spool.file import FileSpool
-from nodelog.spool.opening import opened
+from nodelog.spool.file_spool import FileSpool
 from nodelog.spool.orphans import path_in_child
+from nodelog.spool.spool_database import opened
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.wire.client import ClientSession
+from nodelog.wire.client_session import ClientSession
 from nodelog.wire.detection import Protocol, detect
 
 LIBRELP = b"librelp,1.11.0,http://librelp.adiscon.com"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nodelog.wire.client import ClientSession
+from nodelog.wire.client_session import ClientSession
 from nodelog.wire.frames import SERVER_CLOSE
-from nodelog.wire.server import Block, Message, ServerSession
+from nodelog.wire.server_session import Block, Message, ServerSession
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text()
 STREAM = bytes(range(16))

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.wire.client import Acked, ClientSession, Closed, Rejected, Welcome
+from nodelog.wire.client_session import Acked, ClientSession, Closed, Rejected, Welcome
 from nodelog.wire.frames import Oversized
-from nodelog.wire.server import Block, Close, Message, Open, ServerSession
+from nodelog.wire.server_session import Block, Close, Message, Open, ServerSession
 
 STREAM = bytes(range(16))
 LINES = st.binary(max_size=50).map(lambda line: line.replace(b"\n", b" "))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.collector.wired import Wired
 
-from nodelogd.collector import batches, orders, writer
+from nodelogd.collector.pipeline import batches, writer, writer_commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,7 +26,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "RETRY", 0.01)
     monkeypatch.setattr(writer, "RETRY", 0.01)
     monkeypatch.setattr(writer, "TICK", 0.02)
-    monkeypatch.setattr(orders, "BACKGROUND", 0.05)
+    monkeypatch.setattr(writer_commands, "BACKGROUND", 0.05)
 
 
 @pytest.fixture

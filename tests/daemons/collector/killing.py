@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.faults import watched
 
-from nodelogd.collector import files
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.names import Names
-from nodelogd.collector.store import Store, StoreSettings
+from nodelogd.collector.store import file_operations
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.log_store import Store, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +221,7 @@ def main() -> None:
     """
     work = next(work for work in WORKS if work.__name__ == sys.argv[1])
     kill = kill_in_streams if work is send_in_streams else kill_before_each_call
-    files.JOURNAL_SIZE = 16 * 1024
+    file_operations.JOURNAL_SIZE = 16 * 1024
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
     with tempfile.TemporaryDirectory(dir=place) as directory:
         sys.stdout.write(f"{kill(Path(directory), work)}\n")

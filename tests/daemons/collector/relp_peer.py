@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from tests.daemons.collector.wired import until
 
-from nodelog.wire.client import ClientSession, Welcome
+from nodelog.wire.client_session import ClientSession, Welcome
 
 if TYPE_CHECKING:
     from tests.daemons.collector.wired import Wired
 
-    from nodelog.wire.client import Event
+    from nodelog.wire.client_session import Event
 
 KIB = 1024
 

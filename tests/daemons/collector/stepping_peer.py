@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from nodelog.wire.client import Acked, ClientSession, Welcome
+from nodelog.wire.client_session import Acked, ClientSession, Welcome
 
 if TYPE_CHECKING:
-    from nodelogd.collector.relp import Relp
+    from nodelogd.collector.network.relp_connection import Relp
 
 
 class Peer:

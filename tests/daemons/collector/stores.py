@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.names import Names
-from nodelogd.collector.store import Store, StoreSettings
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.log_store import Store, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from tests.daemons.collector.wired import total
 
-from nodelog.wire.client import ClientSession, Welcome
-from nodelogd.collector.arena import Arena
-from nodelogd.collector.clients import Clients
-from nodelogd.collector.lines import Limits
+from nodelog.wire.client_session import ClientSession, Welcome
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.relp import Relp
+from nodelogd.collector.network.line_connection import Limits
+from nodelogd.collector.network.relp_clients import Clients
+from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.pipeline.arena import Arena
 
 if TYPE_CHECKING:
     from typing import Literal, Self
 
-    from nodelog.wire.client import Event
+    from nodelog.wire.client_session import Event
 
 
 KIB = 1024

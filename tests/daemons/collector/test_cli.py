@@ -10,14 +10,14 @@ import click
 import pytest
 
 from nodelog import __version__
-from nodelogd import command, lifecycle, logs
 from nodelogd.collector import cli
-from nodelogd.collector.lock import LockedError
-from nodelogd.collector.orders import Mode, SyncPolicy
+from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
 from nodelogd.collector.settings import Settings
-from nodelogd.collector.store import StoreSettings
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address, ListenError
+from nodelogd.collector.store.log_lock import LockedError
+from nodelogd.collector.store.log_store import StoreSettings
+from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address, ListenError
 
 MIB = 1024 * 1024
 
@@ -45,13 +45,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """Run the command line with nothing behind it, and nothing done to this process."""
     made = Started()
     monkeypatch.setattr(cli, "collect", made.collect)
-    monkeypatch.setattr(logs, "setup", lambda *_: None)
+    monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
     monkeypatch.setattr(lifecycle, "raise_file_limit", lambda wanted: min(wanted, made.files))
     return made
 
 
 def settings_of(started: Started, *arguments: str) -> Settings:
-    assert command.run(cli.logd, arguments) == 0
+    assert command_line.run(cli.logd, arguments) == 0
     return started.settings[-1]
 
 
@@ -108,7 +108,7 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
     assert settings.listen == (Address(None, 7000), Address("127.0.0.1", 7001))
     assert (settings.stamp, settings.linger) == (True, 2.0)
     capsys.readouterr()
-    assert command.run(cli.logd, ["--help"]) == 0
+    assert command_line.run(cli.logd, ["--help"]) == 0
     text = capsys.readouterr().out
     for param in cli.logd.params:
         if isinstance(param, click.Option) and param.name not in {"help", "version"}:
@@ -146,7 +146,7 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
 def test_a_wrong_value_is_one_line_with_what_is_allowed_and_exit_2(
     started: Started, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.run(cli.logd, arguments) == 2
+    assert command_line.run(cli.logd, arguments) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), started.settings) == ("", 1, [])
     assert err.startswith(f"logd: {message}")
@@ -156,7 +156,7 @@ def test_a_wrong_variable_is_named_as_such(
     started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_GRACE", "long")
-    assert command.run(cli.logd, []) == 2
+    assert command_line.run(cli.logd, []) == 2
     assert capsys.readouterr().err.startswith("logd: LOGD_GRACE (--grace): 'long' is not a time; allowed")
     assert started.settings == []
 
@@ -193,13 +193,13 @@ def test_what_only_an_operator_can_mend_is_one_line_and_exit_1(
     started: Started, error: Exception, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     started.fails = error
-    assert command.run(cli.logd, []) == 1
+    assert command_line.run(cli.logd, []) == 1
     assert caplog.messages == [message]
     assert caplog.records[0].exc_info is None
 
 
 def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.run(cli.logd, ["--version"]) == 0
+    assert command_line.run(cli.logd, ["--version"]) == 0
     assert capsys.readouterr().out == f"logd, version {__version__}\n"
 
 

@@ -15,10 +15,10 @@ from tests.running import LOGD, PATIENCE, wait_for
 
 from nodelog import __version__
 from nodelogd.collector.daemon import Collector
-from nodelogd.collector.parts import Parts
 from nodelogd.collector.settings import Settings
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address, listening
+from nodelogd.collector.wiring import Parts
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.running import Logd, StartLogd
 
-    from nodelogd.collector.store import Store
+    from nodelogd.collector.store.log_store import Store
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:

@@ -18,14 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.daemons.collector.killing import contents
 from tests.daemons.collector.stepping_peer import Peer
 
-from nodelogd.collector import files
-from nodelogd.collector.arena import Arena
-from nodelogd.collector.clients import Clients
-from nodelogd.collector.lines import Limits
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.names import Names
-from nodelogd.collector.relp import Relp
-from nodelogd.collector.store import Store, StoreSettings
+from nodelogd.collector.network.line_connection import Limits
+from nodelogd.collector.network.relp_clients import Clients
+from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.pipeline.arena import Arena
+from nodelogd.collector.store import file_operations
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.log_store import Store, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,7 +39,7 @@ LIMITS = Limits(4096)
 def _small_journals() -> Generator[None]:
     """Thousands of them are made, and need not be large."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "JOURNAL_SIZE", 16 * 1024)
+        patch.setattr(file_operations, "JOURNAL_SIZE", 16 * 1024)
         yield
 
 

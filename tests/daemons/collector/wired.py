@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodelogd.collector.answers import Answers
-from nodelogd.collector.arena import Arenas
-from nodelogd.collector.clients import Clients
-from nodelogd.collector.connections import Connections
-from nodelogd.collector.intake import Intake
-from nodelogd.collector.lines import Limits, Lines
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.newcomer import Newcomer
-from nodelogd.collector.relp import Relp
+from nodelogd.collector.network.acks import Answers
+from nodelogd.collector.network.connections import Connections
+from nodelogd.collector.network.line_connection import Limits, Lines
+from nodelogd.collector.network.protocol_detection import Newcomer
+from nodelogd.collector.network.reader import Intake
+from nodelogd.collector.network.relp_clients import Clients
+from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.pipeline.arena import Arenas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from prometheus_client import Counter
 
-    from nodelogd.collector.arena import Arena
+    from nodelogd.collector.pipeline.arena import Arena
 
 PATIENCE = 20.0  # seconds
 RESET = struct.pack("ii", 1, 0)

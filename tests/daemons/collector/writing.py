@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, cast
 from tests.faults import watched
 from tests.running import PATIENCE
 
-from nodelogd.collector.arena import Arenas
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.names import Names
-from nodelogd.collector.orders import SyncPolicy
-from nodelogd.collector.store import Store, StoreSettings
-from nodelogd.collector.writer import Writer
-from nodelogd.health import Health
+from nodelogd.collector.pipeline.arena import Arenas
+from nodelogd.collector.pipeline.writer import Writer
+from nodelogd.collector.pipeline.writer_commands import SyncPolicy
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from nodelogd.collector.relp import Relp
+    from nodelogd.collector.network.relp_connection import Relp
 
 
 STREAM = b"stream number 1."

@@ -7,7 +7,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from nodelogd.compressor.cycle import Archive, Case, Outcome, Scrubbed
-from nodelogd.compressor.discovery import Found, Where, find, opened
+from nodelogd.compressor.scan.discovery import Found, Where, find, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nodelogd.compressor.cycle import Case, Outcome, StoppedError
-from nodelogd.retention import Budget
+from nodelogd.service.disk_budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from nodelogd.compressor.compressor import Compressor, Cycle
-    from nodelogd.compressor.discovery import Found
     from nodelogd.compressor.metrics import Metrics
+    from nodelogd.compressor.scan.discovery import Found
 
 
 ALL = Budget(size=None, count=None, age=None, free=None, least=1)

@@ -12,11 +12,11 @@ import click
 import pytest
 
 from nodelog import __version__
-from nodelogd import command, logs
 from nodelogd.compressor import cli
 from nodelogd.compressor.settings import Settings
-from nodelogd.retention import Budget
-from nodelogd.sockets import Address, ListenError
+from nodelogd.service import command_line, logging_setup
+from nodelogd.service.disk_budget import Budget
+from nodelogd.service.listening_sockets import Address, ListenError
 
 
 class Started:
@@ -48,12 +48,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     made = Started()
     monkeypatch.setattr(cli, "compress", made.compress)
     monkeypatch.setattr(cli, "once", made.make_one)
-    monkeypatch.setattr(logs, "setup", lambda *_: None)
+    monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
     return made
 
 
 def settings_of(started: Started, *arguments: str) -> Settings:
-    assert command.run(cli.logcd, arguments) == 0
+    assert command_line.run(cli.logcd, arguments) == 0
     return started.settings[-1]
 
 
@@ -106,7 +106,7 @@ def test_directories_are_absolute_and_have_no_way_up(started: Started) -> None:
 
 
 def test_once_is_one_cycle_and_gives_its_exit_code(started: Started) -> None:
-    assert command.run(cli.logcd, ["--once", "--dir=/data"]) == 3
+    assert command_line.run(cli.logcd, ["--once", "--dir=/data"]) == 3
     assert [settings.directory for settings in started.once] == [Path("/data")]
     assert started.settings == []
 
@@ -118,12 +118,12 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
     monkeypatch.setenv("LOGCD_INCLUDE", "*.log pods/**/*.log")
     monkeypatch.setenv("LOGCD_ONCE", "1")
     monkeypatch.setenv("LOGCD_VERSION", "meant for somebody else")
-    assert command.run(cli.logcd, []) == 3
+    assert command_line.run(cli.logcd, []) == 3
     (settings,) = started.once
     assert settings.directory == Path("/data")
     assert settings.include == ("*.log", "pods/**/*.log")
     capsys.readouterr()
-    assert command.run(cli.logcd, ["--help"]) == 0
+    assert command_line.run(cli.logcd, ["--help"]) == 0
     text = capsys.readouterr().out
     for param in cli.logcd.params:
         if isinstance(param, click.Option) and param.name not in {"help", "version"}:
@@ -170,7 +170,7 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
 def test_a_wrong_value_is_one_line_with_what_is_allowed_and_exit_2(
     started: Started, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.run(cli.logcd, arguments) == 2
+    assert command_line.run(cli.logcd, arguments) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), started.settings) == ("", 1, [])
     assert err.startswith(f"logcd: {message}")
@@ -180,11 +180,11 @@ def test_a_port_that_is_taken_is_one_line_and_exit_1(
     started: Started, caplog: pytest.LogCaptureFixture
 ) -> None:
     started.fails = ListenError(98, "port 1 on ::1 is taken")
-    assert command.run(cli.logcd, []) == 1
+    assert command_line.run(cli.logcd, []) == 1
     assert caplog.messages == ["port 1 on ::1 is taken"]
     assert caplog.records[0].exc_info is None
 
 
 def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.run(cli.logcd, ["--version"]) == 0
+    assert command_line.run(cli.logcd, ["--version"]) == 0
     assert capsys.readouterr().out == f"logcd, version {__version__}\n"

@@ -11,7 +11,7 @@ from tests.daemons.compressor.engine import ALL, Engine, archive, cycle
 
 from nodelog.archive.index import index_of
 from nodelogd.compressor.compressor import Compressor, Result
-from nodelogd.compressor.lock import BusyError, locked
+from nodelogd.compressor.upkeep.cycle_lock import BusyError, locked
 
 if TYPE_CHECKING:
     from nodelogd.compressor.metrics import Metrics

@@ -13,7 +13,7 @@ from tests.daemons.compressor.archiving import Place, lines
 from nodelog.archive.index import decoded, encoded, index_of, read_for
 
 if TYPE_CHECKING:
-    from nodelogd.compressor.discovery import Found
+    from nodelogd.compressor.scan.discovery import Found
 
 
 @pytest.mark.parametrize("spoil", [None, b"", b"{}", b"x" * 1000])

@@ -12,7 +12,7 @@ from tests.daemons.compressor.archiving import Place, lines
 from nodelogd.compressor.cycle import Case
 
 if TYPE_CHECKING:
-    from nodelogd.compressor.discovery import Found
+    from nodelogd.compressor.scan.discovery import Found
 
 
 MIB = 1024 * 1024

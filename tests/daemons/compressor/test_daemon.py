@@ -13,9 +13,9 @@ from tests.running import PATIENCE, wait_for
 from tests.watching import Lives
 
 from nodelog import __version__
-from nodelogd.compressor.last import stamp_of
-from nodelogd.compressor.lock import locked
-from nodelogd.compressor.names import Names
+from nodelogd.compressor.archive.previous_archive import stamp_of
+from nodelogd.compressor.upkeep.archive_names import Names
+from nodelogd.compressor.upkeep.cycle_lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Generator

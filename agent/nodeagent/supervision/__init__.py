@@ -1,0 +1,1 @@
+"""Supervision: starts the daemons of a node, restarts them, and ends them with the agent."""

@@ -1,0 +1,1 @@
+"""Where `nodelog greet` can send its lines."""

@@ -1,0 +1,1 @@
+"""The load generator: sends numbered lines from several processes."""

@@ -1,0 +1,91 @@
+"""What a load is: who is sent to, over how many connections, how much, how fast, by how many processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from nodelog.load.generator.line_blocks import MOST_CONNECTIONS, Layout
+
+LARGEST_WRITE: Final = 1 << 20
+_BILLION: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One load. With neither `duration` nor `total` it goes on until told to stop."""
+
+    host: str = "127.0.0.1"
+    port: int = 6666
+    run: str
+    connections: int = 64
+    line_size: int = 128
+    """Bytes, with the line feed."""
+    write_size: int = 64 * 1024
+    """Bytes per write, rounded down to whole lines; 0: one line per write."""
+    rate: int | None = None
+    """Lines per second of all connections together; None: as fast as they are taken."""
+    duration: float | None = None
+    """Seconds."""
+    total: int | None = None
+    """Bytes of all connections together, rounded up to whole lines."""
+    processes: int = 1
+    protocol: Literal["lines", "relp"] = "lines"
+    frames: Literal["lines", "syslog"] = "lines"
+    """With relp: a write is one frame of all its lines, or a message of each."""
+    window: int = 1 << 20
+    """With relp: bytes of lines of a connection that may be unacknowledged; one write may always be."""
+    through_restarts: bool = False
+    """Wait for a collector that is away, at the end too, until all is acknowledged."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sent."""
+        _ = self.layout
+        if self.connections > MOST_CONNECTIONS:
+            raise ValueError(f"{self.connections} connections, at most {MOST_CONNECTIONS} allowed")
+        if self.processes > self.connections:
+            raise ValueError(f"{self.processes} processes for {self.connections} connections: some have none")
+        if self.write_size and not self.line_size <= self.write_size <= LARGEST_WRITE:
+            raise ValueError(
+                f"writes of {self.write_size} bytes, {self.line_size} (a line) to {LARGEST_WRITE} allowed"
+            )
+
+        if self.protocol == "lines" and (self.frames == "syslog" or self.through_restarts):
+            what = "frames" if self.frames == "syslog" else "acknowledgements to wait for"
+            raise ValueError(f"lines have no {what}: add --protocol relp")
+
+    @property
+    def layout(self) -> Layout:
+        """What its lines look like."""
+        return Layout(self.run, self.line_size)
+
+    @property
+    def write_lines(self) -> int:
+        """How many lines are one write."""
+        return max(1, self.write_size // self.line_size)
+
+    def numbers(self, process: int) -> range:
+        """Give the connections of a process."""
+        return range(process, self.connections, self.processes)
+
+    def quota(self, connection: int) -> int | None:
+        """Give the lines that a connection sends; None: no limit."""
+        if self.total is None:
+            return None
+        each, rest = divmod(-(-self.total // self.line_size), self.connections)
+        return each + (connection < rest)
+
+    def planned(self, connection: int, nth: int) -> int:
+        """Say when a connection's nth write is due, in nanoseconds from the start: all are evenly spread."""
+        if self.rate is None:
+            return 0
+        return (nth * self.connections + connection) * self.write_lines * _BILLION // self.rate
+
+    def due(self, connection: int, elapsed: int) -> int:
+        """Give the lines of a connection that are due before so many nanoseconds from the start are over."""
+        if self.rate is None:
+            return 0
+        writes = -(-elapsed * self.rate // (self.write_lines * _BILLION))
+        lines = max(0, -((connection - writes) // self.connections)) * self.write_lines
+        quota = self.quota(connection)
+        return lines if quota is None else min(lines, quota)

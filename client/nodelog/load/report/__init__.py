@@ -1,0 +1,1 @@
+"""The figures of a load, as text, JSON and an HTML page."""

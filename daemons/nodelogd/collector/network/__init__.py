@@ -1,0 +1,1 @@
+"""The network side of the collector: sockets, protocols, and the event loop that reads them."""

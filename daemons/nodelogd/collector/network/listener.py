@@ -1,0 +1,142 @@
+"""The door: accepts connections up to a limit, beyond which they wait in the kernel's backlog."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nodelogd.collector.network.line_connection import Limits, Lines
+from nodelogd.collector.network.protocol_detection import Newcomer
+from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.network.stamp import mark
+from nodelogd.service.listening_sockets import BACKLOG
+from nodelogd.service.logging_setup import Once
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Sequence
+
+    from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.network.connections import Connections
+    from nodelogd.collector.network.relp_clients import Clients
+
+log = logging.getLogger(__name__)
+
+# Gone before we came to it; Linux hands a new connection's pending network errors out by accept, too.
+GONE = {
+    errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
+    errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
+}  # fmt: skip
+AT_ONCE = 256  # connections accepted in one turn of the loop
+SAY_AGAIN_AFTER = 60.0  # seconds; whoever can connect can fill the door as often as they like
+RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
+
+
+class Door:
+    """Listening sockets whose connections are to be read."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 (what it is put together from)
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: Sequence[socket.socket],
+        relp_sockets: Sequence[socket.socket],
+        connections: Connections,
+        limits: Limits,
+        metrics: Metrics,
+        clients: Clients,
+        *,
+        max_connections: int,
+    ) -> None:
+        """Accept nothing until `open`. What comes in by `relp_sockets` is RELP, however it begins."""
+        self._loop = loop
+        self._sockets = [*sockets, *relp_sockets]
+        self._relp_sockets = frozenset(relp_sockets)
+        self._clients = clients
+        self._connections = connections
+        self._limits = limits
+        self._metrics = metrics
+        self._max = max_connections
+        self._watched = False
+        self._once = Once(SAY_AGAIN_AFTER)
+        connections.on_closed = self._on_closed
+
+    def open(self) -> None:
+        """Accept from now on."""
+        self._watch()
+
+    def close(self) -> None:
+        """Accept whoever is connected already, as far as the kernel knows, then accept nobody any more."""
+        self._unwatch()
+        for sock in self._sockets:
+            for _ in range(BACKLOG):  # and not for ever, if others keep coming
+                if not self._accept(sock):
+                    break
+            sock.close()
+        self._sockets.clear()
+
+    def _on_readable(self, sock: socket.socket) -> None:
+        if self._is_full():
+            self._unwatch()
+            self._metrics.waiting.set(1)
+            text = "all %d connections of --max-connections are open; others wait"
+            self._once.log(log, logging.WARNING, "full", text, self._max)
+            return
+        for _ in range(AT_ONCE):
+            if not self._accept(sock) or self._is_full():
+                return
+
+    def _is_full(self) -> bool:
+        return len(self._connections) >= self._max
+
+    def _accept(self, sock: socket.socket) -> bool:
+        try:
+            connection, address = sock.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return error.errno in GONE or self._refuse(error)
+        connection.setblocking(False)
+        stamp = mark(address) if self._limits.stamp else b""
+        try:
+            self._connections.add(self._made(connection, stamp, is_relp=sock in self._relp_sockets))
+        except OSError as error:  # no memory or no watch for it in the kernel
+            connection.close()
+            return self._refuse(error)
+        self._metrics.accepted.inc()
+        self._metrics.connections.set(len(self._connections))
+        return True
+
+    def _made(self, connection: socket.socket, stamp: bytes, *, is_relp: bool) -> Newcomer | Relp:
+        relp = partial(Relp, connection, stamp, self._limits, self._metrics, self._clients)
+        if is_relp:
+            return relp()
+        lines = Lines(connection, stamp, self._limits, self._metrics)
+        return Newcomer(lines, relp, self._connections.become, self._limits.read)
+
+    def _refuse(self, error: OSError) -> bool:
+        text = "cannot accept a connection: %s; it waits, retrying every %g s"
+        self._once.log(log, logging.ERROR, str(error), text, error, RETRY)
+        self._unwatch()
+        self._loop.call_later(RETRY, self._watch)
+        return False
+
+    def _on_closed(self) -> None:
+        self._metrics.connections.set(len(self._connections))
+        if not self._is_full():
+            self._watch()
+
+    def _watch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            self._metrics.waiting.set(0)
+            for sock in self._sockets:
+                self._loop.add_reader(sock.fileno(), self._on_readable, sock)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
+            for sock in self._sockets:
+                self._loop.remove_reader(sock.fileno())

@@ -1,0 +1,1 @@
+"""Scanning: finds the log files of a directory and reads them while others write."""

@@ -1,0 +1,91 @@
+"""Reading a log that others write, truncate and remove meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from nodelogd.compressor.format.units import CHUNK
+from nodelogd.compressor.plan.snapshots import STEP, cut, is_continued
+
+if TYPE_CHECKING:
+    from nodelog.archive.index import Details
+
+
+class ShrankError(Exception):
+    """The file is shorter than it was a moment ago."""
+
+
+class UnreadableError(Exception):
+    """The file cannot be read."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+_SECTOR: Final = 512
+
+
+class Log:
+    """An open file and a window on it; what is given is valid until the next call."""
+
+    def __init__(self, fd: int, buffer: memoryview) -> None:
+        """Read from `fd` into `buffer`, which has room for a finished piece."""
+        self.fd = fd
+        self.bytes_read = 0
+        self._buffer = buffer
+        self.look()
+
+    def look(self) -> None:
+        """Take the file as it is now."""
+        self.now_ns = time.time_ns()
+        self.status = os.fstat(self.fd)
+        self._start = self._length = 0
+        self._is_sparse = self.status.st_blocks * _SECTOR < self.status.st_size
+        self._data = 0  # where data begins again, behind the last hole that was looked for
+
+    def read(self, offset: int, length: int) -> memoryview:
+        """Give all these bytes. Raises ShrankError and UnreadableError."""
+        at = offset - self._start
+        if at < 0 or at + length > self._length:
+            if length <= STEP:  # the window stays where it is: most likely it is wanted again
+                return self._filled(memoryview(bytearray(length)), offset)
+            self._length = 0
+            window = self._buffer[: max(length, min(CHUNK, self.status.st_size - offset))]
+            self._start, self._length = offset, len(self._filled(window, offset))
+            at = 0
+        return self._buffer[at : at + length]
+
+    def is_hole(self, offset: int, length: int) -> bool:
+        """Say whether these bytes are zeros that take no room on the disk."""
+        if self._is_sparse and offset >= self._data:
+            try:
+                self._data = os.lseek(self.fd, offset, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise UnreadableError(error) from error
+                self._data = self.status.st_size  # there is no more
+            if os.fstat(self.fd).st_size < self._data:
+                raise ShrankError
+        return offset + length <= self._data
+
+    def take(self, old: Details | None) -> tuple[int, bool]:
+        """Take a snapshot: its length, and whether the file goes on from where it was `old`."""
+        goes_on = old is not None and is_continued(old, self.status, self.read)
+        return cut(self.status.st_size, old if goes_on else None, self.read), goes_on
+
+    def _filled(self, window: memoryview, offset: int) -> memoryview:
+        done = 0
+        while done < len(window):
+            try:
+                count = os.preadv(self.fd, [window[done:]], offset + done)
+            except OSError as error:
+                raise UnreadableError(error) from error
+            if not count:
+                raise ShrankError
+            done += count
+        self.bytes_read += done
+        return window

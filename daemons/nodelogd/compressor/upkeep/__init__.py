@@ -1,0 +1,1 @@
+"""Upkeep of the archives: their names, lock, retention and scrubs."""

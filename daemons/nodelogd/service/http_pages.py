@@ -1,0 +1,96 @@
+"""The four pages that a daemon shows, as a WSGI application; it knows nothing of sockets and threads."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import make_wsgi_app
+
+from nodelogd.service.logging_setup import Once
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from prometheus_client import CollectorRegistry
+
+    from nodelogd.service.health import Health
+
+LOG: Final = logging.getLogger(__name__)
+SAY_AGAIN_AFTER: Final = 60.0  # seconds; whoever can connect can make a page fail as often as they like
+METHODS: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer: status line, headers and body."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Pages:
+    """`/healthz`, `/readyz`, `/metrics` and `/status`; `status` is not called in the loop."""
+
+    def __init__(
+        self, health: "Health", registry: "CollectorRegistry", status: Callable[[], dict[str, object]]
+    ) -> None:
+        self._health = health
+        self._status = status
+        self._exposition = make_wsgi_app(registry)
+        self._pages: dict[str, Callable[[WSGIEnvironment], Page]] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+            "/status": lambda _: _json("200 OK", self._status()),
+        }
+        self._once = Once(SAY_AGAIN_AFTER)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request; whatever goes wrong in a page is an answer too."""
+        page = self._page(environ)
+        start_response(page.status, [*page.headers, ("Content-Length", str(len(page.body)))])
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else page.body]
+
+    def _page(self, environ: "WSGIEnvironment") -> Page:
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if path not in self._pages:
+            return _json("404 Not Found", {"error": "no such page", "pages": list(self._pages)})
+        if method not in METHODS:
+            page = _json("405 Method Not Allowed", {"error": "method not allowed", "methods": METHODS})
+            return Page(page.status, [*page.headers, ("Allow", ", ".join(METHODS))], page.body)
+        try:
+            return self._pages[path](environ)
+        except Exception as error:  # noqa: BLE001 - a page runs other people's code: any metric, any header
+            text = f"{type(error).__name__}: {error}"
+            self._once.log(LOG, logging.ERROR, path, "cannot show %s: %s", path, text, exc_info=error)
+            return _json("500 Internal Server Error", {"error": text})
+
+    def _healthz(self, _: "WSGIEnvironment") -> Page:
+        age = round(self._health.age(), 3)
+        if reason := self._health.stalled():
+            answer = {"status": "stalled", "heartbeat_age_seconds": age, "reason": reason}
+            return _json("503 Service Unavailable", answer)
+        return _json("200 OK", {"status": "ok", "heartbeat_age_seconds": age})
+
+    def _readyz(self, _: "WSGIEnvironment") -> Page:
+        if reasons := self._health.reasons():
+            return _json("503 Service Unavailable", {"status": "not ready", "reasons": reasons})
+        return _json("200 OK", {"status": "ready", "reasons": {}})
+
+    def _metrics(self, environ: "WSGIEnvironment") -> Page:
+        """Let prometheus_client choose form and compression, by the request's headers."""
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]]) -> None:
+            head.append((status, headers))
+
+        body = b"".join(self._exposition({**environ, "REQUEST_METHOD": "GET"}, start))
+        return Page(*head[0], body)
+
+
+def _json(status: str, content: object) -> Page:
+    body = json.dumps(content, default=str).encode() + b"\n"
+    return Page(status, [("Content-Type", "application/json")], body)

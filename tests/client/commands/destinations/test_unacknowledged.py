@@ -1,0 +1,182 @@
+import itertools
+import re
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import IO
+
+import pytest
+
+from nodelog.commands.destinations.unacknowledged import Plain
+from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.stop_signals import Stop
+
+Start = Callable[..., subprocess.Popen[str]]
+Listen = Callable[[int], socket.socket]
+
+LINE = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4} - Greetings from client-3\n")
+
+
+def greeter_of(start: Start, port: int, *options: str) -> subprocess.Popen[str]:
+    return start(
+        "greet",
+        "--to=lines",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--name=client-3",
+        "--every=5ms",
+        *options,
+    )
+
+
+def port_of(collector: socket.socket) -> int:
+    return int(collector.getsockname()[1])
+
+
+def accepted(collector: socket.socket) -> tuple[socket.socket, IO[str]]:
+    connection, _ = collector.accept()
+    connection.settimeout(30)
+    return connection, connection.makefile()
+
+
+def first(count: int, lines: IO[str]) -> list[str]:
+    return [lines.readline() for _ in range(count)]
+
+
+def test_whole_lines_go_over_one_connection_and_are_printed(start: Start, collector: socket.socket) -> None:
+    greeter = greeter_of(start, port_of(collector), "--count=5")
+    connection, lines = accepted(collector)
+    with connection, lines:
+        received = lines.readlines()
+    out, err = greeter.communicate(timeout=30)
+    assert len(received) == 5
+    assert all(LINE.fullmatch(line) for line in received)
+    assert out.splitlines(keepends=True) == received
+    assert err == f"nodelog greet: 5 lines sent to 127.0.0.1 port {port_of(collector)}\n"
+    assert greeter.returncode == 0
+
+
+def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(start: Start, listen: Listen) -> None:
+    collector = listen(0)
+    port = port_of(collector)
+    greeter = greeter_of(start, port, "--count=60")
+    received = []
+    for _ in range(5):
+        connection, lines = accepted(collector)
+        with connection, lines:
+            received += first(10, lines)
+            collector.close()
+            connection.shutdown(
+                socket.SHUT_WR
+            )  # the collector's goodbye; it reads on to the end of the stream
+            received += lines.readlines()
+        collector = listen(port)
+    connection, lines = accepted(collector)
+    with connection, lines:
+        received += lines.readlines()
+    assert greeter.communicate(timeout=30)[0].splitlines(keepends=True) == received
+    assert len(received) == 60
+
+
+def test_a_reset_is_noticed_before_the_next_line(start: Start, collector: socket.socket) -> None:
+    greeter = start(
+        "greet",
+        "--to=lines",
+        "--host=127.0.0.1",
+        f"--port={port_of(collector)}",
+        "--every=300ms",
+        "--count=2",
+    )
+    connection, lines = accepted(collector)
+    received = first(1, lines)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    lines.close()
+    connection.close()
+    connection, lines = accepted(collector)
+    with connection, lines:
+        received += lines.readlines()
+    out, err = greeter.communicate(timeout=30)
+    assert out.splitlines(keepends=True) == received
+    assert "Connection reset by peer; trying again" in err
+
+
+def test_a_collector_that_is_not_there_yet_is_waited_for(
+    start: Start, collector: socket.socket, listen: Listen
+) -> None:
+    port = port_of(collector)
+    collector.close()
+    greeter = greeter_of(start, port, "--count=1")
+    assert greeter.stderr is not None
+    assert f"127.0.0.1:{port}: Connection refused; trying again" in greeter.stderr.readline()
+    connection, lines = accepted(listen(port))
+    with connection, lines:
+        assert len(lines.readlines()) == 1
+    assert greeter.stderr.readline() == f"nodelog greet: connected to 127.0.0.1:{port}\n"
+    assert greeter.wait(30) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_stream_after_a_whole_line(
+    start: Start, collector: socket.socket, number: signal.Signals
+) -> None:
+    greeter = greeter_of(start, port_of(collector))
+    connection, lines = accepted(collector)
+    with connection, lines:
+        received = first(3, lines)
+        greeter.send_signal(number)
+        received += lines.readlines()
+        assert greeter.poll() is None  # it waits for us to close
+    out, err = greeter.communicate(timeout=30)
+    assert out.splitlines(keepends=True) == received
+    assert (
+        err.splitlines()[-1]
+        == f"nodelog greet: {len(received)} lines sent to 127.0.0.1 port {port_of(collector)}"
+    )
+    assert greeter.returncode == 0
+
+
+def test_a_signal_is_obeyed_when_the_collector_does_not_close(start: Start, collector: socket.socket) -> None:
+    greeter = greeter_of(start, port_of(collector))
+    connection, lines = accepted(collector)
+    with connection, lines:
+        first(1, lines)
+        greeter.terminate()
+        greeter.communicate(timeout=30)
+    assert greeter.returncode == 0
+
+
+def test_a_signal_during_an_outage_says_which_line_was_not_sent(
+    start: Start, collector: socket.socket
+) -> None:
+    collector_port = port_of(collector)
+    collector.close()
+    greeter = greeter_of(start, collector_port)
+    assert greeter.stderr is not None
+    greeter.stderr.readline()
+    greeter.terminate()
+    assert LINE.search(greeter.stderr.readline())
+    assert greeter.stderr.readline() == f"nodelog greet: 0 lines sent to 127.0.0.1 port {collector_port}\n"
+    assert greeter.wait(30) == 0
+
+
+@pytest.fixture
+def stop() -> Iterator[tuple[socket.socket, socket.socket]]:
+    told, tell = socket.socketpair()
+    with told, tell:
+        yield told, tell
+
+
+def test_a_collector_that_does_not_read_is_waited_for_until_a_signal(
+    stop: tuple[socket.socket, socket.socket], collector: socket.socket
+) -> None:
+    told, tell = stop
+    link = Plain("127.0.0.1", port_of(collector), Stop(told), Voice("greet"))
+    tell.send(b"\0")
+    link._connect()
+    assert link._socket is not None
+    with pytest.raises(BlockingIOError):
+        [link._socket.send(bytes(65536)) for _ in itertools.count()]
+    assert not link._write(link._socket, b"one more\n")
+    link._hang_up()

@@ -1,0 +1,53 @@
+"""The bars are for terminals: here is one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.client.load.sink import Sink
+
+from nodelog.load.generator.line_blocks import Layout
+
+NODELOG = Path(sys.executable).parent / "nodelog"
+
+
+def on_a_terminal(*arguments: str) -> tuple[int, str]:
+    """Run it with its stderr on a terminal; give exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        [NODELOG, *arguments], stderr=theirs, stdout=subprocess.DEVNULL, env=environment
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while data := os.read(ours, 4096):
+            shown += data
+    except OSError:  # which is how a terminal ends
+        pass
+    os.close(ours)
+    return process.wait(30), shown.decode()
+
+
+def test_a_load_shows_lines_rate_and_connections() -> None:
+    with Sink() as sink:
+        code, shown = on_a_terminal(
+            "load", f"--port={sink.port}", "--rate=5000", "--write-size=line", "--duration=1s"
+        )
+    assert code == 0
+    assert "sending" in shown
+    assert "64 connections" in shown
+    assert " lines, " in shown
+
+
+def test_reading_shows_how_much_of_the_files_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(Layout("run", 128).line(0, 0))
+    code, shown = on_a_terminal("verify", "--run=run", str(log))
+    assert code == 0
+    assert "reading" in shown
+    assert "128/128 bytes" in shown

@@ -1,0 +1,166 @@
+"""Whatever happens to the lines of a run is found, and nothing else is."""
+
+import gzip
+import json
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.verifier.verdict import SentError, Verdict, read_sent, to_json, to_text, verify
+
+LAYOUT = Layout("run", 64)
+CONNECTIONS, EACH = 4, 50
+SENT = dict.fromkeys(range(CONNECTIONS), EACH)
+GREETING = b"Sun Nov 22 16:07:11 UTC 2026 - Greetings from client-3\n"
+PLACES = st.integers(0, CONNECTIONS * EACH - 1)
+
+
+def ordinary() -> list[bytes]:
+    """Give what a collector writes: blocks of several lines of each connection in turn."""
+    keys = [(of, row * 5 + at) for row in range(EACH // 5) for of in range(CONNECTIONS) for at in range(5)]
+    return [LAYOUT.line(*key) for key in keys]
+
+
+def verified(*files: bytes, sent: dict[int, int] | None = SENT) -> Verdict:
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"log-{number}" for number in range(len(files))]
+        for path, data in zip(paths, files, strict=True):
+            path.write_bytes(data)
+        return verify("run", paths, sent, lambda _path, _done: None)
+
+
+def told(verdict: Verdict) -> dict[str, int]:
+    """Give what it found, but for what is nothing."""
+    names = ("lost", "doubled", "torn", "reordered", "unknown", "foreign")
+    values = to_json(verdict)
+    assert verdict.is_good == (not any(values[name] for name in names[:-1]) and values["received"] > 0)
+    return {name: values[name] for name in names if values[name]}
+
+
+def test_lines_as_they_were_sent_are_good() -> None:
+    assert told(verified(b"".join(ordinary()))) == {}
+
+
+@given(st.sets(PLACES, max_size=20))
+def test_dropped_lines_are_lost(places: set[int]) -> None:
+    lines = [line for place, line in enumerate(ordinary()) if place not in places]
+    assert told(verified(b"".join(lines))).pop("lost", 0) == len(places)
+    assert told(verified(b"".join(lines))).keys() <= {"lost"}
+
+
+@given(st.lists(st.tuples(PLACES, PLACES), min_size=1, max_size=10))
+def test_copied_lines_are_doubled_wherever_the_copies_stand(copies: list[tuple[int, int]]) -> None:
+    lines = ordinary()
+    for which, where in copies:
+        lines.insert(where, ordinary()[which])
+    assert told(verified(b"".join(lines))) == {"doubled": len(copies)}
+
+
+@given(st.integers(0, CONNECTIONS - 1), st.integers(0, EACH - 2), st.integers(1, EACH))
+def test_two_lines_swapped_are_reordered(connection: int, number: int, further: int) -> None:
+    other = min(EACH - 1, number + further)
+    lines = ordinary()
+    first, second = (lines.index(LAYOUT.line(connection, which)) for which in (number, other))
+    lines[first], lines[second] = lines[second], lines[first]
+    assert told(verified(b"".join(lines))) == {"reordered": other - number}
+
+
+@given(st.integers(0, CONNECTIONS * EACH - 2))
+def test_lines_of_two_connections_swapped_are_nothing(place: int) -> None:
+    lines = ordinary()
+    if lines[place][:14] == lines[place + 1][:14]:
+        return
+    lines[place], lines[place + 1] = lines[place + 1], lines[place]
+    assert told(verified(b"".join(lines))) == {}
+
+
+@given(PLACES, st.integers(8, 55))
+def test_a_line_torn_in_two_is_torn_and_lost(place: int, cut: int) -> None:
+    lines = ordinary()
+    lines[place] = lines[place][:cut] + b"\n" + lines[place][cut:]
+    found = told(verified(b"".join(lines)))
+    assert found["lost"] == 1
+    assert found["torn"] + found.get("foreign", 0) == 2
+    assert found.keys() <= {"lost", "torn", "foreign"}
+
+
+@given(PLACES, PLACES, st.integers(16, 50))
+def test_a_line_mixed_from_two_is_torn_and_its_own_is_lost(one: int, other: int, cut: int) -> None:
+    lines = ordinary()
+    mixed = lines[one][:cut] + lines[other][cut:]
+    expected = {"lost": 1, "doubled" if mixed == lines[other] else "torn": 1}
+    if mixed == lines[one]:
+        expected = {}
+    lines[one] = mixed
+    assert told(verified(b"".join(lines))) == expected
+
+
+@given(st.lists(st.integers(0, CONNECTIONS * EACH), max_size=3), st.booleans(), st.randoms())
+def test_files_may_come_in_any_order_packed_or_not(cuts: list[int], packed: bool, order: Random) -> None:
+    bounds = [0, *sorted(cuts), CONNECTIONS * EACH]
+    files = [b"".join(ordinary()[a:b]) for a, b in pairwise(bounds)]
+    order.shuffle(files)
+    if packed:
+        files[0] = gzip.compress(files[0])
+    assert told(verified(*files)) == {}
+
+
+@given(st.lists(PLACES, min_size=1, max_size=20))
+def test_lines_of_others_are_counted_and_ignored(places: list[int]) -> None:
+    lines = ordinary()
+    for place in places:
+        lines.insert(place, GREETING)
+    assert told(verified(b"".join(lines))) == {"foreign": len(places)}
+
+
+def test_without_knowing_what_was_sent_the_end_is_not_missed_and_that_is_said() -> None:
+    lines = b"".join(ordinary()[: -5 * CONNECTIONS])
+    assert told(verified(lines)) == {"lost": 5 * CONNECTIONS}
+    verdict = verified(lines, sent=None)
+    assert told(verdict) == {}
+    assert to_text(verdict)[-1].startswith("note:      how many were sent is not known")
+
+
+def test_no_line_at_all_is_not_good() -> None:
+    assert not verified(GREETING, sent=None).is_good
+
+
+def test_the_first_few_of_each_are_shown() -> None:
+    lines = ordinary()
+    del lines[7]
+    lines.append(lines[0])
+    lines[3], lines[4] = lines[4], lines[3]
+    lines.append(LAYOUT.line(7, 7)[:40] + b"\x00\n")
+    lines.append(LAYOUT.line(0, EACH))
+    verdict = verified(b"".join(lines))
+    file = verdict.first_torn[0].file
+    assert to_text(verdict)[1:] == [
+        "lost:      1",
+        "           connection 1: line 2",
+        "doubled:   1",
+        "           connection 0: line 0",
+        "torn:      1",
+        rf"           {file} at byte 12800: <run 64> 0007 0000000007 ...............\x00",
+        "reordered: 1",
+        "           connection 0: line 3",
+        "unknown:   1",
+        "           connection 0: line 50",
+        "           (received, but not among those that were sent)",
+        "foreign:   0 lines of others",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"run": "a"}', '{"run": "a", "sent": {"x": 1}}', "1"])
+def test_what_is_not_the_json_of_a_load_is_refused(text: str) -> None:
+    with pytest.raises(SentError, match="it is not what nodelog load --json prints"):
+        read_sent(text)
+
+
+def test_run_and_lines_are_read_from_the_json_of_a_load() -> None:
+    assert read_sent(json.dumps({"run": "ab", "sent": {"0": 5}, "more": 1})) == ("ab", {0: 5}, {})

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodelog.shipping.line_splitting import LONGEST, cut, line_of, messages
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a line", b"a line"),
+        ("a line\n", b"a line"),
+        ("", b""),
+        ("\n", b""),
+        ("\n\n", b"\\n"),
+        ("Traceback:\n  File\nError\n", b"Traceback:\\n  File\\nError"),
+        ("carriage\r\nreturn\r", b"carriage\r\\nreturn\r"),
+        ("Grüße \N{SNOWMAN}", "Grüße \N{SNOWMAN}".encode()),
+        ("lone \ud800 and \udc80", b"lone \\ud800 and \\udc80"),
+        (b"bytes \xff\x00 as they are", b"bytes \xff\x00 as they are"),
+        (b"two\nlines\n", b"two\\nlines"),
+    ],
+)
+def test_whatever_is_said_becomes_one_line(text: str | bytes, line: bytes) -> None:
+    assert line_of(text) == line
+
+
+@given(st.text() | st.binary())
+def test_no_text_is_more_than_one_line(text: str | bytes) -> None:
+    assert b"\n" not in line_of(text)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1, LONGEST, LONGEST + 1])
+def test_a_line_that_is_too_long_is_cut(extra: int) -> None:
+    line = bytes(LONGEST + extra)
+    parts = cut(line)
+    assert b"".join(parts) == line
+    assert all(len(part) == LONGEST for part in parts[:-1])
+    assert len(parts[-1]) <= LONGEST
+
+
+def test_lines_become_messages_of_no_more_than_so_many_bytes() -> None:
+    assert messages(b"a\n\nb\n", 100) == [b"a", b"", b"b"]
+    assert messages(b"abcde\n\nfgh\n", 2) == [b"ab", b"cd", b"e", b"", b"fg", b"h"]

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import logging
+import logging.config
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.client.shipping.collector import Collector
+from tests.running import PATIENCE
+
+import nodelog
+from nodelog import NodeLogHandler
+from nodelog.shipping.settings import LEAST_BYTES
+from nodelog.spool.file_spool import FileSpool
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def logger() -> Generator[logging.Logger]:
+    """Give a logger that nobody else has, least of all pytest."""
+    logger = logging.Logger("app")  # noqa: LOG001 (that is how)
+    yield logger
+    for handler in logger.handlers:
+        handler.close()
+
+
+def configured(port: int, **options: object) -> NodeLogHandler:
+    """Configure logging as programs do, and give the handler."""
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"short": {"format": "%(levelname)s %(message)s"}},
+            "handlers": {
+                "nodelog": {
+                    "class": "nodelog.NodeLogHandler",
+                    "formatter": "short",
+                    "level": "INFO",
+                    "host": HOST,
+                    "port": port,
+                    **options,
+                }
+            },
+            "loggers": {"configured": {"handlers": ["nodelog"], "level": "DEBUG"}},
+        }
+    )
+    (handler,) = logging.getLogger("configured").handlers
+    assert isinstance(handler, NodeLogHandler)
+    return handler
+
+
+def test_a_configuration_by_class_path_works(collector: Collector, tmp_path: Path) -> None:
+    handler = configured(collector.port, spool=str(tmp_path / "spool"), full="drop-newest", timeout=0.1)
+    logger = logging.getLogger("configured")
+    logger.info("one of %d", 2)
+    logger.debug("not this one")
+    try:
+        raise KeyError("why")  # noqa: TRY301 (to log it)
+    except KeyError:
+        logger.exception("it failed")
+    assert handler.shipper.flush(PATIENCE) == 0
+    logger.removeHandler(handler)
+    handler.close()
+    first, second = collector.lines
+    assert first == b"INFO one of 2"
+    assert second.startswith(b"ERROR it failed\\nTraceback (most recent call last):\\n")
+    assert second.endswith(b"KeyError: 'why'")
+
+
+def test_a_configuration_without_a_host_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOST_IP", raising=False)
+    monkeypatch.delenv("HOST_IPS", raising=False)
+    with pytest.raises(ValueError, match="Unable to configure handler 'nodelog'") as error:
+        configured(1, host=None)
+    assert "fieldPath: status.hostIP" in str(error.value.__cause__)
+
+
+def test_what_cannot_be_formatted_is_counted_and_does_not_raise(
+    collector: Collector,
+    logger: logging.Logger,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handler = NodeLogHandler(HOST, collector.port)
+    logger.addHandler(handler)
+    logger.warning("%d", "not a number")
+    assert "TypeError" in capsys.readouterr().err
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    logger.warning("%d", "not a number")
+    assert not capsys.readouterr().err
+    logger.warning("good")
+    assert handler.errors == 2
+    assert handler.shipper.flush(PATIENCE) == 0
+    assert collector.lines == [b"good"]
+
+
+def test_a_record_after_the_end_is_counted_and_does_not_raise(
+    collector: Collector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = NodeLogHandler(HOST, collector.port)
+    logger.addHandler(handler)
+    handler.close()
+    logger.warning("too late")
+    assert handler.errors == 1
+    assert not collector.lines
+
+
+@pytest.mark.parametrize("full", ["block", "drop-newest"])
+def test_a_full_spool_drops_counts_and_tells(collector: Collector, logger: logging.Logger, full: str) -> None:
+    collector.reads = False
+    handler = NodeLogHandler(HOST, collector.port, full=full, max_bytes=LEAST_BYTES)
+    logger.addHandler(handler)
+    for _ in range(20):
+        logger.warning("x" * 65_535)
+    collector.reads = True
+    assert handler.shipper.flush(PATIENCE) == 0
+    logger.warning("room again")
+    assert handler.shipper.flush(PATIENCE) == 0
+    assert collector.lines[16:] == [b"nodelog: dropped 4 lines (spool full)", b"room again"]
+    assert handler.shipper.stats.dropped == 4
+    assert handler.errors == 0
+
+
+def test_a_filter_may_stop_a_record(collector: Collector, logger: logging.Logger) -> None:
+    handler = NodeLogHandler(HOST, collector.port, level="INFO")
+    handler.addFilter(lambda record: "secret" not in record.getMessage())
+    logger.addHandler(handler)
+    logger.warning("secret")
+    logger.warning("public")
+    assert handler.shipper.flush(PATIENCE) == 0
+    assert collector.lines == [b"public"]
+
+
+def test_a_filter_may_give_another_record(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = NodeLogHandler(HOST, collector.port)
+    other = logging.makeLogRecord({"msg": "the other"})
+    monkeypatch.setattr(handler, "filter", lambda _: other)  # as from Python 3.12 on
+    assert handler.handle(logging.makeLogRecord({"msg": "the one"}))
+    handler.close()
+    assert collector.lines == [b"the other"]
+
+
+PROGRAM = """
+import logging, sys
+import nodelog.shipping.shipper
+from nodelog import NodeLogHandler
+nodelog.shipping.shipper.GRACE = 20.0  # a busy disk is not one that does not answer
+port, spool, timeout = int(sys.argv[1]), sys.argv[2] or None, float(sys.argv[3])
+handler = NodeLogHandler("127.0.0.1", port, spool=spool, exit_timeout=timeout)
+logging.basicConfig(handlers=[handler], level="INFO", format="%(message)s")
+for number in range(100):
+    logging.info("line %d", number)
+"""
+
+
+def at_exit(port: int, spool: Path | None, timeout: float) -> list[str]:
+    """Run a program that logs and ends; give what it says on standard error."""
+    command = [sys.executable, "-c", PROGRAM, str(port), str(spool or ""), str(timeout)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    return done.stderr.splitlines()
+
+
+def test_a_program_that_ends_waits_until_all_is_acknowledged(collector: Collector) -> None:
+    assert not at_exit(collector.port, None, PATIENCE)
+    assert collector.lines == [b"line %d" % number for number in range(100)]
+    assert collector.closed == 1
+
+
+def test_a_program_that_ends_without_a_collector_says_what_is_left_and_where(tmp_path: Path) -> None:
+    collector = Collector().start()
+    collector.crash()
+    said = at_exit(collector.port, None, 0.1)
+    assert said[-1] == "nodelog: 100 lines are not acknowledged and were in memory and are lost"
+    path = tmp_path / "spool"
+    said = at_exit(collector.port, path, 0.1)
+    how = f"the next run sends them, or `nodelog pipe --spool {path} </dev/null`"
+    assert said[-1] == f"nodelog: 100 lines are not acknowledged and wait in {path}: {how}"
+    spool = FileSpool(path)
+    assert spool.lines == 100
+    spool.close()
+
+
+def test_its_name_is_in_the_package() -> None:
+    assert nodelog.NodeLogHandler is NodeLogHandler

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.client.spool.files import KEEPER, held, leave
+
+from nodelog.spool.blocks import BLOCK_BYTES, SpoolError
+from nodelog.spool.file_spool import FileSpool
+from nodelog.spool.memory_spool import Spool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+NOBODY = b""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def test_the_next_run_finds_blocks_under_their_stream_and_number(path: Path) -> None:
+    first = FileSpool(path)
+    first.append([b"a", b"b"])
+    first.seal(first.blocks(first.stream)[0])
+    first.append([b"c"])
+    expected = held(first)
+    leave(first)
+    second = FileSpool(path)
+    assert held(second) == expected == {first.stream: [(1, b"a\nb\n"), (2, b"c\n")]}
+    assert (second.lines, second.size) == (3, 6)
+    assert second.stream != first.stream
+    second.append([b"d"])
+    assert list(held(second)) == [first.stream, second.stream]
+    assert held(second)[second.stream] == [(1, b"d\n")]
+    second.close()
+
+
+def test_what_was_forgotten_comes_back_only_after_a_crash(path: Path) -> None:
+    spool = FileSpool(path)
+    for line in (b"a", b"b", b"c"):
+        spool.append([line])
+        spool.seal(spool.blocks(spool.stream)[-1])
+    spool.forget(spool.stream, 1)
+    spool.settle()
+    spool.forget(spool.stream, 2)
+    leave(spool)
+    spool = FileSpool(path)
+    (stream,) = spool.streams()
+    assert held(spool)[stream] == [(2, b"b\n"), (3, b"c\n")]
+    spool.forget(stream, 2)
+    spool.append([b"d"])
+    leave(spool)
+    spool = FileSpool(path)
+    assert list(held(spool).values()) == [[(3, b"c\n")], [(1, b"d\n")]]
+    spool.forget(stream, 3)
+    spool.settle_for_good()
+    leave(spool)
+    spool = FileSpool(path)
+    assert list(held(spool).values()) == [[(1, b"d\n")]]
+    spool.close()
+
+
+def test_a_killed_process_leaves_every_line_that_it_kept(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KEEPER, path], stdout=subprocess.PIPE, text=True) as keeper:
+        assert keeper.stdout is not None
+        while int(keeper.stdout.readline()) < 100:
+            pass
+        keeper.send_signal(signal.SIGKILL)
+        said = keeper.stdout.read().splitlines()
+    kept = max([int(line) for line in said[:-1]], default=100)
+    spool = FileSpool(path)
+    (blocks,) = held(spool).values()
+    lines = b"".join(data for _, data in blocks).splitlines()
+    assert lines == [b"line %d" % number for number in range(len(lines))]
+    assert kept < len(lines) <= kept + 3
+    spool.close()
+
+
+def test_blocks_that_are_not_in_memory_are_read_from_the_file(path: Path) -> None:
+    spool = FileSpool(path)
+    lines = [b"%d " % number * 8000 for number in range(200)]
+    for line in lines:
+        spool.append([line])
+    blocks = spool.blocks(spool.stream)
+    assert sum(block.kept is None for block in blocks) > 20
+    assert sum(len(piece) for block in blocks for piece in block.kept or ()) <= 4 * 1024 * 1024
+    assert b"".join(data for _, data in held(spool)[spool.stream]) == b"".join(line + b"\n" for line in lines)
+    spool.close()
+
+
+def test_a_dropped_block_stays_dropped(path: Path) -> None:
+    spool = FileSpool(path)
+    for letter in (b"a", b"b", b"c"):
+        spool.append([letter * BLOCK_BYTES])
+    assert [spool.drop_oldest(NOBODY, 0) for _ in range(2)] == [1, 1]
+    expected = held(spool)
+    leave(spool)
+    spool = FileSpool(path)
+    assert held(spool) == expected
+    (stream,) = spool.streams()
+    assert held(spool)[stream][0] == (2, b"nodelog: dropped 2 lines (spool full)\n")
+    assert spool.drop_oldest(NOBODY, 0) == 1
+    assert held(spool)[stream] == [(3, b"nodelog: dropped 3 lines (spool full)\n")]
+    spool.close()
+
+
+def test_a_block_that_is_set_aside_is_kept_and_never_sent_again(path: Path) -> None:
+    spool = FileSpool(path)
+    spool.append([b"bad", b"worse"])
+    spool.seal(spool.blocks(spool.stream)[0])
+    spool.append([b"good"])
+    assert spool.set_aside(spool.stream, "it bites") == f"set aside 2 lines in {path}: it bites"
+    assert (spool.aside, spool.gone, spool.lines) == (2, 2, 1)
+    stream = spool.stream
+    leave(spool)
+    spool = FileSpool(path)
+    assert held(spool) == {stream: [(2, b"good\n")]}
+    spool.close()
+    with closing(sqlite3.connect(path)) as file:
+        rows = file.execute("SELECT why, stream, block, lines, data FROM aside").fetchall()
+    assert rows == [("it bites", stream, 1, 2, b"bad\nworse\n")]
+
+
+def test_no_more_is_set_aside_than_a_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodelog.spool.file_spool._ASIDE_LIMIT", 10)
+    spool = FileSpool(path)
+    for line in (b"123456", b"7890"):
+        spool.append([line])
+        spool.seal(spool.blocks(spool.stream)[-1])
+    assert spool.set_aside(spool.stream, "why").startswith("set aside 1 lines")
+    assert spool.set_aside(spool.stream, "why") == "dropped 1 lines: why"
+    assert (spool.aside, spool.dropped, spool.lines) == (1, 1, 0)
+    spool.close()
+
+
+def test_a_stream_that_got_another_name_has_it_in_the_next_run(path: Path) -> None:
+    spool = FileSpool(path)
+    spool.rename(spool.stream)
+    spool.append([b"a"])
+    spool.rename(spool.stream)
+    expected = held(spool)
+    leave(spool)
+    spool = FileSpool(path)
+    assert held(spool) == expected
+    spool.rename(*expected)
+    assert list(held(spool).values()) == list(expected.values())
+    assert held(spool).keys() != expected.keys()
+    spool.close()
+
+
+STEPS = st.lists(
+    st.tuples(st.just("append"), st.integers(1, BLOCK_BYTES))
+    | st.tuples(st.sampled_from(["seal", "forget", "drop", "aside", "rename", "settle"]), st.integers(0, 3)),
+    max_size=30,
+)
+
+
+def do(spool: Spool, step: str, number: int) -> None:
+    """Do one of the things that a courier does."""
+    stream = next(iter(spool.streams()), spool.stream)
+    blocks = spool.blocks(stream)
+    if step == "append":
+        spool.append([b"x" * number])
+    elif step == "settle":
+        spool.settle()
+    elif step == "rename":
+        spool.rename(stream)
+    elif not blocks:
+        pass
+    elif step == "seal":
+        spool.seal(blocks[-1])
+    elif step == "forget":
+        spool.forget(stream, blocks[0].number + number - 1)
+    elif step == "drop":
+        spool.drop_oldest(stream, number)
+    elif step == "aside":
+        spool.set_aside(stream, "why")
+
+
+def contents(spool: Spool) -> list[list[tuple[int, bytes]]]:
+    """Give all that is held, without the names, which are drawn."""
+    return list(held(spool).values())
+
+
+@given(STEPS)
+def test_a_file_has_what_memory_would_have(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("spools") / "spool"
+    in_file, in_memory = FileSpool(path), Spool()
+    for step, number in steps:
+        do(in_file, step, number)
+        do(in_memory, step, number)
+        assert contents(in_file) == contents(in_memory)
+        assert (in_file.lines, in_file.size, in_file.gone) == (
+            in_memory.lines,
+            in_memory.size,
+            in_memory.gone,
+        )
+    in_file.settle()
+    expected = held(in_file)
+    leave(in_file)
+    again = FileSpool(path)
+    assert held(again) == expected
+    assert (again.lines, again.size) == (in_memory.lines, in_memory.size)
+    again.close()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_path_without_a_name_is_one_line(name: str) -> None:
+    with pytest.raises(SpoolError, match="is not the name of a file; give another"):
+        FileSpool(name)

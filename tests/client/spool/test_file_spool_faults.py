@@ -1,0 +1,119 @@
+"""A file of a spool on a disk that is full or damaged, rolled back, or in use by another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.client.spool.files import KEEPER, held, leave
+
+from nodelog.spool.blocks import BLOCK_BYTES, DamagedSpoolError, SpoolError
+from nodelog.spool.file_spool import FileSpool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def test_a_second_process_is_told_who_has_the_spool(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KEEPER, path], stdout=subprocess.PIPE, text=True) as keeper:
+        assert keeper.stdout is not None
+        keeper.stdout.readline()
+        with pytest.raises(
+            SpoolError, match=f"{path} is in use by process {keeper.pid} on .*; one process per"
+        ):
+            FileSpool(path)
+        keeper.kill()
+    FileSpool(path).close()
+
+
+def test_a_file_that_cannot_be_a_spool_is_not_held(path: Path) -> None:
+    path.write_text("a letter")
+    for _ in range(2):
+        with pytest.raises(SpoolError, match="is not a spool"):
+            FileSpool(path)
+
+
+def test_a_spool_that_was_rolled_back_gives_new_lines_no_old_name(path: Path) -> None:
+    spool = FileSpool(path)
+    spool.append([b"a"])
+    leave(spool)
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    names: set[bytes] = set()
+    for _ in range(2):
+        shutil.copy(copy, path)
+        spool = FileSpool(path)
+        spool.append([b"new"])
+        names |= held(spool).keys()
+        leave(spool)
+    assert len(names) == 3
+
+
+def test_a_full_disk_leaves_what_is_there_and_is_one_line(path: Path) -> None:
+    spool = FileSpool(path)
+    spool.append([b"a"])
+    pages = spool._file.execute("PRAGMA page_count").fetchone()[0]
+    spool._file.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SpoolError, match=f"^cannot use spool {path}: database or disk is full$"):
+        spool.append([b"b" * 50_000])
+    spool.append([b"c"])
+    spool._file.execute("PRAGMA max_page_count = 100000")
+    spool.append([b"b" * 50_000])
+    (data,) = (data for _, data in held(spool)[spool.stream])
+    assert data == b"a\nc\n" + b"b" * 50_000 + b"\n"
+    spool.close()
+
+
+def test_damage_in_use_puts_the_file_aside_and_counts_its_lines(path: Path) -> None:
+    spool = FileSpool(path)
+    for letter in range(100):
+        spool.append([bytes([65 + letter % 26]) * BLOCK_BYTES])
+    spool.settle_for_good()
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(os.urandom(4096 * 1000))
+    with pytest.raises(DamagedSpoolError, match=f"spool {path} is damaged"):
+        [spool.read(block) for block in spool.blocks(spool.stream)]
+    spool.renew()
+    assert (spool.lines, spool.aside, spool.gone, spool.streams()) == (0, 100, 100, [])
+    (news,) = spool.news
+    assert f"it is kept as {path}.damaged-1" in news
+    spool.append([b"new"])
+    assert held(spool) == {spool.stream: [(1, b"new\n")]}
+    spool.close()
+
+
+def test_a_spool_that_cannot_be_opened_again_is_tried_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = FileSpool(path)
+    spool.append([b"a"])
+    with monkeypatch.context() as patch:
+        patch.setattr("nodelog.spool.file_spool.opened", _raising(SpoolError("no")))
+        with pytest.raises(SpoolError, match="no"):
+            spool.renew()
+    assert (spool.lines, spool.aside) == (0, 1)
+    with pytest.raises(DamagedSpoolError):
+        spool.append([b"b"])
+    spool.renew()
+    assert (spool.lines, spool.aside, spool.gone) == (1, 0, 0)
+    spool.append([b"b"])
+    assert [data for blocks in held(spool).values() for _, data in blocks] == [b"a\n", b"b\n"]
+    spool.close()
+
+
+def _raising(error: Exception) -> object:
+    def raises(*_: object) -> Iterator[None]:
+        raise error
+
+    return raises

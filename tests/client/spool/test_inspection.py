@@ -1,0 +1,144 @@
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nodelog.spool.blocks import SpoolError
+from nodelog.spool.file_spool import FileSpool
+from nodelog.spool.inspection import contents
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {
+        other.name: other.read_bytes() for other in sorted(path.parent.iterdir()) if "shm" not in other.name
+    }
+
+
+@pytest.fixture(params=["closed", "in use", "killed"])
+def spool(path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Make a spool with two lines."""
+    if request.param == "killed":
+        child = os.fork()
+        if not child:
+            FileSpool(path).append([b"one", b"two"])
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        yield path
+        return
+    spool = FileSpool(path)
+    spool.append([b"one", b"two"])
+    if request.param == "closed":
+        spool.close()
+    yield path
+    spool.close()
+
+
+def test_it_reads_what_is_there_and_changes_nothing(spool: Path) -> None:
+    before = files(spool)
+    held = contents(spool)
+    assert (held.oldest, held.newest) == (b"one", b"two")
+    assert [(stream.lines, stream.size) for stream in held.streams] == [(2, 8)]
+    assert files(spool) == before
+
+
+def test_the_owner_goes_on_while_somebody_looks(path: Path) -> None:
+    with closing(FileSpool(path)) as spool:
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.is_set():
+                contents(path)
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        for number in range(200):
+            spool.append([b"x" * 1000])
+            if number % 10 == 0:
+                spool.forget(spool.stream, spool.lowest(spool.stream))
+                spool.settle()
+        ended.set()
+        thread.join()
+        assert sum(stream.lines for stream in contents(path).streams) == spool.lines
+
+
+def test_somebody_who_looks_never_keeps_an_owner_out(path: Path) -> None:
+    FileSpool(path).close()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            contents(path)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(50):
+            FileSpool(path).close()
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_what_was_dropped_is_counted(path: Path) -> None:
+    with closing(FileSpool(path)) as spool:
+        for _ in range(4):
+            spool.append([b"x" * 40_000])
+            spool.seal(spool.blocks(spool.stream)[-1])
+        spool.drop_oldest(spool.stream, 0)
+        spool.drop_oldest(spool.stream, 0)
+        assert [stream.dropped for stream in contents(path).streams] == [2]
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [(b"", "is empty: no spool was begun in it"), (b"some text\n" * 100, "is not a spool")],
+)
+def test_what_is_no_spool_is_said_to_be_none(path: Path, data: bytes, wrong: str) -> None:
+    path.write_bytes(data)
+    with pytest.raises(SpoolError, match=wrong):
+        contents(path)
+    assert path.read_bytes() == data
+
+
+def test_a_file_of_another_program_is_no_spool(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE things (name)")
+    with pytest.raises(SpoolError, match="is a SQLite file but not a spool"):
+        contents(path)
+
+
+def test_another_format_is_named(path: Path) -> None:
+    FileSpool(path).close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA user_version = 7")
+    with pytest.raises(SpoolError, match="has format 7, this nodelog knows 1"):
+        contents(path)
+
+
+def test_damage_is_one_line_and_nothing_is_put_aside(path: Path) -> None:
+    with closing(FileSpool(path)) as spool:
+        for _ in range(20):
+            spool.append([b"x" * 1000] * 60)
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xaa" * (len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(SpoolError, match="is damaged") as found:
+        contents(path)
+    assert "\n" not in str(found.value)
+    assert path.read_bytes() == data
+
+
+def test_a_folder_is_no_spool(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(SpoolError, match="Is a directory"):
+        contents(path)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nodelog.spool.blocks import SpoolError
+from nodelog.spool.spool_lock import Lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORKING = """
+import os, sys
+from pathlib import Path
+from nodelog.spool.spool_lock import Lock
+lock = Lock(Path(sys.argv[1]))
+if os.fork():
+    os._exit(0)  # and the child lives on
+print("here", flush=True)
+os.read(0, 1)
+"""
+
+
+def test_one_holds_it_until_it_lets_go(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "spool")
+    with pytest.raises(
+        SpoolError, match=rf"^{tmp_path}/spool is in use by process {os.getpid()} on .*: give another"
+    ):
+        Lock(tmp_path / "spool")
+    lock.release()
+    Lock(tmp_path / "spool").release()
+
+
+def test_a_forked_child_does_not_hold_what_its_parent_held(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "spool")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.wait(30) == 0
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"here\n"
+        Lock(tmp_path / "spool").release()  # while the child waits for us
+
+
+def test_a_lock_that_was_removed_while_we_waited_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spool"
+    took = Lock._locked
+
+    def slow(self: Lock, path: Path) -> int:
+        fd = took(self, path)
+        monkeypatch.undo()
+        self._path.unlink()
+        return fd
+
+    monkeypatch.setattr(Lock, "_locked", slow)
+    lock = Lock(path)
+    with pytest.raises(SpoolError):
+        Lock(path)
+    lock.release()
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        SpoolError, match=r"^cannot open .*/none/spool.lock: No such file or directory; give another"
+    ):
+        Lock(tmp_path / "none" / "spool")

@@ -1,0 +1,225 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.client.wire.cutting import CUTS, cut, fed
+
+from nodelog.wire.client_session import (
+    Acked,
+    ClientSession,
+    Closed,
+    Event,
+    Refused,
+    Rejected,
+    ServerClosing,
+    Welcome,
+)
+from nodelog.wire.errors import WireError
+from nodelog.wire.frames import SERVER_CLOSE, encode
+from nodelog.wire.offers import SOFTWARE
+
+STREAM = bytes(range(16))
+HEX = b"000102030405060708090a0b0c0d0e0f"
+OURS = b"200 OK\nrelp_version=0\nrelp_software=nodelog,9\ncommands=syslog,lines\n"
+LIBRELP = b"librelp,1.11.0,http://librelp.adiscon.com"
+IMRELP = b"1 rsp 93 200 OK\nrelp_version=0\nrelp_software=" + LIBRELP + b"\ncommands=syslog\n"
+
+
+def greeted(*, stream: tuple[bytes, int] | None = None, messages: bool = False) -> ClientSession:
+    session = ClientSession(stream=stream, name="pod", frames="syslog" if messages else "lines")
+    session.hello()
+    return session
+
+
+def welcomed(*, messages: bool = False) -> ClientSession:
+    session = greeted(messages=messages)
+    session.feed(IMRELP if messages else encode(1, b"rsp", OURS))
+    return session
+
+
+def test_the_first_frame_offers_all_we_have() -> None:
+    expected = (
+        f"relp_version=0\nrelp_software={SOFTWARE}\ncommands=syslog,lines\n"
+        f"nodelog_stream={HEX.decode()},5\nnodelog_name=pod"
+    ).encode()
+    session = ClientSession(stream=(STREAM, 5), name="pod")
+    assert session.hello() == encode(1, b"open", expected)
+
+
+def test_messages_alone_are_offered_on_demand() -> None:
+    session = ClientSession(stream=None, name=None, frames="syslog")
+    assert b"\ncommands=syslog\n" in session.hello()
+
+
+@pytest.mark.parametrize(
+    ("stream", "offers", "expected"),
+    [
+        ((STREAM, 5), b"nodelog_stream=" + HEX + b",7\nnodelog_max=70000", Welcome(7, 70_000, lines=True)),
+        ((STREAM, 5), b"nodelog_max=70000", Welcome(None, 70_000, lines=True)),
+        (None, b"nodelog_stream=" + HEX + b",7\nnodelog_max=70000", Welcome(None, 70_000, lines=True)),
+        (None, b"", Welcome(None, 8096, lines=True)),
+    ],
+)
+def test_our_collector_says_what_it_has_of_a_stream(
+    stream: tuple[bytes, int] | None, offers: bytes, expected: Event
+) -> None:
+    assert greeted(stream=stream).feed(encode(1, b"rsp", OURS + offers)) == [expected]
+
+
+def test_any_other_server_takes_messages_as_large_as_rsyslog_does() -> None:
+    assert greeted(stream=(STREAM, 1)).feed(IMRELP) == [Welcome(None, 8096, lines=False)]
+
+
+def test_blocks_are_not_used_unless_they_were_offered() -> None:
+    assert greeted(messages=True).feed(encode(1, b"rsp", OURS)) == [Welcome(None, 8096, lines=False)]
+
+
+def test_a_server_may_say_that_it_does_not_want_us() -> None:
+    answer = b"1 rsp 44 500 required command not supported by client\n" + SERVER_CLOSE
+    assert greeted().feed(answer) == [
+        Refused("500 required command not supported by client"),
+        ServerClosing(),
+    ]
+    answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\ncommands=eventlog")
+    assert greeted().feed(answer) == [Refused("the server takes neither lines nor syslog")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b"", "does not begin with a number of three digits"),
+        (b"OK", "does not begin with a number of three digits"),
+        (b"2000 OK", "does not begin with a number of three digits"),
+        (b"200 OK", "no relp_version"),
+        (b"200 OK\ncommands=syslog", "no relp_version"),
+        (b"200 OK\nrelp_version=1\ncommands=syslog", "the server answers relp_version 1 to 0"),
+        (OURS + b"nodelog_stream=" + HEX[::-1] + b",7", "the server answers for stream f0e0d0"),
+        (b"x" * 65_537, "rsp frame of 65537 bytes, at most 65536 allowed"),
+    ],
+)
+def test_a_wrong_answer_to_open_is_a_fault(answer: bytes, fault: str) -> None:
+    with pytest.raises(WireError, match=fault):
+        greeted(stream=(STREAM, 5)).feed(encode(1, b"rsp", answer))
+
+
+def test_the_pieces_of_a_block_are_one_frame_and_its_data_is_not_copied() -> None:
+    session = welcomed()
+    data = memoryview(b"a\nb\n")
+    pieces = session.block(data)
+    assert b"".join(pieces) == b"2 lines 4 a\nb\n\n"
+    assert pieces[1] is data
+    assert b"".join(session.block(b"")) == b"3 lines 0\n"
+
+
+def test_a_message_is_one_frame() -> None:
+    session = welcomed(messages=True)
+    assert session.message(b"a line") == b"2 syslog 6 a line\n"
+    assert session.message(memoryview(b"")) == b"3 syslog 0\n"
+
+
+def test_frames_are_acked_in_order() -> None:
+    session = welcomed()
+    for _ in range(3):
+        session.block(b"a\n")
+    assert session.unacknowledged == 3
+    assert session.feed(b"2 rsp 6 200 OK\n3 rsp 6 200 ok\n") == [Acked(), Acked()]
+    assert session.unacknowledged == 1
+    assert session.feed(b"4 rsp 15 200 OK\nand more\n") == [Acked()]
+    assert session.unacknowledged == 0
+
+
+@pytest.mark.parametrize("txnr", [0, 1, 3, 4, 999_999_999])
+def test_an_answer_out_of_order_is_a_fault(txnr: int) -> None:
+    session = welcomed()
+    session.block(b"a\n")
+    session.block(b"b\n")
+    with pytest.raises(WireError, match=f"answer to transaction {txnr}, unanswered are 2 from 2 on"):
+        session.feed(encode(txnr, b"rsp", b"200 OK"))
+
+
+def test_an_answer_to_nothing_is_a_fault() -> None:
+    with pytest.raises(WireError, match="answer to transaction 1, unanswered are 0 from 1 on"):
+        ClientSession(stream=None, name=None).feed(IMRELP)
+
+
+def test_a_rejected_message_is_told_with_the_reason() -> None:
+    session = welcomed(messages=True)
+    for line in (b"a", b"b", b"c"):
+        session.message(line)
+    answers = b"2 rsp 6 200 OK\n3 rsp 17 500 too \x1b[2Jlarge\n4 rsp 6 200 OK\n"
+    assert session.feed(answers) == [Acked(), Rejected("500 too ?[2Jlarge"), Acked()]
+
+
+def test_a_rejected_block_is_a_fault_for_it_must_not_be_dropped() -> None:
+    session = welcomed()
+    session.block(b"a\n")
+    with pytest.raises(WireError, match="a block was answered with: 500 no"):
+        session.feed(b"2 rsp 6 500 no\n")
+
+
+@pytest.mark.parametrize("answer", [b"2 rsp 6 200 OK\n", b"2 rsp 0\n", b"2 rsp 0\n0 serverclose 0\n"])
+def test_a_close_is_answered_by_ours_and_by_librelp(answer: bytes) -> None:
+    session = welcomed()
+    assert session.close() == b"2 close 0\n"
+    assert session.feed(answer)[0] == Closed()
+
+
+def test_the_server_may_announce_its_end_at_any_time() -> None:
+    session = greeted()
+    assert session.feed(SERVER_CLOSE + IMRELP + SERVER_CLOSE) == [
+        ServerClosing(),
+        Welcome(None, 8096, lines=False),
+        ServerClosing(),
+    ]
+
+
+def test_unknown_offers_and_commands_are_passed_over() -> None:
+    session = greeted()
+    answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\nbandwidth=low\ncommands=eventlog,lines\n")
+    assert session.feed(b"0 hint 3 abc\n" + answer + b"7 unheardof 0\n") == [Welcome(None, 8096, lines=True)]
+
+
+def test_the_transactions_end_before_they_begin_again() -> None:
+    session = welcomed()
+    session._next = session._oldest = 999_999_998
+    before = session.exhausted
+    session.block(b"a\n")
+    assert (before, session.exhausted) == (False, True)
+    assert session.close() == b"999999999 close 0\n"
+    assert session.feed(b"999999998 rsp 6 200 OK\n999999999 rsp 0\n") == [Acked(), Closed()]
+
+
+def test_numbers_of_many_frames_are_taken_in_one_go() -> None:
+    session = welcomed(messages=True)
+    left = session.left
+    assert session.transactions(3) == range(2, 5)
+    assert session.left == left - 3
+    assert session.message(b"a") == b"5 syslog 1 a\n"
+    assert session.unacknowledged == 4
+    assert session.feed(b"2 rsp 6 200 OK\n3 rsp 6 200 OK\n") == [Acked(), Acked()]
+
+
+def test_the_acks_before_a_fault_are_not_lost_with_it() -> None:
+    session = welcomed()
+    session.block(b"a\n")
+    with pytest.raises(WireError) as caught:
+        session.feed(b"2 rsp 6 200 OK\ngarbage")
+    assert caught.value.before == [Acked()]
+
+
+ANSWERS = st.lists(
+    st.sampled_from([b"200 OK", b"500 too large", b"200", b"", b"OK", b"200 OK\nrelp_version=0"]), max_size=6
+)
+
+
+@given(ANSWERS, st.binary(max_size=20), CUTS)
+def test_any_cut_gives_the_same_events_and_the_same_fault(
+    answers: list[bytes], garbage: bytes, places: list[int]
+) -> None:
+    def sent() -> ClientSession:
+        session = welcomed(messages=True)
+        for _ in range(5):
+            session.message(b"line")
+        return session
+
+    data = b"".join(encode(txnr, b"rsp", answer) for txnr, answer in enumerate(answers, 2)) + garbage
+    assert fed(sent().feed, cut(data, places)) == fed(sent().feed, [data])

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from nodelogd.collector.network import relp_clients as module
+from nodelogd.collector.network.relp_clients import NAMES, SHOWN, Clients
+
+if TYPE_CHECKING:
+    import pytest
+
+    from nodelogd.collector.network.relp_connection import Relp
+
+STREAM = b"stream number 1."
+
+
+class Known:
+    """The clients of a collector, and what they have it do."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.forgotten: list[bytes] = []
+        self.replaced: list[Relp] = []
+        self.clients = Clients(lambda _: 0, self.forgotten.append)
+        self.clients.on_replaced = self.replaced.append
+
+    def open(self, stream: bytes | None = STREAM) -> Relp:
+        """Have a connection open a stream."""
+        connection = cast("Relp", Carrier(stream))
+        self.clients.enter(connection)
+        self.clients.opened(connection)
+        return connection
+
+
+class Carrier:
+    """What is of interest of a connection here."""
+
+    def __init__(self, stream: bytes | None) -> None:
+        """Carry this stream."""
+        self.stream = stream
+
+
+def test_an_older_connection_of_the_same_stream_is_replaced() -> None:
+    known = Known()
+    older, other, newer = known.open(), known.open(b"stream number 2."), known.open()
+    assert known.replaced == [older]
+    known.clients.leave(older, in_peace=True)
+    assert known.forgotten == []  # another one carries it on
+    known.clients.leave(newer, in_peace=True)
+    known.clients.leave(other, in_peace=False)
+    assert known.forgotten == [STREAM]
+    assert known.clients.connected == {}
+
+
+def test_connections_without_a_stream_replace_nobody() -> None:
+    known = Known()
+    assert (known.open(None), known.open(None), known.replaced)[2] == []
+
+
+def test_who_has_not_opened_in_time_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Known()
+    late = cast("Relp", Carrier(None))
+    known.clients.enter(late)
+    known.open()
+    assert known.clients.overdue() == []
+    monkeypatch.setattr(module, "OPEN_WITHIN", -1.0)
+    assert known.clients.overdue() == [late]
+    known.clients.leave(late, in_peace=False)
+    assert known.clients.overdue() == []
+
+
+def test_all_is_answered_when_as_many_are_settled_as_were_owed() -> None:
+    clients = Known().clients
+    states = []
+    for count in (2, -1, -1):
+        if count > 0:
+            clients.owe(count)
+        else:
+            clients.settle(-count)
+        states.append(clients.answered.is_set())
+    assert states == [False, False, True]
+
+
+def test_the_busiest_are_shown_and_their_number_is_bounded_whatever_names_come() -> None:
+    clients = Known().clients
+    clients.count("large", 10**6)
+    for number in range(3 * NAMES):
+        clients.count(f"name {number}", number % 7)
+        clients.count("steady", 1000)
+    shown = clients.busiest()
+    assert len(shown) == SHOWN
+    assert [entry["name"] for entry in shown[:2]] == ["steady", "large"]
+    assert len(clients._bytes) <= NAMES

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.faults import watched
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.pipeline.background_sync import Syncer, Unsynced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def part(path: Path) -> Unsynced:
+    files = [os.open(path / name, os.O_CREAT | os.O_RDWR) for name in ("log", "journal")]
+    return Unsynced(file=files[0], journal=files[1], generation=1, number=1, end=0, pairs={})
+
+
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_journal_is_synced_before_the_lines_and_both_are_closed_whatever_happens(
+    tmp_path: Path, *, fails: bool
+) -> None:
+    reports: list[tuple[Unsynced, OSError | None]] = []
+    synced: list[int] = []
+    job = part(tmp_path)
+
+    def before(called: str, arguments: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            synced.append(arguments[0])
+            if fails:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    syncer = Syncer(Metrics(), lambda *report: reports.append(report), lambda: None)
+    with watched(before):
+        syncer.start()
+        syncer.sync(job)
+        syncer.close()
+    assert synced == [job.journal, job.file]
+    assert [(found, error is not None) for found, error in reports] == [(job, fails)]
+    assert not is_open(job.file)
+    assert not is_open(job.journal)
+
+
+def test_a_file_that_is_left_is_synced_closed_and_reported(tmp_path: Path) -> None:
+    left: list[str] = []
+    metrics = Metrics()
+    syncer = Syncer(metrics, lambda *_: None, lambda: left.append("left"))
+    syncer.start()
+    fd = os.open(tmp_path / "log", os.O_CREAT | os.O_RDWR)
+    syncer.leave(fd)
+    syncer.close()
+    assert left == ["left"]
+    assert not is_open(fd)
+    assert metrics.registry.get_sample_value("nodelog_sync_seconds_count") == 1

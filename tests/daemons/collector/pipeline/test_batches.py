@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.daemons.collector.writing import OTHER, STREAM, failing, full, gated, writing
+from tests.faults import watched
+from tests.running import PATIENCE, wait_for
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.log_store import Store, StoreSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("soon")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [SyncPolicy(gap=0.001), SyncPolicy(mode=Mode.INTERVAL, interval=0.02), SyncPolicy(mode=Mode.OFF)],
+)
+def test_a_full_disk_loses_and_doubles_nothing_and_says_why_it_waits(log: Path, policy: SyncPolicy) -> None:
+    with writing(log, policy) as bench:
+        bench.put(b"one\n", {STREAM: 1})
+        wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+        space = threading.Event()
+        with full(space):
+            bench.put(b"two\n", {STREAM: 2})
+            wait_for(lambda: "No space left on device" in bench.health.reasons().get("disk", ""))
+            space.set()
+            bench.put(b"three\n")
+            wait_for(lambda: not bench.health.reasons())
+    assert log.read_bytes() == b"one\ntwo\nthree\n"
+    assert bench.count("nodelog_write_failures_total", what="write") > 0
+
+
+def test_an_acknowledged_batch_is_held_until_it_is_synced_and_lines_behind_it_too(log: Path) -> None:
+    gate = threading.Event()
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            assert gate.wait(PATIENCE)
+
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            bench.put(b"one\n", {STREAM: 1})
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            assert not bench.is_idle
+            assert bench.stored == []
+            gate.set()
+            wait_for(lambda: bench.is_idle)
+        bench.put(b"two\n")
+        wait_for(lambda: bench.is_idle)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_again(
+    log: Path, times: int
+) -> None:
+    with writing(log) as bench:
+        bench.put(b"lines\n")
+        wait_for(lambda: bench.is_idle)
+        with failing("fdatasync", times, errno.EIO):
+            bench.put(b"one\n", {STREAM: 1})
+            bench.put(b"two\n", {STREAM: 2})
+            bench.put(b"more lines\n")
+            wait_for(lambda: bench.is_idle and not bench.health.reasons())
+    whole = b"".join(each.path.read_bytes() for each in Names.of(log).finished()) + log.read_bytes()
+    assert whole == b"lines\none\ntwo\nmore lines\n"
+    assert Names.of(log).finished()
+    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 2}
+
+
+def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log: Path) -> None:
+    with writing(log) as bench, failing("fdatasync", 1, errno.EIO):
+        bench.put(b"one\n")
+        wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
+        bench.put(b"two\n")
+    assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
+    assert log.read_bytes() == b"two\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "fence", "waits"),
+    [
+        (SyncPolicy(gap=0.001), False, True),
+        (SyncPolicy(gap=0.001), True, True),
+        (SyncPolicy(mode=Mode.INTERVAL, interval=60), False, False),
+        (SyncPolicy(mode=Mode.INTERVAL, interval=60), True, True),
+        (SyncPolicy(mode=Mode.OFF), False, False),
+        (SyncPolicy(mode=Mode.OFF), True, False),
+    ],
+)
+def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_are_syncs(
+    log: Path, policy: SyncPolicy, *, fence: bool, waits: bool
+) -> None:
+    gate = threading.Event()
+    with writing(log, policy) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.put(b"one\n", {STREAM: 1}, fence=fence)
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            wait_for(lambda: bench.writer.waiting() > 0.05 if waits else bench.stored)
+            assert len(bench.stored) == (not waits)
+            gate.set()
+            wait_for(lambda: len(bench.stored) == 1)
+        durable = bench.writer.durable(STREAM)
+        assert durable == (0 if policy.mode is Mode.INTERVAL and not fence else 1)
+
+
+def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"", owed=3)
+        wait_for(lambda: bench.stored == [{bench.peer: 3}])
+        bench.put(b"", {STREAM: 1})  # a probe
+        wait_for(lambda: bench.stored[1:] == [{bench.peer: 1}])
+        bench.put(b"one\n")
+    assert log.read_bytes() == b"one\n"
+    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
+
+
+def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_not(log: Path) -> None:
+    gate = threading.Event()
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.writer._schedule._began = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.put(b"one\n", owed=1)
+            wait_for(lambda: log.read_bytes() == b"one\n")
+            bench.writer.turn_over()
+            wait_for(lambda: bench.writer.waiting() > 0.05)
+            assert (bench.stored, Names.of(log).finished()) == ([], [])
+            gate.set()
+            wait_for(lambda: Names.of(log).finished())
+            bench.writer._schedule._began = 0.0
+            bench.writer.forget(OTHER)  # an order, which wakes it
+            wait_for(lambda: bench.stored == [{bench.peer: 1}])
+
+
+def test_after_a_failed_sync_each_frame_is_answered_once(log: Path) -> None:
+    with writing(log) as bench, failing("fdatasync", 3, errno.EIO):
+        bench.put(b"one\n", owed=2)
+        bench.put(b"", owed=1)
+        bench.put(b"two\n", {STREAM: 1})
+        wait_for(lambda: len(bench.stored) == 3 and bench.is_idle)
+    assert [sum(receipts.values()) for receipts in bench.stored] == [2, 1, 1]
+
+
+def test_what_is_written_is_not_held_any_more_though_its_answer_waits(log: Path) -> None:
+    gate = threading.Event()
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with gated(gate):
+            bench.put(b"one\n", {STREAM: 1})
+            wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+            assert (bench.arenas.handed, bench.stored) == (0, [])
+            gate.set()

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.pipeline.disk_errors import Trouble
+from nodelogd.service.health import Health
+
+if TYPE_CHECKING:
+    import pytest
+
+FULL = OSError(errno.ENOSPC, "", "/log")
+SAID = "cannot write /log: No space left on device; reading is paused, nothing is lost, retrying every 1 s"
+
+
+def test_the_same_trouble_is_said_once_and_shown_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    metrics, health = Metrics(), Health()
+    trouble = Trouble(Path("/log"), metrics, health)
+    for _ in range(3):
+        trouble.report(FULL, "write")
+    assert caplog.messages == [SAID]
+    assert health.reasons() == {"disk": SAID}
+    trouble.report(OSError(errno.EIO, ""), "sync")
+    assert "cannot sync /log: Input/output error" in caplog.messages[1]
+    trouble.end()
+    trouble.end()
+    assert health.reasons() == {}
+    assert metrics.registry.get_sample_value("nodelog_write_failures_total", {"what": "write"}) == 3

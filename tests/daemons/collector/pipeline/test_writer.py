@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.daemons.collector.writing import OTHER, STREAM, Bench, failing, writing
+from tests.faults import watched
+from tests.running import PATIENCE, wait_for
+
+from nodelogd.collector.pipeline import writer as writer_module
+from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
+from nodelogd.collector.store.file_names import Names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("soon")
+
+
+def test_batches_are_written_in_order_and_all_of_them_before_the_end(log: Path) -> None:
+    with writing(log) as bench:
+        for number in range(200):
+            bench.put(b"line %d\n" % number)
+    assert log.read_bytes() == b"".join(b"line %d\n" % number for number in range(200))
+    assert bench.count("nodelog_written_bytes_total") == log.stat().st_size
+    assert bench.arenas.handed == 0
+
+
+def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> None:
+    syncs = [0]
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        syncs[0] += called == "fdatasync"
+
+    with writing(log, SyncPolicy(gap=0.2)) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            start = time.monotonic()
+            for number in range(1, 9):
+                bench.put(b"line\n", {STREAM: number})
+            wait_for(lambda: bench.is_idle)
+            most = (time.monotonic() - start) / 0.2 + 2
+            assert 2 <= syncs[0] <= 2 * most  # data and journal
+
+
+def test_what_came_during_a_slow_sync_has_the_next_one_in_common(log: Path) -> None:
+    gate, syncs = threading.Event(), [0]
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "fdatasync":
+            syncs[0] += 1
+            assert gate.wait(PATIENCE)
+
+    with writing(log, SyncPolicy(gap=0.0), spare=8) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            bench.put(b"line\n", {STREAM: 1})
+            wait_for(lambda: syncs[0] == 2)  # data and journal, at once
+            for number in range(2, 9):
+                bench.put(b"line\n", {STREAM: number})
+            gate.set()
+            wait_for(lambda: len(bench.stored) == 8)
+        assert syncs[0] == 4  # twice
+
+
+def test_lines_nobody_waits_for_are_synced_in_the_background(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n")
+        wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)  # journal and data
+    assert log.read_bytes() == b"one\n"
+
+
+def test_with_sync_off_nothing_is_synced_before_the_end(log: Path) -> None:
+    with writing(log, SyncPolicy(mode=Mode.OFF)) as bench:
+        for number in range(20):
+            bench.put(b"line\n", {STREAM: number + 1})
+        wait_for(lambda: bench.is_idle)
+        assert bench.count("nodelog_sync_seconds_count") == 0
+    assert bench.count("nodelog_sync_seconds_count") > 0
+
+
+def test_a_start_on_a_full_disk_waits_for_space(log: Path) -> None:
+    with failing("posix_fallocate", 5), writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        bench.put(b"one\n")
+    assert log.read_bytes() == b"one\n"
+
+
+def test_a_start_that_only_an_operator_can_help_is_reported(log: Path) -> None:
+    log.mkdir()
+    bench = Bench(log, SyncPolicy())
+    wait_for(lambda: bench.opened)
+    assert isinstance(bench.opened[0], IsADirectoryError)
+
+
+def test_whoever_hears_that_the_log_is_open_may_ask_what_is_durable(log: Path) -> None:
+    answers: list[int] = []
+
+    def on_open(_: OSError | None) -> None:
+        answers.append(bench.writer.durable(STREAM))
+
+    bench = Bench(log, SyncPolicy(), on_open=on_open)
+    wait_for(lambda: answers)
+    assert bench.writer.close(PATIENCE)
+    assert answers == [0]
+
+
+def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(log: Path) -> None:
+    gate = threading.Event()
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == "write":
+            assert gate.wait(PATIENCE)
+
+    with writing(log) as bench:
+        wait_for(lambda: bench.opened)
+        with watched(before):
+            bench.put(b"one\n")
+            wait_for(lambda: bench.writer.waiting() > 0.05)
+            assert not bench.writer.close(0.05)
+            gate.set()
+            wait_for(lambda: bench.writer.waiting() == 0)
+
+
+def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n")
+        bench.writer.turn_over()
+        bench.put(b"two\n")
+    assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
+    assert log.read_bytes() == b"two\n"
+
+
+def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_costs_nothing_meanwhile(
+    log: Path,
+) -> None:
+    tries: list[float] = []
+    free = threading.Event()
+
+    def before(called: str, arguments: tuple[Any, ...]) -> None:
+        if called == "open" and "/proc/self/fd" in str(arguments[0]):
+            tries.append(time.monotonic())
+            if not free.is_set():
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with writing(log) as bench, watched(before):
+        bench.put(b"one\n")
+        wait_for(lambda: len(tries) >= 5)
+        assert tries[4] - tries[0] >= 3 * writer_module.TICK
+        free.set()
+        wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)
+
+
+def test_a_stream_is_forgotten_in_its_turn(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n", {STREAM: 1})
+        bench.writer.forget(STREAM)
+        bench.put(b"two\n", {OTHER: 1})
+    assert bench.writer._store.streams.durable == {OTHER: 1}

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.running import wait_for
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.sealed import retention as keeper_module
+from nodelogd.collector.sealed.retention import Keeper
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.journal_format import Header
+from nodelogd.service.disk_budget import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+NONE = Budget(size=None, count=None, age=None, free=None)
+MOMENT = 1_795_352_400.0
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Names:
+    return Names(tmp_path / "node_log")
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def keeping(names: Names, metrics: Metrics) -> Generator[Callable[[Budget], Keeper]]:
+    """Make keepers that end with the test."""
+    made: list[Keeper] = []
+
+    def make(budget: Budget = NONE) -> Keeper:
+        made.append(Keeper(names, budget, metrics))
+        return made[-1]
+
+    yield make
+    for keeper in made:
+        keeper.close(30)
+
+
+def leave(names: Names, number: int, data: bytes = b"line\n") -> Path:
+    path = names.sealed(number, MOMENT)
+    path.write_bytes(data)
+    return path
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def journal_about(names: Names, path: Path) -> None:
+    status = path.stat()
+    header = Header(
+        generation=1, device=status.st_dev, inode=status.st_ino, base=0, first=1, sealed=0, born=0.0,
+        boot=bytes(16),
+    )  # fmt: skip
+    names.journal.write_bytes(header.encode())
+
+
+def test_what_the_budget_does_not_allow_is_removed_counted_and_said(
+    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    paths = [leave(names, number) for number in (1, 2, 3)]
+    keeping(Budget(count=1, free=None)).retain()
+    assert [path.exists() for path in paths] == [False, False, True]
+    assert value(metrics, "nodelog_removed_files_total", reason="keep-count") == 2
+    assert value(metrics, "nodelog_sealed_files") == 1
+    assert value(metrics, "nodelog_sealed_bytes") == 5
+    assert value(metrics, "nodelog_disk_free_bytes") > 0
+    assert caplog.messages == ["removed by --keep-count"] * 2
+
+
+def test_a_torn_end_is_removed_in_its_turn(names: Names, keeping: Callable[[Budget], Keeper]) -> None:
+    leave(names, 1)
+    names.torn(2).write_bytes(b"half")
+    newest = leave(names, 3)
+    keeping(Budget(count=1, free=None)).retain()
+    assert list(names.directory.iterdir()) == [newest]
+
+
+def test_a_file_and_its_compressed_form_count_as_one(
+    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper]
+) -> None:
+    plain = leave(names, 1)
+    packed = plain.with_name(f"{plain.name}.gz")
+    packed.write_bytes(b"12345")
+    newest = leave(names, 2)
+    keeping(Budget(count=2, free=None)).retain()
+    assert value(metrics, "nodelog_sealed_files") == 2
+    assert value(metrics, "nodelog_sealed_bytes") == 15
+    assert plain.exists()
+    keeping(Budget(count=1, free=None)).retain()
+    assert list(names.directory.iterdir()) == [newest]
+
+
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others_and_is_named_once(
+    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper], caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck = names.sealed(1, MOMENT)
+    stuck.mkdir()
+    other = leave(names, 2)
+    keeper = keeping(Budget(count=0, free=None))
+    keeper.retain()
+    keeper.retain()
+    assert not other.exists()
+    assert caplog.messages == [f"cannot remove {stuck}: Is a directory; it stays"]
+    assert value(metrics, "nodelog_sealed_files") == 1
+
+
+def test_a_directory_that_cannot_be_read_is_said_once_until_it_can(
+    names: Names, keeping: Callable[[Budget], Keeper], caplog: pytest.LogCaptureFixture
+) -> None:
+    away = names.directory.with_name("away")
+    keeper = keeping(NONE)
+    for _ in range(2):
+        names.directory.rename(away)
+        keeper.retain()
+        keeper.retain()
+        away.rename(names.directory)
+        keeper.retain()
+    assert len(caplog.messages) == 2
+    assert "cannot look after sealed files: [Errno 2] No such file or directory" in caplog.messages[0]
+
+
+def test_sealed_files_are_compressed_and_others_are_not(
+    names: Names, metrics: Metrics, keeping: Callable[[], Keeper]
+) -> None:
+    names.log.write_bytes(b"active\n")
+    names.torn(2).write_bytes(b"half")
+    paths = [leave(names, number) for number in (1, 3)]
+    keeping().start()
+    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 2)
+    assert [gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes()) for path in paths] == [
+        b"line\n"
+    ] * 2
+    assert names.log.exists()
+    assert names.torn(2).exists()
+
+
+def test_woken_it_looks_at_once(names: Names, metrics: Metrics, keeping: Callable[[], Keeper]) -> None:
+    keeper = keeping()
+    keeper.start()
+    wait_for(lambda: value(metrics, "nodelog_disk_free_bytes") > 0)
+    leave(names, 1)
+    keeper.wake()
+    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 1)
+
+
+def test_a_file_that_the_journal_is_still_about_is_not_compressed(
+    names: Names, metrics: Metrics, keeping: Callable[[], Keeper]
+) -> None:
+    in_use, finished = leave(names, 1), leave(names, 2)  # in the order in which they are compressed
+    journal_about(names, in_use)
+    keeper = keeping()
+    keeper.start()
+    wait_for(lambda: not finished.exists())
+    names.log.write_bytes(b"")
+    journal_about(names, names.log)
+    assert in_use.exists()
+    keeper.wake()
+    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 2)
+    assert not in_use.exists()
+
+
+def test_a_file_that_cannot_be_compressed_stays_and_is_tried_again_later(
+    names: Names, metrics: Metrics, keeping: Callable[[], Keeper], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(keeper_module, "AGAIN", 0.01)
+    hindered = leave(names, 1)
+    in_the_way = hindered.with_name(f"{hindered.name}.gz")
+    in_the_way.mkdir()
+    keeper = keeping()
+    keeper.start()
+
+    def tried(times: int) -> bool:
+        keeper.wake()
+        return len(caplog.messages) >= times
+
+    wait_for(lambda: tried(3))
+    assert f"cannot compress {hindered}" in caplog.messages[0]
+    assert "Is a directory" in caplog.messages[0]
+    waits = [message.rpartition("next try in ")[2] for message in caplog.messages[:3]]
+    assert waits == ["0.01 s", "0.02 s", "0.04 s"]
+    assert hindered.read_bytes() == b"line\n"
+    in_the_way.rmdir()
+    wait_for(lambda: tried(0) and value(metrics, "nodelog_compressed_files_total") == 1)
+
+
+def test_without_a_process_to_be_had_it_goes_on_later(
+    names: Names, metrics: Metrics, keeping: Callable[[], Keeper], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def fails(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    leave(names, 1)
+    keeper = keeping()
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", fails)
+        keeper.start()
+        wait_for(lambda: caplog.messages)
+    keeper.wake()
+    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 1)
+    assert len(caplog.messages) == 1
+    assert "cannot compress sealed files: [Errno 11]" in caplog.messages[0]
+
+
+def test_the_budget_is_kept_while_a_large_file_is_compressed(
+    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "MEANWHILE", 0.01)
+    with leave(names, 1).open("wb") as file:
+        file.truncate(10**11)  # takes it minutes
+    keeper = keeping(Budget(size=None, count=2, free=None))
+    keeper.start()
+    wait_for(lambda: list(names.directory.glob(".*.tmp-*")), "it is at it")
+    leave(names, 2)
+    leave(names, 3)
+    wait_for(lambda: value(metrics, "nodelog_removed_files_total", reason="keep-count") == 1)
+    assert list(names.directory.glob(".*.tmp-*"))
+
+
+def test_at_the_end_a_file_that_is_being_compressed_stays_as_it_is(
+    names: Names, keeping: Callable[[], Keeper], caplog: pytest.LogCaptureFixture
+) -> None:
+    large = leave(names, 1)
+    with large.open("wb") as file:
+        file.truncate(10**11)
+    keeper = keeping()
+    keeper.start()
+    wait_for(lambda: list(names.directory.glob(".*.tmp-*")), "it is at it")
+    keeper.close(30)
+    assert list(names.directory.iterdir()) == [large]
+    assert caplog.messages == []
+
+
+def test_one_that_was_never_started_can_be_closed(keeping: Callable[[], Keeper]) -> None:
+    keeping().close(30)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import errno
+import os
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.faults import watched
+
+from nodelogd.collector.store.active_file import ActiveFile, begun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "node_log"
+
+
+def opened(path: Path) -> ActiveFile:
+    file = ActiveFile(path)
+    file.begin_at(file.end_in_a_line())
+    return file
+
+
+def append(path: Path, foreign: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(foreign)
+
+
+def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_tried_before_there_is_space(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = opened(path)
+    file.append(memoryview(b"one\n"))
+    real, tries = os.write, []
+
+    def half(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write":
+            tries.append(real(arguments[0], b"tw"))
+            file._partial += 2  # what a short write reports
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    free = 0
+    monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=9, f_bfree=free, f_frsize=1))
+    with watched(half):
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left"):
+                file.append(memoryview(b"two\n"))
+            assert path.read_bytes() == b"one\n"
+    assert tries == [2]
+    free = 4
+    file.append(memoryview(b"two\n"))
+    assert (path.read_bytes(), file.end) == (b"one\ntwo\n", 8)
+
+
+def test_a_file_system_that_says_nothing_of_its_blocks_is_simply_tried_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = opened(path)
+    file._is_short = True
+    monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=0, f_bfree=0, f_frsize=1))
+    file.append(memoryview(b"one\n"))
+    assert path.read_bytes() == b"one\n"
+
+
+def test_it_is_seen_when_somebody_was_faster(path: Path) -> None:
+    file = opened(path)
+    assert not file.went_elsewhere()
+    append(path, b"stranger\n")
+    file.append(memoryview(b"one\n"))
+    assert file.went_elsewhere()
+
+
+def test_what_others_left_is_ended_by_a_line_feed_only_where_one_is_missing(path: Path) -> None:
+    append(path, b"one")
+    assert ActiveFile(path).end_in_a_line() == 4
+    assert ActiveFile(path).end_in_a_line() == 4
+    assert path.read_bytes() == b"one\n"
+
+
+def test_a_file_that_was_moved_or_removed_is_not_at_its_path(path: Path) -> None:
+    file = opened(path)
+    assert file.is_at_its_path()
+    path.rename(path.with_name("elsewhere"))
+    assert not file.is_at_its_path()
+    path.touch()
+    assert not file.is_at_its_path()
+
+
+def test_a_file_that_was_opened_in_vain_is_let_go(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space"), begun(tmp_path / "log") as file:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file.fd)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.daemons.collector.stores import STREAM, append, full, once, opened, put
+
+from nodelogd.collector.store import log_store as store_module
+from nodelogd.collector.store.file_names import Names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_start_knows_the_last_block_of_every_stream(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    assert store.streams.durable == {}  # nothing is durable yet
+    store.close()
+    assert opened(log).streams.durable == {STREAM: 2}
+
+
+def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: Path) -> None:
+    store = opened(log)
+    with once("pwrite", full()), pytest.raises(OSError, match="No space"):
+        put(store, b"one\n", 1)
+    put(store, b"one\n", 1)
+    del store  # as a kill leaves it
+    assert opened(log).streams.durable == {STREAM: 1}
+
+
+def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodelogd.collector.store.file_operations.JOURNAL_SIZE", 1000)
+    store = opened(log)
+    for number in range(1, 101):
+        put(store, b"line %d\n" % number, number)
+    assert Names.of(log).journal.stat().st_size < 2000
+    del store
+    assert opened(log).streams.durable == {STREAM: 100}
+    assert log.read_bytes().count(b"\n") == 100
+
+
+def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    part = store.commits.unsynced()
+    assert part is not None
+    put(store, b"two\n", 2)
+    store.commits.was_synced(part)
+    assert store.streams.durable == {STREAM: 1}
+    assert (store.commits.synced, store.commits.number) == (part.number, part.number + 1)
+    store.turn_over()
+    store.commits.was_synced(part)  # about a file that was left: of no interest
+    assert store.streams.durable == {STREAM: 2}
+    assert store.commits.unsynced() is None
+    for fd in (part.file, part.journal):
+        os.close(fd)
+
+
+def test_what_comes_behind_a_clean_end_is_somebody_elses_and_stays(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(log)
+    put(store, b"one\n")
+    store.close()
+    append(log, b"stranger\n")
+    monkeypatch.setattr(store_module, "boot_id", lambda: b"after a reboot..")
+    opened(log).close()
+    assert log.read_bytes() == b"one\nstranger\n"
+
+
+def test_a_big_table_of_streams_survives(log: Path) -> None:
+    store = opened(log)
+    streams = {number.to_bytes(16, "little"): number for number in range(100_000)}
+    store.append(memoryview(b"one\n"), streams)
+    store.close()
+    assert opened(log).streams.durable == streams

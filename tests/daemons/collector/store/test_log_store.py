@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.daemons.collector.stores import STREAM, append, broken, full, once, opened, put, sealed
+from tests.faults import watched
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.store.commits import SyncError
+from nodelogd.collector.store.file_names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_the_log_holds_the_lines_and_nothing_but_the_lines(log: Path) -> None:
+    store = opened(log)
+    assert put(store, b"one\ntwo\n") == 0
+    assert put(store, b"three\n") == 8
+    store.close()
+    assert log.read_bytes() == b"one\ntwo\nthree\n"
+    assert log.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_same_batch_later(
+    log: Path,
+) -> None:
+    store = opened(log)
+    put(store, b"before\n")
+    real = os.write
+
+    def half(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write":
+            real(arguments[0], b"bat")
+            store._file._partial += 3  # what a short write reports
+            raise full()
+
+    with watched(half), pytest.raises(OSError, match="No space"):
+        put(store, b"batch\n", 1)
+    assert log.read_bytes() == b"before\n"
+    put(store, b"batch\n", 1)
+    store.close()
+    assert log.read_bytes() == b"before\nbatch\n"
+    assert opened(log).streams.durable == {STREAM: 1}
+
+
+@pytest.mark.parametrize(
+    ("foreign", "what", "expected"),
+    [
+        (lambda log: append(log, b"stranger\n"), "appended", b"one\nstranger\ntwo\n"),
+        (lambda log: append(log, b"no end"), "appended", b"one\nno end\ntwo\n"),
+        (lambda log: os.truncate(log, 0), "truncated", b"two\n"),
+        (lambda log: os.truncate(log, 2), "truncated", b"on\ntwo\n"),
+        (lambda log: log.unlink(), "removed", b"two\n"),
+    ],
+    ids=["echo", "printf", "truncated", "cut in a line", "removed"],
+)
+def test_whatever_somebody_else_does_to_the_log_our_lines_stay_whole(
+    log: Path, foreign: Callable[[Path], None], what: str, expected: bytes
+) -> None:
+    metrics = Metrics()
+    store = opened(log, metrics=metrics)
+    put(store, b"one\n", 1)
+    foreign(log)
+    put(store, b"two\n", 2)
+    assert log.read_bytes() == expected
+    assert metrics.registry.get_sample_value("nodelog_foreign_writes_total", {"what": what}) == 1
+    del store
+    assert opened(log).streams.durable == {STREAM: 2}
+    assert log.read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("foreign", "what", "expected"),
+    [
+        (lambda log: append(log, b"stranger\n"), "appended", b"one\nstranger\ntwo\n"),
+        (lambda log: os.truncate(log, 0), "truncated", b"two\n"),
+    ],
+    ids=["echo", "truncated"],
+)
+def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_his(
+    log: Path, foreign: Callable[[Path], None], what: str, expected: bytes
+) -> None:
+    metrics = Metrics()
+    store = opened(log, metrics=metrics)
+    put(store, b"one\n", 1)
+    waiting = [foreign]
+
+    def race(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write" and bytes(arguments[1]) == b"two\n" and waiting:
+            waiting.pop()(log)
+
+    with watched(race):
+        put(store, b"two\n", 2)
+        store.confirm()
+        store.commits.sync()
+    del store
+    assert opened(log).streams.durable == {STREAM: 2}
+    assert log.read_bytes() == expected
+    assert metrics.registry.get_sample_value("nodelog_foreign_writes_total", {"what": what}) == 1
+
+
+def test_a_log_that_was_moved_away_stays_as_it_was_and_a_new_one_begins(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n")
+    log.rename(log.with_name("node_log.1"))
+    store.tick()
+    put(store, b"two\n")
+    store.close()
+    assert log.with_name("node_log.1").read_bytes() == b"one\n"
+    assert log.read_bytes() == b"two\n"
+
+
+def test_a_log_is_sealed_before_it_is_larger_than_told(log: Path) -> None:
+    store = opened(log, rotate_size=10)
+    for number in range(5):
+        put(store, b"line %d\n" % number)
+    store.close()
+    assert sealed(log) == [b"line %d\n" % number for number in range(4)]
+    assert log.read_bytes() == b"line 4\n"
+
+
+def test_an_empty_log_is_not_sealed(log: Path) -> None:
+    store = opened(log)
+    store.turn_over()
+    put(store, b"one\n")
+    store.turn_over()
+    store.turn_over()
+    store.close()
+    assert sealed(log) == [b"one\n"]
+
+
+def test_a_log_grown_old_is_sealed_and_an_age_counts_over_restarts(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(log)
+    put(store, b"one\n")
+    store.tick()
+    store.close()
+    assert sealed(log) == []
+    now = time.time() + 86_401
+    monkeypatch.setattr(time, "time", lambda: now)
+    store = opened(log)
+    store.tick()
+    store.close()
+    assert sealed(log) == [b"one\n"]
+
+
+def test_numbers_of_sealed_files_go_on_after_the_files_are_gone(log: Path) -> None:
+    store = opened(log)
+    for _ in range(2):
+        put(store, b"one\n")
+        store.turn_over()
+        Names.of(log).finished()[-1].path.unlink()
+    store.close()
+    store = opened(log)
+    put(store, b"two\n")
+    store.turn_over()
+    assert [each.number for each in Names.of(log).finished()] == [3]
+
+
+def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
+        store.turn_over()
+    assert sealed(log) == [b"one\n"]
+    store.turn_over()
+    put(store, b"two\n", 2)
+    store.close()
+    assert (sealed(log), log.read_bytes()) == ([b"one\n"], b"two\n")
+    assert opened(log).streams.durable == {STREAM: 2}
+
+
+def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(log: Path) -> None:
+    store = opened(log)
+    put(store, b"lines alone\n")
+    start = put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    with once("fdatasync", broken()), pytest.raises(SyncError):
+        store.commits.sync()
+    store.begin_again(start)
+    assert store.streams.durable == {}
+    put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    store.commits.sync()
+    assert store.streams.durable == {STREAM: 2}
+    assert (sealed(log), log.read_bytes()) == ([b"lines alone\n"], b"one\ntwo\n")
+
+
+def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    with once("fdatasync", broken()), pytest.raises(SyncError):
+        store.commits.sync()
+    store.begin_again(0)
+    put(store, b"one\n", 1)
+    store.close()
+    assert (sealed(log), log.read_bytes()) == ([], b"one\n")
+
+
+def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(log: Path) -> None:
+    store = opened(log)
+    put(store, b"one\n", 1)
+    put(store, b"two\n", 2)
+    with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
+        store.turn_over()
+    Names.of(log).finished()[0].path.unlink()  # as when it was compressed meanwhile
+    assert opened(log).streams.durable == {STREAM: 2}

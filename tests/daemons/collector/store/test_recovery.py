@@ -1,0 +1,140 @@
+import zlib
+from dataclasses import dataclass
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nodelogd.collector.store.journal_format import CLOSED, Header, Record
+from nodelogd.collector.store.recovery import UNKNOWN, Recovered, recover
+
+BOOT, OTHER = b"this run of it..", b"another run of it"[:16]
+STREAM = b"stream number 1."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a collector wrote before it died, in the order in which it wrote it."""
+
+    base: bytes
+    batches: list[tuple[bytes, bool, bool]]  # lines, whether they carry a block, whether a sync came behind
+    boot: bytes = BOOT
+
+    def journal(self, records: int, *, closed: bool = False) -> bytes:
+        """Give the journal as it is with so many records in it."""
+        header = Header(
+            generation=1, device=1, inode=1, base=len(self.base), first=5, sealed=0, born=0.0, boot=self.boot
+        )
+        out, end, durable = header.encode(), len(self.base), len(self.base)
+        for number, (lines, acked, synced) in enumerate(self.batches[:records]):
+            pairs = {STREAM: number + 1} if acked else {}
+            out += Record(
+                number=5 + number,
+                start=end,
+                end=end + len(lines),
+                durable=durable,
+                crc=zlib.crc32(lines),
+                pairs=pairs,
+            ).encode()
+            end += len(lines)
+            durable = end if synced else durable
+        if closed:
+            mark = Record(number=5 + records, start=end, end=end, durable=end, crc=0, flags=CLOSED)
+            out += mark.encode()
+        return out + bytes(100)
+
+    def file(self, batches: int) -> bytes:
+        """Give the file as it is with so many batches in it."""
+        return self.base + b"".join(lines for lines, _, _ in self.batches[:batches])
+
+    def blocks(self, batches: int) -> dict[bytes, int]:
+        """Give the table of streams as it is then."""
+        carrying = [number + 1 for number, (_, acked, _) in enumerate(self.batches[:batches]) if acked]
+        return {STREAM: carrying[-1]} if carrying else {}
+
+
+LINES = st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"") + b"\n"), min_size=1, max_size=3)
+RUNS = st.builds(
+    Run,
+    base=LINES.map(b"".join),
+    batches=st.lists(st.tuples(LINES.map(b"".join), st.booleans(), st.booleans()), max_size=6),
+)
+
+
+def recovered(journal: bytes, file: bytes, boot: bytes = BOOT) -> Recovered:
+    return recover(journal, len(file), lambda offset, size: file[offset : offset + size], boot=boot)
+
+
+@given(RUNS, st.data())
+def test_after_a_kill_at_any_byte_the_file_ends_in_whole_batches_and_the_table_knows_just_those(
+    run: Run, data: st.DataObject
+) -> None:
+    """The record comes before its batch, so at most one record has no batch, and at most one is in part."""
+    batches = data.draw(st.integers(0, len(run.batches)))
+    records = data.draw(st.integers(batches, min(batches + 1, len(run.batches))))
+    part = run.batches[batches][0] if records > batches else b""
+    torn = part[: data.draw(st.integers(0, max(0, len(part) - 1)))]
+    found = recovered(run.journal(records), run.file(batches) + torn)
+    assert found.end == len(run.file(batches))
+    assert found.streams == run.blocks(batches)
+    assert found.number == 5 + batches
+    assert bool(found.reason) == bool(torn)
+
+
+@given(RUNS, st.data())
+def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_goes(
+    run: Run, data: st.DataObject
+) -> None:
+    """Journal and file reach the disk in any order, each at least as far as the last sync."""
+    synced = max((number + 1 for number, batch in enumerate(run.batches) if batch[2]), default=0)
+    records = data.draw(st.integers(synced, len(run.batches)))
+    length = data.draw(st.integers(len(run.file(synced)), len(run.file(len(run.batches)))))
+    file = run.file(len(run.batches))[:length]
+    lost = data.draw(st.integers(len(run.file(synced)), length))  # a page that never came, full of zeros
+    file = file[:lost] + bytes(min(8, length - lost)) + file[lost + 8 :]
+    found = recovered(run.journal(records), file, OTHER)
+    kept = found.number - 5
+    assert synced <= kept <= records
+    assert file[: found.end] == run.file(kept)
+    assert found.streams == run.blocks(kept)
+
+
+@given(RUNS, st.binary(min_size=1, max_size=50))
+def test_what_somebody_appended_after_a_kill_stays(run: Run, foreign: bytes) -> None:
+    file = run.file(len(run.batches)) + foreign
+    found = recovered(run.journal(len(run.batches)), file)
+    assert (found.end, found.reason) == (len(file), "")
+    assert found.streams == run.blocks(len(run.batches))
+
+
+@given(RUNS, st.binary(min_size=1, max_size=50))
+def test_what_is_behind_the_end_of_a_run_that_closed_stays_even_over_a_power_loss(
+    run: Run, foreign: bytes
+) -> None:
+    file = run.file(len(run.batches)) + foreign
+    found = recovered(run.journal(len(run.batches), closed=True), file, OTHER)
+    assert (found.end, found.reason) == (len(file), "")
+
+
+def test_a_kernel_that_does_not_name_its_run_is_never_the_same() -> None:
+    run = Run(base=b"", batches=[(b"one\n", True, False)], boot=UNKNOWN)
+    found = recovered(run.journal(1), run.file(1) + b"two\n", UNKNOWN)
+    assert found.end == 4
+    assert "went with the machine" in found.reason
+
+
+@given(RUNS, st.data())
+@example(run=Run(base=b"a\n", batches=[(b"b\n", True, True), (b"c\n", False, False)]), data=None)
+def test_a_file_that_was_truncated_is_not_cut_further_and_what_was_durable_counts_as_stored(
+    run: Run, data: st.DataObject | None
+) -> None:
+    synced = max((number + 1 for number, batch in enumerate(run.batches[:-1]) if batch[2]), default=0)
+    length = data.draw(st.integers(0, max(0, len(run.file(synced)) - 1))) if data else 1
+    found = recovered(run.journal(len(run.batches)), run.file(len(run.batches))[:length])
+    assert found.end == min(length, len(run.file(synced)))
+    assert found.streams == run.blocks(synced)
+
+
+def test_what_is_durable_is_not_read_again() -> None:
+    run = Run(base=b"", batches=[(b"x" * 1000 + b"\n", False, True)] * 50 + [(b"end\n", True, False)])
+    found = recovered(run.journal(51), run.file(51))
+    assert found.read == 4

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.faults import watched
+
+from nodelogd.collector.metrics import Metrics
+from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.journal_format import decode
+from nodelogd.collector.store.log_store import Store, StoreSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STREAM = b"stream number 1."
+
+
+def opened(log: Path, metrics: Metrics | None = None) -> Store:
+    return Store(Names.of(log), StoreSettings(), metrics or Metrics())
+
+
+def died(log: Path, *batches: bytes) -> None:
+    """Leave what a killed collector leaves that wrote these batches."""
+    store = opened(log)
+    for number, batch in enumerate(batches, start=1):
+        store.append(memoryview(batch), {STREAM: number})
+
+
+def torn(log: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(log.parent.glob("node_log.torn-*"))]
+
+
+def results(metrics: Metrics) -> dict[str, float]:
+    samples = [sample for metric in metrics.recoveries.collect() for sample in metric.samples]
+    return {sample.labels["result"]: sample.value for sample in samples if sample.name.endswith("_total")}
+
+
+def test_a_first_start_needs_nothing(log: Path) -> None:
+    assert opened(log).streams.durable == {}
+    assert log.read_bytes() == b""
+
+
+def test_a_batch_that_is_there_in_part_is_cut_off_and_kept_beside(log: Path) -> None:
+    died(log, b"one\n", b"two\nthree\n")
+    os.truncate(log, 9)
+    metrics = Metrics()
+    assert opened(log, metrics).streams.durable == {STREAM: 1}
+    assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
+    assert results(metrics) == {"cut": 1}
+
+
+def test_a_torn_end_that_cannot_be_kept_is_not_cut(log: Path) -> None:
+    died(log, b"one\n", b"two\nthree\n")
+    os.truncate(log, 9)
+
+    def fail(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "open" and ".torn-" in str(arguments[0]):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with watched(fail), pytest.raises(OSError, match="No space"):
+        opened(log)
+    assert log.read_bytes() == b"one\ntwo\nt"
+    opened(log)
+    assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
+
+
+def test_an_unfinished_line_of_a_stranger_is_cut_off_and_kept_beside(log: Path) -> None:
+    died(log, b"one\n")
+    with log.open("ab") as file:
+        file.write(b"stranger\nunfin")
+    assert opened(log).streams.durable == {STREAM: 1}
+    assert (log.read_bytes(), torn(log)) == (b"one\nstranger\n", [b"unfin"])
+
+
+@pytest.mark.parametrize("journal", [b"", b"garbage" * 100, b"nodelog\0\x09\x00" + bytes(200)])
+def test_a_journal_that_cannot_be_used_is_set_aside_and_the_log_stays(log: Path, journal: bytes) -> None:
+    died(log, b"one\n", b"two\n")
+    names = Names.of(log)
+    names.journal.write_bytes(journal)
+    with log.open("ab") as file:
+        file.write(b"torn")
+    assert opened(log).streams.durable == {}
+    assert (log.read_bytes(), torn(log)) == (b"one\ntwo\n", [b"torn"])
+    assert [path.read_bytes() for path in log.parent.glob(".node_log.journal-*")] == [journal]
+
+
+def test_a_log_that_was_replaced_while_nobody_ran_is_taken_as_it_is(log: Path) -> None:
+    died(log, b"one\n", b"two\n")
+    log.rename(log.with_name("node_log.1"))
+    log.write_bytes(b"new\n")
+    assert opened(log).streams.durable == {STREAM: 2}
+    assert (log.read_bytes(), torn(log)) == (b"new\n", [])
+
+
+def test_a_log_that_was_moved_and_torn_is_read_where_it_is_and_left_as_it_is(log: Path) -> None:
+    died(log, b"one\n", b"two\n")
+    moved = log.with_name("node_log.1")
+    log.rename(moved)
+    os.truncate(moved, 6)
+    assert opened(log).streams.durable == {STREAM: 1}
+    assert (moved.read_bytes(), log.read_bytes(), torn(log)) == (b"one\ntw", b"", [])
+
+
+def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path) -> None:
+    died(log, b"one\n", b"two\n")
+    log.unlink()
+    stranger = log.with_name("stranger")
+    stranger.write_bytes(b"of another kind")
+    journal = Names.of(log).journal
+    header, records = decode(journal.read_bytes())
+    theirs = replace(header, inode=stranger.stat().st_ino)
+    journal.write_bytes(theirs.encode() + b"".join(record.encode() for record in records))
+    assert opened(log).streams.durable == {}
+    assert (stranger.read_bytes(), torn(log)) == (b"of another kind", [])
+
+
+def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
+    store = opened(log)
+    store.append(memoryview(b"one\n"), {STREAM: 1})
+    store.commits.sync()
+    store.append(memoryview(b"two\n"), {STREAM: 2})
+    store.append(memoryview(b"three\n"), {STREAM: 3})
+    log.unlink()
+    metrics = Metrics()
+    assert opened(log, metrics).streams.durable == {STREAM: 1}
+    assert results(metrics) == {"moved": 1}
+
+
+def test_a_rotation_cut_short_between_its_two_names_is_finished(log: Path) -> None:
+    died(log, b"one\n")
+    target = Names.of(log).sealed(1, 0.0)
+    os.link(log, target)
+    store = opened(log)
+    assert store.streams.durable == {STREAM: 1}
+    store.append(memoryview(b"two\n"), {STREAM: 2})
+    assert (target.read_bytes(), log.read_bytes()) == (b"one\n", b"two\n")
+
+
+def test_a_start_leaves_its_own_number_free_for_the_next_sealed_file(log: Path) -> None:
+    died(log, b"one\n", b"two\n")
+    os.truncate(log, 5)
+    store = opened(log)
+    store.turn_over()
+    numbers = [each.number for each in Names.of(log).finished()]
+    assert numbers == sorted(set(numbers)) == [1, 2]
+
+
+def test_a_second_start_in_a_row_changes_nothing(log: Path) -> None:
+    died(log, b"one\n", b"two\nthree\n")
+    os.truncate(log, 9)
+    first = opened(log).streams.durable
+    assert opened(log).streams.durable == first
+    assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])

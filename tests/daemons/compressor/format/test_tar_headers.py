@@ -1,0 +1,50 @@
+"""Headers that GNU tar made as well, and ends that it reads."""
+
+from __future__ import annotations
+
+import tarfile
+
+import pytest
+
+from nodelog.archive.index import Details
+from nodelogd.compressor.format import tar_headers
+
+
+def details(name: str, length: int = 0, mtime_ns: int = 0) -> Details:
+    return Details(
+        name=name, header=0, length=length, mode=0o640, uid=3_000_000, gid=4, user="root", group="adm",
+        mtime_ns=mtime_ns, ctime_ns=2, device=3, inode=4, seen=0, head=5, finished=0, tail=6,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [1, 99, 100, 101, 511, 512, 513, 1023, 1024, 4000])
+@pytest.mark.parametrize("letter", ["a", "ä", "\udcff", "\n"])
+def test_the_length_of_a_header_is_known_before_it_is_made(length: int, letter: str) -> None:
+    name = letter * length
+    data = tar_headers.header(details(name))
+    assert len(data) == tar_headers.header_size(name)
+
+
+@pytest.mark.parametrize("name", ["var/log/a.log", "n" * 300, "\udcff\udcfe", "ä" * 60, "-x"])
+@pytest.mark.parametrize("length", [0, 1, 8 * 1024**3, 9 * 1024**3, 2**40])
+def test_a_header_says_what_the_file_is(name: str, length: int) -> None:
+    data = tar_headers.header(details(name, length, 1_700_000_000_999_999_999))
+    info = tarfile.TarInfo.frombuf(data[-512:], "utf-8", "surrogateescape")
+    assert (info.size, info.mode, info.uid, info.gid, info.uname, info.gname, info.mtime) == (
+        length, 0o640, 3_000_000, 4, "root", "adm", 1_700_000_000,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [0, 512, 8704, 9216, 9728, 10240, 10_000_384])
+def test_a_stream_ends_in_two_empty_blocks_and_a_whole_record(size: int) -> None:
+    data = tar_headers.ending(size)
+    assert not any(data)
+    assert 1024 <= len(data) < 1024 + 10240
+    assert (size + len(data)) % 10240 == 0
+
+
+def test_who_has_no_name_has_an_empty_one() -> None:
+    assert tar_headers.user(0) == "root"
+    assert tar_headers.group(0) == "root"
+    assert tar_headers.user(3_999_999_999) == ""
+    assert tar_headers.group(3_999_999_999) == ""

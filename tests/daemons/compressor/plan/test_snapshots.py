@@ -1,0 +1,81 @@
+"""What a snapshot is, and whether a file is still what was archived."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.daemons.compressor.format.test_tar_headers import details
+
+from nodelogd.compressor.plan.snapshots import FRAGMENT, PROBE, cut, finished, is_continued
+from nodelogd.service.deflate import crc32
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from nodelog.archive.index import Details
+
+
+def reader(data: bytes) -> Callable[[int, int], bytes]:
+    def read(offset: int, length: int) -> bytes:
+        assert 0 <= offset <= offset + length <= len(data)
+        return data[offset : offset + length]
+
+    return read
+
+
+def seen(data: bytes, size: int | None = None) -> Details:
+    end = finished(len(data))
+    return replace(
+        details("x", len(data)),
+        seen=len(data) if size is None else size,
+        head=crc32(data[:PROBE]),
+        finished=crc32(data[max(0, end - PROBE) : end]),
+        tail=crc32(data[end:]),
+    )
+
+
+class Status:
+    """As much of a status as is asked for."""
+
+    def __init__(self, size: int) -> None:
+        self.st_size = size
+
+
+def continued(old: bytes, new: bytes) -> bool:
+    status: os.stat_result = Status(len(new))  # type: ignore[assignment]
+    return is_continued(seen(old), status, reader(new))
+
+
+@pytest.mark.parametrize("before", [0, 1, 65_536, FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 2 * FRAGMENT])
+@pytest.mark.parametrize("lines", [b"", b"\n", b"one\ntwo\n", b"x" * 70_000 + b"\n"])
+def test_a_fragment_waits_unless_it_is_too_long(before: int, lines: bytes) -> None:
+    data = lines + b"y" * before
+    assert cut(len(data), None, reader(data)) == (len(lines) if before <= FRAGMENT else len(data))
+
+
+def test_a_fragment_that_has_not_grown_is_taken() -> None:
+    data = b"one\ntwo"
+    assert cut(7, seen(b"one\n", 7), reader(data)) == 7
+    assert cut(7, seen(b"one\n", 6), reader(data)) == 4
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_a_file_goes_on_if_it_begins_with_what_was_archived(old: bytes, more: bytes) -> None:
+    assert continued(old, old + more)
+    assert continued(old, more) == more.startswith(old)
+
+
+@pytest.mark.parametrize(
+    "place", [0, PROBE - 1, 2 * 1024**2 - PROBE, 2 * 1024**2 - 1, 2 * 1024**2, 2_500_000 - 1]
+)
+def test_other_bytes_where_it_is_looked_are_seen(place: int) -> None:
+    old = b"0123456789" * 250_000
+    new = bytearray(old + b"more\n")
+    assert continued(old, bytes(new))
+    new[place] ^= 1
+    assert not continued(old, bytes(new))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from nodelogd.compressor.scan.glob_patterns import Left, parse
+
+
+def matches(path: str, *patterns: str, hidden: bool = False) -> bool:
+    *folders, name = path.split("/")
+    left = Left(map(parse, patterns), hidden=hidden)
+    for folder in folders:
+        left = left.within(folder)
+    return left.matches(name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*.log", "a.log"),
+        ("*.log", "new\nline.log"),
+        ("*.log", "-rf.log"),
+        ("*.log", "\udcff.log"),  # what a byte that is not UTF-8 becomes
+        ("?.log", "ä.log"),
+        ("[a-c]*", "b"),
+        ("[!a]*", "b"),
+        ("pods/*/x.log", "pods/p/x.log"),
+        ("**/*.log", "a.log"),
+        ("**/*.log", "one/two/a.log"),
+        ("pods/**/*.log", "pods/a.log"),
+        ("pods/**/*.log", "pods/one/two/a.log"),
+        ("pods/**", "pods/one/two/a"),
+        ("**/x/**/y", "x/y"),
+        ("**/x/**/y", "a/x/x/b/y"),
+        ("**/**/a", "a"),
+        (".*", ".hidden"),
+        ("**/.git/*", "a/.git/config"),
+    ],
+)
+def test_a_pattern_matches(pattern: str, path: str) -> None:
+    assert matches(path, pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*.log", "a.log.gz"),
+        ("*.log", "a.log\n"),
+        ("*.log", "A.LOG"),
+        ("*.log", "folder/a.log"),
+        ("*.log", ".a.log"),
+        ("*", ".hidden"),
+        ("?a", ".a"),
+        ("[.]a", ".a"),
+        ("pods/**", "pods"),
+        ("**/*.log", ".cache/a.log"),
+        ("**", ".cache/a.log"),
+        ("pods/*.log", "pods/one/a.log"),
+        ("pods/**/x/*.log", "pods/y/a.log"),
+    ],
+)
+def test_a_pattern_does_not_match(pattern: str, path: str) -> None:
+    assert not matches(path, pattern)
+
+
+def test_one_of_several_patterns_is_enough() -> None:
+    assert matches("b", "a", "b")
+    assert not matches("c", "a", "b")
+    assert not matches("c")
+
+
+@pytest.mark.parametrize(("pattern", "path"), [("*", ".a"), ("**/a", ".b/a"), ("**", ".b/.c")])
+def test_what_excludes_stands_for_hidden_names_too(pattern: str, path: str) -> None:
+    assert matches(path, pattern, hidden=True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "enter"),
+    [
+        ("*.log", "pods", False),
+        ("pods/*.log", "pods", True),
+        ("pods/*.log", "other", False),
+        ("**/*.log", "any", True),
+        ("**/*.log", ".hidden", False),
+    ],
+)
+def test_only_folders_that_can_hold_a_match_are_entered(pattern: str, folder: str, *, enter: bool) -> None:
+    assert bool(Left([parse(pattern)]).within(folder)) is enter
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("/var/log/*.log", "not relative to --dir"),
+        ("", "a part of it is empty"),
+        ("a//b", "a part of it is empty"),
+        ("../*", "a part of it is empty, . or .."),
+        ("./a", "a part of it is empty, . or .."),
+    ],
+)
+def test_a_wrong_pattern_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse(pattern)

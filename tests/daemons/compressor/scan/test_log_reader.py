@@ -1,0 +1,82 @@
+"""A log is read as it is, or it is said why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nodelogd.compressor.format.units import CHUNK
+from nodelogd.compressor.scan.log_reader import Log, ShrankError, UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Generator[Callable[[bytes], Log]]:
+    fds = []
+
+    def write(data: bytes) -> Log:
+        (tmp_path / "log").write_bytes(data)
+        fds.append(os.open(tmp_path / "log", os.O_RDWR))
+        return Log(fds[-1], memoryview(bytearray(CHUNK)))
+
+    yield write
+    for fd in fds:
+        os.close(fd)
+
+
+def test_what_lies_in_the_window_is_not_read_again(opened: Callable[[bytes], Log]) -> None:
+    data = os.urandom(3 * MIB)
+    log = opened(data)
+    assert log.read(MIB, 100_000) == data[MIB : MIB + 100_000]
+    read = log.bytes_read
+    assert log.read(MIB, MIB) == data[MIB : 2 * MIB]
+    assert log.read(2 * MIB - 10, 10) == data[2 * MIB - 10 : 2 * MIB]
+    assert log.bytes_read == read
+    assert log.read(0, 4096) == data[:4096]
+    assert log.read(MIB, MIB) == data[MIB : 2 * MIB]
+    assert log.bytes_read == read + 4096
+    assert log.read(3 * MIB - 7, 7) == data[-7:]
+    assert not log.read(3 * MIB, 0)
+
+
+def test_a_file_that_is_shorter_than_it_was_is_said_to_be(opened: Callable[[bytes], Log]) -> None:
+    log = opened(b"x" * 200_000)
+    os.ftruncate(log.fd, 100_000)
+    with pytest.raises(ShrankError):
+        log.read(0, 200_000)
+    log.look()
+    assert log.read(0, 100_000) == b"x" * 100_000
+
+
+def test_an_error_says_what_it_was(opened: Callable[[bytes], Log], monkeypatch: pytest.MonkeyPatch) -> None:
+    def preadv(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    log = opened(b"x" * 100)
+    monkeypatch.setattr(os, "preadv", preadv)
+    with pytest.raises(UnreadableError) as caught:
+        log.read(0, 100)
+    assert caught.value.reason.errno == errno.EIO
+
+
+def test_holes_are_found_without_reading(opened: Callable[[bytes], Log]) -> None:
+    log = opened(b"x" * 5000)
+    os.ftruncate(log.fd, 10 * MIB)
+    os.pwrite(log.fd, b"y", 6 * MIB + 5)
+    log.look()
+    holes = [log.is_hole(number * MIB, MIB) for number in range(10)]
+    assert holes == [False, *[True] * 5, False, *[True] * 3]
+    assert log.bytes_read == 0
+
+
+def test_a_file_without_holes_has_none(opened: Callable[[bytes], Log]) -> None:
+    log = opened(bytes(3 * MIB))
+    assert not any(log.is_hole(number * MIB, MIB) for number in range(3))

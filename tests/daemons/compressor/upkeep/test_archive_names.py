@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from nodelogd.compressor.upkeep.archive_names import LONGEST, Names, template
+from nodelogd.service.atomic_publish import publishing
+
+EVENING = datetime(2026, 11, 22, 23, 30, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Names:
+    return Names(tmp_path, "all-logs-{date}.tar.gz")
+
+
+def put(names: Names, *files: str) -> None:
+    for name in files:
+        (names.out / name).write_bytes(b"")
+
+
+def test_an_archive_is_named_after_the_day_of_its_zone(names: Names) -> None:
+    assert names.archive(EVENING, UTC).name == "all-logs-2026-11-22.tar.gz"
+    assert names.archive(EVENING, ZoneInfo("Europe/Berlin")).name == "all-logs-2026-11-23.tar.gz"
+
+
+def test_a_name_without_a_date_is_the_same_every_day(tmp_path: Path) -> None:
+    names = Names(tmp_path, "logs.tgz")
+    assert names.archive(0, UTC) == names.archive(EVENING, UTC) == tmp_path / "logs.tgz"
+    put(names, "logs.tgz")
+    assert names.archives() == [tmp_path / "logs.tgz"]
+
+
+def test_archives_are_listed_the_oldest_day_first(names: Names) -> None:
+    put(names, "all-logs-2026-11-22.tar.gz", "all-logs-2025-12-31.tar.gz", "all-logs-2026-11-22.tar.gz.index")
+    put(names, "all-logs-2026-11-22xtar.gz", "all-logs-today.tar.gz", "all-logs-2026-11-22.tar.gz.bak")
+    found = [path.name for path in names.archives()]
+    assert found == ["all-logs-2025-12-31.tar.gz", "all-logs-2026-11-22.tar.gz"]
+
+
+def test_what_a_killed_process_left_is_found_and_nothing_else(names: Names) -> None:
+    archive = names.archive(EVENING, UTC)
+    left = []
+    for path in (archive, names.out / f"{archive.name}.index"):
+        with publishing(path) as file:
+            left.append(Path(os.readlink(f"/proc/self/fd/{file.fileno()}")).name)
+            (half,) = names.leftovers()
+            assert half.name == left[-1]
+            assert names.is_own(half.name)
+    assert names.leftovers() == []
+    put(names, "all-logs-2026-11-21.tar.gz.index", ".other.tmp-1-ab", "all-logs-2026.index")
+    assert [path.name for path in names.leftovers()] == ["all-logs-2026-11-21.tar.gz.index"]
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("all-logs-2026-11-22.tar.gz", True),
+        ("all-logs-2026-11-22.tar.gz.index", True),
+        (".all-logs-2026-11-22.tar.gz.tmp-1-ab", True),
+        (".all-logs-2026-11-22.tar.gz.index.tmp-1-ab", True),
+        (".all-logs-{date}.tar.gz.lock", True),
+        (".all-logs-{date}.tar.gz.scrubbed", True),
+        ("all-logs-2026-11-22.tar.gz.log", False),
+        ("all-logs-2026-11-22.tar.gz\n", False),
+        ("app.log", False),
+    ],
+)
+def test_what_is_its_own_is_known_by_its_name(names: Names, name: str, *, own: bool) -> None:
+    assert names.is_own(name) is own
+
+
+@pytest.mark.parametrize("text", ["{date}", "a.tar.gz", "x{date}y", "a" * LONGEST, "*[{date}].log"])
+def test_a_name_of_archives_is_taken(text: str, tmp_path: Path) -> None:
+    names = Names(tmp_path, template(text))
+    assert names.is_own(names.archive(EVENING, UTC).name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not the name of a file"),
+        ("a/b", "not the name of a file"),
+        ("a\0b", "not the name of a file"),
+        (".", "not the name of a file"),
+        ("..", "not the name of a file"),
+        ("{day}.tgz", "of braces it may have {date}, once"),
+        ("{date}{date}", "of braces it may have {date}, once"),
+        ("ä" * LONGEST, "too long"),
+    ],
+)
+def test_a_wrong_name_of_archives_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        template(text)

@@ -1,0 +1,86 @@
+"""Where isal or zlib-ng has no wheel, zlib makes the same archives, only slower."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.archiving import NAME, assert_whole, contents, files, once
+
+from nodelog.archive.index import read_for
+from nodelogd.service.deflate import combined, crc32, crc32_combine, fast, small
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHEELS = ("isal", "zlib_ng")
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> Path:
+    """Give a folder that hides the wheels from whom has it in PYTHONPATH."""
+    folder = tmp_path / "hidden"
+    for name in WHEELS:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise ImportError('no wheel')\n")
+    return folder
+
+
+def test_with_the_wheels_they_are_used() -> None:
+    assert (fast.__name__, small.__name__) == ("isal.isal_zlib", "zlib_ng.zlib_ng")
+
+
+@given(st.binary(), st.binary())
+def test_sums_are_combined_as_those_of_all_bytes(first: bytes, second: bytes) -> None:
+    whole = zlib.crc32(first + second)
+    for combine in (combined, crc32_combine):
+        assert combine(crc32(first), crc32(second), len(second)) == whole
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**40))
+def test_sums_of_any_length_are_combined_as_isal_does(first: int, second: int, length: int) -> None:
+    assert combined(first, second, length) == crc32_combine(first, second, length)
+
+
+@pytest.mark.parametrize("hidden", [("isal",), ("zlib_ng",), WHEELS], ids="+".join)
+def test_without_wheels_archives_are_whole_and_go_on_with_them(
+    hidden: tuple[str, ...], without: Path, logs: Path
+) -> None:
+    for name in set(WHEELS) - set(hidden):
+        (without / name).rename(without / f"no-{name}")
+    for trial, path in enumerate([without, None, without]):
+        for name, size in (("large.log", 150_000), ("small.log", 10), ("other.log", 20)):
+            with (logs / name).open("ab") as file:
+                file.writelines(b"%d of %d\n" % (number, trial) for number in range(size))
+        done = once(logs, **({"PYTHONPATH": str(path)} if path else {}))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert contents(logs / NAME, logs) == files(logs)
+        assert_whole(logs / NAME)
+        read_for(logs / NAME)
+
+
+def test_without_wheels_a_sealed_file_is_compressed(without: Path, tmp_path: Path) -> None:
+    path = tmp_path / "node_log.1"
+    text = b"".join(b"%d\n" % number for number in range(100_000))
+    target = path.with_name(f"{path.name}.gz")
+    for _ in range(2):  # the second time it is there already
+        path.write_bytes(text)
+        command = [sys.executable, "-m", "nodelogd.collector.sealed.compression", str(path)]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(without)})
+        assert gzip.decompress(target.read_bytes()) == text
+        assert not path.exists()
+
+
+def test_without_wheels_logd_starts_and_says_its_version(without: Path) -> None:
+    command = [sys.executable, "-m", "nodelogd.collector.cli", "--version"]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(without)}
+    )
+    assert done.stdout.startswith("logd")

@@ -1,0 +1,131 @@
+"""The HTTP port with real sockets: what peers that are silent, slow, rude or gone cannot do to it."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack
+
+import pytest
+from tests.daemons.serving import EASY, ask, say, served, threads
+from tests.running import PATIENCE
+from tests.until import until
+
+from nodelogd.service.http_server import HttpSettings
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
+
+
+@pytest.fixture
+def no_trace(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Nothing is written and nothing logged: what peers do is no news."""
+    yield
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.get_records("call")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"garbage\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /healthz HTTP/x.y\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"POST /healthz\r\n\r\n",
+        b"\x00\x00 \xff\xff \x80\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\n\r\n",
+    ],
+)
+@pytest.mark.usefixtures("no_trace")
+async def test_garbage_gets_an_error_with_a_status_line_and_no_traceback(request_: bytes) -> None:
+    async with served() as port:
+        answer = await asyncio.to_thread(say, port, request_)
+        assert answer.startswith((b"HTTP/1.0 4", b"HTTP/1.0 505"))
+        assert b"<html" not in answer.lower()
+
+
+@pytest.mark.parametrize("request_", [b"", b"\r\n", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: x"])
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_leaves_early_leaves_no_trace(request_: bytes) -> None:
+    async with served() as port:
+        await asyncio.to_thread(say, port, request_)
+        await until(lambda: not threads())
+        assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
+
+
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_resets_in_the_middle_of_a_request_leaves_no_trace() -> None:
+    async with served(HttpSettings()) as port:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(b"GET /hea")
+            await until(lambda: bool(threads()))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        await until(lambda: not threads())
+
+
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace() -> None:
+    going = threading.Event()
+
+    def status() -> dict[str, object]:
+        going.wait(PATIENCE)
+        return {"much": "x" * 10_000_000}
+
+    async with served(status=status) as port:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        going.set()
+        await until(lambda: not threads())
+
+
+@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
+@pytest.mark.usefixtures("no_trace")
+async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
+    settings = HttpSettings(timeout=0.1, look_every=seconds)
+    async with served(settings, status=lambda: {"much": "x" * 20_000_000}) as port:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
+            await until(lambda: bool(threads()))
+            await until(lambda: not threads())
+
+
+@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
+@pytest.mark.usefixtures("no_trace")
+async def test_a_silent_peer_is_cut_in_time(seconds: float) -> None:
+    async with served(HttpSettings(timeout=0.1, look_every=seconds)) as port:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=PATIENCE) == b""
+
+
+async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
+    def trickle(port: int) -> bool:
+        """Say whether it was cut."""
+        with socket.create_connection(("127.0.0.1", port), timeout=0.05) as peer:
+            for byte in b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 1000:
+                try:
+                    peer.sendall(bytes([byte]))
+                    if peer.recv(1) == b"":
+                        return True
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return True
+        return False
+
+    async with served(HttpSettings(timeout=0.3, look_every=0.05)) as port:
+        assert await asyncio.to_thread(trickle, port)
+
+
+async def test_silent_peers_keep_nobody_from_an_answer_and_pile_up_no_threads() -> None:
+    async with served() as port:
+        with ExitStack() as stack:
+            for _ in range(50):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                await until(
+                    lambda: len(threads()) <= EASY.connections
+                )  # one that was cut may still be ending
+            assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200

@@ -1,0 +1,140 @@
+"""The values of options: what they take, what they refuse and with which words, how they are shown."""
+
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodelogd.service.command_line import settings
+from nodelogd.service.listening_sockets import Address
+from nodelogd.service.option_types import (
+    ADDRESS,
+    SIZE,
+    Count,
+    Duration,
+    Listening,
+    Option,
+    Share,
+    Size,
+    Value,
+)
+
+DURATION = Duration("500ms", "7d")
+SHARE = Share()
+
+
+def refusal(kind: Value[Any], text: str) -> str:
+    with pytest.raises(click.BadParameter) as caught:
+        kind.convert(text, None, None)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (SIZE, "64KiB", 65536),
+        (SIZE, "1TiB", 1 << 40),
+        (SIZE, " 1MiB ", 1 << 20),
+        (DURATION, "500ms", 0.5),
+        (DURATION, "7d", 604800.0),
+        (SHARE, "15%", 0.15),
+        (SHARE, "0%", 0.0),
+        (SHARE, "12.5 %", 0.125),
+        (Count("1"), "10000", 10000),
+        (ADDRESS, "6666", Address(None, 6666)),
+        (ADDRESS, ":6666", Address(None, 6666)),
+        (ADDRESS, "*:0", Address(None, 0)),
+        (ADDRESS, "127.0.0.1:6666", Address("127.0.0.1", 6666)),
+        (ADDRESS, "localhost:6666", Address("localhost", 6666)),
+        (ADDRESS, "[::1]:6666", Address("::1", 6666)),
+        (ADDRESS, "[fe80::1%eth0]:6666", Address("fe80::1%eth0", 6666)),
+    ],
+)
+def test_values_are_taken_as_people_write_them(kind: Value[Any], text: str, value: object) -> None:
+    assert kind.convert(text, None, None) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (SIZE, "7 bananas", "'7 bananas' is not a size; allowed are 64KiB to 1TiB"),
+        (SIZE, "1KiB", "'1KiB' is too small; allowed are 64KiB to 1TiB"),
+        (SIZE, "2TiB", "'2TiB' is too large; allowed are 64KiB to 1TiB"),
+        (SIZE, "", "'' is not a size; allowed are 64KiB to 1TiB"),
+        (SIZE, "1\nMiB", r"'1\nMiB' is not a size; allowed are 64KiB to 1TiB"),
+        (Size("1MiB", off=True), "1B", "'1B' is too small; allowed are 1MiB and more or off"),
+        (DURATION, "8d", "'8d' is too large; allowed are 500ms to 7d"),
+        (DURATION, "-1s", "'-1s' is not a time; allowed are 500ms to 7d"),
+        (DURATION, "off", "'off' is not a time; allowed are 500ms to 7d"),
+        (DURATION, "inf", "'inf' is not a time; allowed are 500ms to 7d"),
+        (SHARE, "101%", "'101%' is not a share; allowed are 0% to 100%"),
+        (SHARE, "0.15", "'0.15' is not a share; allowed are 0% to 100%"),
+        (Count("1", "9"), "0", "'0' is too small; allowed are 1 to 9"),
+        (Count("", "9"), "10", "'10' is too large; allowed are up to 9"),
+        (Count(), "٣", "'٣' is not a whole number; allowed are whole numbers"),
+        (Count("1"), "1e3", "'1e3' is not a whole number; allowed are 1 and more"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed(kind: Value[Any], text: str, message: str) -> None:
+    assert refusal(kind, text) == message
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "x", "::1:6666", "[::1]", "1:65536", "a b:1", "h:-1", "[]:1", "h:٣"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    assert "is not an address; allowed are PORT, HOST:PORT or [IPV6]:PORT" in refusal(ADDRESS, text)
+
+
+def test_a_huge_wrong_value_is_quoted_in_short() -> None:
+    assert len(refusal(SIZE, "x" * 1_000_000)) < 200
+
+
+def test_off_is_nothing_where_it_is_allowed() -> None:
+    assert Duration("1s", off=True).convert("off", None, None) is None
+    assert Listening(off=True).convert("off", None, None) is None
+
+
+@given(st.integers(min_value=0, max_value=1 << 50))
+def test_a_size_is_shown_as_it_is_read(size: int) -> None:
+    assert Size().convert(Size().text(size), None, None) == size
+
+
+@given(st.integers(min_value=0, max_value=10_000_000_000))
+def test_a_time_is_shown_as_it_is_read(thousandths: int) -> None:
+    shown = Duration().text(thousandths / 1000)
+    assert Duration().convert(shown, None, None) == pytest.approx(thousandths / 1000)
+
+
+@pytest.mark.parametrize("text", ["*:6666", "127.0.0.1:1", "[::1]:6666", "localhost:0"])
+def test_an_address_is_shown_as_it_is_read(text: str) -> None:
+    assert str(ADDRESS.convert(text, None, None)) == text
+
+
+@click.command("logd", context_settings=settings("LOGD"))
+@click.option("--buffer", cls=Option, type=SIZE, default=33554432, help="Held bytes.")
+@click.option("--idle-timeout", cls=Option, type=Duration("1s", off=True), default=None, help="Idle.")
+@click.option("--keep-free", cls=Option, type=SHARE, default=0.15, help="Free.")
+@click.option("--listen", cls=Option, type=ADDRESS, multiple=True, default=["6666", "[::1]:1"], help="Where.")
+@click.option("--log-level", cls=Option, type=click.Choice(["info", "error"]), default="info", help="Level.")
+@click.option("--stamp", cls=Option, is_flag=True, help="Stamp.")
+def shown(**_: object) -> None:
+    """Show the help of every kind of option."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Held bytes. [env var: LOGD_BUFFER; default: 32MiB; 64KiB to 1TiB]",
+        "Idle. [env var: LOGD_IDLE_TIMEOUT; default: off; 1s and more or off]",
+        "Free. [env var: LOGD_KEEP_FREE; default: 15%; 0% to 100%]",
+        "Where. [env var: LOGD_LISTEN; default: 6666, [::1]:1]",
+        "Level. [env var: LOGD_LOG_LEVEL; default: info]",
+        "Stamp. [env var: LOGD_STAMP]",
+    ],
+)
+def test_the_help_shows_variable_default_and_range_with_units(text: str) -> None:
+    assert text in " ".join(CliRunner().invoke(shown, ["--help"], prog_name="logd").output.split())
