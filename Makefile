@@ -30,9 +30,13 @@ check: venv ## ruff, format, mypy, import-linter
 	@$(BIN)/lint-imports --no-logo
 
 # Cells of collectors and of archives have programs of their own; without CELL both run.
-bench: venv ## logd and other collectors, logcd and tar, an hour at the most; CELL=blocks-64 for one, ARGS=--help
+bench: venv ## logd and other collectors, logcd and tar, an hour at most; CELL=blocks-64 for one, AGAINST=DIR another checkout's logd instead, ARGS=--help
+ifdef AGAINST
+	@$(BIN)/python -m tests.bench.checkouts '$(AGAINST)' $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
+else
 	@$(if $(filter archive-%,$(CELL)),,$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
 	@$(if $(filter-out archive-%,$(CELL)),,$(BIN)/python -m tests.bench.archives $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
+endif
 
 soak: venv ## exactly once, a minute a scene (ONCE=20s), a day of archives (CYCLES=100), then an hour of mixed load (FOR=10m); ARGS=--help
 	@$(BIN)/python -m tests.soak.exactly_once $(if $(ONCE),--for '$(ONCE)')

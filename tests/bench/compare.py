@@ -33,7 +33,7 @@ def main() -> int:
     """Compare; give the exit code: 1 if a run failed or lost a line of ours."""
     given = _parser().parse_args()
     cells = [cell for cell in CELLS if not given.cell or cell.name in given.cell]
-    _raise_file_limit()
+    raise_file_limit()
     systems = _available()
     print(
         f"{platform.processor() or platform.machine()}, Linux {platform.release()}, {given.rounds} rounds\n"
@@ -49,7 +49,7 @@ def main() -> int:
                 print(f"{time.monotonic() - start:5.0f} s  {done}/{steps}  {cell.name}, round {number + 1}: "
                       f"{system.name}", file=sys.stderr, flush=True)  # fmt: skip
                 try:
-                    found[system.name].append(_run(system, cell, given.dir))
+                    found[system.name].append(run_once(system, cell, given.dir))
                 except (Failed, OSError) as error:
                     failures.append(f"{cell.name}: {system.name}: {error}")
         results[cell.name] = found
@@ -63,7 +63,7 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _run(system: System, cell: Cell, folder: Path | None) -> Figures:
+def run_once(system: System, cell: Cell, folder: Path | None) -> Figures:
     """Measure one system once, in a folder of its own."""
     ports = free_ports()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=folder, ignore_cleanup_errors=True) as name:
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
