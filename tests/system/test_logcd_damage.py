@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.archiving import NAME, assert_whole, compressor, contents, cycle, files
 
-from nodelog.archive.index import GZIP_END, index_of, read_for
+from nodelog.archive.index import GZIP_END, index_path, read_matching_index
 from nodelogd.compressor.compressor import Result
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_an_index_that_is_missing_foreign_or_damaged_costs_a_full_pass_and_nothi
     assert cycle(compressor(logs)) is Result.PUBLISHED
     spoil: Callable[[Path, random.Random], None]
     for spoil in [delete, exchange, *[damage] * 2] * EACH:
-        spoil(index_of(archive), dice)
+        spoil(index_path(archive), dice)
         with (logs / "0.log").open("ab") as file:
             file.write(b"one more\n")
         caplog.clear()
@@ -73,7 +73,7 @@ def test_an_index_that_is_missing_foreign_or_damaged_costs_a_full_pass_and_nothi
         assert ["everything is compressed anew" in message for message in caplog.messages] == [True]
         assert contents(archive, logs) == files(logs)
         assert_whole(archive)
-        read_for(archive)
+        read_matching_index(archive)
 
 
 def test_a_damaged_archive_is_found_by_a_scrub_and_made_anew(

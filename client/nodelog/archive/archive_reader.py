@@ -162,12 +162,12 @@ def opened(path: Path, tell: Callable[[int], None] = lambda _: None) -> Generato
 def _own_index(path: Path, file: BinaryIO) -> tuple[index.Index | None, str]:
     """Give the index if it is that of this very file, or why not."""
     try:
-        known = index.read(index.index_of(path))
-        index.check(known.trailer, file.fileno())
+        known = index.read_index(index.index_path(path))
+        index.check_matches(known.trailer, file.fileno())
     except FileNotFoundError:
         return None, ""
     except OSError as error:
         return None, error.strerror or str(error)
-    except index.IndexFault as error:
+    except index.InvalidIndexError as error:
         return None, str(error)
     return known, ""

@@ -1,12 +1,13 @@
-"""The index of an archive: which bytes of it hold which bytes of which file.
+"""The index of an archive: which bytes of the archive hold which bytes of which file.
 
-A file beside the archive, `<archive>.index`, of JSON lines. The first names the format and the archive it
-belongs to (its length and its gzip trailer), the last is the CRC-32 of all before it. Between them, in the
-order of the archive, a line per member and a line per piece: after the members that begin in them come the
-pieces that hold them. Lines hold lengths, no positions, so that the line of a file that did not change stays
-the same text; positions are sums. The archive: 10 bytes of gzip header, the pieces, `03 00`, CRC-32, length.
+The index is a file of JSON lines beside the archive, `<archive>.index`. The first line names the format and
+the archive it belongs to (its length and its gzip trailer); the last line is the CRC-32 of all lines before
+it. Between them, in archive order, is one line per member and one line per piece: the members that begin in a
+piece come before the pieces that hold them. Lines contain lengths, not positions, so the line of an unchanged
+file stays the same text; positions are sums of lengths. The layout of an archive is: 10 bytes of gzip header,
+the pieces, `03 00`, CRC-32, length.
 
-An index is trusted only if it is whole and belongs to its archive; without one tar still reads the archive.
+An index is trusted only if it is intact and belongs to its archive. Without one, tar still reads the archive.
 """
 
 from __future__ import annotations
@@ -26,55 +27,55 @@ VERSION: Final = 1
 GZIP_HEADER: Final = 10
 """Bytes before the first piece."""
 GZIP_END: Final = 10
-"""Bytes behind the last piece: an empty last block, CRC-32, length."""
+"""Bytes after the last piece: an empty final block, CRC-32, length."""
 BLOCK: Final = 512
-"""Bytes; what a tar stream is made of."""
+"""Bytes of a tar block; every header and every member's content takes whole blocks."""
 
 
-class IndexFault(ValueError):  # noqa: N818 (a state of a file, not of this program)
-    """The index cannot be used; the message is one line that says why."""
+class InvalidIndexError(ValueError):
+    """The index cannot be used; the message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trailer:
-    """The archive that an index belongs to."""
+    """The archive an index belongs to."""
 
     length: int
-    """Of the file in bytes."""
+    """Bytes of the archive file."""
     crc: int
-    """Of the whole tar stream."""
+    """CRC-32 of the whole tar stream."""
     size: int
-    """Of the tar stream, modulo 2**32."""
+    """Bytes of the tar stream, modulo 2**32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Deflate data that can be inflated by itself (raw, no last block): a part of the tar stream."""
+    """Raw deflate data that inflates on its own (no final block): one part of the tar stream."""
 
     offset: int
-    """In the archive."""
+    """Position in the archive."""
     length: int
-    """In the archive."""
+    """Bytes in the archive."""
     start: int
-    """In the tar stream."""
+    """Position in the tar stream."""
     size: int
-    """In the tar stream."""
+    """Bytes in the tar stream."""
     crc: int
-    """Of that part of the tar stream."""
+    """CRC-32 of this part of the tar stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """A file as it was when its snapshot was taken."""
+class FileMetadata:
+    """A file as it was when it was archived."""
 
     name: str
-    """Of the member; bytes that are not UTF-8 by surrogateescape."""
+    """The member's name; bytes that are not UTF-8 are escaped by surrogateescape."""
     header: int
     """Bytes of tar header before the content."""
     length: int
     """Bytes of content."""
     mode: int
-    """Permissions only."""
+    """Permission bits only."""
     uid: int
     gid: int
     user: str
@@ -85,52 +86,52 @@ class Details:
     device: int
     inode: int
     seen: int
-    """Length of the file, which is more than that of the content if an unfinished line was left out."""
+    """Length of the file; larger than the content if an unfinished last line was left out."""
     head: int
-    """CRC-32 of the content's first 4 KiB."""
+    """CRC-32 of the first 4 KiB of the content."""
     finished: int
-    """CRC-32 of the last 4 KiB of the content's finished pieces, 0 without any."""
+    """CRC-32 of the last 4 KiB of the content's finished pieces; 0 if there are none."""
     tail: int
-    """CRC-32 of the content behind its finished pieces."""
+    """CRC-32 of the content after its finished pieces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member(Details):
-    """A file in the archive and where it is."""
+class Member(FileMetadata):
+    """A file in the archive and its position."""
 
     start: int
-    """Of its header in the tar stream."""
+    """Position of its header in the tar stream."""
     content: int
-    """Start of its content in the tar stream."""
+    """Position of its content in the tar stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """An archive's contents; its pieces cover the whole tar stream without a gap."""
+    """The contents of an archive; the pieces cover the whole tar stream without gaps."""
 
     trailer: Trailer
     pieces: list[Piece]
     members: list[Member]
 
 
-def index_of(archive: Path) -> Path:
-    """Name the index of an archive."""
+def index_path(archive: Path) -> Path:
+    """Return the path of an archive's index."""
     return archive.with_name(f"{archive.name}.index")
 
 
-def padded(length: int) -> int:
-    """Give the bytes that so much content takes in a tar stream."""
+def padded_size(length: int) -> int:
+    """Return the bytes that content of `length` bytes takes in a tar stream."""
     return -(-length // BLOCK) * BLOCK
 
 
-def read(path: Path) -> Index:
-    """Read an index. Raises IndexFault if it is none, or damaged, and OSError."""
-    return parsed(path.read_bytes())
+def read_index(path: Path) -> Index:
+    """Read an index file. Raises InvalidIndexError if it is damaged or not an index, and OSError."""
+    return parse_index(path.read_bytes())
 
 
-def parsed(data: bytes) -> Index:
-    """Give what an index says. Raises IndexFault if it is none, or damaged."""
-    trailer, rows = decoded(data)
+def parse_index(data: bytes) -> Index:
+    """Return the index in `data`. Raises InvalidIndexError if it is damaged or not an index."""
+    trailer, rows = decode_index(data)
     pieces: list[Piece] = []
     members: list[Member] = []
     offset, start, begin = GZIP_HEADER, 0, 0
@@ -138,104 +139,104 @@ def parsed(data: bytes) -> Index:
         if "name" in row:
             content = begin + row["header"]
             members.append(Member(start=begin, content=content, **row))
-            begin = content + padded(row["length"])
+            begin = content + padded_size(row["length"])
         else:
             pieces.append(Piece(offset=offset, start=start, **row))
             offset += row["length"]
             start += row["size"]
     if offset + GZIP_END != trailer.length or start % 2**32 != trailer.size or begin > start:
-        raise IndexFault("its lines do not add up to its archive")
+        raise InvalidIndexError("its lines do not add up to its archive")
     return Index(trailer=trailer, pieces=pieces, members=members)
 
 
-def read_for(archive: Path) -> Index:
-    """Read the index of an archive. Raises IndexFault also if it belongs to another one, and OSError."""
-    index = read(index_of(archive))
+def read_matching_index(archive: Path) -> Index:
+    """Read the index of `archive`. Raises OSError and InvalidIndexError, also if it belongs to another one."""
+    index = read_index(index_path(archive))
     with archive.open("rb") as file:
-        check(index.trailer, file.fileno())
+        check_matches(index.trailer, file.fileno())
     return index
 
 
-def check(trailer: Trailer, archive: int) -> None:
-    """Raise IndexFault unless the open archive ends as the index says."""
+def check_matches(trailer: Trailer, archive: int) -> None:
+    """Raise InvalidIndexError unless the archive open at this file descriptor ends with `trailer`."""
     length = os.fstat(archive).st_size
     if length != trailer.length:
-        raise IndexFault(f"it belongs to an archive of {trailer.length} bytes, this one has {length}")
+        raise InvalidIndexError(f"it belongs to an archive of {trailer.length} bytes, this one has {length}")
     end = os.pread(archive, 8, length - 8)
     if end != trailer_bytes(trailer):
-        raise IndexFault("it belongs to an archive with another checksum")
+        raise InvalidIndexError("it belongs to an archive with another checksum")
 
 
 def trailer_bytes(trailer: Trailer) -> bytes:
-    """Give the last eight bytes of the archive."""
+    """Return the last eight bytes of the archive."""
     return trailer.crc.to_bytes(4, "little") + trailer.size.to_bytes(4, "little")
 
 
-def decoded(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
-    """Give the archive an index belongs to and its lines, each as the fields of a `Details` or a `Piece`.
+def decode_index(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
+    """Return the trailer and the lines of an index, each as the fields of a `FileMetadata` or a `Piece`.
 
-    Raises IndexFault, at the latest when the lines are gone through.
+    Raises InvalidIndexError, for a bad line when the iterator reaches it.
     """
     end = data.rfind(b"\n", 0, -1) + 1
-    if _loaded(data[end:]) != {"crc": zlib.crc32(data[:end])}:
-        raise IndexFault("its checksum is missing or wrong")
+    if _parse_line(data[end:]) != {"crc": zlib.crc32(data[:end])}:
+        raise InvalidIndexError("its checksum is missing or wrong")
     lines = data[:end].splitlines()
-    first = _loaded(lines[0]) if lines else {}
+    first = _parse_line(lines[0]) if lines else {}
     if first.pop("format", None) != FORMAT:
-        raise IndexFault("it is not an index of an archive")
+        raise InvalidIndexError("it is not an index of an archive")
     if (version := first.pop("version", None)) != VERSION:
-        raise IndexFault(f"its version is {version}, this program knows {VERSION}")
+        raise InvalidIndexError(f"its version is {version}, this program knows {VERSION}")
     if {name: type(value) for name, value in first.items()} != _PIECE:
-        raise IndexFault("its first line has other fields than it should")
-    return Trailer(**first), _rows(lines[1:])
+        raise InvalidIndexError("its first line has unexpected fields")
+    return Trailer(**first), _parse_rows(lines[1:])
 
 
-def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def _parse_rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
-        row = _loaded(line)
-        form = _MEMBER if "name" in row else _PIECE
-        if {name: type(value) for name, value in row.items()} != form or any(
+        row = _parse_line(line)
+        fields = _MEMBER if "name" in row else _PIECE
+        if {name: type(value) for name, value in row.items()} != fields or any(
             row.get(name, 0) < 0 for name in _LENGTHS
         ):
-            raise IndexFault("a line has other fields than it should")
+            raise InvalidIndexError("a line has unexpected fields")
         yield row
 
 
 _LENGTHS: Final = ("header", "length", "size")
 _TEXTS: Final = {"name", "user", "group"}
-_MEMBER: Final = {name: str if name in _TEXTS else int for name in Details.__dataclass_fields__}
+_MEMBER: Final = {name: str if name in _TEXTS else int for name in FileMetadata.__dataclass_fields__}
 _PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)
 
 
-def _loaded(line: bytes) -> dict[str, Any]:
+def _parse_line(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError:
-        raise IndexFault("a line is not JSON") from None
+        raise InvalidIndexError("a line is not JSON") from None
     if not isinstance(row, dict):
-        raise IndexFault("a line is not an object")
+        raise InvalidIndexError("a line is not an object")
     return row
 
 
-def encoded(trailer: Trailer, lines: Iterable[bytes]) -> bytes:
-    """Give a whole index, of the lines that `member_line` and `piece_line` made."""
-    first = _line(
+def encode_index(trailer: Trailer, lines: Iterable[bytes]) -> bytes:
+    """Return a whole index made of lines from `encode_member` and `encode_piece`."""
+    first = _encode_line(
         {"format": FORMAT, "version": VERSION}
         | {"length": trailer.length, "crc": trailer.crc, "size": trailer.size}
     )
     body = b"".join([first, *lines])
-    return body + _line({"crc": zlib.crc32(body)})
+    return body + _encode_line({"crc": zlib.crc32(body)})
 
 
-def member_line(details: Details) -> bytes:
-    """Give the line of a member."""
-    return _line({name: getattr(details, name) for name in Details.__dataclass_fields__})
+def encode_member(metadata: FileMetadata) -> bytes:
+    """Return the line of a member."""
+    return _encode_line({name: getattr(metadata, name) for name in FileMetadata.__dataclass_fields__})
 
 
-def piece_line(length: int, size: int, crc: int) -> bytes:
-    """Give the line of a piece: bytes of the archive, bytes of the tar stream, and their CRC-32."""
+def encode_piece(length: int, size: int, crc: int) -> bytes:
+    """Return the line of a piece: bytes of the archive, bytes of the tar stream, and their CRC-32."""
     return b'{"length":%d,"size":%d,"crc":%d}\n' % (length, size, crc)
 
 
-def _line(row: dict[str, Any]) -> bytes:
+def _encode_line(row: dict[str, Any]) -> bytes:
     return json.dumps(row, separators=(",", ":")).encode() + b"\n"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.archive_reader import ARCHIVE, Archive, Damaged, Found, damaged
-from nodelog.archive.index import GZIP_END, padded
+from nodelog.archive.index import GZIP_END, padded_size
 from nodelog.archive.tar_stream import DamageError, inflated
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _structure(archive: Archive, known: Index) -> Iterator[int | Damaged]:
             yield Damaged(member.name, f"it begins at byte {member.start} of the tar stream, not at {at}")
         else:
             yield member.length
-        at = member.content + padded(member.length)
+        at = member.content + padded_size(member.length)
     try:
         archive.end(at)
     except DamageError as error:

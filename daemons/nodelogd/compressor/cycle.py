@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nodelog.archive.index import index_of, parsed
+from nodelog.archive.index import index_path, parse_index
 from nodelogd.compressor.archive.assembly import Assembly
 from nodelogd.compressor.archive.output import LostError, Output, shares_extents
 from nodelogd.compressor.archive.previous_archive import NO_ARCHIVE, Last, last_of, stamp, stamp_of
@@ -103,7 +103,7 @@ class Archive:
         with self._begun(target) as (last, fd):
             if fd is None or last.trailer is None:
                 return Scrubbed()  # nothing is known of it; the next cycle makes all of it anew
-            index = parsed(last.encoded())
+            index = parse_index(last.encoded())
             if bad := damage(index, fd, outside):
                 self._distrust(target, last)
                 return Scrubbed(damage=bad)
@@ -111,7 +111,7 @@ class Archive:
                 last.index = None
             other = list(edited(index, found, outside))
         if other:  # a process that comes next, should this one die, is not to take it for archived
-            index_of(target).unlink(missing_ok=True)
+            index_path(target).unlink(missing_ok=True)
             last.index = None
         for each in other:
             last.contents.forget(each.name)
@@ -120,7 +120,7 @@ class Archive:
 
     def _distrust(self, target: Path, last: Last) -> None:
         """Have everything made anew, by whoever is next."""
-        index_of(target).unlink(missing_ok=True)
+        index_path(target).unlink(missing_ok=True)
         self._last = Last(Contents([]), last.archive)
 
     @contextmanager
@@ -149,7 +149,7 @@ class Archive:
 
     def _unchanged(self, target: Path, last: Last, files: int) -> Outcome:
         """Write nothing, unless the index is not as we left it."""
-        if last.index != stamp_of(index_of(target)):
+        if last.index != stamp_of(index_path(target)):
             last.publish_index(target, self._mode)
         return Outcome(published=False, files=files, archive_size=last.archive.size)
 

@@ -8,7 +8,16 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodelog.archive.index import BLOCK, Details, Trailer, encoded, index_of, member_line, padded, piece_line
+from nodelog.archive.index import (
+    BLOCK,
+    FileMetadata,
+    Trailer,
+    encode_index,
+    encode_member,
+    encode_piece,
+    index_path,
+    padded_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,22 +48,22 @@ def made(path: Path, files: Mapping[str, bytes]) -> list[Place]:
         packer = zlib.compressobj(6, zlib.DEFLATED, -15)
         piece = packer.compress(plain) + packer.flush(zlib.Z_FULL_FLUSH)
         places.append(Place(len(archive), len(piece)))
-        lines.append(piece_line(len(piece), len(plain), zlib.crc32(plain)))
+        lines.append(encode_piece(len(piece), len(plain), zlib.crc32(plain)))
         archive.extend(piece)
         stream += plain
 
     for name, content in files.items():
         header = _header(name, len(content))
-        lines.append(member_line(_details(name, len(header), len(content))))
+        lines.append(encode_member(_details(name, len(header), len(content))))
         add(header)
-        whole = content.ljust(padded(len(content)), b"\0")
+        whole = content.ljust(padded_size(len(content)), b"\0")
         for start in range(0, len(whole), PIECE):
             add(whole[start : start + PIECE])
     add(bytes(2 * BLOCK))
     trailer = Trailer(length=len(archive) + 10, crc=zlib.crc32(stream), size=len(stream))
     end = trailer.crc.to_bytes(4, "little") + trailer.size.to_bytes(4, "little")
     path.write_bytes(archive + b"\x03\0" + end)
-    index_of(path).write_bytes(encoded(trailer, lines))
+    index_path(path).write_bytes(encode_index(trailer, lines))
     return places
 
 
@@ -84,8 +93,8 @@ def _header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def _details(name: str, header: int, length: int) -> Details:
-    return Details(
+def _details(name: str, header: int, length: int) -> FileMetadata:
+    return FileMetadata(
         name=name,
         header=header,
         length=length,

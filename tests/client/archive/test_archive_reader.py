@@ -7,7 +7,7 @@ import pytest
 from tests.client.archive.making import damage, foreign, made
 
 from nodelog.archive.archive_reader import ArchiveError, Damaged, Found, opened
-from nodelog.archive.index import index_of
+from nodelog.archive.index import index_path
 
 FILES = {"var/log/a.log": b"one\n" * 5000, "var/log/b.log": b"", "var/log/c.log": b"three\n"}
 ODD = {"x" * 200: b"long", "not utf-8 \udcff": b"odd", "two\nlines": b"", "-rf": b"dash"}
@@ -28,7 +28,7 @@ def test_members_and_names_are_the_same_with_and_without_an_index(tmp_path: Path
     path = tmp_path / "x.tar.gz"
     made(path, FILES | ODD)
     assert contents(path) == FILES | ODD
-    index_of(path).unlink()
+    index_path(path).unlink()
     assert contents(path) == FILES | ODD
 
 
@@ -36,7 +36,7 @@ def test_an_index_of_another_archive_is_not_used(tmp_path: Path) -> None:
     path, other = tmp_path / "x.tar.gz", tmp_path / "y.tar.gz"
     made(path, FILES)
     made(other, {"b": b"2"})
-    index_of(other).replace(index_of(path))
+    index_path(other).replace(index_path(path))
     with opened(path) as archive:
         assert archive.index is None
         assert "it belongs to an archive of" in archive.unindexed
@@ -46,7 +46,7 @@ def test_an_index_of_another_archive_is_not_used(tmp_path: Path) -> None:
 def test_a_damaged_index_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     made(path, FILES)
-    damage(index_of(path), 100)
+    damage(index_path(path), 100)
     with opened(path) as archive:
         assert archive.index is None
         assert archive.unindexed
@@ -71,7 +71,7 @@ def test_an_index_whose_members_are_others_is_damage(tmp_path: Path) -> None:
     made(path, {"b": b"1"})  # of the same length, and given the first one's trailer
     path.write_bytes(path.read_bytes()[:-8] + whole[-8:])
     made(other := tmp_path / "y.tar.gz", {"a": b"1"})
-    index_of(other).replace(index_of(path))
+    index_path(other).replace(index_path(path))
     with opened(path) as archive:
         (found,) = archive.members()
         assert isinstance(found, Damaged)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nodelog.archive.index import (
-    Details,
-    IndexFault,
+    FileMetadata,
+    InvalidIndexError,
     Piece,
     Trailer,
-    encoded,
-    index_of,
-    member_line,
-    piece_line,
-    read,
-    read_for,
+    encode_index,
+    encode_member,
+    encode_piece,
+    index_path,
+    read_index,
+    read_matching_index,
     trailer_bytes,
 )
 
@@ -29,26 +29,31 @@ if TYPE_CHECKING:
 TRAILER = Trailer(length=10 + 100 + 900 + 50 + 10, crc=7, size=512 + 1024 + 10240)
 
 
-def details(name: str = "var/log/a.log", length: int = 1000) -> Details:
-    return Details(
+def details(name: str = "var/log/a.log", length: int = 1000) -> FileMetadata:
+    return FileMetadata(
         name=name, header=512, length=length, mode=0o640, uid=0, gid=4, user="root", group="adm",
         mtime_ns=1, ctime_ns=2, device=3, inode=4, seen=1010, head=5, finished=0, tail=6,
     )  # fmt: skip
 
 
-LINES = [member_line(details()), piece_line(100, 512, 1), piece_line(900, 1024, 2), piece_line(50, 10240, 3)]
+LINES = [
+    encode_member(details()),
+    encode_piece(100, 512, 1),
+    encode_piece(900, 1024, 2),
+    encode_piece(50, 10240, 3),
+]
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     path = tmp_path / "all-logs.tar.gz"
     path.write_bytes(b"x" * (TRAILER.length - 8) + trailer_bytes(TRAILER))
-    index_of(path).write_bytes(encoded(TRAILER, LINES))
+    index_path(path).write_bytes(encode_index(TRAILER, LINES))
     return path
 
 
 def test_positions_are_the_sums_of_the_lengths_before(archive: Path) -> None:
-    index = read_for(archive)
+    index = read_matching_index(archive)
     assert index.trailer == TRAILER
     assert index.pieces == [
         Piece(offset=10, length=100, start=0, size=512, crc=1),
@@ -63,12 +68,12 @@ def test_positions_are_the_sums_of_the_lengths_before(archive: Path) -> None:
     "name", ["a\nb", "ä", b"\xff.log".decode("utf-8", "surrogateescape"), '"', "n" * 200]
 )
 def test_any_name_comes_back_as_it_was(name: str, archive: Path) -> None:
-    index_of(archive).write_bytes(encoded(TRAILER, [member_line(details(name)), *LINES[1:]]))
-    assert read(index_of(archive)).members[0].name == name
+    index_path(archive).write_bytes(encode_index(TRAILER, [encode_member(details(name)), *LINES[1:]]))
+    assert read_index(index_path(archive)).members[0].name == name
 
 
 def test_a_person_can_read_the_lines(archive: Path) -> None:
-    lines = index_of(archive).read_text().splitlines()
+    lines = index_path(archive).read_text().splitlines()
     assert lines[0] == '{"format":"nodelog archive index","version":1,"length":1070,"crc":7,"size":11776}'
     assert lines[1].startswith('{"name":"var/log/a.log","header":512,"length":1000,')
     assert lines[2] == '{"length":100,"size":512,"crc":1}'
@@ -88,10 +93,10 @@ def test_a_person_can_read_the_lines(archive: Path) -> None:
     ids=["empty", "blank", "last byte", "cut", "a letter", "last line alone", "zeros"],
 )
 def test_a_damaged_index_is_refused(spoil: Callable[[bytes], bytes], archive: Path) -> None:
-    path = index_of(archive)
+    path = index_path(archive)
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(IndexFault) as caught:
-        read(path)
+    with pytest.raises(InvalidIndexError) as caught:
+        read_index(path)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -109,32 +114,32 @@ FIRST = {"format": "nodelog archive index", "version": 1, "length": 1070, "crc":
         ([], "not an index"),
         ([json.dumps(FIRST | {"format": "x"}).encode()], "not an index"),
         ([json.dumps(FIRST | {"version": 2}).encode()], "its version is 2, this program knows 1"),
-        ([json.dumps(FIRST | {"more": 2}).encode()], "other fields"),
-        ([json.dumps(FIRST | {"length": "2"}).encode()], "other fields"),
+        ([json.dumps(FIRST | {"more": 2}).encode()], "unexpected fields"),
+        ([json.dumps(FIRST | {"length": "2"}).encode()], "unexpected fields"),
         ([json.dumps(FIRST).encode(), b"[1]"], "not an object"),
         ([json.dumps(FIRST).encode(), b"{"], "not JSON"),
-        ([json.dumps(FIRST).encode(), b"{}"], "other fields"),
-        ([json.dumps(FIRST).encode(), b'{"length":-1,"size":1,"crc":1}'], "other fields"),
-        ([json.dumps(FIRST).encode(), b'{"length":1,"size":"1","crc":1}'], "other fields"),
-        ([json.dumps(FIRST).encode(), b'{"length":1,"size":-1,"crc":1}'], "other fields"),
-        ([json.dumps(FIRST).encode(), b'{"name":"x"}'], "other fields"),
+        ([json.dumps(FIRST).encode(), b"{}"], "unexpected fields"),
+        ([json.dumps(FIRST).encode(), b'{"length":-1,"size":1,"crc":1}'], "unexpected fields"),
+        ([json.dumps(FIRST).encode(), b'{"length":1,"size":"1","crc":1}'], "unexpected fields"),
+        ([json.dumps(FIRST).encode(), b'{"length":1,"size":-1,"crc":1}'], "unexpected fields"),
+        ([json.dumps(FIRST).encode(), b'{"name":"x"}'], "unexpected fields"),
         ([json.dumps(FIRST).encode(), *LINES[1:3]], "do not add up"),
     ],
 )
 def test_an_index_that_makes_no_sense_is_refused(lines: list[bytes], why: str, archive: Path) -> None:
-    index_of(archive).write_bytes(summed([line.rstrip(b"\n") + b"\n" for line in lines]))
-    with pytest.raises(IndexFault, match=why):
-        read(index_of(archive))
+    index_path(archive).write_bytes(summed([line.rstrip(b"\n") + b"\n" for line in lines]))
+    with pytest.raises(InvalidIndexError, match=why):
+        read_index(index_path(archive))
 
 
 def test_the_index_of_another_archive_is_refused(archive: Path) -> None:
     data = archive.read_bytes()
     archive.write_bytes(data[:-8] + bytes(8))
-    with pytest.raises(IndexFault, match="another checksum"):
-        read_for(archive)
+    with pytest.raises(InvalidIndexError, match="another checksum"):
+        read_matching_index(archive)
     archive.write_bytes(data[:-8])
-    with pytest.raises(IndexFault, match="an archive of 1070 bytes, this one has 1062"):
-        read_for(archive)
+    with pytest.raises(InvalidIndexError, match="an archive of 1070 bytes, this one has 1062"):
+        read_matching_index(archive)
     archive.write_bytes(b"")
-    with pytest.raises(IndexFault, match="this one has 0"):
-        read_for(archive)
+    with pytest.raises(InvalidIndexError, match="this one has 0"):
+        read_matching_index(archive)

@@ -5,7 +5,7 @@ import pytest
 from tests.client.archive.making import PIECE, damage, foreign, made
 
 from nodelog.archive.archive_reader import Damaged, opened
-from nodelog.archive.index import index_of, read_for
+from nodelog.archive.index import index_path, read_matching_index
 from nodelog.archive.integrity import Verdict, verify
 
 FILES = {"a": bytes(range(256)) * 64, "b": b"", "c": b"three\n" * 700}
@@ -21,7 +21,7 @@ def test_a_whole_archive_is_whole_with_and_without_an_index(tmp_path: Path) -> N
     path = tmp_path / "x.tar.gz"
     made(path, FILES)
     assert verdict(path) == Verdict(3, SIZE, ())
-    index_of(path).unlink()
+    index_path(path).unlink()
     assert verdict(path) == Verdict(3, SIZE, ())
 
 
@@ -60,7 +60,9 @@ def test_a_damaged_end_is_damage_of_no_member(tmp_path: Path) -> None:
 def test_with_an_index_a_damaged_header_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     places = made(path, FILES)
-    number = [piece.start for piece in read_for(path).pieces].index(read_for(path).members[1].start)
+    number = [piece.start for piece in read_matching_index(path).pieces].index(
+        read_matching_index(path).members[1].start
+    )
     damage(path, places[number].offset + 3)
     assert verdict(path).damaged == (Damaged("b", "its header is damaged"),)
 
@@ -80,7 +82,7 @@ def test_no_damage_goes_unseen_unless_it_does_no_harm(tmp_path: Path, indexed: b
     path = tmp_path / "x.tar.gz"
     made(path, {"a": b"short\n"})
     if not indexed:
-        index_of(path).unlink()
+        index_path(path).unlink()
     whole, seen = path.read_bytes(), 0
     for offset in range(2, len(whole)):
         path.write_bytes(whole)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.client.archive.making import PIECE, damage, made
 
-from nodelog.archive.index import read_for
+from nodelog.archive.index import read_matching_index
 from nodelog.archive.tar_stream import DamageError, GzipStream, PieceStream
 
 FILES = {"a": b"first\n" * 2000, "b": b"", "c": bytes(range(256)) * 40}
@@ -26,7 +26,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(position=st.integers(0, 40_000), size=st.integers(1, 3 * PIECE))
 def test_from_anywhere_both_streams_give_the_same_bytes(archive: Path, position: int, size: int) -> None:
     with archive.open("rb") as one, archive.open("rb") as other:
-        known = read_for(archive)
+        known = read_matching_index(archive)
         by_index = io.BufferedReader(PieceStream(one, known.pieces, nothing))
         by_gzip = io.BufferedReader(GzipStream(other, nothing))
         assert by_index.seek(position) == position
@@ -35,7 +35,7 @@ def test_from_anywhere_both_streams_give_the_same_bytes(archive: Path, position:
 
 
 def test_reading_a_part_inflates_its_pieces_alone(archive: Path) -> None:
-    known = read_for(archive)
+    known = read_matching_index(archive)
     told: list[int] = []
     with archive.open("rb") as file:
         stream = PieceStream(file, known.pieces, told.append)
@@ -48,7 +48,7 @@ def test_damage_is_an_error_and_never_other_bytes(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     places = made(path, FILES)
     damage(path, places[2].offset + places[2].length // 2)
-    known = read_for(path)
+    known = read_matching_index(path)
     with path.open("rb") as file:
         stream = PieceStream(file, known.pieces, nothing)
         stream.seek(known.pieces[2].start)

@@ -10,7 +10,7 @@ from subprocess import PIPE, Popen
 import pytest
 from tests.client.archive.making import damage, foreign, made
 
-from nodelog.archive.index import index_of
+from nodelog.archive.index import index_path
 
 NODELOG = str(Path(sys.executable).parent / "nodelog")
 Run = Callable[..., Popen[bytes]]
@@ -91,7 +91,7 @@ def test_list_of_some_members_is_of_these(run: Run, path: Path) -> None:
 @pytest.mark.parametrize("indexed", [True, False])
 def test_cat_prints_one_member(run: Run, path: Path, name: str, indexed: bool) -> None:
     if not indexed:
-        index_of(path).unlink()
+        index_path(path).unlink()
     assert said(run("archive", "cat", path, name)) == (0, FILES[name], "")
 
 
@@ -127,7 +127,7 @@ def test_verify_says_what_is_damaged(run: Run, tmp_path: Path) -> None:
 
 
 def test_verify_says_why_an_index_is_not_used(run: Run, path: Path) -> None:
-    damage(index_of(path), 100)
+    damage(index_path(path), 100)
     code, _, err = said(run("archive", "verify", path))
     assert code == 0
     assert err.startswith(f"nodelog archive: {path}: its index is not used: ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.compressor.engine import ALL, Engine, archive, cycle
 
-from nodelog.archive.index import index_of
+from nodelog.archive.index import index_path
 from nodelogd.compressor.compressor import Compressor, Result
 from nodelogd.compressor.upkeep.cycle_lock import BusyError, locked
 
@@ -60,7 +60,7 @@ def test_what_a_killed_process_left_is_removed_under_the_lock(
     engine: Engine, settings: Settings, metrics: Metrics
 ) -> None:
     half = settings.out / f".{archive(settings.out).name}.tmp-1-abcd"
-    orphan = index_of(archive(settings.out, -1))
+    orphan = index_path(archive(settings.out, -1))
     half.write_bytes(b"half")
     orphan.write_bytes(b"{}")
     compressor = Compressor(settings, metrics)

@@ -11,7 +11,7 @@ import pytest
 from tests.daemons.compressor.archiving import Place, lines
 from tests.faults import watched
 
-from nodelog.archive.index import read_for
+from nodelog.archive.index import read_matching_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new_one(place: Pla
         place.cycle()
         assert place.leftovers() == []
         assert place.members() == new
-        read_for(place.target)
+        read_matching_index(place.target)
     assert calls > 30  # or it did not see them
 
 
@@ -125,7 +125,7 @@ def test_an_error_of_any_call_leaves_the_old_archive_or_the_new_one(error: int, 
             new = contents(place)
     place.cycle()
     assert place.members() == new
-    read_for(place.target)
+    read_matching_index(place.target)
 
 
 def test_a_full_disk_leaves_the_old_archive_at_any_stage(small_disk: SmallDisk) -> None:
@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_the_old_archive_at_any_stage(small_disk: SmallDisk) 
         assert place.members() in (old, new)
     place.cycle()
     assert place.members() == new
-    read_for(place.target)
+    read_matching_index(place.target)
 
 
 def test_a_piece_that_does_not_read_back_is_not_published(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.compressor.archiving import Place, lines
 
-from nodelog.archive.index import index_of, read_for
+from nodelog.archive.index import index_path, read_matching_index
 from nodelogd.compressor.cycle import Archive, Case, StoppedError
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def test_mode_owner_and_time_are_archived(place: Place) -> None:
 def test_only_the_owner_may_read_an_archive_unless_told_otherwise(place: Place) -> None:
     (place.logs / "a.log").write_bytes(b"x\n")
     place.cycle()
-    assert [stat.S_IMODE(p.stat().st_mode) for p in (place.target, index_of(place.target))] == [0o600] * 2
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (place.target, index_path(place.target))] == [0o600] * 2
     place.archive = Archive(mode=0o640)
     (place.logs / "a.log").write_bytes(b"xy\n")
     place.cycle()
-    assert [stat.S_IMODE(p.stat().st_mode) for p in (place.target, index_of(place.target))] == [0o640] * 2
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (place.target, index_path(place.target))] == [0o640] * 2
 
 
 NAMES = ["-x.log", "n" * 200, "a\nb", "\udcff\udcfe", "ä", " ", "--", "p" * 89, "p" * 90, "p" * 91, "p" * 92]
@@ -187,7 +187,7 @@ def test_a_sparse_log_of_nine_gibibytes_takes_no_time(place: Place) -> None:
         file.write(b"in the middle\n")
     outcome = place.cycle()
     assert outcome.bytes_read < 20 * MIB
-    index = read_for(place.target)
+    index = read_matching_index(place.target)
     (member,) = index.members
     assert member.length == 9 * 1024 * MIB
     assert outcome.archive_size < 12 * MIB

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.compressor.archiving import Place, lines
 
-from nodelog.archive.index import decoded, encoded, index_of, read_for
+from nodelog.archive.index import decode_index, encode_index, index_path, read_matching_index
 
 if TYPE_CHECKING:
     from nodelogd.compressor.scan.discovery import Found
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_without_a_good_index_everything_is_compressed_anew(spoil: bytes | None, place: Place) -> None:
     (place.logs / "a.log").write_bytes(lines(1, 3_000_000))
     place.cycle()
-    index = index_of(place.target)
+    index = index_path(place.target)
     if spoil is None:
         index.unlink()
     else:
@@ -30,16 +30,16 @@ def test_without_a_good_index_everything_is_compressed_anew(spoil: bytes | None,
     assert (outcome.published, outcome.bytes_copied) == (True, 0)
     assert outcome.bytes_read > 3_000_000
     assert place.members() == {"a.log": lines(1, 3_000_000)}
-    read_for(place.target)
+    read_matching_index(place.target)
 
 
 def test_an_index_whose_lines_do_not_add_up_is_not_trusted(place: Place) -> None:
     (place.logs / "a.log").write_bytes(lines(1, 3_000_000))
     place.cycle()
-    trailer, _ = decoded(index_of(place.target).read_bytes())
-    rows = index_of(place.target).read_bytes().splitlines(keepends=True)
+    trailer, _ = decode_index(index_path(place.target).read_bytes())
+    rows = index_path(place.target).read_bytes().splitlines(keepends=True)
     del rows[3]  # a piece of a mebibyte
-    index_of(place.target).write_bytes(encoded(trailer, rows[1:-1]))
+    index_path(place.target).write_bytes(encode_index(trailer, rows[1:-1]))
     place.restart()
     assert place.cycle().bytes_copied == 0
     assert place.members() == {"a.log": lines(1, 3_000_000)}
@@ -49,7 +49,7 @@ def test_with_a_bad_index_and_no_log_that_can_be_read_the_archive_stands(place: 
     (place.logs / "a.log").write_bytes(lines(1, 300))
     place.cycle()
     before = place.target.read_bytes()
-    index_of(place.target).write_bytes(b"bad")
+    index_path(place.target).write_bytes(b"bad")
     place.restart()
 
     def open_file(found: Found) -> int:
@@ -64,7 +64,7 @@ def test_with_a_bad_index_and_no_log_that_can_be_read_the_archive_stands(place: 
 def test_an_index_that_is_lost_while_we_live_is_written_again(place: Place) -> None:
     (place.logs / "a.log").write_bytes(lines(1, 3_000_000))
     place.cycle()
-    index = index_of(place.target)
+    index = index_path(place.target)
     before = index.read_bytes()
     index.unlink()
     assert not place.cycle().published

@@ -16,7 +16,7 @@ from tests.daemons.compressor.archiving import Place, lines
 from tests.daemons.compressor.seen import Seen, expected
 from tests.faults import watched
 
-from nodelog.archive.index import IndexFault, read_for
+from nodelog.archive.index import InvalidIndexError, read_matching_index
 
 CALLS = (
     "copy_file_range", "fsync", "ftruncate", "open", "pread", "pwrite", "pwritev",
@@ -191,8 +191,8 @@ class Life(RuleBasedStateMachine):
     def is_ours(self) -> bool:
         """Say whether the index belongs to the archive."""
         try:
-            read_for(self.place.target)
-        except IndexFault:
+            read_matching_index(self.place.target)
+        except InvalidIndexError:
             return False
         return True
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.archiving import NAME, assert_whole, contents, files, once
 
-from nodelog.archive.index import read_for
+from nodelog.archive.index import read_matching_index
 from nodelogd.service.deflate import combined, crc32, crc32_combine, fast, small
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_without_wheels_archives_are_whole_and_go_on_with_them(
         assert (done.returncode, done.stderr) == (0, "")
         assert contents(logs / NAME, logs) == files(logs)
         assert_whole(logs / NAME)
-        read_for(logs / NAME)
+        read_matching_index(logs / NAME)
 
 
 def test_without_wheels_a_sealed_file_is_compressed(without: Path, tmp_path: Path) -> None:

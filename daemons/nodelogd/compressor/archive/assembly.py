@@ -6,7 +6,7 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from nodelog.archive.index import Details, padded
+from nodelog.archive.index import FileMetadata, padded_size
 from nodelogd.compressor.archive.output import BLOCK
 from nodelogd.compressor.format import tar_headers
 from nodelogd.compressor.format.pieces import NOTHING, Span, filler, joined, packed, packed_fast
@@ -44,7 +44,7 @@ class Assembly:
         self._last = last
         self._is_sharing = is_sharing
         self._buffer = memoryview(bytearray(CHUNK))
-        self._members: list[Details] = []
+        self._members: list[FileMetadata] = []
         self._parts: list[bytes] = []
         self._opened: int | None = None  # a group of the last archive
         self._old: bytes | None = None  # and what it holds
@@ -110,7 +110,7 @@ class Assembly:
             return False
         start, details = place.start, place.details
         self._members.append(details)
-        self._parts.append(self._old[start : start + details.header + padded(details.length)])
+        self._parts.append(self._old[start : start + details.header + padded_size(details.length)])
         return True
 
     def _close_group(self) -> None:
@@ -146,7 +146,7 @@ class Assembly:
         has_all = last is not None and is_continued and length >= finished(last.details.length)
         return length, last if has_all else None
 
-    def _made(self, details: Details, log: Log, last: Place | None) -> Large:
+    def _made(self, details: FileMetadata, log: Log, last: Place | None) -> Large:
         """Write header, finished pieces and the rest; finished pieces that `last` has are copied."""
         header = self._header(details, is_aligned=details.length >= CHUNK)
         old = self._last.units[last.unit] if last else None
@@ -167,7 +167,7 @@ class Assembly:
         details = replace(details, head=head, finished=done, tail=crc32(data))
         return Large(details, header, joined(spans), tail)
 
-    def _header(self, details: Details, *, is_aligned: bool) -> Span:
+    def _header(self, details: FileMetadata, *, is_aligned: bool) -> Span:
         data = tar_headers.header(details)
         piece = packed_fast(data)
         if is_aligned and self._is_sharing:
@@ -191,13 +191,13 @@ class Assembly:
 
 
 def _padding(length: int) -> bytes:
-    return bytes(padded(length) - length)
+    return bytes(padded_size(length) - length)
 
 
-def _details(found: Found, log: Log, length: int) -> Details:
+def _details(found: Found, log: Log, length: int) -> FileMetadata:
     """Say what a file is; the sums of its content are still missing."""
     status = log.status
-    return Details(
+    return FileMetadata(
         name=found.name,
         header=tar_headers.header_size(found.name),
         length=length,

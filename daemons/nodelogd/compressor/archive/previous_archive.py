@@ -7,7 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nodelog.archive.index import IndexFault, Trailer, check, decoded, encoded, index_of
+from nodelog.archive.index import (
+    InvalidIndexError,
+    Trailer,
+    check_matches,
+    decode_index,
+    encode_index,
+    index_path,
+)
 from nodelogd.compressor.format.member_table import Contents
 from nodelogd.compressor.format.pieces import ending, joined
 from nodelogd.compressor.format.units import units_of
@@ -67,11 +74,11 @@ class Last:
     def encoded(self) -> bytes:
         """Give its index."""
         assert self.trailer is not None  # noqa: S101 (without a trailer nothing is known of it)
-        return encoded(self.trailer, [*(unit.lines for unit in self.contents.units), self.end])
+        return encode_index(self.trailer, [*(unit.lines for unit in self.contents.units), self.end])
 
     def publish_index(self, archive: Path, mode: int) -> None:
         """Write the index. Raises OSError."""
-        with publishing(index_of(archive), mode=mode) as file:
+        with publishing(index_path(archive), mode=mode) as file:
             file.write(self.encoded())
             file.flush()
             status = os.fstat(file.fileno())
@@ -86,14 +93,14 @@ def last_of(archive: Path, fd: int) -> Last:
     """Read what an open archive holds; without a good index that is nothing, and costs a full pass."""
     here = stamp(os.fstat(fd))
     try:
-        trailer, rows = decoded(index_of(archive).read_bytes())
-        check(trailer, fd)
+        trailer, rows = decode_index(index_path(archive).read_bytes())
+        check_matches(trailer, fd)
         units, end = _checked(trailer, rows)
-        return Last(Contents(units), here, stamp_of(index_of(archive)), trailer, end.lines)
+        return Last(Contents(units), here, stamp_of(index_path(archive)), trailer, end.lines)
     except FileNotFoundError:
         log.warning("%s has no index; everything is compressed anew", archive)
-    except (IndexFault, OSError) as error:
-        log.warning("cannot use %s: %s; everything is compressed anew", index_of(archive), error)
+    except (InvalidIndexError, OSError) as error:
+        log.warning("cannot use %s: %s; everything is compressed anew", index_path(archive), error)
     return Last(Contents([]), here)
 
 
@@ -101,5 +108,5 @@ def _checked(trailer: Trailer, rows: Iterable[dict[str, Any]]) -> tuple[list[Uni
     """Give units and end; what is copied on their word alone has to make up the whole archive."""
     units, end = units_of(rows)
     if ending(joined([*(unit.span for unit in units), end]))[1] != trailer:
-        raise IndexFault("its lines do not add up to its archive")
+        raise InvalidIndexError("its lines do not add up to its archive")
     return units, end

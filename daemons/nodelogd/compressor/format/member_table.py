@@ -6,20 +6,20 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from nodelog.archive.index import GZIP_HEADER, padded
+from nodelog.archive.index import GZIP_HEADER, padded_size
 from nodelogd.compressor.format.units import Large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nodelog.archive.index import Details
+    from nodelog.archive.index import FileMetadata
     from nodelogd.compressor.format.units import Unit
 
 
 class Place(NamedTuple):
     """A member and where it is."""
 
-    details: Details
+    details: FileMetadata
     unit: int
     start: int
     """Of its header in the tar stream of the unit."""
@@ -58,7 +58,7 @@ class Contents:
             is_large = isinstance(unit, Large)
             for each in unit.members:
                 yield Place(each, number, start, each.header + each.length, is_large)
-                start += each.header + padded(each.length)
+                start += each.header + padded_size(each.length)
 
     def go_on_from(self, last: Contents) -> None:
         """Know what was known of files that are still here."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelog.archive.index import Trailer, piece_line, trailer_bytes
+from nodelog.archive.index import Trailer, encode_piece, trailer_bytes
 from nodelogd.service import deflate
 from nodelogd.service.deflate import fast, small
 
@@ -58,7 +58,7 @@ def joined(spans: Iterable[Span]) -> Span:
 
 def piece(length: int, size: int, crc: int) -> Span:
     """Make a row of one piece."""
-    return Span(length, size, crc, piece_line(length, size, crc))
+    return Span(length, size, crc, encode_piece(length, size, crc))
 
 
 def packed(data: bytes | memoryview, level: int) -> bytes:

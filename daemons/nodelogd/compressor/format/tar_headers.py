@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from nodelog.archive.index import BLOCK
 
 if TYPE_CHECKING:
-    from nodelog.archive.index import Details
+    from nodelog.archive.index import FileMetadata
 
 RECORD: Final = 20 * BLOCK
 """Bytes; tar makes a stream a multiple of it."""
 
 
-def header(details: Details) -> bytes:
+def header(details: FileMetadata) -> bytes:
     """Give a member's header, in the format in which GNU tar and busybox read long names and 9 GiB."""
     info = tarfile.TarInfo(details.name)
     info.size = details.length

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from nodelog.archive.index import Details, IndexFault, member_line
+from nodelog.archive.index import FileMetadata, InvalidIndexError, encode_member
 from nodelogd.compressor.format.pieces import Span, joined, piece
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ CHUNK: Final = 1024 * 1024
 class Large:
     """A file of its own."""
 
-    details: Details
+    details: FileMetadata
     header: Span
     chunks: Span
     tail: Span
 
     @property
-    def members(self) -> tuple[Details, ...]:
+    def members(self) -> tuple[FileMetadata, ...]:
         """The one."""
         return (self.details,)
 
@@ -42,14 +42,14 @@ class Large:
     @property
     def lines(self) -> bytes:
         """Its lines of the index."""
-        return b"".join([member_line(self.details), self.header.lines, self.chunks.lines, self.tail.lines])
+        return b"".join([encode_member(self.details), self.header.lines, self.chunks.lines, self.tail.lines])
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Files that share one piece."""
 
-    members: tuple[Details, ...]
+    members: tuple[FileMetadata, ...]
     span: Span
     lines: bytes
     """Of the index."""
@@ -58,15 +58,15 @@ class Group:
 Unit = Large | Group
 
 
-def group(members: tuple[Details, ...], span: Span) -> Group:
+def group(members: tuple[FileMetadata, ...], span: Span) -> Group:
     """Make a group, and its lines while we are at it: they are kept as long as it is."""
-    return Group(members, span, b"".join(map(member_line, members)) + span.lines)
+    return Group(members, span, b"".join(map(encode_member, members)) + span.lines)
 
 
 def units_of(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
-    """Find units and end in the lines of an index. Raises IndexFault if it was made in another way."""
+    """Find units and end in the lines of an index. Raises InvalidIndexError if it was made in another way."""
     units: list[Unit] = []
-    members: list[Details] = []
+    members: list[FileMetadata] = []
     spans: list[Span] = []
     for row in rows:
         if "name" not in row:
@@ -75,18 +75,18 @@ def units_of(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
         if spans:
             units.append(_unit(members, spans))
             members, spans = [], []
-        members.append(Details(**row))
+        members.append(FileMetadata(**row))
     if not spans:
-        raise IndexFault("the end of the archive is not in it")
+        raise InvalidIndexError("the end of the archive is not in it")
     end = spans.pop()
     if members:
         units.append(_unit(members, spans))
     return units, end
 
 
-def _unit(members: list[Details], spans: list[Span]) -> Unit:
+def _unit(members: list[FileMetadata], spans: list[Span]) -> Unit:
     if members and len(spans) == 1:
         return group(tuple(members), spans[0])
     if len(members) == 1 and len(spans) == 2 + members[0].length // CHUNK:
         return Large(members[0], spans[0], joined(spans[1:-1]), spans[-1])
-    raise IndexFault("its pieces are not those that this program makes")
+    raise InvalidIndexError("its pieces are not those that this program makes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from nodelog.archive.index import padded
+from nodelog.archive.index import padded_size
 from nodelogd.compressor.format.tar_headers import header_size
 from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.plan.planning import LARGE, Item
@@ -14,7 +14,7 @@ from nodelogd.compressor.plan.snapshots import is_continued, is_unchanged, settl
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nodelog.archive.index import Details
+    from nodelog.archive.index import FileMetadata
     from nodelogd.compressor.format.member_table import Contents, Place
     from nodelogd.compressor.scan.discovery import Found
     from nodelogd.compressor.scan.file_access import Outside
@@ -37,7 +37,7 @@ def items(found: Sequence[Found], last: Contents, outside: Outside) -> Iterator[
             unit = None if place is None or place.is_large else place.unit
             yield Item(
                 number,
-                header_size(each.name) + padded(size),
+                header_size(each.name) + padded_size(size),
                 None if is_large else unit,
                 is_large,
                 is_unchanged=False,
@@ -55,7 +55,7 @@ def _is_unchanged(found: Found, place: Place, last: Contents, outside: Outside) 
     )
 
 
-def _is_verified(found: Found, details: Details, last: Contents, outside: Outside) -> bool:
+def _is_verified(found: Found, details: FileMetadata, last: Contents, outside: Outside) -> bool:
     """Look into a file that was so young at its snapshot that its times say nothing."""
 
     def look(log: Log) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from nodelog.archive.index import Details
+    from nodelog.archive.index import FileMetadata
 
     Read = Callable[[int, int], bytes | memoryview]
     """Gives so many bytes from an offset, all of them."""
@@ -34,7 +34,7 @@ def finished(length: int) -> int:
     return length // CHUNK * CHUNK
 
 
-def is_unchanged(old: Details, status: os.stat_result, ctime_ns: int) -> bool:
+def is_unchanged(old: FileMetadata, status: os.stat_result, ctime_ns: int) -> bool:
     """Say whether nothing need be read, as no time and no length has changed, and no fragment waits.
 
     `ctime_ns` is that of the snapshot, 0 if nothing follows from it.
@@ -54,7 +54,7 @@ def settled(status: os.stat_result, now_ns: int) -> int:
     return status.st_ctime_ns if status.st_ctime_ns < now_ns - YOUNG else 0
 
 
-def is_continued(old: Details, status: os.stat_result, read: Read) -> bool:
+def is_continued(old: FileMetadata, status: os.stat_result, read: Read) -> bool:
     """Say whether the file begins with all that was archived of it."""
     if status.st_size < old.length:
         return False
@@ -66,7 +66,7 @@ def is_continued(old: Details, status: os.stat_result, read: Read) -> bool:
     return crc32(read(end, old.length - end)) == old.tail
 
 
-def cut(size: int, old: Details | None, read: Read) -> int:
+def cut(size: int, old: FileMetadata | None, read: Read) -> int:
     """Give the length of the snapshot of a file of `size` bytes, of which `old` is the last one."""
     if old is not None and old.seen == size:
         return size

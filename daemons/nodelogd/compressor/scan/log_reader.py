@@ -11,7 +11,7 @@ from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.plan.snapshots import STEP, cut, is_continued
 
 if TYPE_CHECKING:
-    from nodelog.archive.index import Details
+    from nodelog.archive.index import FileMetadata
 
 
 class ShrankError(Exception):
@@ -72,7 +72,7 @@ class Log:
                 raise ShrankError
         return offset + length <= self._data
 
-    def take(self, old: Details | None) -> tuple[int, bool]:
+    def take(self, old: FileMetadata | None) -> tuple[int, bool]:
         """Take a snapshot: its length, and whether the file goes on from where it was `old`."""
         goes_on = old is not None and is_continued(old, self.status, self.read)
         return cut(self.status.st_size, old if goes_on else None, self.read), goes_on

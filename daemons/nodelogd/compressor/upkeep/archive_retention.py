@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nodelog.archive.index import index_of
+from nodelog.archive.index import index_path
 from nodelogd.service.disk_budget import ROOM, Budget, Disk, Kept, to_remove
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def retain(names: Names, target: Path, budget: Budget, metrics: Metrics) -> None
     for kept, reason in to_remove(found, _with_room(budget, found), _disk(names.out), time.time()):
         try:
             kept.path.unlink(missing_ok=True)
-            index_of(kept.path).unlink(missing_ok=True)
+            index_path(kept.path).unlink(missing_ok=True)
         except OSError as error:
             faults.append(error)
             continue
@@ -54,7 +54,7 @@ def _with_room(budget: Budget, found: list[Kept]) -> Budget:
 def _kept(path: Path) -> Kept:
     status = path.stat()
     try:
-        size = status.st_size + index_of(path).stat().st_size
+        size = status.st_size + index_path(path).stat().st_size
     except FileNotFoundError:
         size = status.st_size
     return Kept(path=path, size=size, time=status.st_mtime)

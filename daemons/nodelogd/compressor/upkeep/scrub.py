@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nodelog.archive.index import GZIP_END, IndexFault, index_of, read, trailer_bytes
+from nodelog.archive.index import GZIP_END, InvalidIndexError, index_path, read_index, trailer_bytes
 from nodelogd.compressor.archive.output import holds
 from nodelogd.compressor.format.pieces import GZIP_HEADER, LAST_BLOCK, Span, joined
 from nodelogd.compressor.format.units import CHUNK
@@ -67,8 +67,8 @@ def _damage(index: Index, fd: int, outside: Outside) -> str:
 def is_index_of(archive: Path, index: Index) -> bool:
     """Say whether this is what the index file says."""
     try:
-        return read(index_of(archive)) == index
-    except (OSError, IndexFault):
+        return read_index(index_path(archive)) == index
+    except (OSError, InvalidIndexError):
         return False
 
 

@@ -6,12 +6,12 @@ import tarfile
 
 import pytest
 
-from nodelog.archive.index import Details
+from nodelog.archive.index import FileMetadata
 from nodelogd.compressor.format import tar_headers
 
 
-def details(name: str, length: int = 0, mtime_ns: int = 0) -> Details:
-    return Details(
+def details(name: str, length: int = 0, mtime_ns: int = 0) -> FileMetadata:
+    return FileMetadata(
         name=name, header=0, length=length, mode=0o640, uid=3_000_000, gid=4, user="root", group="adm",
         mtime_ns=mtime_ns, ctime_ns=2, device=3, inode=4, seen=0, head=5, finished=0, tail=6,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.daemons.compressor.format.test_tar_headers import details
 
-from nodelog.archive.index import IndexFault, Trailer, decoded, encoded, piece_line
+from nodelog.archive.index import InvalidIndexError, Trailer, decode_index, encode_index, encode_piece
 from nodelogd.compressor.format.pieces import NOTHING, joined, piece
 from nodelogd.compressor.format.units import CHUNK, Group, Large, Unit, group, units_of
 
@@ -27,8 +27,8 @@ def small(*names: str) -> Group:
 
 
 def back(units: list[Unit]) -> list[Unit]:
-    data = encoded(TRAILER, [*(unit.lines for unit in units), END.lines])
-    found, end = units_of(decoded(data)[1])
+    data = encode_index(TRAILER, [*(unit.lines for unit in units), END.lines])
+    found, end = units_of(decode_index(data)[1])
     assert end == END
     return found
 
@@ -59,11 +59,11 @@ def test_a_unit_is_as_long_as_its_pieces() -> None:
     [[replace(large("a", 2, 5), details=details("a", 5 * CHUNK))], [replace(small("a"), span=NOTHING)]],
 )
 def test_pieces_that_are_made_in_another_way_are_refused(units: list[Unit]) -> None:
-    lines = [*(unit.lines for unit in units), piece_line(1, 1, 1), piece_line(1, 1, 1)]
-    with pytest.raises(IndexFault):
-        units_of(decoded(encoded(TRAILER, [*lines, *lines]))[1])
+    lines = [*(unit.lines for unit in units), encode_piece(1, 1, 1), encode_piece(1, 1, 1)]
+    with pytest.raises(InvalidIndexError):
+        units_of(decode_index(encode_index(TRAILER, [*lines, *lines]))[1])
 
 
 def test_an_index_without_an_end_is_refused() -> None:
-    with pytest.raises(IndexFault, match="the end of the archive is not in it"):
-        units_of(decoded(encoded(TRAILER, []))[1])
+    with pytest.raises(InvalidIndexError, match="the end of the archive is not in it"):
+        units_of(decode_index(encode_index(TRAILER, []))[1])

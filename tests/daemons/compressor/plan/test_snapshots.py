@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from nodelog.archive.index import Details
+    from nodelog.archive.index import FileMetadata
 
 
 def reader(data: bytes) -> Callable[[int, int], bytes]:
@@ -28,7 +28,7 @@ def reader(data: bytes) -> Callable[[int, int], bytes]:
     return read
 
 
-def seen(data: bytes, size: int | None = None) -> Details:
+def seen(data: bytes, size: int | None = None) -> FileMetadata:
     end = finished(len(data))
     return replace(
         details("x", len(data)),

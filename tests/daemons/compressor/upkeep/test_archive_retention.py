@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodelog.archive.index import index_of
+from nodelog.archive.index import index_path
 from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.upkeep import archive_retention
 from nodelogd.compressor.upkeep.archive_names import Names
@@ -27,7 +27,7 @@ def leave(names: Names, day: int, size: int = 5, index: int | None = 1) -> Path:
     path = names.out / f"logs-2026-11-{day:02}.tgz"
     path.write_bytes(bytes(size))
     if index is not None:
-        index_of(path).write_bytes(bytes(index))
+        index_path(path).write_bytes(bytes(index))
     return path
 
 
@@ -42,7 +42,7 @@ def test_what_the_budget_does_not_allow_goes_with_its_index_counted_and_said(
     metrics = Metrics()
     paths = [leave(names, day) for day in (1, 2, 3)]
     retain(names, paths[-1], Budget(size=None, count=1, free=None, least=1), metrics)
-    assert sorted(names.out.iterdir()) == [paths[2], index_of(paths[2])]
+    assert sorted(names.out.iterdir()) == [paths[2], index_path(paths[2])]
     assert value(metrics, "nodelog_archives_removed_total", reason="keep-count") == 2
     assert value(metrics, "nodelog_archives") == 1
     assert value(metrics, "nodelog_archives_bytes") == 6

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.compressor.archiving import Place, lines
 
-from nodelog.archive.index import index_of, read_for
+from nodelog.archive.index import index_path, read_matching_index
 from nodelogd.compressor.cycle import Case, Scrubbed, StoppedError
 
 if TYPE_CHECKING:
@@ -114,17 +114,17 @@ def test_a_log_that_was_truncated_since_is_no_edit(place: Place) -> None:
 
 
 def test_a_damaged_index_is_written_again(place: Place) -> None:
-    index = index_of(place.target)
+    index = index_path(place.target)
     status = index.stat()
     index.write_bytes(b"x" * status.st_size)
     os.utime(index, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert place.scrub() == Scrubbed()
     assert not place.cycle().published
-    read_for(place.target)
+    read_matching_index(place.target)
 
 
 def test_without_an_archive_or_an_index_there_is_nothing_to_scrub(place: Place) -> None:
-    index_of(place.target).unlink()
+    index_path(place.target).unlink()
     place.restart()
     assert place.scrub() == Scrubbed()
     place.target.unlink()
