@@ -14,11 +14,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
-from nodelogd.collector.network.drain import farewell
-from nodelogd.collector.network.idle_timeout import close_idle, close_undecided
-from nodelogd.collector.network.listener import Door
+from nodelogd.collector.network.drain import drain
+from nodelogd.collector.network.idle_timeout import close_idle, close_unopened
+from nodelogd.collector.network.listener import Listener, ListeningSockets
 from nodelogd.collector.store.log_lock import locked
-from nodelogd.collector.wiring import Parts
+from nodelogd.collector.wiring import Wiring
 from nodelogd.service.http_server import reporting
 from nodelogd.service.lifecycle import signals
 from nodelogd.service.listening_sockets import listening_all, shown
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BEAT = 1.0  # seconds
-SLOW = 2.0  # seconds; a write that takes longer is a reason not to be ready
+CHECK_INTERVAL = 1.0  # seconds
+SLOW_WRITE = 2.0  # seconds; a write that takes longer is a reason not to be ready
 
 
 async def collect(settings: Settings) -> int:
@@ -41,12 +41,12 @@ async def collect(settings: Settings) -> int:
     """
     collector = Collector(settings)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(signals(collector.turn_over))
+        stop = stack.enter_context(signals(collector.rotate))
         lines = listening_all(stack, settings.listen, "--listen")
         relp = listening_all(stack, settings.relp_listen, "--relp-listen")
         pages = listening_all(stack, settings.http, "--http")
         await stack.enter_async_context(
-            reporting(pages, collector.parts.health, collector.parts.metrics.registry, collector.status)
+            reporting(pages, collector.wiring.health, collector.wiring.metrics.registry, collector.status)
         )
         log.info(
             "listening on %s; HTTP on %s",
@@ -59,7 +59,7 @@ async def collect(settings: Settings) -> int:
             },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
-        await locked(collector.parts.names.lock, settings.grace, stop, collector.note_wait)
+        await locked(collector.wiring.names.lock, settings.grace, stop, collector.report_wait)
         collector.start(lines, relp)
         try:
             await collector.run(stop)
@@ -76,72 +76,69 @@ class Collector:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
-        self.parts = Parts(settings)
-        self._health = self.parts.health
+        self.wiring = Wiring(settings)
+        self._health = self.wiring.health
 
     def start(self, sockets: list[socket.socket], relp_sockets: list[socket.socket]) -> None:
         """Recover the log and accept connections; they are read once the log is open."""
-        parts = self.parts
-        self._door = Door(
-            self._loop,
-            sockets,
-            relp_sockets,
-            parts.connections,
-            parts.limits,
-            parts.metrics,
-            parts.clients,
+        wiring = self.wiring
+        self._listener = Listener(
+            ListeningSockets(sockets, relp_sockets),
+            wiring.connections,
+            wiring.connection_factory,
+            wiring.metrics,
             max_connections=self._settings.max_connections,
         )
-        self._health.not_ready("start", f"opening {parts.names.log}")
-        parts.writer.start()
-        self._door.open()
+        self._health.not_ready("start", f"opening {wiring.names.log}")
+        wiring.writer.start()
+        self._listener.start()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Return when asked to stop. Raises OSError if the log cannot be opened, now or later."""
         stopped = asyncio.ensure_future(stop.wait())
-        watched: list[asyncio.Future[Any]] = [stopped, self.parts.opened]
+        watched: list[asyncio.Future[Any]] = [stopped, self.wiring.opened]
         while not stop.is_set():
-            done, _ = await asyncio.wait(watched, timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
-            if self.parts.opened in done:
-                self.parts.opened.result()
-                watched.remove(self.parts.opened)
-            self._look()
+            done, _ = await asyncio.wait(watched, timeout=CHECK_INTERVAL, return_when=asyncio.FIRST_COMPLETED)
+            if self.wiring.opened in done:
+                self.wiring.opened.result()
+                watched.remove(self.wiring.opened)
+            self._check()
 
     async def end(self) -> bool:
         """Take what was sent, write and sync it, all within the grace; say whether that was done."""
-        parts, grace = self.parts, self._settings.grace
+        wiring, grace = self.wiring, self._settings.grace
         end = self._loop.time() + grace
         self._health.not_ready("stop", "stopping")
         complete = True
-        self._door.close()
-        if parts.connections:  # who sent and closed while we start has succeeded in its own eyes
-            await asyncio.wait([parts.opened], timeout=grace)
-        if parts.opened.done() and not parts.opened.exception():
+        self._listener.close()
+        if wiring.connections:  # who sent and closed while we start has succeeded in its own eyes
+            await asyncio.wait([wiring.opened], timeout=grace)
+        if wiring.opened.done() and not wiring.opened.exception():
             try:
                 async with asyncio.timeout_at(end):
-                    await farewell(parts.intake, parts.clients, min(self._settings.linger, grace / 2))
+                    await drain(wiring.reader, wiring.clients, min(self._settings.linger, grace / 2))
             except TimeoutError:
                 complete = False
-            complete &= await asyncio.to_thread(parts.writer.close, max(0.0, end - self._loop.time()))
+            complete &= await asyncio.to_thread(wiring.writer.close, max(0.0, end - self._loop.time()))
             if not complete:
-                self._say_what_is_lost()
-        elif unread := len(parts.connections):
+                self._log_loss()
+        elif unread := len(wiring.connections):
             complete = False
             log.error(
                 "cannot open %s within the grace of %g s; %d connections are reset unread",
-                parts.names.log,
+                wiring.names.log,
                 grace,
                 unread,
             )
-        parts.intake.stop()
-        parts.connections.dispose()
-        await asyncio.to_thread(parts.keeper.close, 1.0)
+        wiring.reader.stop()
+        wiring.connections.close_all()
+        await asyncio.to_thread(wiring.keeper.close, 1.0)
         log.info("stopped")
         return complete
 
-    def _say_what_is_lost(self) -> None:
-        parts, grace = self.parts, self._settings.grace
-        if held := parts.held():
+    def _log_loss(self) -> None:
+        wiring, grace = self.wiring, self._settings.grace
+        if held := wiring.held():
             log.error(
                 "cannot write %d bytes that were received within the grace of %g s; they are lost",
                 held,
@@ -150,47 +147,47 @@ class Collector:
         else:
             log.error(
                 "cannot sync %s within the grace of %g s; it is written, a power failure may undo that",
-                parts.names.log,
+                wiring.names.log,
                 grace,
             )
 
-    def turn_over(self) -> None:
+    def rotate(self) -> None:
         """Seal the log now (SIGHUP)."""
-        self.parts.writer.turn_over()
+        self.wiring.writer.turn_over()
 
-    def note_wait(self, text: str) -> None:
+    def report_wait(self, text: str) -> None:
         """Say what the start waits for."""
         log.warning(text)
         self._health.not_ready("start", text)
 
     def status(self) -> dict[str, object]:
         """Give what `/status` shows; called from other threads."""
-        parts = self.parts
+        wiring = self.wiring
         return {
             "program": "logd",
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
-            "log": str(parts.names.log),
-            "connections": len(parts.connections),
-            "held_bytes": parts.held(),
+            "log": str(wiring.names.log),
+            "connections": len(wiring.connections),
+            "held_bytes": wiring.held(),
             "buffer_bytes": self._settings.buffer,
-            "busiest_clients": parts.clients.busiest(),
+            "busiest_clients": wiring.clients.busiest(),
             "not_ready": self._health.reasons(),
         }
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Once a second, after what nobody reports."""
-        parts = self.parts
-        parts.intake.account_for_pause()
-        waiting = parts.writer.waiting()
-        if waiting > SLOW:
+        wiring = self.wiring
+        wiring.reader.count_pause()
+        waiting = wiring.writer.waiting()
+        if waiting > SLOW_WRITE:
             self._health.not_ready(
                 "stall",
-                f"a write to {parts.names.log} has been waiting for {waiting:.0f} s; "
+                f"a write to {wiring.names.log} has been waiting for {waiting:.0f} s; "
                 "reading is paused, nothing is lost",
             )
         else:
             self._health.ready("stall")
-        close_undecided(parts.intake, parts.clients)
+        close_unopened(wiring.reader, wiring.clients)
         if self._settings.idle_timeout is not None:
-            close_idle(parts.intake, self._settings.idle_timeout)
+            close_idle(wiring.reader, self._settings.idle_timeout)

@@ -1,4 +1,4 @@
-"""The parts of a collector, and what one hands to the other: bytes, arenas, receipts, and news of the log."""
+"""Creates the parts of a collector and connects them: who passes arenas, receipts and events to whom."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.network.acks import Answers
+from nodelogd.collector.network.acks import Acks
+from nodelogd.collector.network.connection_factory import ConnectionFactory
 from nodelogd.collector.network.connections import Connections
-from nodelogd.collector.network.line_connection import Limits
-from nodelogd.collector.network.reader import Intake
-from nodelogd.collector.network.relp_clients import Clients
+from nodelogd.collector.network.line_connection import LineLimits
+from nodelogd.collector.network.memory_limit import MemoryLimit
+from nodelogd.collector.network.reader import Reader
+from nodelogd.collector.network.relp_clients import RelpClients
 from nodelogd.collector.pipeline.arena import FULL, Arenas
+from nodelogd.collector.pipeline.arena_exchange import Handover
 from nodelogd.collector.pipeline.writer import Writer
 from nodelogd.collector.pipeline.writer_commands import Mode
 from nodelogd.collector.sealed.retention import Keeper
@@ -25,32 +28,35 @@ from nodelogd.service.health import Health
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
     from nodelogd.collector.settings import Settings
 
 log = logging.getLogger(__name__)
 
-UNFINISHED = 4  # this part of --buffer may be unfinished lines and frames; buffers of lines take twice that
-UNSENT = 4  # this part of that may be answers that nobody takes
-SPARE = 4  # this part of --buffer may be batches that wait for a sync
+# Divisors of --buffer.
+UNFINISHED = (
+    4  # unfinished lines and frames get a quarter of --buffer; buffers of long lines may take twice that
+)
+UNSENT = 4  # responses that peers do not receive get a quarter of the memory for unfinished lines and frames
+SPARE = 4  # batches that wait for a sync get a quarter of --buffer
 
 
-class Parts:
-    """Nothing goes on between them until the writer is started."""
+class Wiring:
+    """The parts of one collector. Nothing happens in them until the writer is started."""
 
     def __init__(self, settings: Settings) -> None:
-        """Put together what needs neither disk nor network."""
+        """Create what needs neither disk nor network."""
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self.opened: asyncio.Future[None] = self._loop.create_future()  # the log is; or what is wrong with it
+        self.opened: asyncio.Future[None] = self._loop.create_future()  # or the OSError
         self.names = Names.of(settings.log)
         self.metrics = Metrics()
         self.health = Health()
         self.health.not_ready("start", "starting")
-        self.limits = Limits(settings.max_line, stamp_lines=settings.stamp)
+        limits = LineLimits(settings.max_line, stamp=settings.stamp)
         self.keeper = Keeper(self.names, settings.keep, self.metrics)
         self._arenas = Arenas(
-            self.limits.room,
+            limits.room,
             partial(self._in_loop, self._on_return),
             spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
         )
@@ -65,25 +71,22 @@ class Parts:
             on_stored=self._on_stored,
             on_finished_file=self.keeper.wake,
         )
-        self.clients = Clients(self.writer.durable, self.writer.forget)
-        unfinished = max(settings.buffer // UNFINISHED, self.limits.largest_frame)
+        self.clients: RelpClients[RelpConnection] = RelpClients(self.writer.durable, self.writer.forget)
+        unfinished = max(settings.buffer // UNFINISHED, limits.largest_frame)
         self.connections = Connections(self.metrics, self.clients)
-        self._answers = Answers(self.connections, self.clients, most_unsent=unfinished // UNSENT)
-        self.intake = Intake(
-            self._loop,
-            self.connections,
-            self._answers,
-            self._arenas,
-            self.writer.put,
-            self.metrics,
-            unfinished_limit=unfinished,
+        self.connection_factory = ConnectionFactory(
+            limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
+        self._acks = Acks(self.connections, self.clients, most_unsent=unfinished // UNSENT)
+        handover = Handover(self._loop, self._arenas, self.writer.put)
+        memory_limit = MemoryLimit(self.connections, handover, unfinished)
+        self.reader = Reader(self.connections, self._acks, handover, memory_limit, self.metrics)
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self.held)
 
     def held(self) -> int:
         """Give the bytes that were received and are not written yet; for any thread."""
-        return self.intake.held + self._arenas.handed
+        return self.reader.held + self._arenas.handed
 
     def _open_store(self, on_left: Callable[[int], None]) -> Store:
         """Make room first, then recover; in the writer's thread."""
@@ -99,16 +102,16 @@ class Parts:
             return
         self.opened.set_result(None)
         self.keeper.start()
-        self.intake.resume()
+        self.reader.resume()
         self.health.ready("start")
         log.info("ready: lines go to %s", self.names.log)
 
     def _on_return(self) -> None:
-        self.intake.resume()
+        self.reader.resume()
 
-    def _on_stored(self, receipts: Mapping[Relp, int]) -> None:
-        self._answers.note_stored(receipts)
-        self._in_loop(self._answers.give)
+    def _on_stored(self, receipts: Mapping[RelpConnection, int]) -> None:
+        self._acks.note_stored(receipts)
+        self._in_loop(self._acks.give)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has what would be called

@@ -22,7 +22,7 @@ class Peer:
 
     def __init__(self, wired: Wired, stream: tuple[bytes, int] | None = None) -> None:
         """Connect and send `open`."""
-        self.sock = wired.connect_newcomer()
+        self.sock = wired.connect_undecided()
         self.session = ClientSession(stream=stream, name=None)
         self.events: list[Event] = []
         self.ended = ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nodelog.wire.client_session import Acked, ClientSession, Welcome
 
 if TYPE_CHECKING:
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
 
 
 class Peer:
@@ -21,7 +21,7 @@ class Peer:
         self.made = 0  # blocks so far
         self.held: list[int] = []  # not answered yet
         self.sock: socket.socket | None = None
-        self.relp: Relp | None = None
+        self.relp: RelpConnection | None = None
         self.next: int | None = None  # to be sent, once `open` is answered
 
     def make(self) -> None:

@@ -9,9 +9,9 @@ from tests.daemons.collector.wired import total
 
 from nodelog.wire.client_session import ClientSession, Welcome
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.network.line_connection import Limits
-from nodelogd.collector.network.relp_clients import Clients
-from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.network.line_connection import LineLimits
+from nodelogd.collector.network.relp_clients import RelpClients
+from nodelogd.collector.network.relp_connection import RelpConnection
 from nodelogd.collector.pipeline.arena import Arena
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Talk:
         self.client, self.sock = socket.socketpair()
         self.sock.setblocking(False)
         self.client.settimeout(20)
-        self.metrics, self.limits = Metrics(), Limits(max_line, stamp_lines=stamp)
+        self.metrics, self.limits = Metrics(), LineLimits(max_line, stamp=stamp)
         self.forgotten: list[bytes] = []
-        self.clients = Clients(lambda _: durable, self.forgotten.append)
-        self.relp = Relp(self.sock, b"peer", self.limits, self.metrics, self.clients)
+        self.clients: RelpClients[RelpConnection] = RelpClients(lambda _: durable, self.forgotten.append)
+        self.relp = RelpConnection(self.sock, b"peer", self.limits, self.metrics, self.clients)
         self.session = ClientSession(stream=stream, name="pod", frames=frames)
         self.arena = Arena(self.limits.room)
         self.sent = 0  # bytes

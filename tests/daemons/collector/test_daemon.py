@@ -16,7 +16,7 @@ from tests.running import LOGD, PATIENCE, wait_for
 from nodelog import __version__
 from nodelogd.collector.daemon import Collector
 from nodelogd.collector.settings import Settings
-from nodelogd.collector.wiring import Parts
+from nodelogd.collector.wiring import Wiring
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, listening
 
@@ -219,13 +219,13 @@ async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opens_in_time: bool
 ) -> None:
     gate = threading.Event()
-    real = Parts._open_store
+    real = Wiring._open_store
 
-    def slowly(self: Parts, on_left: Callable[[int], None]) -> Store:
+    def slowly(self: Wiring, on_left: Callable[[int], None]) -> Store:
         assert gate.wait(PATIENCE)
         return real(self, on_left)
 
-    monkeypatch.setattr(Parts, "_open_store", slowly)
+    monkeypatch.setattr(Wiring, "_open_store", slowly)
     (listener,) = listening(Address("127.0.0.1", 0))
     log = tmp_path / "node_log"
     grace = PATIENCE if opens_in_time else 0.2

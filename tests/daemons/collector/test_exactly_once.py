@@ -19,9 +19,9 @@ from tests.daemons.collector.killing import contents
 from tests.daemons.collector.stepping_peer import Peer
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.network.line_connection import Limits
-from nodelogd.collector.network.relp_clients import Clients
-from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.network.line_connection import LineLimits
+from nodelogd.collector.network.relp_clients import RelpClients
+from nodelogd.collector.network.relp_connection import RelpConnection
 from nodelogd.collector.pipeline.arena import Arena
 from nodelogd.collector.store import file_operations
 from nodelogd.collector.store.file_names import Names
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 PEERS = st.integers(0, 1)
-LIMITS = Limits(4096)
+LIMITS = LineLimits(4096)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,10 +57,12 @@ class Machine(RuleBasedStateMachine):
         """Start a collector on what is there."""
         names = Names.of(self.directory / "node_log")
         self.store = Store(names, StoreSettings(rotate_size=200), self.metrics)
-        self.clients = Clients(self.store.streams.last_block, self.store.streams.forget)
+        self.clients: RelpClients[RelpConnection] = RelpClients(
+            self.store.streams.last_block, self.store.streams.forget
+        )
         self.clients.on_replaced = self.end
         self.arena = Arena(LIMITS.room)
-        self.connections: list[Relp] = []
+        self.connections: list[RelpConnection] = []
 
     def stop(self) -> None:
         """Leave things as a kill does."""
@@ -69,7 +71,7 @@ class Machine(RuleBasedStateMachine):
         self.store.commits._journal.close()
         os.close(self.store._file.fd)
 
-    def end(self, relp: Relp) -> None:
+    def end(self, relp: RelpConnection) -> None:
         """Let go of a connection."""
         relp.leave()
         relp.sock.close()
@@ -101,7 +103,7 @@ class Machine(RuleBasedStateMachine):
         """Connect, while the collector may still have the last connection of the stream."""
         self.read(peer)
         theirs = self.peers[peer].hello()
-        relp = self.peers[peer].relp = Relp(theirs, b"", LIMITS, self.metrics, self.clients)
+        relp = self.peers[peer].relp = RelpConnection(theirs, b"", LIMITS, self.metrics, self.clients)
         self.connections.append(relp)
 
     @rule(peer=PEERS, count=st.integers(1, 4))

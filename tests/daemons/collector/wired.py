@@ -6,26 +6,27 @@ import asyncio
 import socket
 import struct
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.network.acks import Answers
+from nodelogd.collector.network.acks import Acks
+from nodelogd.collector.network.connection_factory import ConnectionFactory
 from nodelogd.collector.network.connections import Connections
-from nodelogd.collector.network.line_connection import Limits, Lines
-from nodelogd.collector.network.protocol_detection import Newcomer
-from nodelogd.collector.network.reader import Intake
-from nodelogd.collector.network.relp_clients import Clients
-from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.network.line_connection import LineConnection, LineLimits
+from nodelogd.collector.network.memory_limit import MemoryLimit
+from nodelogd.collector.network.reader import Reader
+from nodelogd.collector.network.relp_clients import RelpClients
 from nodelogd.collector.pipeline.arena import Arenas
+from nodelogd.collector.pipeline.arena_exchange import Handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from prometheus_client import Counter
 
+    from nodelogd.collector.network.relp_connection import RelpConnection
     from nodelogd.collector.pipeline.arena import Arena
 
 PATIENCE = 20.0  # seconds
@@ -85,31 +86,34 @@ class Wired:
     def __init__(self, max_line: int = 1024 * 1024, unfinished_limit: int = 1024 * 1024) -> None:
         """Put it together; it reads at once."""
         self.metrics = Metrics()
-        self.limits = Limits(max_line)
+        self.limits = LineLimits(max_line)
         self.written = bytearray()
         self.batches: list[bytes] = []
         self.stuck = False
         self.most_held = 0  # bytes
         self._kept: list[Arena] = []
-        loop = asyncio.get_running_loop()
         self._arenas = Arenas(self.limits.room, self._resume)
         self.durable: dict[bytes, int] = {}  # what the store has of each stream
         self.forgotten: list[bytes] = []
         self.fences: list[bool] = []  # of each batch
-        self.clients = Clients(lambda stream: self.durable.get(stream, 0), self.forgotten.append)
+        self.clients: RelpClients[RelpConnection] = RelpClients(
+            lambda stream: self.durable.get(stream, 0), self.forgotten.append
+        )
         self.connections = Connections(self.metrics, self.clients)
-        self.answers = Answers(self.connections, self.clients, most_unsent=unfinished_limit // 4)
-        self.intake = Intake(
-            loop, self.connections, self.answers, self._arenas, self._put, self.metrics,
-            unfinished_limit=unfinished_limit,
-        )  # fmt: skip
+        self.factory = ConnectionFactory(
+            limits=self.limits, metrics=self.metrics, clients=self.clients, connections=self.connections
+        )
+        self.acks = Acks(self.connections, self.clients, most_unsent=unfinished_limit // 4)
+        handover = Handover(asyncio.get_running_loop(), self._arenas, self._put)
+        memory_limit = MemoryLimit(self.connections, handover, unfinished_limit)
+        self.reader = Reader(self.connections, self.acks, handover, memory_limit, self.metrics)
         self._sockets: list[socket.socket] = []
-        self.intake.resume()
+        self.reader.resume()
 
     @property
     def paused(self) -> bool:
         """Say whether it has stopped reading."""
-        return self.intake.is_paused
+        return self.reader.is_paused
 
     @property
     def keeps(self) -> bool:
@@ -119,29 +123,27 @@ class Wired:
     def connect(self) -> socket.socket:
         """Add a connection that sends lines; give the client's side."""
         client, accepted = self._pair()
-        self.connections.add(Lines(accepted, b"", self.limits, self.metrics))
+        self.connections.add(LineConnection(accepted, b"", self.limits, self.metrics))
         return client
 
-    def connect_newcomer(self) -> socket.socket:
+    def connect_undecided(self) -> socket.socket:
         """Add a connection of which is not known what it sends; give the client's side."""
         client, accepted = self._pair()
-        lines = Lines(accepted, b"", self.limits, self.metrics)
-        relp = partial(Relp, accepted, b"", self.limits, self.metrics, self.clients)
-        self.connections.add(Newcomer(lines, relp, self.connections.become, self.limits.read))
+        self.connections.add(self.factory.create(accepted, client.getsockname(), relp_only=False))
         return client
 
     def ledger(self) -> tuple[int, int]:
         """Give the bytes that came in and those that are accounted for; they are the same."""
         metrics = self.metrics
-        known = len(self.written) + self.intake.held + total(metrics.dropped) + total(metrics.overhead)
+        known = len(self.written) + self.reader.held + total(metrics.dropped) + total(metrics.overhead)
         return total(metrics.received) + total(metrics.added), known
 
-    async def emptied(self) -> None:
+    async def all_closed(self) -> None:
         """Return when all connections have ended and the writer has what they brought."""
         await until(lambda: not self.connections)
-        await self.intake.flush()
+        await self.reader.flush()
 
-    def kept_receipts(self) -> Mapping[Relp, int]:
+    def kept_receipts(self) -> Mapping[RelpConnection, int]:
         """Give the receipts of the first batch that the stuck writer has."""
         return self._kept[0].receipts
 
@@ -158,13 +160,13 @@ class Wired:
     def close(self) -> None:
         """Close everything."""
         if not self.connections.epoll.closed:
-            self.intake.stop()
-            self.connections.dispose()
+            self.reader.stop()
+            self.connections.close_all()
         for sock in self._sockets:
             sock.close()
 
     def _resume(self) -> None:
-        self.intake.resume()
+        self.reader.resume()
 
     def _pair(self) -> tuple[socket.socket, socket.socket]:
         client, accepted = tcp_pair()
@@ -172,7 +174,7 @@ class Wired:
         return client, accepted
 
     def _put(self, arena: Arena) -> None:
-        self.most_held = max(self.most_held, self.intake.held)
+        self.most_held = max(self.most_held, self.reader.held)
         self.fences.append(arena.fence)
         if arena.end:
             self.batches.append(bytes(arena.view[: arena.end]))
@@ -185,7 +187,7 @@ class Wired:
 
     def _return(self, arena: Arena) -> None:
         self.durable |= arena.pairs
-        receipts: Mapping[Relp, int] = arena.receipts
-        self.answers.note_stored(receipts)
-        asyncio.get_running_loop().call_soon(self.answers.give)
+        receipts: Mapping[RelpConnection, int] = arena.receipts
+        self.acks.note_stored(receipts)
+        asyncio.get_running_loop().call_soon(self.acks.give)
         self._arenas.give_back(arena)

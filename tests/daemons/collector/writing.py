@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
 
 
 STREAM = b"stream number 1."
@@ -43,11 +43,11 @@ class Bench:
         """Start it; the loop has `spare` more arenas."""
         self.log = log
         self.metrics, self.health = Metrics(), Health()
-        self.peer = cast("Relp", object())  # who is to be answered; a name on a receipt to the writer
+        self.peer = cast("RelpConnection", object())  # opaque to the writer
         self.room = threading.Event()
         self.arenas = Arenas(1000, self.room.set, spare=spare)
         self.opened: list[OSError | None] = []
-        self.stored: list[Mapping[Relp, int]] = []  # receipts, as they are answered
+        self.stored: list[Mapping[RelpConnection, int]] = []  # receipts, as they are answered
         self.writer = Writer(
             log,
             lambda on_left: Store(Names.of(log), StoreSettings(), self.metrics, on_left),

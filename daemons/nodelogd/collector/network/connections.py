@@ -15,17 +15,17 @@ from asyncio import Event
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.network.relp_connection import RelpConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.line_connection import Lines
-    from nodelogd.collector.network.protocol_detection import Newcomer
-    from nodelogd.collector.network.relp_clients import Clients
+    from nodelogd.collector.network.line_connection import LineConnection
+    from nodelogd.collector.network.protocol_detection import UndecidedConnection
+    from nodelogd.collector.network.relp_clients import RelpClients
 
-    Connection = Lines | Relp | Newcomer
+    Connection = LineConnection | RelpConnection | UndecidedConnection
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time; to close is then to reset
 
@@ -33,14 +33,14 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time; to close is then 
 class Connections:
     """A set of them. Whoever changes what one of them has `unfinished` keeps the sum of it."""
 
-    def __init__(self, metrics: Metrics, clients: Clients) -> None:
+    def __init__(self, metrics: Metrics, clients: RelpClients[RelpConnection]) -> None:
         """Begin with none."""
         self._metrics = metrics
         self.epoll = select.epoll()
         self.by_descriptor: dict[int, Connection] = {}
         self.unfinished = 0  # bytes, of all of them
-        self.takes_relp = True  # False: whoever turns out to speak it comes too late
-        self.emptied = Event()
+        self.accepts_relp = True  # False: whoever turns out to speak it comes too late
+        self.all_closed = Event()
         self.on_closed: Callable[[], None] = lambda: None  # hears of every connection that ended
         clients.on_replaced = self._replace
 
@@ -62,9 +62,9 @@ class Connections:
         self.epoll.register(descriptor, select.EPOLLIN)
         self.by_descriptor[descriptor] = connection
         connection.active = time.monotonic()
-        self.emptied.clear()
+        self.all_closed.clear()
 
-    def become(self, connection: Lines | Relp) -> None:
+    def become(self, connection: LineConnection | RelpConnection) -> None:
         """Take one for what it turned out to be."""
         connection.active = time.monotonic()
         self.by_descriptor[connection.sock.fileno()] = connection
@@ -72,43 +72,43 @@ class Connections:
     def close(self, connection: Connection, reason: str) -> None:
         """Let go of one; its unfinished line, if it still has one, is dropped."""
         self._drop(connection, reason)
-        self.let_go(connection, reason)
+        self.close_detached(connection, reason)
 
-    def let_go(self, connection: Connection, reason: str) -> None:
+    def close_detached(self, connection: Connection, reason: str) -> None:
         """Close one that is detached."""
-        if isinstance(connection, Relp):
+        if isinstance(connection, RelpConnection):
             connection.leave()
         connection.sock.close()
-        self.note_end(reason)
+        self.count_closed(reason)
 
-    def note_end(self, reason: str) -> None:
+    def count_closed(self, reason: str) -> None:
         """Count one that has ended."""
         self._metrics.closed.labels(reason).inc()
         self.on_closed()
 
-    def detach_relp(self) -> list[Relp]:
+    def detach_relp(self) -> list[RelpConnection]:
         """Stop reading those of RELP: what is unread is unanswered, and comes again.
 
         Whoever turns out to be one later is closed.
         """
-        self.takes_relp = False
-        found = [connection for connection in self if isinstance(connection, Relp)]
+        self.accepts_relp = False
+        found = [connection for connection in self if isinstance(connection, RelpConnection)]
         for connection in found:
             self._drop(connection, "stop")
         return found
 
-    def detach_lines(self) -> list[Lines | Newcomer]:
+    def detach_lines(self) -> list[LineConnection | UndecidedConnection]:
         """Stop reading the others, with their unfinished lines; from now on to close one is to reset it."""
-        late = [connection for connection in self if not isinstance(connection, Relp)]
+        late = [connection for connection in self if not isinstance(connection, RelpConnection)]
         for connection in late:
-            reset_on_close(connection)
+            set_reset_on_close(connection)
             self._detach(connection)
         return late
 
-    def dispose(self) -> None:
+    def close_all(self) -> None:
         """Let go of all that is left."""
         for connection in self.detach_relp():
-            self.let_go(connection, "stop")
+            self.close_detached(connection, "stop")
         for late in self.detach_lines():
             late.sock.close()
         self.epoll.close()
@@ -123,15 +123,15 @@ class Connections:
         self.epoll.unregister(descriptor)
         del self.by_descriptor[descriptor]
         if not self.by_descriptor:
-            self.emptied.set()
+            self.all_closed.set()
 
-    def _replace(self, connection: Relp) -> None:
+    def _replace(self, connection: RelpConnection) -> None:
         """Close one whose stream is carried by another one now."""
         if connection in self:
             self.close(connection, "replaced")
 
 
-def reset_on_close(connection: Connection) -> None:
+def set_reset_on_close(connection: Connection) -> None:
     """Have the peer of a connection learn by an error that it was closed."""
     with suppress(OSError):  # its peer was faster
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -22,9 +22,9 @@ from termios import FIONREAD
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nodelogd.collector.network.reader import Intake
-    from nodelogd.collector.network.relp_clients import Clients
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.reader import Reader
+    from nodelogd.collector.network.relp_clients import RelpClients
+    from nodelogd.collector.network.relp_connection import RelpConnection
 
 log = logging.getLogger(__name__)
 
@@ -34,58 +34,60 @@ LAST_SECONDS = 0.05  # the same, as time
 NOTHING = bytes(4)  # FIONREAD: how many bytes there are to read
 
 
-async def farewell(intake: Intake, clients: Clients, linger: float) -> None:
+async def drain(reader: Reader, clients: RelpClients[RelpConnection], linger: float) -> None:
     """End all connections: those that leave within `linger` seconds in peace, the others by a reset."""
-    connections = intake.connections.detach_relp()
+    connections = reader.connections.detach_relp()
     async with asyncio.TaskGroup() as both:
-        both.create_task(_end_relp(connections, intake, clients, linger))
-        both.create_task(_end_lines(intake, linger))
-    await intake.flush()
+        both.create_task(_end_relp(connections, reader, clients, linger))
+        both.create_task(_end_lines(reader, linger))
+    await reader.flush()
 
 
-async def _end_relp(connections: list[Relp], intake: Intake, clients: Clients, linger: float) -> None:
+async def _end_relp(
+    connections: list[RelpConnection], reader: Reader, clients: RelpClients[RelpConnection], linger: float
+) -> None:
     """Answer what was taken, say that we go, wait for the peers to go first."""
     try:
-        await intake.flush()
+        await reader.flush()
         await clients.answered.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(linger):
                 await asyncio.gather(*map(_send_rest, connections), *map(_discard, connections))
     finally:
         for connection in connections:
-            intake.connections.let_go(connection, "stop")
+            reader.connections.close_detached(connection, "stop")
 
 
-async def _send_rest(connection: Relp) -> None:
+async def _send_rest(connection: RelpConnection) -> None:
     """Send the answers that the peer did not take so far, then end our side."""
     with suppress(OSError):
-        connection.say_goodbye()
+        connection.send_server_close()
         if connection.unsent:
             await asyncio.get_running_loop().sock_sendall(connection.sock, bytes(connection.unsent))
         connection.sock.shutdown(socket.SHUT_WR)
 
 
-async def _discard(connection: Relp) -> None:
+async def _discard(connection: RelpConnection) -> None:
     """Read until the peer has ended its side, too: to close with something unread would be to reset."""
     with suppress(OSError):
         while await asyncio.get_running_loop().sock_recv(connection.sock, AT_ONCE):
             pass
 
 
-async def _end_lines(intake: Intake, linger: float) -> None:
-    for connection in intake.connections:
+async def _end_lines(reader: Reader, linger: float) -> None:
+    for connection in reader.connections:
         with suppress(OSError):  # its peer may have reset it a moment ago
             connection.sock.shutdown(socket.SHUT_WR)
-    if intake.connections:
+    if reader.connections:
         with suppress(TimeoutError):
             async with asyncio.timeout(linger):
-                await intake.connections.emptied.wait()
-    intake.stop()
-    late = intake.connections.detach_lines()
+                await reader.connections.all_closed.wait()
+    reader.stop()
+    late = reader.connections.detach_lines()
     try:
         for connection in late:
             rest, ended = _read_and_reset(connection.sock)
-            await intake.take_rest(connection, rest, ended=ended)
+            await reader.drain_detached(connection, rest, ended=ended)
     finally:
         for connection in late:  # out of time: the disk is stuck
             connection.sock.close()

@@ -6,42 +6,42 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.network.connections import reset_on_close
-from nodelogd.collector.network.relp_connection import Relp
+from nodelogd.collector.network.connections import set_reset_on_close
+from nodelogd.collector.network.relp_connection import RelpConnection
 
 if TYPE_CHECKING:
     from nodelogd.collector.network.connections import Connection
-    from nodelogd.collector.network.reader import Intake
-    from nodelogd.collector.network.relp_clients import Clients
+    from nodelogd.collector.network.reader import Reader
+    from nodelogd.collector.network.relp_clients import RelpClients
 
 
-def close_idle(intake: Intake, timeout: float) -> None:
+def close_idle(reader: Reader, timeout: float) -> None:
     """Close the connections that have sent nothing for `timeout` seconds.
 
     A client of lines that does not look for the end of a connection loses the line it writes next into a
     closed one; into one that was reset it cannot write. A line it was in the middle of is dropped and
     counted. One of RELP that waits for an answer is not idle.
     """
-    if intake.is_paused:
+    if reader.is_paused:
         return  # they may well have sent something
     oldest = time.monotonic() - timeout
-    for connection in [c for c in intake.connections if c.active < oldest]:
-        if isinstance(connection, Relp):
-            if connection.is_owed or not _is_silent(connection):
+    for connection in [c for c in reader.connections if c.active < oldest]:
+        if isinstance(connection, RelpConnection):
+            if connection.owes_response or not _is_silent(connection):
                 continue
-            connection.say_goodbye()
+            connection.send_server_close()
         elif _is_silent(connection):
-            reset_on_close(connection)
+            set_reset_on_close(connection)
         else:
             continue
-        intake.connections.close(connection, "idle")
+        reader.connections.close(connection, "idle")
 
 
-def close_undecided(intake: Intake, clients: Clients) -> None:
+def close_unopened(reader: Reader, clients: RelpClients[RelpConnection]) -> None:
     """Close the RELP connections that have not said in time what they want."""
-    if not intake.is_paused:
-        for connection in filter(_is_silent, clients.overdue()):
-            intake.connections.close(connection, "no open")
+    if not reader.is_paused:
+        for connection in filter(_is_silent, clients.without_open()):
+            reader.connections.close(connection, "no open")
 
 
 def _is_silent(connection: Connection) -> bool:

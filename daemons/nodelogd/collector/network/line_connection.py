@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodelog.wire.frames import HEADER_LIMIT, LARGEST_NUMBER
-from nodelogd.collector.network import stamp
+from nodelogd.collector.network.stamp import MAX_STAMP, stamp_lines
 
 if TYPE_CHECKING:
     import socket
@@ -20,33 +20,42 @@ if TYPE_CHECKING:
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.pipeline.arena import Arena
 
-READ = 256 * 1024  # bytes; what one read may bring
-STAMPED_READ = 16 * 1024  # bytes; every byte of a read may be a line of its own, and get a stamp
-BESIDE = 64 * 1024  # bytes; what a frame may have beside a line of the longest kind
-STAMPED_FRAME = 128 * 1024  # bytes
-SHORT = 16 * 1024  # bytes; an unfinished line up to this length is copied in front of each read
+READ_SIZE = 256 * 1024  # bytes; what one read may bring
+STAMPED_READ_SIZE = 16 * 1024  # bytes; every byte of a read may be a line of its own, and get a stamp
+FRAME_MARGIN = 64 * 1024  # bytes; what a frame may have beside a line of the longest kind
+STAMPED_MAX_DATA = 128 * 1024  # bytes
+MAX_TAIL = 16 * 1024  # bytes; an unfinished line up to this length is copied in front of each read
 
 
-class Limits:
+class LineLimits:
     """What `--max-line` and `--stamp` mean for one read, and for the room it needs in an arena."""
 
-    __slots__ = ("largest_frame", "max_data", "max_line", "read", "relp_read", "room", "short", "stamp")
+    __slots__ = (
+        "largest_frame",
+        "max_data",
+        "max_line",
+        "read_size",
+        "relp_read_size",
+        "room",
+        "short",
+        "stamp",
+    )
 
-    def __init__(self, max_line: int, *, stamp_lines: bool = False) -> None:
+    def __init__(self, max_line: int, *, stamp: bool = False) -> None:
         """Choose the size of a read so that no line found in one is longer than `max_line` bytes."""
         self.max_line = max_line
-        self.stamp = stamp_lines
-        self.short = min(SHORT, max_line // 4)
-        self.relp_read = STAMPED_READ if stamp_lines else READ
-        self.read = min(self.relp_read, max_line - self.short)
+        self.stamp = stamp
+        self.short = min(MAX_TAIL, max_line // 4)
+        self.relp_read_size = STAMPED_READ_SIZE if stamp else READ_SIZE
+        self.read_size = min(self.relp_read_size, max_line - self.short)
         # Of a RELP frame. A stamp may be larger than its line, so with stamps many lines are too many.
-        self.max_data = min(max_line + BESIDE, STAMPED_FRAME if stamp_lines else LARGEST_NUMBER)
+        self.max_data = min(max_line + FRAME_MARGIN, STAMPED_MAX_DATA if stamp else LARGEST_NUMBER)
         # What one read completes: a short or a long line, or a frame, that was there before, and all the read
         # brought; of a RELP message every byte may be an LF, which is written as two.
         self.largest_frame = HEADER_LIMIT + self.max_data
-        frame = self.largest_frame + self.relp_read
-        stamps = frame * stamp.LONGEST if stamp_lines else 0
-        self.room = max(self.short + self.read, max_line + 1, 2 * frame) + stamps
+        frame = self.largest_frame + self.relp_read_size
+        stamps = frame * MAX_STAMP if stamp else 0
+        self.room = max(self.short + self.read_size, max_line + 1, 2 * frame) + stamps
 
 
 class LongLine:
@@ -82,14 +91,14 @@ class LongLine:
         self._data, self.view = data, view
 
 
-class Lines:
+class LineConnection:
     """One connection, as far as its bytes go. `unfinished` is the length of its last line so far, bytes."""
 
     __slots__ = (
         "_limits",
         "_long",
-        "_mark",
         "_metrics",
+        "_peer",
         "_tail",
         "active",
         "receive_into",
@@ -98,13 +107,13 @@ class Lines:
     )
     is_plain = True
 
-    def __init__(self, sock: socket.socket, mark: bytes, limits: Limits, metrics: Metrics) -> None:
-        """Read from a non-blocking socket; `mark` names the peer in stamps."""
+    def __init__(self, sock: socket.socket, peer: bytes, limits: LineLimits, metrics: Metrics) -> None:
+        """Read from a non-blocking socket; `peer` names the peer in stamps."""
         self.sock = sock
         self.receive_into: Callable[[memoryview], int] = sock.recv_into
         self.active = 0.0  # when it last sent something, by whoever cares
         self.unfinished = 0
-        self._mark = mark
+        self._peer = peer
         self._limits = limits
         self._metrics = metrics
         self._tail = b""
@@ -121,7 +130,7 @@ class Lines:
         view = arena.view
         start = arena.end
         at = start + len(tail)
-        count = self.receive_into(view[at : at + self._limits.read])
+        count = self.receive_into(view[at : at + self._limits.read_size])
         if not count:
             return 0
         if tail:
@@ -161,7 +170,7 @@ class Lines:
             self._forget()
 
     def _receive_long(self, arena: Arena, line: LongLine) -> int:
-        count = self.receive_into(line.room(self._limits.read))
+        count = self.receive_into(line.room(self._limits.read_size))
         if not count:
             return 0
         limit = self._limits.max_line
@@ -203,5 +212,5 @@ class Lines:
     def _stamp(self, arena: Arena, start: int) -> None:
         plain = bytes(arena.view[start : arena.end])
         arena.end = start
-        arena.add(stamp.stamped(plain, self._mark))
+        arena.add(stamp_lines(plain, self._peer))
         self._metrics.added.labels("stamp").inc(arena.end - start - len(plain))

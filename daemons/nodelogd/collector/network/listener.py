@@ -2,68 +2,68 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.network.line_connection import Limits, Lines
-from nodelogd.collector.network.protocol_detection import Newcomer
-from nodelogd.collector.network.relp_connection import Relp
-from nodelogd.collector.network.stamp import mark
 from nodelogd.service.listening_sockets import BACKLOG
 from nodelogd.service.logging_setup import Once
 
 if TYPE_CHECKING:
-    import asyncio
     import socket
     from collections.abc import Sequence
 
     from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.network.connection_factory import ConnectionFactory
     from nodelogd.collector.network.connections import Connections
-    from nodelogd.collector.network.relp_clients import Clients
 
 log = logging.getLogger(__name__)
 
 # Gone before we came to it; Linux hands a new connection's pending network errors out by accept, too.
-GONE = {
+GONE_ERRORS = {
     errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
     errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
 }  # fmt: skip
 AT_ONCE = 256  # connections accepted in one turn of the loop
-SAY_AGAIN_AFTER = 60.0  # seconds; whoever can connect can fill the door as often as they like
+REPEAT_LOG_AFTER = 60.0  # seconds; whoever can connect can fill the door as often as they like
 RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
 
 
-class Door:
+@dataclass(frozen=True, slots=True)
+class ListeningSockets:
+    """`detecting` sockets accept lines and RELP, `relp_only` ones speak RELP whatever comes first."""
+
+    detecting: Sequence[socket.socket]
+    relp_only: Sequence[socket.socket] = ()
+
+
+class Listener:
     """Listening sockets whose connections are to be read."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 (what it is put together from)
+    def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
-        sockets: Sequence[socket.socket],
-        relp_sockets: Sequence[socket.socket],
+        sockets: ListeningSockets,
         connections: Connections,
-        limits: Limits,
+        factory: ConnectionFactory,
         metrics: Metrics,
-        clients: Clients,
         *,
         max_connections: int,
     ) -> None:
-        """Accept nothing until `open`. What comes in by `relp_sockets` is RELP, however it begins."""
-        self._loop = loop
-        self._sockets = [*sockets, *relp_sockets]
-        self._relp_sockets = frozenset(relp_sockets)
-        self._clients = clients
+        """Accept nothing until `start`."""
+        self._loop = asyncio.get_running_loop()
+        self._sockets = [*sockets.detecting, *sockets.relp_only]
+        self._relp_sockets = frozenset(sockets.relp_only)
         self._connections = connections
-        self._limits = limits
+        self._factory = factory
         self._metrics = metrics
         self._max = max_connections
         self._watched = False
-        self._once = Once(SAY_AGAIN_AFTER)
+        self._once = Once(REPEAT_LOG_AFTER)
         connections.on_closed = self._on_closed
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Accept from now on."""
         self._watch()
 
@@ -97,24 +97,18 @@ class Door:
         except BlockingIOError:
             return False
         except OSError as error:
-            return error.errno in GONE or self._refuse(error)
+            return error.errno in GONE_ERRORS or self._refuse(error)
         connection.setblocking(False)
-        stamp = mark(address) if self._limits.stamp else b""
         try:
-            self._connections.add(self._made(connection, stamp, is_relp=sock in self._relp_sockets))
+            self._connections.add(
+                self._factory.create(connection, address, relp_only=sock in self._relp_sockets)
+            )
         except OSError as error:  # no memory or no watch for it in the kernel
             connection.close()
             return self._refuse(error)
         self._metrics.accepted.inc()
         self._metrics.connections.set(len(self._connections))
         return True
-
-    def _made(self, connection: socket.socket, stamp: bytes, *, is_relp: bool) -> Newcomer | Relp:
-        relp = partial(Relp, connection, stamp, self._limits, self._metrics, self._clients)
-        if is_relp:
-            return relp()
-        lines = Lines(connection, stamp, self._limits, self._metrics)
-        return Newcomer(lines, relp, self._connections.become, self._limits.read)
 
     def _refuse(self, error: OSError) -> bool:
         text = "cannot accept a connection: %s; it waits, retrying every %g s"

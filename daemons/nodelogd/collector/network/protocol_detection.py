@@ -14,25 +14,29 @@ from nodelog.wire.detection import Protocol, detect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.collector.network.line_connection import Lines
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.line_connection import LineConnection
+    from nodelogd.collector.network.relp_connection import RelpConnection
     from nodelogd.collector.pipeline.arena import Arena
 
 FIRST = 16 * 1024  # bytes of the first read
 
 
-class Newcomer:
+class UndecidedConnection:
     """One connection, until `become` is given what it turned out to be."""
 
     is_plain = False
 
     def __init__(
-        self, lines: Lines, relp: Callable[[], Relp], become: Callable[[Lines | Relp], None], read: int
+        self,
+        lines: LineConnection,
+        relp: Callable[[], RelpConnection],
+        become: Callable[[LineConnection | RelpConnection], None],
+        read: int,
     ) -> None:
         """Read up to `read` bytes at a time. `lines` is what it is if nothing else is found out."""
         self.sock = lines.sock
         self.active = 0.0
-        self._now: Lines | Relp = lines
+        self._now: LineConnection | RelpConnection = lines
         self._lines = lines
         self._relp = relp
         self._become = become
@@ -66,7 +70,7 @@ class Newcomer:
                 relp.take(memoryview(start), arena)
         return len(data)
 
-    def as_lines(self, rest: bytes) -> tuple[Lines, bytes]:
+    def to_lines(self, rest: bytes) -> tuple[LineConnection, bytes]:
         """Take it for lines, as nothing comes behind `rest`; give what of that is to be read.
 
         If it was RELP, nothing is: what was never acknowledged comes again.

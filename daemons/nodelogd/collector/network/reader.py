@@ -7,53 +7,45 @@ watched until one comes back; the senders wait in their kernels.
 
 from __future__ import annotations
 
+import asyncio
 import select
 import time
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.network.memory_limit import Room
 from nodelogd.collector.network.pacing import nap
-from nodelogd.collector.network.protocol_detection import Newcomer
-from nodelogd.collector.pipeline.arena_exchange import Handover
+from nodelogd.collector.network.protocol_detection import UndecidedConnection
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
-
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.acks import Answers
+    from nodelogd.collector.network.acks import Acks
     from nodelogd.collector.network.connections import Connection, Connections
-    from nodelogd.collector.network.line_connection import Lines
-    from nodelogd.collector.pipeline.arena import Arena, Arenas
+    from nodelogd.collector.network.line_connection import LineConnection
+    from nodelogd.collector.network.memory_limit import MemoryLimit
+    from nodelogd.collector.pipeline.arena import Arena
+    from nodelogd.collector.pipeline.arena_exchange import Handover
 
 EVENTS = 512  # connections served in one turn
 
 
-class Intake:
+class Reader:
     """Reads connections into arenas."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 (what it is put together from)
+    def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         connections: Connections,
-        answers: Answers,
-        arenas: Arenas,
-        put: Callable[[Arena], None],
+        acks: Acks,
+        handover: Handover,
+        memory_limit: MemoryLimit,
         metrics: Metrics,
-        *,
-        unfinished_limit: int,
     ) -> None:
-        """Read nothing until `resume`. `put` takes what is to be written; `answers` then hears of it.
-
-        Unfinished lines and frames of all connections together take up to `unfinished_limit` bytes.
-        """
-        self._loop = loop
+        """Read nothing until `resume`. `acks` hears of what the writer has stored."""
+        self._loop = asyncio.get_running_loop()
         self.connections = connections
-        self._answers = answers
-        self._arenas = arenas
-        self._handover = Handover(loop, arenas, put)
-        self._room = Room(connections, arenas, self._handover, unfinished_limit)
+        self._acks = acks
+        self._handover = handover
+        self._arenas = handover.arenas
+        self._memory_limit = memory_limit
         self._metrics = metrics
         self._unserved: list[tuple[int, int]] = []  # what epoll said of connections that found no room
         self._rest = 0  # bytes of the connection that is ended just now, not in an arena yet
@@ -74,7 +66,7 @@ class Intake:
         """Go on, now that there is room; what was gathered meanwhile goes first."""
         self._handover.on_return()
         if self._handover.now() and self._paused_at is not None and not self._ending:
-            self.account_for_pause()
+            self.count_pause()
             self._paused_at = None
             self._loop.add_reader(self.connections.epoll.fileno(), self._turn)
 
@@ -84,7 +76,7 @@ class Intake:
             self._paused_at = time.monotonic()
             self._loop.remove_reader(self.connections.epoll.fileno())
 
-    def account_for_pause(self) -> None:
+    def count_pause(self) -> None:
         """Count a pause so far."""
         if self._paused_at is not None:
             now = time.monotonic()
@@ -96,13 +88,15 @@ class Intake:
         self.pause()
         self._ending = True
 
-    async def take_rest(self, late: Lines | Newcomer, rest: bytes, *, ended: bool) -> None:
+    async def drain_detached(
+        self, late: LineConnection | UndecidedConnection, rest: bytes, *, ended: bool
+    ) -> None:
         """Take what a connection that is detached had sent before it was reset.
 
         If its peer had not `ended` it, the line it was in the middle of is dropped.
         """
         self.connections.unfinished -= late.unfinished
-        connection, rest = late.as_lines(rest) if isinstance(late, Newcomer) else (late, rest)
+        connection, rest = late.to_lines(rest) if isinstance(late, UndecidedConnection) else (late, rest)
         connection.receive_into = BytesIO(rest).readinto
         self._metrics.received.inc(len(rest))
         self._rest = len(rest)
@@ -115,7 +109,7 @@ class Intake:
         if ended:
             connection.finish(self._arenas.current)
         connection.drop("stop")
-        self.connections.note_end("end of stream" if ended else "stop")
+        self.connections.count_closed("end of stream" if ended else "stop")
 
     async def flush(self) -> None:
         """Return when the writer has all that was received."""
@@ -123,30 +117,32 @@ class Intake:
 
     def _turn(self) -> None:
         """Read once from each connection that has something, and hand over what came."""
-        arena, answers, limit = self._arenas.current, self._answers, self._room.limit
+        arena, acks, limit = self._arenas.current, self._acks, self._memory_limit.limit
         connections, by_descriptor = self.connections, self.connections.by_descriptor
         now = time.monotonic()
         reads = received = 0
         ready, self._unserved = self._unserved or connections.epoll.poll(0, EVENTS), []
         for at, (descriptor, event) in enumerate(ready):
             if arena.end >= arena.limit or connections.unfinished > limit:
-                if not self._room.make():
+                if not self._memory_limit.make_room():
                     self._unserved = ready[at:]  # they come first next time, or the others had everything
                     break
                 arena = self._arenas.current
-            if answers.stored:  # a turn may take as long as a sync
-                answers.give()
+            if acks.stored:  # a turn may take as long as a sync
+                acks.give()
             connection = by_descriptor.get(descriptor)
-            if connection is None or (event != select.EPOLLIN and not answers.send_rest(connection, event)):
+            if connection is None or (
+                event != select.EPOLLIN and not acks.flush_if_writable(connection, event)
+            ):
                 continue
             if count := self._receive(connection, arena):
                 connection.active = now
                 reads += 1
                 received += count
                 if not connection.is_plain:
-                    answers.look_after(by_descriptor[descriptor])
+                    acks.close_or_rearm(by_descriptor[descriptor])
         self._metrics.received.inc(received)
-        if not self._room.make():
+        if not self._memory_limit.make_room():
             self.pause()
             return
         self._handover.deliver()

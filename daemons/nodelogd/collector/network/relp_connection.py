@@ -16,31 +16,36 @@ from typing import TYPE_CHECKING
 from nodelog.wire.errors import WireError
 from nodelog.wire.frames import SERVER_CLOSE, Oversized
 from nodelog.wire.server_session import Block, Close, Message, Open, ServerSession
-from nodelogd.collector.network import stamp
+from nodelogd.collector.network.stamp import stamp_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nodelog.wire.server_session import Event
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.line_connection import Limits
-    from nodelogd.collector.network.relp_clients import Clients
+    from nodelogd.collector.network.line_connection import LineLimits
+    from nodelogd.collector.network.relp_clients import RelpClients
     from nodelogd.collector.pipeline.arena import Arena
 
-UNANSWERED = 1024  # frames of one connection; beyond, it is not read
-UNSENT = 64 * 1024  # bytes of answers, the same
+MAX_UNANSWERED = 1024  # frames of one connection; beyond, it is not read
+MAX_UNSENT = 64 * 1024  # bytes of answers, the same
 Answer = int | Open | Oversized  # what is due: an ack of this transaction, what `open` asks, a refusal
 
 
-class Relp:
+class RelpConnection:
     """One connection. `unfinished` is how much there is of a frame that is not complete yet, bytes."""
 
     is_plain = False
 
     def __init__(
-        self, sock: socket.socket, mark: bytes, limits: Limits, metrics: Metrics, clients: Clients
+        self,
+        sock: socket.socket,
+        peer: bytes,
+        limits: LineLimits,
+        metrics: Metrics,
+        clients: RelpClients[RelpConnection],
     ) -> None:
-        """Read from a non-blocking socket; `mark` names the peer in stamps."""
+        """Read from a non-blocking socket; `peer` names the peer in stamps."""
         with suppress(OSError):  # an answer is small, and would wait for the one before it to be confirmed
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
@@ -53,32 +58,32 @@ class Relp:
         self.is_broken = False  # its peer can be told nothing any more
         self.watched = EPOLLIN  # what for, by whoever does
         self.who = "a client"  # by its own account
-        self._mark = mark
+        self._peer = peer
         self._limits = limits
         self._metrics = metrics
         self._clients = clients
         self._session = ServerSession(max_data=limits.max_data)
         self._due: deque[Answer] = deque()
         self._closing = False  # the client has said that it is done
-        self._in_peace = False  # and that with all it sent before answered
+        self._closed_cleanly = False  # and that with all it sent before answered
         self._gone = False
         clients.enter(self)
 
     @property
-    def is_owed(self) -> bool:
+    def owes_response(self) -> bool:
         """True if its client waits for an answer."""
         return bool(self._due or self.unsent)
 
     @property
     def wants(self) -> int:
         """Say what of its socket is of interest now."""
-        reads = len(self._due) < UNANSWERED and len(self.unsent) < UNSENT and not self._closing
+        reads = len(self._due) < MAX_UNANSWERED and len(self.unsent) < MAX_UNSENT and not self._closing
         return (EPOLLIN if reads else 0) | (EPOLLOUT if self.unsent else 0)
 
     @property
     def is_done(self) -> bool:
         """True if the client has said goodbye and has all its answers."""
-        return self._closing and not self.is_owed
+        return self._closing and not self.owes_response
 
     def receive(self, arena: Arena) -> int:
         """Read once, put what is whole into the arena, which must not be full.
@@ -86,7 +91,7 @@ class Relp:
         Gives the number of bytes read, 0 at the end of the stream. Raises OSError as sockets do.
         """
         at = arena.end + self.unfinished
-        count = self.receive_into(arena.view[at : at + self._limits.relp_read])
+        count = self.receive_into(arena.view[at : at + self._limits.relp_read_size])
         if count:
             self.take(arena.view[at : at + count], arena)
         return count
@@ -134,11 +139,11 @@ class Relp:
     def leave(self) -> None:
         """Let go of the stream; whatever is answered from now on goes nowhere."""
         self._gone = True
-        self._clients.leave(self, in_peace=self._in_peace and self.is_done and not self.is_broken)
+        self._clients.leave(self, cleanly=self._closed_cleanly and self.is_done and not self.is_broken)
         self._clients.unsent -= len(self.unsent)
         self.unsent = bytearray()
 
-    def say_goodbye(self) -> None:
+    def send_server_close(self) -> None:
         """Tell the peer that the connection will be closed, and no frame is to blame."""
         self._send(SERVER_CLOSE)
 
@@ -166,7 +171,7 @@ class Relp:
                     self._metrics.rejected.inc()
                     self._due.append(event)
                 case Close():
-                    self._closing, self._in_peace = True, not self._due
+                    self._closing, self._closed_cleanly = True, not self._due
                     self._due.append(event.txnr)
         if longer or self._limits.stamp:  # they could overtake what lies behind them in the arena
             pieces = [self._stamped(bytes(piece)) for piece in pieces]
@@ -190,7 +195,7 @@ class Relp:
     def _stamped(self, lines: bytes) -> bytes:
         if not self._limits.stamp or not lines:
             return lines
-        result = stamp.stamped(lines, self._mark)
+        result = stamp_lines(lines, self._peer)
         self._metrics.added.labels("stamp").inc(len(result) - len(lines))
         return result
 

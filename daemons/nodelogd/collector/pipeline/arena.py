@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
 
 FULL = 1024 * 1024  # bytes; an arena that holds as much is handed over
 OWED = 16 * 1024  # answers; an arena that owes as many is handed over
@@ -48,7 +48,7 @@ class Arena:
         self.limit = FULL  # bytes at which it is to be written before anything may be added
         self._owed = 0  # answers
         self.pairs: dict[bytes, int] = {}  # the last block of each stream that has some here
-        self.receipts: dict[Relp, int] = {}  # how many answers are due to whom once this is stored
+        self.receipts: dict[RelpConnection, int] = {}  # how many answers are due to whom once this is stored
         self.fence = False  # somebody asks what is durable: it is to be, whatever --sync says
 
     @property
@@ -61,7 +61,7 @@ class Arena:
         """True if nothing may be added before it was written."""
         return self.end >= self.limit
 
-    def owe(self, connection: Relp, count: int) -> None:
+    def owe(self, connection: RelpConnection, count: int) -> None:
         """Note so many answers that are due once this is stored; too many make it full without a byte."""
         self.receipts[connection] = self.receipts.get(connection, 0) + count
         self._owed += count

@@ -20,7 +20,7 @@ class Handover:
     def __init__(self, loop: asyncio.AbstractEventLoop, arenas: Arenas, put: Callable[[Arena], None]) -> None:
         """Begin with nothing gathered."""
         self._loop = loop
-        self._arenas = arenas
+        self.arenas = arenas
         self._put = put
         self._at = 0.0  # when the writer was given something last
         self._due: asyncio.TimerHandle | None = None  # of the next time, if something waits for it
@@ -30,14 +30,14 @@ class Handover:
         """Hand over at once, or soon if that was done a moment ago."""
         if time.monotonic() - self._at >= GATHER:
             self.now()
-        elif not self._due and not self._arenas.current.is_empty:
+        elif not self._due and not self.arenas.current.is_empty:
             self._due = self._loop.call_later(GATHER, self._on_due)
 
     def now(self) -> bool:
         """Hand over what there is; False if the writer has no arena to give for it."""
-        if self._arenas.current.is_empty:
+        if self.arenas.current.is_empty:
             return True
-        full = self._arenas.swap()
+        full = self.arenas.swap()
         if full is None:
             return False
         self._at = time.monotonic()
@@ -46,7 +46,7 @@ class Handover:
 
     def has_room(self) -> bool:
         """Say whether there is room for one more read, whatever it brings; make it, if that is possible."""
-        return not self._arenas.current.is_full or self.now()
+        return not self.arenas.current.is_full or self.now()
 
     def on_return(self) -> None:
         """Hear that the writer has given back an arena."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
     from nodelogd.collector.pipeline.arena import Arena, Arenas
     from nodelogd.collector.pipeline.disk_errors import Trouble
     from nodelogd.collector.store.log_store import Store
@@ -47,7 +47,7 @@ class Batches:
         mode: Mode,
         trouble: Trouble,
         metrics: Metrics,
-        on_stored: Callable[[Mapping[Relp, int]], None],
+        on_stored: Callable[[Mapping[RelpConnection, int]], None],
     ) -> None:
         """Begin with none. `on_stored` hears of the receipts of a batch once it is stored as `mode` says."""
         self._store = store

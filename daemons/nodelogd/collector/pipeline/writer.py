@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
     from nodelogd.collector.pipeline.arena import Arenas
     from nodelogd.collector.store.log_store import Store
     from nodelogd.service.health import Health
@@ -43,7 +43,7 @@ class Writer:
         metrics: Metrics,
         health: Health,
         on_open: Callable[[OSError | None], None],
-        on_stored: Callable[[Mapping[Relp, int]], None],
+        on_stored: Callable[[Mapping[RelpConnection, int]], None],
         on_finished_file: Callable[[], None],
     ) -> None:
         """Prepare; `start` begins.

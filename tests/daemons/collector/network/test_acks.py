@@ -11,7 +11,7 @@ from tests.daemons.collector.wired import Wired, reset, until
 
 from nodelog.wire.client_session import Acked, Closed
 from nodelog.wire.errors import WireError
-from nodelogd.collector.network.relp_connection import UNANSWERED
+from nodelogd.collector.network.relp_connection import MAX_UNANSWERED
 
 KIB = 1024
 STREAM = b"stream number 1."
@@ -33,10 +33,10 @@ async def test_what_is_stored_is_answered_between_two_reads_of_a_turn(wired: Wir
     wired.stuck = True
     first.send(b"one\n")
     await until(lambda: wired.keeps)
-    wired.intake.pause()
+    wired.reader.pause()
     second.send(b"two\n")
-    wired.answers.note_stored(wired.kept_receipts())  # and the loop is not woken
-    wired.intake.resume()
+    wired.acks.note_stored(wired.kept_receipts())  # and the loop is not woken
+    wired.reader.resume()
     await until(lambda: first.has(Acked()))
     assert not second.has(Acked())
 
@@ -44,7 +44,7 @@ async def test_what_is_stored_is_answered_between_two_reads_of_a_turn(wired: Wir
 async def test_beyond_1024_unanswered_frames_a_client_is_not_read_and_others_are(wired: Wired) -> None:
     greedy, other = await opened(wired), await opened(wired)
     wired.stuck = True
-    greedy.send(*[b""] * UNANSWERED)
+    greedy.send(*[b""] * MAX_UNANSWERED)
     await until(lambda: wired.keeps)
     received = wired.count("nodelog_received_bytes_total")
     greedy.send(b"the 1025th\n")
@@ -53,7 +53,7 @@ async def test_beyond_1024_unanswered_frames_a_client_is_not_read_and_others_are
     assert b"1025th" not in wired.written
     wired.stuck = False
     wired.give_back()
-    await until(lambda: greedy.has(Acked(), UNANSWERED + 1) and other.has(Acked()))
+    await until(lambda: greedy.has(Acked(), MAX_UNANSWERED + 1) and other.has(Acked()))
     assert sorted(wired.written.splitlines()) == [b"other", b"the 1025th"]
 
 
@@ -90,7 +90,7 @@ async def test_garbage_ends_a_connection_and_is_said_once_a_minute(
         relp.send(b"good\n")
         relp.sock.send(b"and then garbage\n")
         await until(lambda peer=relp: peer.is_ended)  # type: ignore[misc]
-    await wired.emptied()
+    await wired.all_closed()
     assert wired.written == b"good\n" * 3
     assert len(caplog.messages) == 1
     assert "broke the protocol and was cut off: not a frame header: b'a'" in caplog.messages[0]
@@ -112,7 +112,7 @@ async def test_a_client_that_says_close_gets_its_answer_and_the_end(wired: Wired
 async def test_a_reset_while_answers_are_due_harms_nobody(wired: Wired) -> None:
     relp, other = await opened(wired), await opened(wired)
     wired.stuck = True
-    relp.send(*[b"x\n"] * UNANSWERED)
+    relp.send(*[b"x\n"] * MAX_UNANSWERED)
     await until(lambda: wired.keeps)
     reset(relp.sock)
     await until(lambda: len(wired.connections) == 1)

@@ -15,8 +15,8 @@ async def test_a_connection_that_ended_is_reported(wired: Wired) -> None:
 
 async def test_who_is_left_at_the_end_is_reset(wired: Wired) -> None:
     client = wired.connect()
-    wired.intake.stop()
-    wired.connections.dispose()
+    wired.reader.stop()
+    wired.connections.close_all()
     assert is_reset(client)
 
 
@@ -30,15 +30,15 @@ async def test_a_new_connection_of_a_stream_closes_the_old_one_and_what_is_unrea
     old.send(b"taken\n")
     await until(lambda: old.has(Acked()))
     old.sock.send(b"3 lines 100 unfinished")
-    await until(lambda: wired.intake.held > 0)
-    wired.intake.pause()
+    await until(lambda: wired.reader.held > 0)
+    wired.reader.pause()
     old.send(b"never read\n")
     new = Peer(wired, (STREAM, 1))
-    wired.answers.give()
+    wired.acks.give()
     # Both are readable now; the old one is looked at first, as it came first, so take what it sent away.
     (connection,) = [c for c in wired.connections if c.unfinished]
     wired.connections.epoll.modify(connection.sock.fileno(), 0)
-    wired.intake.resume()
+    wired.reader.resume()
     await until(lambda: new.is_open)
     assert old.is_ended
     assert wired.written == b"taken\n"

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from tests.daemons.collector.wired import reset, tcp_pair, value
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.network.line_connection import READ, STAMPED_READ, Limits, Lines
+from nodelogd.collector.network.line_connection import (
+    READ_SIZE,
+    STAMPED_READ_SIZE,
+    LineConnection,
+    LineLimits,
+)
 from nodelogd.collector.pipeline.arena import FULL, Arena
 
 if TYPE_CHECKING:
@@ -30,8 +35,8 @@ class Reading:
         self.client, self.sock = socket.socketpair()
         self.sock.setblocking(False)
         self.metrics = Metrics()
-        limits = Limits(max_line, stamp_lines=stamp)
-        self.lines = Lines(self.sock, b"peer", limits, self.metrics)
+        limits = LineLimits(max_line, stamp=stamp)
+        self.lines = LineConnection(self.sock, b"peer", limits, self.metrics)
         self.arena = Arena(limits.room)
         self.written = b""
 
@@ -167,16 +172,16 @@ def test_a_line_is_cut_if_it_is_longer_than_the_limit_and_every_cut_is_counted(l
 def test_a_read_full_of_empty_lines_has_room_for_their_stamps(tail: int, end: int) -> None:
     with Reading(stamp=True) as reading:
         reading.send(b"t" * tail)
-        reading.client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * READ)
+        reading.client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * READ_SIZE)
         reading.client.setblocking(False)
-        sent = reading.client.send(b"\n" * READ)
-        assert sent > 2 * STAMPED_READ
+        sent = reading.client.send(b"\n" * READ_SIZE)
+        assert sent > 2 * STAMPED_READ_SIZE
         lines = 0
         while sent > 0:
             reading.arena.end = end
             sent -= reading.lines.receive(reading.arena)
             lines += bytes(reading.arena.view[end : reading.arena.end]).count(b"peer")
-        assert lines > 2 * STAMPED_READ
+        assert lines > 2 * STAMPED_READ_SIZE
 
 
 def test_behind_the_end_of_a_long_line_another_long_one_can_begin() -> None:
@@ -219,8 +224,8 @@ def test_what_came_before_a_reset_is_read_and_the_reset_is_an_error() -> None:
     client, accepted = tcp_pair()
     with ExitStack() as stack:
         stack.enter_context(accepted)
-        limits = Limits(MIB)
-        arena, lines = Arena(limits.room), Lines(accepted, b"", limits, Metrics())
+        limits = LineLimits(MIB)
+        arena, lines = Arena(limits.room), LineConnection(accepted, b"", limits, Metrics())
         client.sendall(b"whole\nhalf")
         accepted.setblocking(True)
         accepted.recv(1, socket.MSG_PEEK)

@@ -5,14 +5,15 @@ import os
 import resource
 import socket
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.daemons.collector.wired import PATIENCE, Wired, reset, until
 
 from nodelogd.collector.network import listener as module
-from nodelogd.collector.network.line_connection import Limits
-from nodelogd.collector.network.listener import Door
+from nodelogd.collector.network.line_connection import LineLimits
+from nodelogd.collector.network.listener import Listener, ListeningSockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,20 +28,22 @@ class Doorstep:
         """Listen."""
         self.wired = Wired()
         stack.callback(self.wired.close)
-        self._listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self._listener.setblocking(False)
+        self._socket = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self._socket.setblocking(False)
         self._stack = stack
-        limits = Limits(1024 * 1024, stamp_lines=stamp)
-        metrics, loop = self.wired.metrics, asyncio.get_running_loop()
-        self.door = Door(
-            loop, [self._listener], [], self.wired.connections, limits, metrics, self.wired.clients,
+        limits = LineLimits(1024 * 1024, stamp=stamp)
+        self.listener = Listener(
+            ListeningSockets([self._socket]),
+            self.wired.connections,
+            replace(self.wired.factory, limits=limits),
+            self.wired.metrics,
             max_connections=3,
-        )  # fmt: skip
+        )
 
     def knock(self) -> socket.socket:
         """Connect."""
         return self._stack.enter_context(
-            socket.create_connection(self._listener.getsockname(), timeout=PATIENCE)
+            socket.create_connection(self._socket.getsockname(), timeout=PATIENCE)
         )
 
     @property
@@ -64,7 +67,7 @@ async def test_nobody_is_accepted_before_it_opens(doorstep: Doorstep) -> None:
     doorstep.knock()
     await asyncio.sleep(0)
     assert doorstep.inside == 0
-    doorstep.door.open()
+    doorstep.listener.start()
     await until(lambda: doorstep.inside == 1)
     assert doorstep.wired.count("nodelog_connections") == 1
 
@@ -72,7 +75,7 @@ async def test_nobody_is_accepted_before_it_opens(doorstep: Doorstep) -> None:
 async def test_beyond_the_limit_they_wait_and_are_served_when_one_leaves(
     doorstep: Doorstep, caplog: pytest.LogCaptureFixture
 ) -> None:
-    doorstep.door.open()
+    doorstep.listener.start()
     clients = [doorstep.knock() for _ in range(5)]
     for number, client in enumerate(clients):
         client.sendall(b"%d\n" % number)
@@ -87,7 +90,7 @@ async def test_beyond_the_limit_they_wait_and_are_served_when_one_leaves(
 
 
 async def test_at_the_limit_nobody_waits_yet(doorstep: Doorstep, caplog: pytest.LogCaptureFixture) -> None:
-    doorstep.door.open()
+    doorstep.listener.start()
     clients = [doorstep.knock() for _ in range(3)]
     for client in clients:
         client.sendall(b"x\n")
@@ -97,13 +100,13 @@ async def test_at_the_limit_nobody_waits_yet(doorstep: Doorstep, caplog: pytest.
 
 
 async def test_closing_takes_in_everybody_who_was_there_whatever_the_limit(doorstep: Doorstep) -> None:
-    doorstep.door.open()
+    doorstep.listener.start()
     clients = [doorstep.knock() for _ in range(10)]
     for client in clients:
         client.sendall(b"x\n")
         client.close()
-    doorstep.door.close()
-    await doorstep.wired.emptied()
+    doorstep.listener.close()
+    await doorstep.wired.all_closed()
     assert doorstep.wired.written == b"x\n" * 10
 
 
@@ -112,9 +115,9 @@ async def test_who_was_gone_again_before_the_door_opened_is_no_trouble(doorstep:
         client = doorstep.knock()
         client.sendall(b"half")
         reset(client)
-    doorstep.door.open()
+    doorstep.listener.start()
     await until(lambda: doorstep.wired.count("nodelog_connections_accepted_total") == 3)
-    await doorstep.wired.emptied()
+    await doorstep.wired.all_closed()
     assert doorstep.wired.written == b""
 
 
@@ -123,13 +126,13 @@ async def test_without_a_free_descriptor_they_wait_and_it_is_said_once(
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.01)
     tries: list[int] = []
-    watch = doorstep.door._watch
+    watch = doorstep.listener._watch
 
     def try_again() -> None:
         tries.append(1)
         watch()
 
-    monkeypatch.setattr(doorstep.door, "_watch", try_again)
+    monkeypatch.setattr(doorstep.listener, "_watch", try_again)
     client = doorstep.knock()
     client.sendall(b"waits\n")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -137,7 +140,7 @@ async def test_without_a_free_descriptor_they_wait_and_it_is_said_once(
     os.close(lowest_free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
     try:
-        doorstep.door.open()
+        doorstep.listener.start()
         await until(lambda: len(tries) == 5)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -149,7 +152,7 @@ async def test_without_a_free_descriptor_they_wait_and_it_is_said_once(
 async def test_a_stamp_names_the_peer() -> None:
     with ExitStack() as stack:
         doorstep = Doorstep(stack, stamp=True)
-        doorstep.door.open()
+        doorstep.listener.start()
         client = doorstep.knock()
         client.sendall(b"hello\n")
         await until(lambda: doorstep.wired.written)

@@ -29,10 +29,10 @@ def answer(client: socket.socket) -> bytes:
 @pytest.mark.parametrize("start", LINES)
 @pytest.mark.parametrize("end", [b"\nnext\n", b""])
 async def test_starts_that_must_stay_lines(wired: Wired, start: bytes, end: bytes) -> None:
-    client = wired.connect_newcomer()
+    client = wired.connect_undecided()
     client.sendall(start + end)
     client.shutdown(socket.SHUT_WR)
-    await wired.emptied()
+    await wired.all_closed()
     data = start + end
     assert wired.written == (data if data.endswith(b"\n") or not data else data + b"\n")
     assert answer(client) == b""
@@ -41,7 +41,7 @@ async def test_starts_that_must_stay_lines(wired: Wired, start: bytes, end: byte
 
 @pytest.mark.parametrize("start", LINES)
 async def test_starts_that_must_stay_lines_come_byte_by_byte(wired: Wired, start: bytes) -> None:
-    client = wired.connect_newcomer()
+    client = wired.connect_undecided()
     for sent in range(len(start)):
         client.sendall(start[sent : sent + 1])
         await until(lambda count=sent: total(wired.metrics.received) == count + 1)  # type: ignore[misc]
@@ -51,13 +51,13 @@ async def test_starts_that_must_stay_lines_come_byte_by_byte(wired: Wired, start
 
 
 async def test_no_whole_line_waits_for_the_decision(wired: Wired) -> None:
-    client = wired.connect_newcomer()
+    client = wired.connect_undecided()
     client.sendall(b"1\n")
     await until(lambda: wired.written == b"1\n")
 
 
 async def test_an_open_that_comes_byte_by_byte_is_answered(wired: Wired) -> None:
-    client = wired.connect_newcomer()
+    client = wired.connect_undecided()
     for sent in range(len(OPEN)):
         client.sendall(OPEN[sent : sent + 1])
         await until(lambda count=sent: total(wired.metrics.received) == count + 1)  # type: ignore[misc]
@@ -67,7 +67,7 @@ async def test_an_open_that_comes_byte_by_byte_is_answered(wired: Wired) -> None
 
 
 async def test_what_is_decided_stays(wired: Wired) -> None:
-    lines, relp = wired.connect_newcomer(), wired.connect_newcomer()
+    lines, relp = wired.connect_undecided(), wired.connect_undecided()
     lines.sendall(b"line\n")
     await until(lambda: wired.written == b"line\n")
     lines.sendall(OPEN)
@@ -75,14 +75,14 @@ async def test_what_is_decided_stays(wired: Wired) -> None:
     relp.sendall(OPEN)
     await until(lambda: answer(relp))
     relp.sendall(b"line\n")
-    await wired.emptied()
+    await wired.all_closed()
     assert wired.written == b"line\n" + OPEN
     assert wired.count("nodelog_connections_closed_total", reason="protocol") == 1
 
 
 async def test_a_start_that_had_to_be_written_as_a_line_is_one_for_good() -> None:
     wired = Wired(unfinished_limit=100)
-    undecided = [wired.connect_newcomer() for _ in range(8)]
+    undecided = [wired.connect_undecided() for _ in range(8)]
     for client in undecided:
         client.sendall(OPEN[:20])
     await until(lambda: total(wired.metrics.received) == 160)
@@ -90,7 +90,7 @@ async def test_a_start_that_had_to_be_written_as_a_line_is_one_for_good() -> Non
     for client in undecided:
         client.sendall(OPEN[20:])
         client.close()
-    await wired.emptied()
+    await wired.all_closed()
     split = int(wired.count("nodelog_split_lines_total", reason="buffer"))
     assert wired.written.count(OPEN[:20] + b"\n") == split
     assert len({*wired.ledger()}) == 1
@@ -99,14 +99,14 @@ async def test_a_start_that_had_to_be_written_as_a_line_is_one_for_good() -> Non
 
 @pytest.mark.parametrize("known", range(30))
 async def test_a_newcomer_at_the_end_is_taken_for_lines_unless_it_is_relp(wired: Wired, known: int) -> None:
-    client = wired.connect_newcomer()
+    client = wired.connect_undecided()
     client.sendall(OPEN[:known])
     await until(lambda: total(wired.metrics.received) == known)
-    wired.intake.stop()
+    wired.reader.stop()
     late = wired.connections.detach_lines()
     if late:
-        await wired.intake.take_rest(late[0], OPEN[known:], ended=True)
+        await wired.reader.drain_detached(late[0], OPEN[known:], ended=True)
         late[0].sock.close()
-    await wired.intake.flush()
+    await wired.reader.flush()
     assert wired.written == b""
     assert len({*wired.ledger()}) == 1

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from nodelogd.collector.network import relp_clients as module
-from nodelogd.collector.network.relp_clients import NAMES, SHOWN, Clients
+from nodelogd.collector.network.relp_clients import BUSIEST_SHOWN, MAX_NAMES, RelpClients
 
 if TYPE_CHECKING:
     import pytest
 
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
 
 STREAM = b"stream number 1."
 
@@ -19,13 +19,13 @@ class Known:
     def __init__(self) -> None:
         """Begin with none."""
         self.forgotten: list[bytes] = []
-        self.replaced: list[Relp] = []
-        self.clients = Clients(lambda _: 0, self.forgotten.append)
+        self.replaced: list[RelpConnection] = []
+        self.clients: RelpClients[RelpConnection] = RelpClients(lambda _: 0, self.forgotten.append)
         self.clients.on_replaced = self.replaced.append
 
-    def open(self, stream: bytes | None = STREAM) -> Relp:
+    def open(self, stream: bytes | None = STREAM) -> RelpConnection:
         """Have a connection open a stream."""
-        connection = cast("Relp", Carrier(stream))
+        connection = cast("RelpConnection", Carrier(stream))
         self.clients.enter(connection)
         self.clients.opened(connection)
         return connection
@@ -43,10 +43,10 @@ def test_an_older_connection_of_the_same_stream_is_replaced() -> None:
     known = Known()
     older, other, newer = known.open(), known.open(b"stream number 2."), known.open()
     assert known.replaced == [older]
-    known.clients.leave(older, in_peace=True)
+    known.clients.leave(older, cleanly=True)
     assert known.forgotten == []  # another one carries it on
-    known.clients.leave(newer, in_peace=True)
-    known.clients.leave(other, in_peace=False)
+    known.clients.leave(newer, cleanly=True)
+    known.clients.leave(other, cleanly=False)
     assert known.forgotten == [STREAM]
     assert known.clients.connected == {}
 
@@ -58,14 +58,14 @@ def test_connections_without_a_stream_replace_nobody() -> None:
 
 def test_who_has_not_opened_in_time_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Known()
-    late = cast("Relp", Carrier(None))
+    late = cast("RelpConnection", Carrier(None))
     known.clients.enter(late)
     known.open()
-    assert known.clients.overdue() == []
-    monkeypatch.setattr(module, "OPEN_WITHIN", -1.0)
-    assert known.clients.overdue() == [late]
-    known.clients.leave(late, in_peace=False)
-    assert known.clients.overdue() == []
+    assert known.clients.without_open() == []
+    monkeypatch.setattr(module, "OPEN_TIMEOUT", -1.0)
+    assert known.clients.without_open() == [late]
+    known.clients.leave(late, cleanly=False)
+    assert known.clients.without_open() == []
 
 
 def test_all_is_answered_when_as_many_are_settled_as_were_owed() -> None:
@@ -83,10 +83,10 @@ def test_all_is_answered_when_as_many_are_settled_as_were_owed() -> None:
 def test_the_busiest_are_shown_and_their_number_is_bounded_whatever_names_come() -> None:
     clients = Known().clients
     clients.count("large", 10**6)
-    for number in range(3 * NAMES):
+    for number in range(3 * MAX_NAMES):
         clients.count(f"name {number}", number % 7)
         clients.count("steady", 1000)
     shown = clients.busiest()
-    assert len(shown) == SHOWN
+    assert len(shown) == BUSIEST_SHOWN
     assert [entry["name"] for entry in shown[:2]] == ["steady", "large"]
-    assert len(clients._bytes) <= NAMES
+    assert len(clients._bytes) <= MAX_NAMES

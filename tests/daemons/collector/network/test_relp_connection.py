@@ -11,7 +11,7 @@ from tests.daemons.collector.talk import Talk, sent_in_cuts
 from tests.daemons.collector.wired import total
 
 from nodelog.wire.client_session import Acked, Rejected, Welcome
-from nodelogd.collector.network.line_connection import BESIDE, READ, STAMPED_FRAME
+from nodelogd.collector.network.line_connection import FRAME_MARGIN, READ_SIZE, STAMPED_MAX_DATA
 
 STREAM = b"stream number 1."
 KIB = 1024
@@ -58,7 +58,7 @@ def test_messages_of_nothing_but_line_feeds_do_not_overtake_each_other_in_the_ar
     with Talk(frames="syslog") as talk:
         talk.open()
         messages = [b"%d" % number + b"\n" * 5000 + b"." for number in range(30)]
-        talk.send(b"".join(map(talk.session.message, messages)), cut=READ)
+        talk.send(b"".join(map(talk.session.message, messages)), cut=READ_SIZE)
         assert talk.answers() == [Acked()] * 30
         assert talk.written == b"".join(m.replace(b"\n", b"\\n") + b"\n" for m in messages)
         talk.assert_accounted()
@@ -66,21 +66,21 @@ def test_messages_of_nothing_but_line_feeds_do_not_overtake_each_other_in_the_ar
 
 def test_with_stamps_each_line_of_a_block_gets_one_and_there_is_room_for_the_worst() -> None:
     with Talk(stamp=True) as talk:
-        assert talk.open().max_data == STAMPED_FRAME
+        assert talk.open().max_data == STAMPED_MAX_DATA
         talk.arena.add(b"x" * (1024 * KIB - 1))
         before = talk.arena.end
-        talk.send(talk.block(b"\n" * STAMPED_FRAME), cut=10_000)
+        talk.send(talk.block(b"\n" * STAMPED_MAX_DATA), cut=10_000)
         assert talk.answers() == [Acked()]
         lines = talk.written[before:].split(b"\n")
-        assert len(lines) == STAMPED_FRAME + 1
+        assert len(lines) == STAMPED_MAX_DATA + 1
         assert all(STAMP.fullmatch(line) for line in lines[:-1])
 
 
 @pytest.mark.parametrize("max_line", [KIB, 64 * KIB, 16 * 1024 * KIB])
 def test_a_frame_may_be_64_kib_larger_than_the_longest_line(max_line: int) -> None:
     with Talk(max_line=max_line) as talk:
-        assert talk.open().max_data == max_line + BESIDE
-        line = b"l" * (max_line + BESIDE - 1) + b"\n"
+        assert talk.open().max_data == max_line + FRAME_MARGIN
+        line = b"l" * (max_line + FRAME_MARGIN - 1) + b"\n"
         talk.send(talk.block(line) + talk.block(b"next\n"))
         assert talk.answers() == [Acked(), Acked()]
         assert talk.written == line + b"next\n"

@@ -7,7 +7,7 @@ import socket
 from tests.daemons.collector.talk import Talk
 
 from nodelog.wire.client_session import Acked, Closed
-from nodelogd.collector.network.relp_connection import UNANSWERED, UNSENT
+from nodelogd.collector.network.relp_connection import MAX_UNANSWERED, MAX_UNSENT
 from nodelogd.collector.pipeline.arena import OWED
 
 STREAM = b"stream number 1."
@@ -44,7 +44,7 @@ def test_a_stream_is_forgotten_at_a_close_with_everything_answered() -> None:
         talk.send(talk.block(b"one\n"))
         assert talk.answers() == [Acked()]
         talk.send(talk.session.close())
-        assert talk.relp.is_owed
+        assert talk.relp.owes_response
         assert talk.answers() == [Closed()]
         assert talk.relp.is_done
         talk.relp.leave()
@@ -71,7 +71,7 @@ def test_a_stream_is_not_forgotten_when_its_connection_just_ends() -> None:
 def test_it_is_not_read_with_1024_frames_unanswered() -> None:
     with Talk() as talk:
         talk.open()
-        talk.send(b"".join(talk.block(b"") for _ in range(UNANSWERED - 1)))
+        talk.send(b"".join(talk.block(b"") for _ in range(MAX_UNANSWERED - 1)))
         reads = [talk.relp.wants]
         talk.send(talk.block(b""))
         reads.append(talk.relp.wants)
@@ -84,7 +84,7 @@ def test_it_is_not_read_with_64_kib_of_answers_unsent() -> None:
     with Talk() as talk:
         talk.open()
         talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        while len(talk.relp.unsent) < UNSENT:
+        while len(talk.relp.unsent) < MAX_UNSENT:
             talk.send(b"".join(talk.block(b"") for _ in range(500)))
             assert bool(talk.relp.wants & 1)
             talk.store()
@@ -113,6 +113,6 @@ def test_a_peer_that_is_gone_breaks_nothing_but_its_own_connection() -> None:
         talk.client.close()
         talk.store()
         assert talk.relp.is_broken
-        assert not talk.relp.is_owed
+        assert not talk.relp.owes_response
         assert talk.clients.unsent == 0
         assert talk.clients.answered.is_set()

@@ -7,7 +7,7 @@ import pytest
 from nodelogd.collector.pipeline.arena import FULL, Arena, Arenas
 
 if TYPE_CHECKING:
-    from nodelogd.collector.network.relp_connection import Relp
+    from nodelogd.collector.network.relp_connection import RelpConnection
 
 
 def test_what_is_added_stands_behind_what_was_there() -> None:
@@ -69,10 +69,10 @@ def test_more_arenas_are_lent_to_those_that_owe_answers_and_only_as_many_as_allo
     arenas = Arenas(100, lambda: None, spare=2)
     handed = []
     for _ in range(3):
-        arenas.current.owe(cast("Relp", object()), 1)
+        arenas.current.owe(cast("RelpConnection", object()), 1)
         handed.append(arenas.swap())
     assert all(handed)
-    arenas.current.owe(cast("Relp", object()), 1)
+    arenas.current.owe(cast("RelpConnection", object()), 1)
     assert arenas.swap() is None
     for arena in handed:
         assert arena is not None

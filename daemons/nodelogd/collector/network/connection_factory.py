@@ -1,0 +1,45 @@
+"""Creates the connection object of an accepted socket, with the limits and counters all of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nodelogd.collector.network.line_connection import LineConnection
+from nodelogd.collector.network.protocol_detection import UndecidedConnection
+from nodelogd.collector.network.relp_connection import RelpConnection
+from nodelogd.collector.network.stamp import peer_name
+
+if TYPE_CHECKING:
+    import socket
+
+    from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.network.connections import Connections
+    from nodelogd.collector.network.line_connection import LineLimits
+    from nodelogd.collector.network.relp_clients import RelpClients
+    from nodelogd.collector.network.stamp import PeerAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFactory:
+    """What every connection is created from, beside its own socket and peer address."""
+
+    limits: LineLimits
+    metrics: Metrics
+    clients: RelpClients[RelpConnection]
+    connections: Connections
+
+    def create(
+        self, sock: socket.socket, address: PeerAddress, *, relp_only: bool
+    ) -> UndecidedConnection | RelpConnection:
+        """Return a connection that reads from a non-blocking socket.
+
+        Its first bytes decide between lines and RELP, unless it is `relp_only`.
+        """
+        peer = peer_name(address) if self.limits.stamp else b""
+        relp = partial(RelpConnection, sock, peer, self.limits, self.metrics, self.clients)
+        if relp_only:
+            return relp()
+        lines = LineConnection(sock, peer, self.limits, self.metrics)
+        return UndecidedConnection(lines, relp, self.connections.become, self.limits.read_size)
