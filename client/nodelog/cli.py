@@ -13,7 +13,7 @@ from importlib import import_module
 from nodelog import __version__
 from nodelog.argument_parser import Parser
 from nodelog.commands import archive_arguments, command_arguments
-from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.stdio.stderr import Voice
 from nodelog.commands.stdio.stdout import OutputError
 from nodelog.load import load_arguments as load
 from nodelog.shipping.addresses import NO_HOST, NoHostError

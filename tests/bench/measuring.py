@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.following import Follower
 from tests.bench.warmth import Warmth
 
-from nodelog.load.generator.line_blocks import Layout
 from nodelog.load.generator.settings import Settings
+from nodelog.load.line_format import LineFormat
 
 if TYPE_CHECKING:
     from tests.bench.running import Running
@@ -87,7 +87,7 @@ def visible(run: Running, load: Load) -> Figures:
         follower.wait(sent["bytes"])
     settings = Settings(run=sent["run"], connections=load.connections, line_size=load.line, write_size=0,
                         rate=load.rate)  # fmt: skip
-    first, *_ = Layout(sent["run"], load.line).digits
+    first, *_ = LineFormat(sent["run"], load.line).digit_positions
     seconds: list[float] = []
     data = run.place.log.read_bytes()
     for start in range(0, len(data), load.line):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from nodelog.load.generator.line_blocks import Layout
+    from nodelog.load.line_format import LineFormat
 
 PAUSE = 0.1
 """Seconds from one block of lines to the next."""
@@ -38,7 +38,7 @@ KILLED = -9
 class Feed:
     """What all clients are fed with."""
 
-    layout: Layout
+    layout: LineFormat
     rate: float
     """Lines per second, of a client."""
     connections: Iterator[int]
@@ -140,7 +140,7 @@ class Client:
         """Feed it until the end, or until it was to be killed and is; True for that."""
         assert self._process is not None
         assert self._process.stdin is not None
-        line, rate = self._given.layout.line, self._given.rate
+        line, rate = self._given.layout.format_line, self._given.rate
         start = time.monotonic()
         try:
             while not self._ended.wait(PAUSE):

@@ -31,7 +31,7 @@ from tests.soak.clients import Client, Feed
 from tests.soak.once_scenes import SCENES, Place, Scene
 
 from nodelog import quantities
-from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.line_format import LineFormat
 from nodelog.load.verifier.verdict import Verdict, verify
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Play:
     def act(self, scene: Scene, folder: Path) -> Outcome:
         """Play a scene in a folder. Raises what pytest raises when something cannot go on."""
         run = f"once-{scene.name}"
-        feed = Feed(layout=Layout(run, LINE_SIZE), rate=self.rate / self.clients, connections=count())
+        feed = Feed(layout=LineFormat(run, LINE_SIZE), rate=self.rate / self.clients, connections=count())
         with ExitStack() as stack:
             place = self._place(stack, scene, folder)
             port = place.logd.port

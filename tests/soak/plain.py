@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nodelog import quantities
-from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.line_format import LineFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +66,13 @@ def main() -> None:
     parser.add_argument("--duration", type=quantities.duration, required=True)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    layout = Layout(given.run, given.line_size)
+    layout = LineFormat(given.run, given.line_size)
     pause = TOGETHER * given.connections / given.rate
     end = time.monotonic() + given.duration
     clients = [
         Client(
             (given.host, given.port),
-            lambda line, number=number: layout.line(number, line),  # type: ignore[misc]  # its default
+            lambda line, number=number: layout.format_line(number, line),  # type: ignore[misc]  # its default
             given.write_size,
         )
         for number in range(given.connections)

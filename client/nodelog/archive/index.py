@@ -150,7 +150,7 @@ def parse_index(data: bytes) -> Index:
 
 
 def read_matching_index(archive: Path) -> Index:
-    """Read the index of `archive`. Raises OSError and InvalidIndexError, also if it belongs to another one."""
+    """Read an archive's index. Raises OSError, and InvalidIndexError also if it is of another archive."""
     index = read_index(index_path(archive))
     with archive.open("rb") as file:
         check_matches(index.trailer, file.fileno())

@@ -11,8 +11,8 @@ from nodelog.archive.extraction import Extracted, LeftOut, extract
 from nodelog.archive.integrity import verify
 from nodelog.archive.tar_stream import DamageError
 from nodelog.commands.archive_listing import to_json, to_text
-from nodelog.commands.stdio.operator_messages import Voice, shown
 from nodelog.commands.stdio.progress_bar import reading
+from nodelog.commands.stdio.stderr import Voice, shown
 from nodelog.commands.stdio.stdout import is_terminal, put, put_line
 
 if TYPE_CHECKING:

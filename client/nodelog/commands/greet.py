@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from nodelog.commands.destinations.acknowledged import Shipped
+from nodelog.commands.destinations.acknowledged_tcp import Shipped
 from nodelog.commands.destinations.appended_file import File, UnusableFileError
-from nodelog.commands.destinations.unacknowledged import Plain
-from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.destinations.plain_tcp import Plain
+from nodelog.commands.stdio.stderr import Voice
 from nodelog.commands.stdio.stdout import put_line
 from nodelog.commands.stop_signals import Stop, told_to_stop
 from nodelog.shipping.addresses import addresses

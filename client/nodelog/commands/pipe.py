@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.stdio.stderr import Voice
 from nodelog.commands.stdio.stdin import Input
 from nodelog.commands.stdio.tee import Tee
 from nodelog.commands.stop_signals import Patience, Stop, told_to_stop

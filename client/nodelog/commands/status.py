@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nodelog.commands.stdio.operator_messages import Voice, shown
+from nodelog.commands.stdio.stderr import Voice, shown
 from nodelog.commands.stdio.stdout import put_line
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.inspection import Contents, contents

@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nodelog.backoff import delays
-from nodelog.commands.stdio.operator_messages import Voice, shown
+from nodelog.commands.stdio.stderr import Voice, shown
 from nodelog.commands.stdio.stdout import is_terminal, put
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from nodelog.load.generator.processes import Moment
+    from nodelog.load.generator.coordinator import Moment
     from nodelog.load.generator.settings import Settings
 
 

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from nodelog.commands.stdio.stdout import put_line
-from nodelog.load.generator.latency import Latency
-from nodelog.load.generator.processes import LoadError, run
+from nodelog.load.generator.coordinator import LoadError, run
+from nodelog.load.generator.latency_histogram import Latency
 from nodelog.load.generator.settings import Settings
 from nodelog.load.live_progress import sending
 from nodelog.load.report.html_page import page

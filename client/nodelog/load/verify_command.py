@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodelog.commands.stdio.stdout import put_line
 from nodelog.load.live_progress import reading
-from nodelog.load.verifier.file_pieces import ReadError
+from nodelog.load.verifier.file_chunks import ReadError
 from nodelog.load.verifier.verdict import SentError, read_sent, to_json, to_text, verify
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.client.load.sink import Sink
 
-from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.line_format import LineFormat
 
 NODELOG = Path(sys.executable).parent / "nodelog"
 
@@ -46,7 +46,7 @@ def test_a_load_shows_lines_rate_and_connections() -> None:
 
 def test_reading_shows_how_much_of_the_files_is_read(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_bytes(Layout("run", 128).line(0, 0))
+    log.write_bytes(LineFormat("run", 128).format_line(0, 0))
     code, shown = on_a_terminal("verify", "--run=run", str(log))
     assert code == 0
     assert "reading" in shown

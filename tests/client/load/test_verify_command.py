@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.line_format import LineFormat
 
 if TYPE_CHECKING:
     import subprocess
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., subprocess.Popen[str]]
 
-LINES = [Layout("run", 64).line(0, number) for number in range(9)]
+LINES = [LineFormat("run", 64).format_line(0, number) for number in range(9)]
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodelog.load.generator.line_blocks import Block
-from nodelog.load.generator.line_supply import supply
+from nodelog.load.generator.line_blocks import LineBlock
+from nodelog.load.generator.line_source import supply
 from nodelog.wire.frames import TRAILER, header
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class MessageFrames:
         self.lines = 1
         head = b"%d" + header(0, b"syslog", self.data).removeprefix(b"0")
         self._width = len(head) + settings.line_size
-        self._block = Block(settings.layout, settings.write_lines, before=head)
+        self._block = LineBlock(settings.line_format, settings.write_lines, prefix=head)
 
     def pieces(self, connection: int, first: int, lines: int, txnr: int) -> list[bytes | memoryview]:
         """Give the frames of these lines."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from nodelog.load.generator.connection import Connection
 
 if TYPE_CHECKING:
-    from nodelog.load.generator.line_supply import Blocks, Singles
+    from nodelog.load.generator.line_source import Blocks, Singles
     from nodelog.load.generator.settings import Settings
 
 _IDLE: Final = select.EPOLLRDHUP

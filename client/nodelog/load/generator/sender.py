@@ -12,12 +12,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nodelog.load.generator.connection_pool import Links
 from nodelog.load.generator.framing import framing
-from nodelog.load.generator.latency import Latency
+from nodelog.load.generator.latency_histogram import Latency
+from nodelog.load.generator.line_source import supply
 from nodelog.load.generator.line_stream import Plain
-from nodelog.load.generator.line_supply import supply
 from nodelog.load.generator.relp_stream import Relp
-from nodelog.load.generator.sockets import Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from nodelog.load.generator.line_blocks import MOST_CONNECTIONS, Layout
+from nodelog.load.line_format import MAX_CONNECTIONS, LineFormat
 
 LARGEST_WRITE: Final = 1 << 20
 _BILLION: Final = 1_000_000_000
@@ -40,9 +40,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sent."""
-        _ = self.layout
-        if self.connections > MOST_CONNECTIONS:
-            raise ValueError(f"{self.connections} connections, at most {MOST_CONNECTIONS} allowed")
+        _ = self.line_format
+        if self.connections > MAX_CONNECTIONS:
+            raise ValueError(f"{self.connections} connections, at most {MAX_CONNECTIONS} allowed")
         if self.processes > self.connections:
             raise ValueError(f"{self.processes} processes for {self.connections} connections: some have none")
         if self.write_size and not self.line_size <= self.write_size <= LARGEST_WRITE:
@@ -55,9 +55,9 @@ class Settings:
             raise ValueError(f"lines have no {what}: add --protocol relp")
 
     @property
-    def layout(self) -> Layout:
+    def line_format(self) -> LineFormat:
         """What its lines look like."""
-        return Layout(self.run, self.line_size)
+        return LineFormat(self.run, self.line_size)
 
     @property
     def write_lines(self) -> int:

@@ -7,15 +7,15 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from nodelog.load.generator.processes import BEGINNING
+from nodelog.load.generator.coordinator import BEGINNING
 from nodelog.load.report.svg_chart import Chart, ticks
 from nodelog.load.report.totals import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nodelog.load.generator.latency import Latency
-    from nodelog.load.generator.processes import Moment
+    from nodelog.load.generator.coordinator import Moment
+    from nodelog.load.generator.latency_histogram import Latency
     from nodelog.load.generator.settings import Settings
     from nodelog.load.report.totals import Totals
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nodelog.load.generator.cpu_usage import verdict, was_limit
 
 if TYPE_CHECKING:
-    from nodelog.load.generator.latency import Latency
-    from nodelog.load.generator.processes import Record
+    from nodelog.load.generator.coordinator import Record
+    from nodelog.load.generator.latency_histogram import Latency
     from nodelog.load.generator.settings import Settings
 
 

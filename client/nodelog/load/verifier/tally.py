@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
-from nodelog.load.verifier.line_matching import FEW, NUMBER_BITS
+from nodelog.load.verifier.line_matcher import FEW, NUMBER_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodelog.load.verifier.file_pieces import distinct, pieces
-from nodelog.load.verifier.line_matching import Checker, Torn
+from nodelog.load.verifier.file_chunks import distinct, pieces
+from nodelog.load.verifier.line_matcher import Checker, Torn
 from nodelog.load.verifier.tally import Account, Finding, Found, Tally
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from nodelog.load.generator.settings import Settings
 from nodelog.wire.frames import Decoder, Frame
 
 SETTINGS = Settings(run="run", protocol="relp", write_size=1280)
-LAYOUT = SETTINGS.layout
+FORMAT = SETTINGS.line_format
 
 
 def frames(pieces: list[bytes | memoryview]) -> list[Frame]:
@@ -19,14 +19,15 @@ def frames(pieces: list[bytes | memoryview]) -> list[Frame]:
 def test_a_write_is_one_frame_of_its_lines(connection: int, first: int, lines: int, txnr: int) -> None:
     (frame,) = frames(BlockFrames(SETTINGS).pieces(connection, first, lines, txnr))
     assert (frame.txnr, frame.command) == (txnr, b"lines")
-    assert frame.data == b"".join(LAYOUT.line(connection, first + number) for number in range(lines))
+    assert frame.data == b"".join(FORMAT.format_line(connection, first + number) for number in range(lines))
 
 
 @given(st.integers(0, 9), st.integers(0, 10**9), st.integers(1, 10), st.integers(1, 999_999_900))
 def test_a_write_is_a_message_of_each_line(connection: int, first: int, lines: int, txnr: int) -> None:
     found = frames(MessageFrames(SETTINGS).pieces(connection, first, lines, txnr))
     assert [(frame.txnr, frame.command, bytes(frame.data)) for frame in found] == [
-        (txnr + number, b"syslog", LAYOUT.line(connection, first + number)[:-1]) for number in range(lines)
+        (txnr + number, b"syslog", FORMAT.format_line(connection, first + number)[:-1])
+        for number in range(lines)
     ]
 
 
@@ -34,4 +35,4 @@ def test_a_write_is_a_message_of_each_line(connection: int, first: int, lines: i
 def test_a_write_of_one_line_is_one_frame(which: str) -> None:
     settings = Settings(run="run", protocol="relp", write_size=0, frames=which)  # type: ignore[arg-type]
     (frame,) = frames(framing(settings).pieces(1, 2, 1, 3))
-    assert bytes(frame.data).rstrip(b"\n") + b"\n" == LAYOUT.line(1, 2)
+    assert bytes(frame.data).rstrip(b"\n") + b"\n" == FORMAT.format_line(1, 2)

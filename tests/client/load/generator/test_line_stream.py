@@ -4,8 +4,8 @@ from collections.abc import Generator
 
 import pytest
 
+from nodelog.load.generator.line_source import supply
 from nodelog.load.generator.line_stream import Plain
-from nodelog.load.generator.line_supply import supply
 from nodelog.load.generator.settings import Settings
 
 SETTINGS = Settings(run="run", write_size=1280)
@@ -28,8 +28,8 @@ def connection(sock: socket.socket, settings: Settings = SETTINGS) -> Plain:
 
 
 def lines(first: int, last: int, size: int = 128) -> bytes:
-    layout = Settings(run="run", line_size=size).layout
-    return b"".join(layout.line(5, number) for number in range(first, last))
+    layout = Settings(run="run", line_size=size).line_format
+    return b"".join(layout.format_line(5, number) for number in range(first, last))
 
 
 def test_writes_are_made_of_the_lines_in_their_order(pair: tuple[socket.socket, socket.socket]) -> None:

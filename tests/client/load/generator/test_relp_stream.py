@@ -46,7 +46,7 @@ def test_a_frame_that_is_taken_in_parts_is_whole(pair: tuple[socket.socket, sock
     pair[1].settimeout(0)
     while len(received) < 65536 + len(b"2 lines 65536 \n"):
         received += pair[1].recv(99999)
-    lines = b"".join(settings.layout.line(5, number) for number in range(512))
+    lines = b"".join(settings.line_format.format_line(5, number) for number in range(512))
     assert received == encode(2, b"lines", lines)
 
 

@@ -1,7 +1,7 @@
 from html.parser import HTMLParser
 
-from nodelog.load.generator.latency import Latency
-from nodelog.load.generator.processes import Moment, Record
+from nodelog.load.generator.coordinator import Moment, Record
+from nodelog.load.generator.latency_histogram import Latency
 from nodelog.load.generator.settings import Settings
 from nodelog.load.generator.worker import Outcome
 from nodelog.load.report.html_page import page

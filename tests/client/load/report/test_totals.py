@@ -1,8 +1,8 @@
 import json
 from dataclasses import replace
 
-from nodelog.load.generator.latency import Latency
-from nodelog.load.generator.processes import Record
+from nodelog.load.generator.coordinator import Record
+from nodelog.load.generator.latency_histogram import Latency
 from nodelog.load.generator.settings import Settings
 from nodelog.load.generator.worker import Outcome
 from nodelog.load.report.totals import Totals, to_json, to_text, total

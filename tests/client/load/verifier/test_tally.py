@@ -4,7 +4,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.load.verifier.line_matching import NUMBER_BITS
+from nodelog.load.verifier.line_matcher import NUMBER_BITS
 from nodelog.load.verifier.tally import Account, Finding, Tally
 
 Lines = list[tuple[int, int]]

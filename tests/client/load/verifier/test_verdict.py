@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.load.generator.line_blocks import Layout
+from nodelog.load.line_format import LineFormat
 from nodelog.load.verifier.verdict import SentError, Verdict, read_sent, to_json, to_text, verify
 
-LAYOUT = Layout("run", 64)
+FORMAT = LineFormat("run", 64)
 CONNECTIONS, EACH = 4, 50
 SENT = dict.fromkeys(range(CONNECTIONS), EACH)
 GREETING = b"Sun Nov 22 16:07:11 UTC 2026 - Greetings from client-3\n"
@@ -24,7 +24,7 @@ PLACES = st.integers(0, CONNECTIONS * EACH - 1)
 def ordinary() -> list[bytes]:
     """Give what a collector writes: blocks of several lines of each connection in turn."""
     keys = [(of, row * 5 + at) for row in range(EACH // 5) for of in range(CONNECTIONS) for at in range(5)]
-    return [LAYOUT.line(*key) for key in keys]
+    return [FORMAT.format_line(*key) for key in keys]
 
 
 def verified(*files: bytes, sent: dict[int, int] | None = SENT) -> Verdict:
@@ -66,7 +66,7 @@ def test_copied_lines_are_doubled_wherever_the_copies_stand(copies: list[tuple[i
 def test_two_lines_swapped_are_reordered(connection: int, number: int, further: int) -> None:
     other = min(EACH - 1, number + further)
     lines = ordinary()
-    first, second = (lines.index(LAYOUT.line(connection, which)) for which in (number, other))
+    first, second = (lines.index(FORMAT.format_line(connection, which)) for which in (number, other))
     lines[first], lines[second] = lines[second], lines[first]
     assert told(verified(b"".join(lines))) == {"reordered": other - number}
 
@@ -136,8 +136,8 @@ def test_the_first_few_of_each_are_shown() -> None:
     del lines[7]
     lines.append(lines[0])
     lines[3], lines[4] = lines[4], lines[3]
-    lines.append(LAYOUT.line(7, 7)[:40] + b"\x00\n")
-    lines.append(LAYOUT.line(0, EACH))
+    lines.append(FORMAT.format_line(7, 7)[:40] + b"\x00\n")
+    lines.append(FORMAT.format_line(0, EACH))
     verdict = verified(b"".join(lines))
     file = verdict.first_torn[0].file
     assert to_text(verdict)[1:] == [

@@ -13,7 +13,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.load.generator.line_blocks import CONNECTION_DIGITS, DIGITS, TO_LETTERS, Layout
+from nodelog.load.line_format import CONNECTION_DIGITS, DIGITS, TO_LETTERS, LineFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +76,10 @@ class Checker:
         """Find out from a whole line how long they are."""
         for found in re.finditer(rb"^%b([1-9][0-9]{1,6})> .*\n" % re.escape(self._ours), piece, re.MULTILINE):
             try:
-                layout = Layout(self._run, int(found[1]))
+                layout = LineFormat(self._run, int(found[1]))
             except ValueError:
                 continue
-            if layout.parse(found[0]):
+            if layout.parse_line(found[0]):
                 self._table = _Table(layout)
                 return self._table
         return None
@@ -127,12 +127,12 @@ class Checker:
 class _Table:
     """What the lines of a layout look like, many of them one below the other."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: LineFormat) -> None:
         self.width = layout.line_size
-        self.head = layout.mark + b" "
+        self.head = layout.marker + b" "
         self.lines = max(1, _AT_ONCE // self.width)
-        self._places = tuple(zip(layout.digits, layout.letters, strict=True))
-        self._line = layout.line(0, 0)
+        self._places = tuple(zip(layout.digit_positions, layout.letter_positions, strict=True))
+        self._line = layout.format_line(0, 0)
         self._feeds = b"\n" * self.lines
         self._expected = bytearray(self._line * self.lines)
 

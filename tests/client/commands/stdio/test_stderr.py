@@ -1,4 +1,4 @@
-from nodelog.commands.stdio.operator_messages import shown
+from nodelog.commands.stdio.stderr import shown
 
 
 def test_a_line_is_harmless_for_a_terminal() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nodelog.load.verifier.file_pieces import Piece, ReadError, distinct, pieces
+from nodelog.load.verifier.file_chunks import Piece, ReadError, distinct, pieces
 
 LINES = b"".join(b"line %d\n" % number for number in range(1_000_000))
 

@@ -2,10 +2,10 @@
 
 from tests.client.load.storing import Store
 
+from nodelog.load.generator.connection_pool import Links
 from nodelog.load.generator.framing import framing
 from nodelog.load.generator.relp_stream import Relp
 from nodelog.load.generator.settings import Settings
-from nodelog.load.generator.sockets import Links
 
 
 def test_a_connection_that_is_done_before_it_is_made_again_is_over_and_says_nothing() -> None:

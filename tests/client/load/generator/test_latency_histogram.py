@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodelog.load.generator.latency import Latency
+from nodelog.load.generator.latency_histogram import Latency
 
 
 def of(*microseconds: int) -> Latency:

@@ -4,21 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.load.generator.line_blocks import Layout
-from nodelog.load.verifier.line_matching import NUMBER_BITS, Checker
+from nodelog.load.line_format import LineFormat
+from nodelog.load.verifier.line_matcher import NUMBER_BITS, Checker
 
-LAYOUT = Layout("run", 64)
-ORDINARY = [LAYOUT.line(connection, number) for number in range(40) for connection in range(5)]
+FORMAT = LineFormat("run", 64)
+ORDINARY = [FORMAT.format_line(connection, number) for number in range(40) for connection in range(5)]
 GREETING = b"Sun Nov 22 16:07:11 UTC 2026 - Greetings from client-3\n"
 SAME_LENGTH = b"a line of somebody else, as long as one of ours".ljust(63) + b"\n"
-OTHERS = [GREETING, SAME_LENGTH, b"\n", b"\r\r\n", Layout("run2", 64).line(0, 0), b"\0" * 63 + b"\n"]
+OTHERS = [
+    GREETING,
+    SAME_LENGTH,
+    b"\n",
+    b"\r\r\n",
+    LineFormat("run2", 64).format_line(0, 0),
+    b"\0" * 63 + b"\n",
+]
 
 
 def check(text: bytes) -> tuple[list[bytes], Checker]:
     """Give the lines that it finds, made from what it says of them."""
     checker = Checker("run")
     found = [key for keys in checker.keys(text, "file", 1000) for key in keys]
-    return [LAYOUT.line(key >> NUMBER_BITS, key & (1 << NUMBER_BITS) - 1) for key in found], checker
+    return [FORMAT.format_line(key >> NUMBER_BITS, key & (1 << NUMBER_BITS) - 1) for key in found], checker
 
 
 def test_whole_lines_are_found_in_their_order() -> None:
@@ -84,8 +91,8 @@ def test_whatever_is_written_over_lines_no_other_line_is_harmed(at: int, noise: 
 
 
 def test_a_digit_that_is_none_is_torn_even_if_its_letter_agrees() -> None:
-    line = bytearray(LAYOUT.line(0, 0))
-    line[LAYOUT.digits[3]] = line[LAYOUT.letters[3]] = ord(" ")
+    line = bytearray(FORMAT.format_line(0, 0))
+    line[FORMAT.digit_positions[3]] = line[FORMAT.letter_positions[3]] = ord(" ")
     found, checker = check(ORDINARY[0] + bytes(line))
     assert found == ORDINARY[:1]
     assert checker.torn == 1
@@ -114,9 +121,9 @@ def test_the_end_of_a_file_without_a_line_feed_is_torn_or_foreign() -> None:
 
 @pytest.mark.parametrize("size", [55, 64, 100, 128, 1024, 70_000, 1 << 20])
 def test_lines_of_every_size_are_found_over_many_tables(size: int) -> None:
-    layout = Layout("run", size)
+    layout = LineFormat("run", size)
     count = max(3, 3_000_000 // size)
-    text = b"".join(layout.line(7, number) for number in range(count))
+    text = b"".join(layout.format_line(7, number) for number in range(count))
     checker = Checker("run")
     found = [key for keys in checker.keys(text, "file", 0) for key in keys]
     assert found == [7 << NUMBER_BITS | number for number in range(count)]

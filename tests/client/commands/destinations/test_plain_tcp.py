@@ -9,8 +9,8 @@ from typing import IO
 
 import pytest
 
-from nodelog.commands.destinations.unacknowledged import Plain
-from nodelog.commands.stdio.operator_messages import Voice
+from nodelog.commands.destinations.plain_tcp import Plain
+from nodelog.commands.stdio.stderr import Voice
 from nodelog.commands.stop_signals import Stop
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nodelog.load.generator.line_blocks import Block
+from nodelog.load.generator.line_blocks import LineBlock
 
 if TYPE_CHECKING:
     from nodelog.load.generator.settings import Settings
@@ -17,7 +17,7 @@ class Blocks:
     """The lines of a write, made when they are sent, in memory that all connections share."""
 
     def __init__(self, settings: Settings) -> None:
-        self.fill = Block(settings.layout, settings.write_lines).fill
+        self.fill = LineBlock(settings.line_format, settings.write_lines).fill
 
 
 class Singles:
@@ -26,7 +26,7 @@ class Singles:
     def __init__(self, settings: Settings) -> None:
         self._size = settings.line_size
         self._ahead = max(1, min(_AHEAD, _AHEAD_BYTES // self._size))
-        self._block = Block(settings.layout, self._ahead)
+        self._block = LineBlock(settings.line_format, self._ahead)
         self._made: dict[int, tuple[int, memoryview]] = {}
 
     def fill(self, connection: int, first: int) -> memoryview:
