@@ -82,7 +82,7 @@ def contents(archive: Path, directory: Path) -> dict[str, bytes]:
 
 def compressor(logs: Path, **settings: Any) -> Compressor:  # noqa: ANN401 (any of them)
     """Give what logcd is after a start, without a process: to put faults into it, and to start it often."""
-    keep = Budget(size=None, count=7, free=None, least=1)
+    keep = Budget(max_bytes=None, max_files=7, min_free_share=None, always_kept=1)
     return Compressor(Settings(directory=logs, out=logs, name=NAME, keep=keep, **settings), Metrics())
 
 

@@ -17,7 +17,7 @@ from nodeagent.settings import Scene, Settings
 from nodeagent.supervision.programs import PROGRAMS, Program, SetupError, key
 from nodelog import __version__
 from nodelog.shipping.addresses import NoHostError, addresses
-from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.listening_sockets import Address, ListenError
 from nodelogd.service.option_types import ADDRESS, Duration
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 LOG: Final = logging.getLogger(__name__)
-CONTEXT: Final = command_line.settings("NODEAGENT")
+CONTEXT: Final = command_line.context_settings("NODEAGENT")
 OWN: Final = "nodeagent"
 """The table of the agent itself in a file."""
 
@@ -201,7 +201,7 @@ def _settings(options: dict[str, Any]) -> Settings:
 def _end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run it to its end; give the exit code."""
     try:
-        return lifecycle.run(main)
+        return event_loop.run(main)
     except (ListenError, SetupError) as error:
         LOG.error("%s", error)  # noqa: TRY400 (one line)
         return 1

@@ -11,32 +11,32 @@ import click
 from nodeagent.settings import HTTP, TAIL
 from nodelogd.service import logging_setup
 from nodelogd.service.listening_sockets import Address
-from nodelogd.service.option_types import ADDRESS, Duration, Option, Value
+from nodelogd.service.option_types import ADDRESS, DaemonOption, Duration, OptionType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-option = partial(click.option, cls=Option)
+option = partial(click.option, cls=DaemonOption)
 
 
-class Daemon(Value[tuple[str, Address]]):
+class Daemon(OptionType[tuple[str, Address]]):
     """`logd=10.0.0.1:9166`."""
 
     name = "name=[host:]port"
     noun = "daemon"
 
-    def read(self, text: str) -> tuple[str, Address]:
+    def parse(self, text: str) -> tuple[str, Address]:
         """Take a name and an address apart."""
         name, _, address = text.partition("=")
         if not name.isidentifier():
             raise ValueError("not a daemon")
-        return name, ADDRESS.read(address)
+        return name, ADDRESS.parse(address)
 
-    def text(self, value: tuple[str, Address]) -> str:
+    def to_text(self, value: tuple[str, Address]) -> str:
         """Write it."""
         return f"{value[0]}={str(value[1]).removeprefix('*:')}"
 
-    def allowed(self) -> str:
+    def allowed_values(self) -> str:
         """Say what it looks like."""
         return "NAME=PORT, NAME=HOST:PORT or NAME=[IPV6]:PORT"
 

@@ -12,7 +12,7 @@ from nodeagent.supervision.child_process import Child
 from nodeagent.supervision.children import Family
 from nodeagent.supervision.programs import PROGRAMS, SetupError
 from nodeagent.watch_command import Watcher
-from nodelogd.service.lifecycle import signals
+from nodelogd.service.signals import handling_signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ async def run(children: Mapping[str, list[str]], settings: Settings, grace: floa
         ]
     )
     watcher.more["children"] = family.status
-    with signals(family.hang_up) as stop:
+    with handling_signals(family.hang_up) as stop:
         async with watcher.showing(), family.living(grace), watcher.looking(START):
             await stop.wait()
             watcher.findings.wait_for("stop", "stopping")

@@ -18,8 +18,8 @@ from nodeagent.pages.status_pages import pages, serving
 from nodeagent.settings import SOON
 from nodeagent.tail.event_stream import Tail
 from nodelog import __version__
-from nodelogd.service.lifecycle import signals
-from nodelogd.service.listening_sockets import listening
+from nodelogd.service.listening_sockets import listen_on
+from nodelogd.service.signals import handling_signals
 
 if TYPE_CHECKING:
     import socket
@@ -37,7 +37,7 @@ CONFIRMED: Final = "nodelog_archive_last_success_timestamp_seconds"
 async def watch(scene: Scene, settings: Settings) -> int:
     """Watch and show what is seen until SIGTERM or SIGINT; give the exit code. Raises ListenError."""
     watcher = Watcher(scene, settings)
-    with signals(lambda: None) as stop:
+    with handling_signals(lambda: None) as stop:
         async with watcher.showing(), watcher.looking():
             await stop.wait()
     LOG.info("stopped")
@@ -109,7 +109,7 @@ class Watcher:
 
 
 def _open(stack: AsyncExitStack, addresses: Iterable[Address], option: str) -> list[socket.socket]:
-    return [stack.enter_context(found) for address in addresses for found in listening(address, option)]
+    return [stack.enter_context(found) for address in addresses for found in listen_on(address, option)]
 
 
 def _names(sockets: Iterable[socket.socket]) -> list[str]:

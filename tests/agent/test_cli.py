@@ -9,7 +9,7 @@ from nodeagent.checks.daemon_status import Source
 from nodeagent.cli import nodeagent
 from nodeagent.settings import Scene, Settings
 from nodeagent.supervision.programs import PROGRAMS
-from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.listening_sockets import Address, ListenError
 
 
@@ -184,10 +184,10 @@ def test_watch_looks_where_it_is_told_to(started: Started) -> None:
 def test_a_port_that_is_taken_is_exit_1(
     started: Started, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def taken(main: Coroutine[Any, Any, int]) -> int:  # noqa: ARG001 (as lifecycle.run)
+    def taken(main: Coroutine[Any, Any, int]) -> int:  # noqa: ARG001 (as event_loop.run)
         raise ListenError(98, "port 9168 is taken")
 
-    monkeypatch.setattr(lifecycle, "run", taken)
+    monkeypatch.setattr(event_loop, "run", taken)
     assert command_line.run(nodeagent, ["watch"]) == 1
     assert [record.getMessage() for record in caplog.records] == ["port 9168 is taken"]
     assert not hasattr(started, "scene")

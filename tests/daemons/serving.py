@@ -10,10 +10,16 @@ from prometheus_client import CollectorRegistry, Gauge
 from tests.running import PATIENCE
 
 from nodelogd.service.health import Health
-from nodelogd.service.http_server import HttpSettings, reporting
-from nodelogd.service.listening_sockets import Address, listening, port_of
+from nodelogd.service.http_server import HttpSettings, serving_pages
+from nodelogd.service.listening_sockets import Address, listen_on, port_of
 
-EASY = HttpSettings(connections=4, timeout=2 * PATIENCE, drain=PATIENCE, beat_every=0.01, look_every=0.05)
+EASY = HttpSettings(
+    max_connections=4,
+    connection_timeout=2 * PATIENCE,
+    drain_timeout=PATIENCE,
+    heartbeat_interval=0.01,
+    check_interval=0.05,
+)
 
 
 @asynccontextmanager
@@ -25,9 +31,9 @@ async def served(
 ) -> AsyncGenerator[int]:
     registry = CollectorRegistry()
     Gauge("answer", "What it is.", registry=registry).set(42)
-    sockets = listening(Address(host, 0), "--http")
+    sockets = listen_on(Address(host, 0), "--http")
     port = port_of(sockets)
-    async with reporting(sockets, health or Health(), registry, status, settings):
+    async with serving_pages(sockets, health or Health(), registry, status, settings):
         yield port
 
 

@@ -51,7 +51,7 @@ class Program:
         try:
             return self.command.make_context(self.name, list(arguments)).params
         except click.ClickException as error:
-            raise SetupError(f"{self.name}: {command_line.explained(error, self.command)}") from None
+            raise SetupError(f"{self.name}: {command_line.error_line(error, self.command)}") from None
 
     def start(self, arguments: list[str]) -> list[str]:
         """Give the command that starts it: the one that was installed beside this Python."""

@@ -17,26 +17,35 @@ from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store.log_lock import LockedError
 from nodelogd.collector.store.log_store import StoreSettings
-from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service import command_line, event_loop, logging_setup, open_file_limit
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
-from nodelogd.service.option_types import ADDRESS, SIZE, Count, Duration, Option, Share, Size, Value
+from nodelogd.service.option_types import (
+    ADDRESS,
+    SIZE,
+    Count,
+    DaemonOption,
+    Duration,
+    OptionType,
+    Percentage,
+    Size,
+)
 
 log = logging.getLogger(__name__)
 
 SHORTEST, LONGEST = 0.01, 3600.0  # seconds of --sync interval
 SPARE_FILES: Final = 128  # descriptors for all but connections
 
-option = partial(click.option, cls=Option)
+option = partial(click.option, cls=DaemonOption)
 
 
-class Sync(Value[SyncPolicy]):
+class Sync(OptionType[SyncPolicy]):
     """`batch`, `interval=1s` or `off`."""
 
     name = "policy"
     noun = "sync policy"
 
-    def read(self, text: str) -> SyncPolicy:
+    def parse(self, text: str) -> SyncPolicy:
         """Take a mode and its interval apart."""
         mode, _, interval = text.partition("=")
         if text in {"batch", "off"}:
@@ -51,17 +60,17 @@ class Sync(Value[SyncPolicy]):
             raise ValueError("too often or too seldom")
         return SyncPolicy(mode=Mode.INTERVAL, interval=seconds)
 
-    def text(self, value: SyncPolicy) -> str:
+    def to_text(self, value: SyncPolicy) -> str:
         """Write it."""
         mode = value.mode.name.lower()
         return f"{mode}={value.interval:g}s" if value.mode is Mode.INTERVAL else mode
 
-    def allowed(self) -> str:
+    def allowed_values(self) -> str:
         """Say what a policy looks like."""
         return "batch, interval=TIME from 10ms to 1h, and off"
 
 
-@click.command("logd", context_settings=command_line.settings("LOGD"))
+@click.command("logd", context_settings=command_line.context_settings("LOGD"))
 @option(
     "--listen",
     type=ADDRESS,
@@ -143,7 +152,7 @@ class Sync(Value[SyncPolicy]):
 )
 @option(
     "--keep-free",
-    type=Share(off=True),
+    type=Percentage(off=True),
     default=0.15,
     help="So much of the file system, and 12 MiB at least, is kept free by removing sealed files.",
 )
@@ -191,13 +200,13 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     """
     if options["max_line"] > (most := options["buffer"] // 4):
         raise click.BadParameter(
-            f"{SIZE.text(options['max_line'])} is too large; "
-            f"allowed is a quarter of --buffer, {SIZE.text(most)}",
+            f"{SIZE.to_text(options['max_line'])} is too large; "
+            f"allowed is a quarter of --buffer, {SIZE.to_text(most)}",
             click.get_current_context(),
             next(param for param in logd.params if param.name == "max_line"),
         )
     logging_setup.setup("logd", options["log_level"])
-    available = lifecycle.raise_file_limit(options["max_connections"] + SPARE_FILES) - SPARE_FILES
+    available = open_file_limit.raise_file_limit(options["max_connections"] + SPARE_FILES) - SPARE_FILES
     available = max(1, available)
     if available < options["max_connections"]:
         log.warning(
@@ -212,10 +221,10 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         store=StoreSettings(rotate_size=options["rotate_size"], rotate_age=options["rotate_age"]),
         sync=replace(options["sync"], gap=options["sync_gap"]),
         keep=Budget(
-            size=options["keep_bytes"],
-            count=options["keep_count"],
-            age=options["keep_age"],
-            free=options["keep_free"],
+            max_bytes=options["keep_bytes"],
+            max_files=options["keep_count"],
+            max_age=options["keep_age"],
+            min_free_share=options["keep_free"],
         ),
         buffer=options["buffer"],
         max_line=options["max_line"],
@@ -226,7 +235,7 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         stamp=options["stamp"],
     )
     try:
-        return lifecycle.run(lambda: collect(settings))
+        return event_loop.run(lambda: collect(settings))
     except (ListenError, LockedError) as error:
         log.error("%s", error)  # noqa: TRY400 (one line)
     except OSError as error:

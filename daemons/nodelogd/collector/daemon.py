@@ -19,9 +19,9 @@ from nodelogd.collector.network.idle_timeout import close_idle, close_unopened
 from nodelogd.collector.network.listener import Listener, ListeningSockets
 from nodelogd.collector.store.log_lock import locked
 from nodelogd.collector.wiring import Wiring
-from nodelogd.service.http_server import reporting
-from nodelogd.service.lifecycle import signals
-from nodelogd.service.listening_sockets import listening_all, shown
+from nodelogd.service.http_server import serving_pages
+from nodelogd.service.listening_sockets import address_of, listen_on_all
+from nodelogd.service.signals import handling_signals
 
 if TYPE_CHECKING:
     import socket
@@ -41,21 +41,21 @@ async def collect(settings: Settings) -> int:
     """
     collector = Collector(settings)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(signals(collector.rotate))
-        lines = listening_all(stack, settings.listen, "--listen")
-        relp = listening_all(stack, settings.relp_listen, "--relp-listen")
-        pages = listening_all(stack, settings.http, "--http")
+        stop = stack.enter_context(handling_signals(collector.rotate))
+        lines = listen_on_all(stack, settings.listen, "--listen")
+        relp = listen_on_all(stack, settings.relp_listen, "--relp-listen")
+        pages = listen_on_all(stack, settings.http, "--http")
         await stack.enter_async_context(
-            reporting(pages, collector.wiring.health, collector.wiring.metrics.registry, collector.status)
+            serving_pages(pages, collector.wiring.health, collector.wiring.metrics.registry, collector.status)
         )
         log.info(
             "listening on %s; HTTP on %s",
-            ", ".join(map(shown, [*lines, *relp])),
-            ", ".join(map(shown, pages)),
+            ", ".join(map(address_of, [*lines, *relp])),
+            ", ".join(map(address_of, pages)),
             extra={
-                "listen": [*map(shown, lines)],
-                "relp": [*map(shown, relp)],
-                "http": [*map(shown, pages)],
+                "listen": [*map(address_of, lines)],
+                "relp": [*map(address_of, relp)],
+                "http": [*map(address_of, pages)],
             },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
@@ -89,7 +89,7 @@ class Collector:
             wiring.metrics,
             max_connections=self._settings.max_connections,
         )
-        self._health.not_ready("start", f"opening {wiring.names.log}")
+        self._health.set_not_ready("start", f"opening {wiring.names.log}")
         wiring.writer.start()
         self._listener.start()
 
@@ -108,7 +108,7 @@ class Collector:
         """Take what was sent, write and sync it, all within the grace; say whether that was done."""
         wiring, grace = self.wiring, self._settings.grace
         end = self._loop.time() + grace
-        self._health.not_ready("stop", "stopping")
+        self._health.set_not_ready("stop", "stopping")
         complete = True
         self._listener.close()
         if wiring.connections:  # who sent and closed while we start has succeeded in its own eyes
@@ -158,7 +158,7 @@ class Collector:
     def report_wait(self, text: str) -> None:
         """Say what the start waits for."""
         log.warning(text)
-        self._health.not_ready("start", text)
+        self._health.set_not_ready("start", text)
 
     def status(self) -> dict[str, object]:
         """Give what `/status` shows; called from other threads."""
@@ -172,7 +172,7 @@ class Collector:
             "held_bytes": wiring.held(),
             "buffer_bytes": self._settings.buffer,
             "busiest_clients": wiring.clients.busiest(),
-            "not_ready": self._health.reasons(),
+            "not_ready": self._health.not_ready_reasons(),
         }
 
     def _check(self) -> None:
@@ -181,13 +181,13 @@ class Collector:
         wiring.reader.count_pause()
         waiting = wiring.writer.waiting()
         if waiting > SLOW_WRITE:
-            self._health.not_ready(
+            self._health.set_not_ready(
                 "stall",
                 f"a write to {wiring.names.log} has been waiting for {waiting:.0f} s; "
                 "reading is paused, nothing is lost",
             )
         else:
-            self._health.ready("stall")
+            self._health.clear_not_ready("stall")
         close_unopened(wiring.reader, wiring.clients)
         if self._settings.idle_timeout is not None:
             close_idle(wiring.reader, self._settings.idle_timeout)

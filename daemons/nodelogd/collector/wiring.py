@@ -52,7 +52,7 @@ class Wiring:
         self.names = Names.of(settings.log)
         self.metrics = Metrics()
         self.health = Health()
-        self.health.not_ready("start", "starting")
+        self.health.set_not_ready("start", "starting")
         limits = LineLimits(settings.max_line, stamp=settings.stamp)
         self.keeper = Keeper(self.names, settings.keep, self.metrics)
         self._arenas = Arenas(
@@ -103,7 +103,7 @@ class Wiring:
         self.opened.set_result(None)
         self.keeper.start()
         self.reader.resume()
-        self.health.ready("start")
+        self.health.clear_not_ready("start")
         log.info("ready: lines go to %s", self.names.log)
 
     def _on_return(self) -> None:

@@ -17,20 +17,20 @@ from nodelogd.compressor.cli_types import ArchiveName, Glob, Mode, Zone
 from nodelogd.compressor.daemon import compress
 from nodelogd.compressor.one_shot import once
 from nodelogd.compressor.settings import Settings
-from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
-from nodelogd.service.option_types import ADDRESS, Count, Duration, Option, Share, Size
+from nodelogd.service.option_types import ADDRESS, Count, DaemonOption, Duration, Percentage, Size
 
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
 COLLECT_AFTER = 100_000  # objects that are made and not freed yet, before garbage is searched for
 
-option = partial(click.option, cls=Option)
+option = partial(click.option, cls=DaemonOption)
 
 
-@click.command("logcd", context_settings=command_line.settings("LOGCD"))
+@click.command("logcd", context_settings=command_line.context_settings("LOGCD"))
 @option(
     "--dir",
     type=click.Path(path_type=Path),
@@ -85,24 +85,27 @@ option = partial(click.option, cls=Option)
     help="Time from one comparison of all files with the archive to the next.",
 )
 @option(
-    "--keep-count", type=Count("1", off=True), default=DEFAULTS.keep.count, help="As many archives are kept."
+    "--keep-count",
+    type=Count("1", off=True),
+    default=DEFAULTS.keep.max_files,
+    help="As many archives are kept.",
 )
 @option(
     "--keep-bytes",
     type=Size("0", "1024TiB", off=True),
-    default=DEFAULTS.keep.size,
+    default=DEFAULTS.keep.max_bytes,
     help="Archives take as much in all; the oldest go first, today's never.",
 )
 @option(
     "--keep-age",
     type=Duration("1s", "36500d", off=True),
-    default=DEFAULTS.keep.age,
+    default=DEFAULTS.keep.max_age,
     help="Older archives are removed, but never the newest three.",
 )
 @option(
     "--keep-free",
-    type=Share(off=True),
-    default=DEFAULTS.keep.free,
+    type=Percentage(off=True),
+    default=DEFAULTS.keep.min_free_share,
     help="So much of the file system, and room for another archive, is kept free by removing old ones.",
 )
 @option(
@@ -130,7 +133,7 @@ def logcd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
     if options["once"]:
         return once(settings)
     try:
-        return lifecycle.run(lambda: compress(settings))
+        return event_loop.run(lambda: compress(settings))
     except ListenError as error:
         log.error("%s", error)  # noqa: TRY400 (one line)
     return 1
@@ -150,11 +153,11 @@ def _settings(options: dict[str, Any]) -> Settings:
         every=options["every"],
         scrub=options["scrub"],
         keep=Budget(
-            size=options["keep_bytes"],
-            count=options["keep_count"],
-            age=options["keep_age"],
-            free=options["keep_free"],
-            least=1,
+            max_bytes=options["keep_bytes"],
+            max_files=options["keep_count"],
+            max_age=options["keep_age"],
+            min_free_share=options["keep_free"],
+            always_kept=1,
         ),
         http=tuple(options["http"]),
     )

@@ -18,7 +18,7 @@ from nodelogd.compressor.plan.change_detection import items
 from nodelogd.compressor.plan.planning import Keep, Make, planned
 from nodelogd.compressor.scan.file_access import Case, Outside, StoppedError
 from nodelogd.compressor.upkeep.scrub import Scrubbed, damage, edited, is_index_of
-from nodelogd.service.atomic_publish import publishing
+from nodelogd.service.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -154,7 +154,7 @@ class Archive:
         return Outcome(published=False, files=files, archive_size=last.archive.size)
 
     def _publish(self, target: Path, work: Work) -> tuple[Last, Outcome]:
-        with publishing(target, mode=self._mode) as file:
+        with publish_atomically(target, mode=self._mode) as file:
             output = Output(file.fileno(), work.fd)
             assembly = Assembly(
                 output, work.outside, work.last.contents, is_sharing=self._is_sharing(file.fileno())

@@ -15,9 +15,9 @@ from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.readiness import REASONS
 from nodelogd.compressor.upkeep.cycle_lock import BusyError
 from nodelogd.service.health import Health
-from nodelogd.service.http_server import reporting
-from nodelogd.service.lifecycle import signals
-from nodelogd.service.listening_sockets import listening_all, shown
+from nodelogd.service.http_server import serving_pages
+from nodelogd.service.listening_sockets import address_of, listen_on_all
+from nodelogd.service.signals import handling_signals
 
 if TYPE_CHECKING:
     from nodelogd.compressor.settings import Settings
@@ -35,18 +35,18 @@ async def compress(settings: Settings) -> int:
     """
     daemon = Daemon(settings)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(signals(daemon.worker.wake))
-        pages = listening_all(stack, settings.http, "--http")
+        stop = stack.enter_context(handling_signals(daemon.worker.wake))
+        pages = listen_on_all(stack, settings.http, "--http")
         await stack.enter_async_context(
-            reporting(pages, daemon.health, daemon.metrics.registry, daemon.status)
+            serving_pages(pages, daemon.health, daemon.metrics.registry, daemon.status)
         )
         log.info(
             "archives of %s go to %s every %g s; HTTP on %s",
             settings.directory,
             settings.out,
             settings.every,
-            ", ".join(map(shown, pages)),
-            extra={"http": [*map(shown, pages)]},
+            ", ".join(map(address_of, pages)),
+            extra={"http": [*map(address_of, pages)]},
         )
         daemon.worker.start()
         await daemon.run(stop)
@@ -79,7 +79,7 @@ class Daemon:
 
     async def end(self) -> bool:
         """Stop at once; say whether nothing was left behind."""
-        self.health.not_ready("stop", "stopping")
+        self.health.set_not_ready("stop", "stopping")
         complete = await asyncio.to_thread(self.worker.close, GRACE)
         if complete:
             log.info("stopped")
@@ -96,7 +96,7 @@ class Daemon:
             "directory": str(self._settings.directory),
             "archive": str(self._compressor.names.archive(time.time(), self._settings.zone)),
             "last_cycle": self._compressor.last,
-            "not_ready": self.health.reasons(),
+            "not_ready": self.health.not_ready_reasons(),
         }
 
     def _cycle(self) -> None:
@@ -110,9 +110,9 @@ class Daemon:
         reasons = self._compressor.freshness.reasons()
         for name in REASONS:
             if name in reasons:
-                self.health.not_ready(name, reasons[name])
+                self.health.set_not_ready(name, reasons[name])
             else:
-                self.health.ready(name)
+                self.health.clear_not_ready(name)
         if not reasons and not self._is_ready:
             log.info("ready: %s", self._compressor.names.archive(time.time(), self._settings.zone))
         self._is_ready = not reasons

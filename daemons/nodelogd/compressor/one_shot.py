@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nodelogd.compressor.compressor import Compressor, Result
 from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.upkeep.cycle_lock import BusyError
-from nodelogd.service.lifecycle import ENDING
+from nodelogd.service.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -31,7 +31,7 @@ def once(settings: Settings) -> int:
         asked.append(number)
         signal.signal(number, signal.SIG_DFL)  # who asks twice has waited long enough
 
-    for number in ENDING:
+    for number in STOP_SIGNALS:
         signal.signal(number, stop)
     try:
         cycle = Compressor(settings, Metrics()).cycle(lambda: bool(asked), lambda _: False)

@@ -10,7 +10,7 @@ from typing import Final
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address
 
-KEEP: Final = Budget(size=None, count=7, least=1)
+KEEP: Final = Budget(max_bytes=None, max_files=7, always_kept=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

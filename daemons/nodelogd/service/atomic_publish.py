@@ -1,4 +1,4 @@
-"""The one way to publish a file: nobody sees it half-written, and a crash leaves the old one or the new."""
+"""The one way to publish a file: never visible half-written; a crash leaves the old file or the new one."""
 
 import os
 from collections.abc import Generator
@@ -8,14 +8,14 @@ from typing import BinaryIO
 
 
 @contextmanager
-def publishing(path: Path, *, mode: int = 0o644) -> Generator[BinaryIO]:
-    """Give a file to write, which takes the place of `path` durably when the block ends.
+def publish_atomically(path: Path, *, mode: int = 0o644) -> Generator[BinaryIO]:
+    """Yield a temporary file that durably replaces `path` when the block ends.
 
-    When the block or the disk fails, the old file stands and nothing else is left. A symbolic link at `path`
-    is replaced, not followed. `mode` holds whatever the umask is. An error from the last step, the sync of
-    the directory, means: published, but a power failure may undo it.
+    If the block or a write fails, the old file stays and the temporary file is removed. A symbolic link at
+    `path` is replaced, not followed. The file gets `mode`, whatever the umask is. An error from the last
+    step, the sync of the directory, means: published, but a power failure may undo it.
     """
-    # Two containers that share a directory have the same PID more often than not; hence the random part.
+    # Processes in two containers that share a directory often have the same PID; hence the random part.
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
     fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -32,7 +32,7 @@ def publishing(path: Path, *, mode: int = 0o644) -> Generator[BinaryIO]:
 
 
 def sync_directory(path: Path) -> None:
-    """Make names durable: what was created, renamed and removed in this directory."""
+    """Make the names in this directory durable: files created, renamed and removed in it."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,4 +1,4 @@
-"""The command line of a daemon: a mistake on it is one line that says what is allowed, and exit code 2."""
+"""The command line of a daemon: a usage error prints one line that says what is allowed, and exits with 2."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nodelogd.service.option_types import Value, variable
+from nodelogd.service.option_types import OptionType, environment_variable
 
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+INTERRUPTED = 130  # the exit code that shells report after Ctrl-C
 
 
-def settings(prefix: str) -> dict[str, Any]:
-    """Return click's `context_settings` of a daemon whose variables begin with `prefix`, such as `LOGD`."""
+def context_settings(prefix: str) -> dict[str, Any]:
+    """Return click's `context_settings` for a daemon; `prefix` (`LOGD`) begins its environment variables."""
     return {
         "auto_envvar_prefix": prefix,
         "help_option_names": ["-h", "--help"],
@@ -22,20 +22,20 @@ def settings(prefix: str) -> dict[str, Any]:
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; without `arguments` on those of the process."""
+    """Run a command and return its exit code; `arguments` default to those of the process."""
     name = command.name or "nodelog"
     try:
         code = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"{name}: {explained(error, command)}", err=True)
+        click.echo(f"{name}: {error_line(error, command)}", err=True)
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
 
 
-def explained(error: click.ClickException, command: click.Command) -> str:
-    """Say in one line which option or variable is wrong, how, and what is allowed."""
+def error_line(error: click.ClickException, command: click.Command) -> str:
+    """Return one line that names the wrong option or variable, what is wrong with it, and what is allowed."""
     match error:
         case click.MissingParameter(param=click.Parameter() as param):
             text = f"{param.opts[-1]}: missing{_choices(param)}"
@@ -57,12 +57,12 @@ def explained(error: click.ClickException, command: click.Command) -> str:
 def _origin(param: click.Parameter, ctx: click.Context | None) -> str:
     option = param.opts[-1]
     if ctx is not None and ctx.get_parameter_source(param.name or "") is ParameterSource.ENVIRONMENT:
-        return f"{variable(param, ctx)} ({option})"
+        return f"{environment_variable(param, ctx)} ({option})"
     return option
 
 
 def _choices(param: click.Parameter | None) -> str:
-    return f"; {param.type.choices()}" if param and isinstance(param.type, Value) else ""
+    return f"; {param.type.allowed_message()}" if param and isinstance(param.type, OptionType) else ""
 
 
 def _takes_value(param: click.Parameter | None) -> bool:

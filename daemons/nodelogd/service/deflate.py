@@ -1,7 +1,7 @@
-"""Deflate and CRC-32 as fast as they come: by isal and zlib-ng, or by zlib where those have no wheel.
+"""Fast Deflate and CRC-32: isal and zlib-ng, or zlib on platforms for which those have no wheel.
 
-All of them read what any of them wrote. `small` makes the size of `gzip -6`, with zlib-ng for a third of its
-CPU; `fast` is for what is soon made anew.
+Each library reads what the others wrote. `small` compresses to the size of `gzip -6`, with zlib-ng for a
+third of its CPU time; `fast` is for data that will soon be rewritten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ try:
 
     FAST_LEVEL: int = 2
 except ImportError:
-    fast = zlib  # type: ignore[misc]  # the same functions
+    fast = zlib  # type: ignore[misc]  # it has the same functions
     FAST_LEVEL = 1
 
 try:
@@ -33,16 +33,16 @@ __all__ = ["FAST_LEVEL", "SMALL_LEVEL", "GzipFile", "crc32", "crc32_combine", "f
 
 _POLYNOMIAL: Final = 0xEDB88320
 _ONE: Final = 1 << 31
-"""Coefficients begin with the highest bit."""
+"""The polynomial 1: the highest bit is the coefficient of x^0."""
 
 
-def combined(first: int, second: int, length: int) -> int:
-    """Give the CRC-32 of two rows of bytes, of theirs and the length of the second; see `crc32_combine`."""
+def combine_crc32(first: int, second: int, length: int) -> int:
+    """Return the CRC-32 of two concatenated byte strings; the fallback for `crc32_combine`."""
     return _product(_power(length), first) ^ second
 
 
 def _product(a: int, b: int) -> int:
-    """Multiply modulo the polynomial."""
+    """Return the product of two polynomials modulo the CRC polynomial."""
     product = 0
     while a:
         if a & _ONE:
@@ -54,7 +54,7 @@ def _product(a: int, b: int) -> int:
 
 @lru_cache(maxsize=1024)
 def _power(length: int) -> int:
-    """Give x to the power of so many bytes, modulo the polynomial."""
+    """Return x to the power of 8 * `length`, modulo the CRC polynomial."""
     power, square = _ONE, _ONE >> 8
     while length:
         if length & 1:
@@ -65,5 +65,5 @@ def _power(length: int) -> int:
 
 
 crc32 = fast.crc32
-crc32_combine = getattr(fast, "crc32_combine", None) or getattr(small, "crc32_combine", None) or combined
-"""Give the CRC-32 of two rows of bytes: of the CRC-32 of each, and the length of the second."""
+crc32_combine = getattr(fast, "crc32_combine", None) or getattr(small, "crc32_combine", None) or combine_crc32
+"""Return the CRC-32 of two concatenated byte strings; takes the CRC-32 of each and the second's length."""

@@ -1,4 +1,4 @@
-"""What is removed to make room: a pure rule over what there is."""
+"""Which finished files to remove to stay within a disk budget: a pure rule, without I/O or a clock."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-NEWEST = 3  # files that age alone never removes: clocks jump
-ROOM = 12 * 1024**2  # bytes
+KEPT_AT_ANY_AGE = 3  # newest files that are never removed for their age alone: clocks jump
+MIN_FREE_BYTES = 12 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much may be kept; None for no limit."""
+    """How much to keep; None means no limit."""
 
-    size: int | None = 10 * 1024**3  # bytes in all
-    count: int | None = None  # files
-    age: float | None = None  # seconds since the file was finished
-    free: float | None = 0.15  # share of the file system that is to stay free
-    room: int = ROOM  # bytes to be free where some share is: what is made next has to fit in beside the old
-    least: int = 0  # files, the newest, that nothing removes
+    max_bytes: int | None = 10 * 1024**3  # of all files together
+    max_files: int | None = None
+    max_age: float | None = None  # seconds since the file was finished
+    min_free_share: float | None = 0.15  # of the file system, to stay free
+    min_free_bytes: int = (
+        MIN_FREE_BYTES  # to stay free if a share is: the next file is written beside the old
+    )
+    always_kept: int = 0  # newest files that are never removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class FinishedFile:
     """A finished file, its size in bytes and when it was finished (seconds since the epoch)."""
 
     path: Path
@@ -35,29 +37,41 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
-    """A file system, in bytes: what there is, what is free to us."""
+class DiskSpace:
+    """The size of a file system and the space that is free for us, in bytes."""
 
     size: int
     free: int
 
 
-def to_remove(files: Iterable[Kept], budget: Budget, disk: Disk, now: float) -> Iterator[tuple[Kept, str]]:
-    """Choose from `files`, the oldest first, what has to go, each with the option that says so."""
+def files_to_remove(
+    files: Iterable[FinishedFile], budget: Budget, disk: DiskSpace, now: float
+) -> Iterator[tuple[FinishedFile, str]]:
+    """Yield the files to remove, each with the option that demands it; `files` come oldest first."""
     files = list(files)
     size, count, free = sum(file.size for file in files), len(files), disk.free
-    # A share of a very small file system may be less than going on takes; half of it has to do for that.
-    wanted = max(budget.free * disk.size, min(budget.room, disk.size / 2)) if budget.free else 0
-    for file in files[: max(0, count - budget.least)]:
-        if free < wanted:
+    min_free = _min_free(budget, disk)
+    for file in files[: max(0, count - budget.always_kept)]:
+        if free < min_free:
             reason = "keep-free"
-        elif budget.size is not None and size > budget.size:
+        elif budget.max_bytes is not None and size > budget.max_bytes:
             reason = "keep-bytes"
-        elif budget.count is not None and count > budget.count:
+        elif budget.max_files is not None and count > budget.max_files:
             reason = "keep-count"
-        elif budget.age is not None and now - file.time > budget.age and count > NEWEST:
+        elif budget.max_age is not None and now - file.time > budget.max_age and count > KEPT_AT_ANY_AGE:
             reason = "keep-age"
         else:
             return
         yield file, reason
         size, count, free = size - file.size, count - 1, free + file.size
+
+
+def _min_free(budget: Budget, disk: DiskSpace) -> float:
+    """Return how many bytes to keep free.
+
+    On a small file system the share may be less than the next file needs, so `min_free_bytes` applies as
+    well, but never more of it than half the file system.
+    """
+    if not budget.min_free_share:
+        return 0
+    return max(budget.min_free_share * disk.size, min(budget.min_free_bytes, disk.size / 2))

@@ -1,4 +1,4 @@
-"""The four pages that a daemon shows, as a WSGI application; it knows nothing of sockets and threads."""
+"""The four HTTP pages of a daemon, as a WSGI application: no sockets and no threads here."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import make_wsgi_app
 
-from nodelogd.service.logging_setup import Once
+from nodelogd.service.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from nodelogd.service.health import Health
 
 LOG: Final = logging.getLogger(__name__)
-SAY_AGAIN_AFTER: Final = 60.0  # seconds; whoever can connect can make a page fail as often as they like
+LOG_INTERVAL: Final = 60.0  # seconds; any peer can make a page fail as often as it likes
 METHODS: Final = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer: status line, headers and body."""
+    """A response: status line, headers and body."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -32,7 +32,7 @@ class Page:
 
 
 class Pages:
-    """`/healthz`, `/readyz`, `/metrics` and `/status`; `status` is not called in the loop."""
+    """`/healthz`, `/readyz`, `/metrics` and `/status`; `status` is called outside the event loop's thread."""
 
     def __init__(
         self, health: "Health", registry: "CollectorRegistry", status: Callable[[], dict[str, object]]
@@ -46,10 +46,10 @@ class Pages:
             "/metrics": self._metrics,
             "/status": lambda _: _json("200 OK", self._status()),
         }
-        self._once = Once(SAY_AGAIN_AFTER)
+        self._errors = RateLimitedLog(LOG, LOG_INTERVAL)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer one request; whatever goes wrong in a page is an answer too."""
+        """Answer one request; an exception in a page becomes a 500 response."""
         page = self._page(environ)
         start_response(page.status, [*page.headers, ("Content-Length", str(len(page.body)))])
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else page.body]
@@ -63,25 +63,25 @@ class Pages:
             return Page(page.status, [*page.headers, ("Allow", ", ".join(METHODS))], page.body)
         try:
             return self._pages[path](environ)
-        except Exception as error:  # noqa: BLE001 - a page runs other people's code: any metric, any header
+        except Exception as error:  # noqa: BLE001 - a page runs foreign code: any metric, any header
             text = f"{type(error).__name__}: {error}"
-            self._once.log(LOG, logging.ERROR, path, "cannot show %s: %s", path, text, exc_info=error)
+            self._errors.log(logging.ERROR, path, "cannot show %s: %s", path, text, exc_info=error)
             return _json("500 Internal Server Error", {"error": text})
 
     def _healthz(self, _: "WSGIEnvironment") -> Page:
-        age = round(self._health.age(), 3)
-        if reason := self._health.stalled():
-            answer = {"status": "stalled", "heartbeat_age_seconds": age, "reason": reason}
-            return _json("503 Service Unavailable", answer)
+        age = round(self._health.heartbeat_age(), 3)
+        if reason := self._health.stall_reason():
+            content = {"status": "stalled", "heartbeat_age_seconds": age, "reason": reason}
+            return _json("503 Service Unavailable", content)
         return _json("200 OK", {"status": "ok", "heartbeat_age_seconds": age})
 
     def _readyz(self, _: "WSGIEnvironment") -> Page:
-        if reasons := self._health.reasons():
+        if reasons := self._health.not_ready_reasons():
             return _json("503 Service Unavailable", {"status": "not ready", "reasons": reasons})
         return _json("200 OK", {"status": "ready", "reasons": {}})
 
     def _metrics(self, environ: "WSGIEnvironment") -> Page:
-        """Let prometheus_client choose form and compression, by the request's headers."""
+        """Let prometheus_client choose format and compression from the request headers."""
         head: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start(status: str, headers: list[tuple[str, str]]) -> None:

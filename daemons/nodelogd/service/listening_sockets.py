@@ -1,7 +1,7 @@
 """The sockets that a daemon listens on.
 
-`*:PORT` means every family that the node has, each with a socket of its own (`IPV6_V6ONLY`): one dual-stack
-socket would show IPv4 peers as `::ffff:10.0.0.1`, and fail altogether where IPv6 is switched off.
+`*:PORT` opens one socket for each address family of the node (`IPV6_V6ONLY`): a single dual-stack socket
+would show IPv4 peers as `::ffff:10.0.0.1`, and could not be opened at all where IPv6 is disabled.
 """
 
 import errno
@@ -14,12 +14,12 @@ from typing import Final
 
 BACKLOG: Final = 4096
 FREE_PORT_TRIES: Final = 16
-# A peer that is gone without a word is noticed after two minutes. Accepted sockets inherit all this on Linux.
+# A peer that vanished is detected after two minutes. On Linux, accepted sockets inherit these options.
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 
 
 class ListenError(OSError):
-    """A socket cannot be opened; the message is one line and says what an operator can do."""
+    """A socket cannot be opened; the message is one line that says what an operator can do."""
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -27,7 +27,7 @@ class ListenError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; without a host on every family of the node, on port 0 on a free port."""
+    """Where to listen; host None means every address family of the node, port 0 a free port."""
 
     host: str | None
     port: int
@@ -39,19 +39,19 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
-    """One address of one family; only a named one must exist on the node."""
+    """One address of one family; only an address that was named must exist on the node."""
 
     family: int
     host: str
-    rest: tuple[int, ...]
-    """What IPv6 has behind the port: flow, and for link-local addresses the number of the interface."""
+    scope: tuple[int, ...]
+    """IPv6 only: flow label, and the interface number of a link-local address."""
     named: bool
 
 
-def listening(address: Address, option: str = "--listen") -> list[socket.socket]:
-    """Open the sockets of `address`: listening, non-blocking, all on the same port.
+def listen_on(address: Address, option: str = "--listen") -> list[socket.socket]:
+    """Open listening, non-blocking sockets for `address`, all on the same port. The caller closes them.
 
-    `option` is what the message of a ListenError tells the operator to change. The caller closes the sockets.
+    Raise a ListenError if one cannot be opened; its message names `option` as the one to change.
     """
     endpoints = _endpoints(address, option)
     tries = FREE_PORT_TRIES if address.port == 0 else 1
@@ -60,35 +60,35 @@ def listening(address: Address, option: str = "--listen") -> list[socket.socket]
         try:
             return _open(endpoints, address.port, option)
         except ListenError as error:
-            # The port that was free for the first family is taken in the second: draw another one.
+            # The port that was free for the first family is taken for the second: try another one.
             if error.errno != errno.EADDRINUSE or not tries:
                 raise
 
 
-def listening_all(
+def listen_on_all(
     stack: ExitStack | AsyncExitStack, addresses: Iterable[Address], option: str = "--listen"
 ) -> list[socket.socket]:
-    """Open the sockets of several addresses, as long as the stack lasts."""
+    """Open the sockets of several addresses; `stack` closes them."""
     opened: list[socket.socket] = []
     for address in addresses:
-        opened += map(stack.enter_context, listening(address, option))
+        opened += map(stack.enter_context, listen_on(address, option))
     return opened
 
 
-def shown(sock: socket.socket) -> str:
-    """Say where a socket listens."""
+def address_of(sock: socket.socket) -> str:
+    """Return where a socket listens, as `host:port`."""
     return str(Address(*sock.getsockname()[:2]))
 
 
 def port_of(sockets: list[socket.socket]) -> int:
-    """Return the port that they share, which matters where port 0 was asked for."""
+    """Return the port that the sockets share: the one the kernel chose if port 0 was requested."""
     return int(sockets[0].getsockname()[1])
 
 
 def _endpoints(address: Address, option: str) -> list[_Endpoint]:
     if address.host is None:
-        both = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))  # noqa: S104 - what `*` means
-        return [_Endpoint(family, host, (), named=False) for family, host in both]
+        families = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))  # noqa: S104 - what `*` means
+        return [_Endpoint(family, host, (), named=False) for family, host in families]
     try:
         found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
@@ -102,17 +102,17 @@ def _endpoints(address: Address, option: str) -> list[_Endpoint]:
 
 
 def _open(endpoints: list[_Endpoint], port: int, option: str) -> list[socket.socket]:
-    """Open all of them or none."""
+    """Open a socket for every endpoint, or none."""
     with ExitStack() as stack:
         opened: list[socket.socket] = []
         for endpoint in endpoints:
             try:
-                found = _listen(endpoint, port)
+                sock = _listen(endpoint, port)
             except OSError as error:
-                if _lacking(endpoint, error):
+                if _is_missing_family(endpoint, error):
                     continue
-                raise ListenError(error.errno, _advice(endpoint, port, error, option)) from error
-            opened.append(stack.enter_context(found))
+                raise ListenError(error.errno, _error_text(endpoint, port, error, option)) from error
+            opened.append(stack.enter_context(sock))
             port = port_of(opened)
         if not opened:
             raise ListenError(errno.EAFNOSUPPORT, "this node has neither IPv4 nor IPv6")
@@ -122,26 +122,26 @@ def _open(endpoints: list[_Endpoint], port: int, option: str) -> list[socket.soc
 
 def _listen(endpoint: _Endpoint, port: int) -> socket.socket:
     with ExitStack() as stack:
-        found = stack.enter_context(socket.socket(endpoint.family, socket.SOCK_STREAM))
-        found.setblocking(False)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock = stack.enter_context(socket.socket(endpoint.family, socket.SOCK_STREAM))
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in KEEPALIVE:
-            found.setsockopt(socket.IPPROTO_TCP, name, value)
+            sock.setsockopt(socket.IPPROTO_TCP, name, value)
         if endpoint.family == socket.AF_INET6:
-            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        found.bind((endpoint.host, port, *endpoint.rest))
-        found.listen(BACKLOG)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((endpoint.host, port, *endpoint.scope))
+        sock.listen(BACKLOG)
         stack.pop_all()
-        return found
+        return sock
 
 
-def _lacking(endpoint: _Endpoint, error: OSError) -> bool:
-    """Tell whether the node has no such family, which is no reason to give up the other one."""
+def _is_missing_family(endpoint: _Endpoint, error: OSError) -> bool:
+    """Return whether the node lacks this address family; the other one may still work."""
     return not endpoint.named and error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
-def _advice(endpoint: _Endpoint, port: int, error: OSError, option: str) -> str:
+def _error_text(endpoint: _Endpoint, port: int, error: OSError, option: str) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return (

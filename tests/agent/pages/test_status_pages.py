@@ -7,7 +7,7 @@ from aiohttp import ClientSession, web
 from nodeagent.checks.problems import Findings
 from nodeagent.metrics import Metrics
 from nodeagent.pages.status_pages import pages, serving
-from nodelogd.service.listening_sockets import Address, listening, port_of
+from nodelogd.service.listening_sockets import Address, listen_on, port_of
 
 
 class Shown:
@@ -31,7 +31,7 @@ class Shown:
 @pytest.fixture
 async def shown() -> AsyncGenerator[Shown]:
     shown = Shown()
-    sockets = listening(Address("127.0.0.1", 0))
+    sockets = listen_on(Address("127.0.0.1", 0))
     shown.url = f"http://127.0.0.1:{port_of(sockets)}"
     async with serving(shown.application(), sockets):
         yield shown

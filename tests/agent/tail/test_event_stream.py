@@ -13,7 +13,7 @@ from nodeagent.pages.status_pages import serving
 from nodeagent.tail import event_stream
 from nodeagent.tail.event_stream import NOTES, OUTBOX, READERS, Outbox, Tail, encoded, fitted
 from nodeagent.tail.log_follower import Follower, Lines, Skipped, Truncated
-from nodelogd.service.listening_sockets import Address, listening, port_of
+from nodelogd.service.listening_sockets import Address, listen_on, port_of
 
 RIGHT = {"Authorization": "Bearer s3cret"}
 
@@ -42,7 +42,7 @@ class Served:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncGenerator[Served]:
     served = Served(tmp_path)
-    sockets = listening(Address("127.0.0.1", 0))
+    sockets = listen_on(Address("127.0.0.1", 0))
     served.url = f"http://127.0.0.1:{port_of(sockets)}/tail"
     async with serving(Tail(served.log, served.token, served.metrics).application(), sockets):
         yield served

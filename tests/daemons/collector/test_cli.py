@@ -15,7 +15,7 @@ from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store.log_lock import LockedError
 from nodelogd.collector.store.log_store import StoreSettings
-from nodelogd.service import command_line, lifecycle, logging_setup
+from nodelogd.service import command_line, logging_setup, open_file_limit
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
 
@@ -46,7 +46,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     made = Started()
     monkeypatch.setattr(cli, "collect", made.collect)
     monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
-    monkeypatch.setattr(lifecycle, "raise_file_limit", lambda wanted: min(wanted, made.files))
+    monkeypatch.setattr(open_file_limit, "raise_file_limit", lambda wanted: min(wanted, made.files))
     return made
 
 
@@ -62,7 +62,7 @@ def test_without_options_everything_is_as_documented(started: Started) -> None:
         log=Path("/var/node_log"),
         store=StoreSettings(rotate_size=256 * MIB, rotate_age=86_400.0),
         sync=SyncPolicy(mode=Mode.BATCH, gap=0.005),
-        keep=Budget(size=10 * 1024 * MIB, count=None, age=None, free=0.15),
+        keep=Budget(max_bytes=10 * 1024 * MIB, max_files=None, max_age=None, min_free_share=0.15),
         buffer=32 * MIB,
         max_line=MIB,
         grace=25.0,
@@ -86,7 +86,7 @@ def test_every_option_arrives(started: Started) -> None:
         log=Path("/data/log"),
         store=StoreSettings(rotate_size=1024 * MIB, rotate_age=7200.0),
         sync=SyncPolicy(mode=Mode.INTERVAL, interval=2.0, gap=0.01),
-        keep=Budget(size=None, count=7, age=30 * 86_400.0, free=0.05),
+        keep=Budget(max_bytes=None, max_files=7, max_age=30 * 86_400.0, min_free_share=0.05),
         buffer=64 * MIB,
         max_line=2 * MIB,
         grace=5.0,
@@ -205,4 +205,4 @@ def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("text", ["batch", "off", "interval=1s", "interval=0.5s"])
 def test_a_sync_policy_is_shown_as_it_is_written(text: str) -> None:
-    assert cli.Sync().text(cli.Sync().read(text)) == text
+    assert cli.Sync().to_text(cli.Sync().parse(text)) == text

@@ -18,7 +18,7 @@ from nodelogd.collector.daemon import Collector
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.wiring import Wiring
 from nodelogd.service.disk_budget import Budget
-from nodelogd.service.listening_sockets import Address, listening
+from nodelogd.service.listening_sockets import Address, listen_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,10 +226,10 @@ async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_a
         return real(self, on_left)
 
     monkeypatch.setattr(Wiring, "_open_store", slowly)
-    (listener,) = listening(Address("127.0.0.1", 0))
+    (listener,) = listen_on(Address("127.0.0.1", 0))
     log = tmp_path / "node_log"
     grace = PATIENCE if opens_in_time else 0.2
-    collector = Collector(Settings(log=log, keep=Budget(free=None), grace=grace))
+    collector = Collector(Settings(log=log, keep=Budget(min_free_share=None), grace=grace))
     collector.start([listener], [])
     with socket.create_connection(listener.getsockname()) as client:
         client.sendall(b"one\n")

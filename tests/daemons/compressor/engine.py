@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nodelogd.compressor.scan.discovery import Found
 
 
-ALL = Budget(size=None, count=None, age=None, free=None, least=1)
+ALL = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None, always_kept=1)
 
 
 class Engine:

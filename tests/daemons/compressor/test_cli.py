@@ -69,7 +69,7 @@ def test_without_options_everything_is_as_documented(started: Started) -> None:
         zone=UTC,
         every=60.0,
         scrub=86_400.0,
-        keep=Budget(size=None, count=7, age=None, free=0.15, least=1),
+        keep=Budget(max_bytes=None, max_files=7, max_age=None, min_free_share=0.15, always_kept=1),
         http=(Address(None, 9167),),
     )
 
@@ -91,7 +91,9 @@ def test_every_option_arrives(started: Started) -> None:
         zone=ZoneInfo("Europe/Berlin"),
         every=300.0,
         scrub=None,
-        keep=Budget(size=1024**3, count=None, age=30 * 86_400.0, free=0.05, least=1),
+        keep=Budget(
+            max_bytes=1024**3, max_files=None, max_age=30 * 86_400.0, min_free_share=0.05, always_kept=1
+        ),
         http=(Address("127.0.0.1", 8080),),
     )
 

@@ -12,16 +12,16 @@ from nodelogd.compressor.cli_types import ArchiveName, Glob, Mode, Zone
 
 @pytest.mark.parametrize(("text", "mode"), [("0600", 0o600), ("640", 0o640), ("0444", 0o444)])
 def test_a_mode_is_octal(text: str, mode: int) -> None:
-    assert Mode().read(text) == mode
-    assert Mode().read(Mode().text(mode)) == mode
+    assert Mode().parse(text) == mode
+    assert Mode().parse(Mode().to_text(mode)) == mode
 
 
 @pytest.mark.parametrize(("text", "zone"), [("UTC", UTC), ("Europe/Berlin", ZoneInfo("Europe/Berlin"))])
 def test_a_zone_is_shown_as_it_is_written(text: str, zone: object) -> None:
-    assert Zone().read(text) == zone
-    assert Zone().text(Zone().read(text)) == text
+    assert Zone().parse(text) == zone
+    assert Zone().to_text(Zone().parse(text)) == text
 
 
 def test_patterns_and_names_are_shown_as_they_are_written() -> None:
     for value, text in ((Glob(), "pods/**/*.log"), (ArchiveName(), "logs-{date}.tgz")):
-        assert value.read(text) == value.text(text) == text
+        assert value.parse(text) == value.to_text(text) == text

@@ -36,7 +36,7 @@ def test_the_budget_is_kept_after_a_cycle_whatever_became_of_it(
     engine.fails = fails
     for days in (-3, -2, -1):
         archive(settings.out, days).write_bytes(b"old")
-    keep = replace(ALL, count=1)
+    keep = replace(ALL, max_files=1)
     cycle(Compressor(replace(settings, keep=keep), metrics))
     left = sorted(path.name for path in settings.out.glob("all-logs-*"))
     assert left == ([archive(settings.out, -1).name] if fails else [archive(settings.out).name])
@@ -47,7 +47,7 @@ def test_an_archive_that_cannot_be_removed_keeps_no_other_and_fails_no_cycle(
 ) -> None:
     archive(settings.out, -3).mkdir()
     archive(settings.out, -2).write_bytes(b"old")
-    compressor = Compressor(replace(settings, keep=replace(ALL, count=1)), metrics)
+    compressor = Compressor(replace(settings, keep=replace(ALL, max_files=1)), metrics)
     for _ in range(2):
         assert cycle(compressor).result is Result.PUBLISHED
     assert not archive(settings.out, -2).exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodelogd.service.atomic_publish import publishing, sync_directory
+from nodelogd.service.atomic_publish import publish_atomically, sync_directory
 
 
 def leftovers(path: Path) -> list[Path]:
@@ -20,7 +20,7 @@ def leftovers(path: Path) -> list[Path]:
 
 def program(text: str, path: Path) -> subprocess.CompletedProcess[str]:
     """Run a program that publishes `path`, in a process of its own."""
-    imports = "from pathlib import Path\nfrom nodelogd.service.atomic_publish import publishing"
+    imports = "from pathlib import Path\nfrom nodelogd.service.atomic_publish import publish_atomically"
     code = f"import os, resource, sys\n{imports}\n{text}"
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_published_when_the_block_ends(path: Path) -> None:
-    with publishing(path) as file:
+    with publish_atomically(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -43,13 +43,13 @@ def test_a_file_is_published_when_the_block_ends(path: Path) -> None:
 
 
 def test_a_first_file_needs_no_old_one(tmp_path: Path) -> None:
-    with publishing(tmp_path / "first") as file:
+    with publish_atomically(tmp_path / "first") as file:
         file.write(b"new")
     assert (tmp_path / "first").read_bytes() == b"new"
 
 
 def test_what_was_written_can_be_read_back_before_it_is_published(path: Path) -> None:
-    with publishing(path) as file:
+    with publish_atomically(path) as file:
         file.write(b"new")
         file.seek(0)
         assert file.read() == b"new"
@@ -58,7 +58,7 @@ def test_what_was_written_can_be_read_back_before_it_is_published(path: Path) ->
 @pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_file_and_nothing_else(path: Path, error: type[BaseException]) -> None:
     def fails() -> None:
-        with publishing(path) as file:
+        with publish_atomically(path) as file:
             file.write(b"half")
             raise error
 
@@ -73,7 +73,7 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file(path: Path) -> None:
         """
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    with publishing(Path(sys.argv[1])) as file:
+    with publish_atomically(Path(sys.argv[1])) as file:
         file.write(b"x" * 4000)
 except OSError as error:
     print(os.strerror(error.errno))
@@ -89,7 +89,7 @@ def test_a_killed_process_leaves_the_old_file_and_a_leftover_that_is_known(path:
     (path.parent / f"{path.name}.tmp-1").touch()  # somebody else's
     done = program(
         """
-with publishing(Path(sys.argv[1])) as file:
+with publish_atomically(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     os.kill(os.getpid(), 9)
@@ -103,7 +103,7 @@ with publishing(Path(sys.argv[1])) as file:
 
 
 def test_two_at_a_time_do_not_share_their_halves(path: Path) -> None:
-    with publishing(path) as first, publishing(path) as second:
+    with publish_atomically(path) as first, publish_atomically(path) as second:
         assert len(leftovers(path)) == 2
         first.write(b"first")
         second.write(b"second")
@@ -114,7 +114,7 @@ def test_two_at_a_time_do_not_share_their_halves(path: Path) -> None:
 def test_the_mode_holds_whatever_the_umask_is(path: Path, mode: int) -> None:
     before = os.umask(0o077)
     try:
-        with publishing(path, mode=mode):
+        with publish_atomically(path, mode=mode):
             (half,) = leftovers(path)
             assert stat.S_IMODE(half.stat().st_mode) == mode
     finally:
@@ -138,7 +138,7 @@ def test_file_and_directory_are_synced_in_the_order_that_makes_them_durable(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
-    with publishing(path) as file:
+    with publish_atomically(path) as file:
         file.write(b"new")
     assert calls == ["file of 3", "replace", "directory"]
 
@@ -148,7 +148,7 @@ def test_a_sync_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.M
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(OSError, match="Input/output error"), publishing(path) as file:
+    with pytest.raises(OSError, match="Input/output error"), publish_atomically(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"old"
     assert leftovers(path) == []

@@ -3,16 +3,16 @@
 import click
 import pytest
 
-from nodelogd.service.command_line import run, settings
-from nodelogd.service.option_types import ADDRESS, SIZE, Option
+from nodelogd.service.command_line import context_settings, run
+from nodelogd.service.option_types import ADDRESS, SIZE, DaemonOption
 
 
-@click.command("logd", context_settings=settings("LOGD"))
-@click.option("--max-line", cls=Option, type=SIZE, default="1MiB")
-@click.option("--listen", cls=Option, type=ADDRESS, multiple=True, default=["6666"])
-@click.option("--log-level", cls=Option, type=click.Choice(["info", "error"]), default="info")
-@click.option("--stamp", cls=Option, is_flag=True)
-@click.option("--fails", cls=Option, type=click.Choice(["code", "interrupt", "error"]), default=None)
+@click.command("logd", context_settings=context_settings("LOGD"))
+@click.option("--max-line", cls=DaemonOption, type=SIZE, default="1MiB")
+@click.option("--listen", cls=DaemonOption, type=ADDRESS, multiple=True, default=["6666"])
+@click.option("--log-level", cls=DaemonOption, type=click.Choice(["info", "error"]), default="info")
+@click.option("--stamp", cls=DaemonOption, is_flag=True)
+@click.option("--fails", cls=DaemonOption, type=click.Choice(["code", "interrupt", "error"]), default=None)
 @click.version_option("1.2.3", allow_from_autoenv=False)
 def logd(fails: str | None, **values: object) -> int:
     """Stand for a daemon."""
@@ -28,8 +28,8 @@ def logd(fails: str | None, **values: object) -> int:
             return 0
 
 
-@click.command("logcd", context_settings=settings("LOGCD"))
-@click.option("--from", "source", cls=Option, type=SIZE, required=True)
+@click.command("logcd", context_settings=context_settings("LOGCD"))
+@click.option("--from", "source", cls=DaemonOption, type=SIZE, required=True)
 def logcd(source: int) -> None:
     """Stand for a daemon with an option that must be given."""
     assert source

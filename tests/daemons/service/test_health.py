@@ -18,42 +18,44 @@ def test_a_start_is_no_stall_until_ten_seconds_have_passed() -> None:
     clock = Clock()
     health = Health(clock=clock)
     clock.now += 10
-    assert health.stalled() is None
+    assert health.stall_reason() is None
     clock.now += 0.5
-    assert health.stalled() == "the event loop has not turned for 10.5 s, at most 10 s allowed"
+    assert health.stall_reason() == "the event loop has not turned for 10.5 s, at most 10 s allowed"
 
 
 def test_a_beat_ends_a_stall() -> None:
     clock = Clock()
     health = Health(clock=clock)
     clock.now += 60
-    assert health.age() == 60
+    assert health.heartbeat_age() == 60
     health.beat()
-    assert health.age() == 0
-    assert health.stalled() is None
+    assert health.heartbeat_age() == 0
+    assert health.stall_reason() is None
 
 
 def test_reasons_come_and_go_by_name() -> None:
     health = Health()
-    assert health.reasons() == {}
-    health.not_ready("disk", "full")
-    health.not_ready("disk", "still full")
-    health.not_ready("start", "recovering")
-    assert health.reasons() == {"disk": "still full", "start": "recovering"}
-    health.ready("disk")
-    health.ready("disk")
-    health.ready("never set")
-    assert health.reasons() == {"start": "recovering"}
+    assert health.not_ready_reasons() == {}
+    health.set_not_ready("disk", "full")
+    health.set_not_ready("disk", "still full")
+    health.set_not_ready("start", "recovering")
+    assert health.not_ready_reasons() == {"disk": "still full", "start": "recovering"}
+    health.clear_not_ready("disk")
+    health.clear_not_ready("disk")
+    health.clear_not_ready("never set")
+    assert health.not_ready_reasons() == {"start": "recovering"}
 
 
 def test_a_stalled_loop_is_a_reason_too() -> None:
     clock = Clock()
     health = Health(stalled_after=2, clock=clock)
     clock.now += 3
-    assert health.reasons() == {"loop": "the event loop has not turned for 3.0 s, at most 2 s allowed"}
+    assert health.not_ready_reasons() == {
+        "loop": "the event loop has not turned for 3.0 s, at most 2 s allowed"
+    }
 
 
 def test_whoever_asks_for_reasons_gets_their_own() -> None:
     health = Health()
-    health.reasons()["disk"] = "full"
-    assert health.reasons() == {}
+    health.not_ready_reasons()["disk"] = "full"
+    assert health.not_ready_reasons() == {}

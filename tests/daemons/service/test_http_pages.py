@@ -75,7 +75,7 @@ def test_a_stalled_loop_is_neither_healthy_nor_ready_and_says_so() -> None:
 
 def test_a_reason_turns_readiness_off_but_not_health() -> None:
     health = Health()
-    health.not_ready("disk", "No space left on device")
+    health.set_not_ready("disk", "No space left on device")
     readyz = Asked("/readyz", health=health)
     assert readyz.code == 503
     assert readyz.json == {"status": "not ready", "reasons": {"disk": "No space left on device"}}

@@ -47,7 +47,9 @@ async def test_the_loop_beats_while_it_turns() -> None:
     async with served(health=Counted()):
         await until(lambda: len(beats) > 3)
     count = len(beats)
-    await asyncio.sleep(EASY.beat_every * 3)  # beating on would be a bug; there is no fact to wait for
+    await asyncio.sleep(
+        EASY.heartbeat_interval * 3
+    )  # beating on would be a bug; there is no fact to wait for
     assert len(beats) == count
 
 
@@ -70,7 +72,7 @@ async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
         return {}
 
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(served(HttpSettings(connections=2), status=hangs))
+        port = await stack.enter_async_context(served(HttpSettings(max_connections=2), status=hangs))
         stack.callback(hanging.set)
         for _ in range(3):
             peer = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -83,7 +85,7 @@ async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
 
 async def test_the_end_waits_for_no_silent_peer_and_closes_everything() -> None:
     with ExitStack() as silent:
-        async with served(HttpSettings(timeout=2 * PATIENCE), host=None) as port:
+        async with served(HttpSettings(connection_timeout=2 * PATIENCE), host=None) as port:
             for _ in range(3):
                 silent.enter_context(socket.create_connection(("127.0.0.1", port)))
             await until(lambda: len(threads()) == 3)

@@ -85,7 +85,7 @@ async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace() -
 @pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
 @pytest.mark.usefixtures("no_trace")
 async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
-    settings = HttpSettings(timeout=0.1, look_every=seconds)
+    settings = HttpSettings(connection_timeout=0.1, check_interval=seconds)
     async with served(settings, status=lambda: {"much": "x" * 20_000_000}) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
@@ -96,7 +96,7 @@ async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
 @pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
 @pytest.mark.usefixtures("no_trace")
 async def test_a_silent_peer_is_cut_in_time(seconds: float) -> None:
-    async with served(HttpSettings(timeout=0.1, look_every=seconds)) as port:
+    async with served(HttpSettings(connection_timeout=0.1, check_interval=seconds)) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=PATIENCE) == b""
 
@@ -116,7 +116,7 @@ async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
                     return True
         return False
 
-    async with served(HttpSettings(timeout=0.3, look_every=0.05)) as port:
+    async with served(HttpSettings(connection_timeout=0.3, check_interval=0.05)) as port:
         assert await asyncio.to_thread(trickle, port)
 
 
@@ -126,6 +126,6 @@ async def test_silent_peers_keep_nobody_from_an_answer_and_pile_up_no_threads() 
             for _ in range(50):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
                 await until(
-                    lambda: len(threads()) <= EASY.connections
+                    lambda: len(threads()) <= EASY.max_connections
                 )  # one that was cut may still be ending
             assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200

@@ -10,7 +10,7 @@ import pytest
 from tests.running import PATIENCE
 
 from nodelogd.service import listening_sockets
-from nodelogd.service.listening_sockets import Address, ListenError, listening, port_of
+from nodelogd.service.listening_sockets import Address, ListenError, listen_on, port_of
 
 
 class Opening(Protocol):
@@ -25,7 +25,7 @@ def opened() -> Generator[Opening]:
     with ExitStack() as stack:
 
         def opening(host: str | None, port: int = 0, option: str = "--listen") -> list[socket.socket]:
-            return [stack.enter_context(found) for found in listening(Address(host, port), option)]
+            return [stack.enter_context(found) for found in listen_on(Address(host, port), option)]
 
         yield opening
 

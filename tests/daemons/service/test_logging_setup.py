@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelogd.service.logging_setup import KEYS, Json, Once, Plain, Stderr
+from nodelogd.service.logging_setup import JsonLineFormatter, PlainFormatter, StderrHandler
 
 LOG = logging.getLogger("nodelogd.test")
 
@@ -28,7 +28,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
-        self.handler = Stderr(self.writing)
+        self.handler = StderrHandler(self.writing)
         self.handler.setFormatter(logging.Formatter("%(message)s"))
 
     def log(self, message: str, *args: object) -> None:
@@ -56,7 +56,7 @@ def pipe() -> Generator[Pipe]:
 
 def program(text: str, stderr: int, *, redirected: str = "") -> subprocess.CompletedProcess[bytes]:
     """Run a program that logs, in a process of its own."""
-    code = f"import logging; from nodelogd import logs; logs.setup('logd', 'info'); {text}"
+    code = f"import logging; from nodelogd.service.logging_setup import setup; setup('logd', 'info'); {text}"
     command = [sys.executable, "-c", code]
     if redirected:
         command = ["sh", "-c", f'exec "$0" "$@" {redirected}', *command]
@@ -64,7 +64,9 @@ def program(text: str, stderr: int, *, redirected: str = "") -> subprocess.Compl
 
 
 def test_json_has_time_level_program_logger_message_and_extra() -> None:
-    line = Json("logd").format(record("cannot write %s", "node_log", level=logging.WARNING, retry=1))
+    line = JsonLineFormatter("logd").format(
+        record("cannot write %s", "node_log", level=logging.WARNING, retry=1)
+    )
     fields = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", fields.pop("time"))
     assert fields == {
@@ -77,7 +79,9 @@ def test_json_has_time_level_program_logger_message_and_extra() -> None:
 
 
 def test_plain_is_for_people() -> None:
-    line = Plain("logd").format(record("cannot write %s", "node_log", level=logging.WARNING, retry=1))
+    line = PlainFormatter("logd").format(
+        record("cannot write %s", "node_log", level=logging.WARNING, retry=1)
+    )
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z logd warning: cannot write node_log retry=1", line
     )
@@ -86,19 +90,19 @@ def test_plain_is_for_people() -> None:
 def test_the_time_is_that_of_the_record_in_utc() -> None:
     old = record("x")
     old.created = 1795438800.0017
-    assert Plain("logd").format(old).startswith("2026-11-23T13:00:00.001Z ")
+    assert PlainFormatter("logd").format(old).startswith("2026-11-23T13:00:00.001Z ")
 
 
 @given(st.text(), st.text())
-@pytest.mark.parametrize("form", [Plain, Json])
+@pytest.mark.parametrize("form", [PlainFormatter, JsonLineFormatter])
 def test_whatever_peers_send_a_record_is_one_printable_line(
-    form: type[Plain] | type[Json], text: str, field: str
+    form: type[PlainFormatter] | type[JsonLineFormatter], text: str, field: str
 ) -> None:
     assert form("logd").format(record("%s", text, peer=field)).isprintable()
 
 
-@pytest.mark.parametrize("form", [Plain, Json])
-def test_a_traceback_is_in_the_same_line(form: type[Plain] | type[Json]) -> None:
+@pytest.mark.parametrize("form", [PlainFormatter, JsonLineFormatter])
+def test_a_traceback_is_in_the_same_line(form: type[PlainFormatter] | type[JsonLineFormatter]) -> None:
     failed = record("failed")
     with pytest.raises(ZeroDivisionError) as caught:
         _ = 1 / 0
@@ -152,7 +156,7 @@ def test_arguments_that_do_not_fit_are_a_line_that_says_where(pipe: Pipe) -> Non
     pipe.log("%d lines", "many")
     pipe.log("next")
     wrong, following = pipe.read()
-    assert wrong.startswith("cannot format a log record of test_logs.py:1: ")
+    assert wrong.startswith("cannot format a log record of test_logging_setup.py:1: ")
     assert following == "next"
 
 
@@ -187,51 +191,3 @@ def test_a_descriptor_that_is_closed_meanwhile_is_ignored(pipe: Pipe) -> None:
     os.close(pipe.writing)
     pipe.writing = -1
     pipe.log("nowhere")
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
-def test_the_same_message_passes_once_and_says_how_many_were_held_back(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock = Clock()
-    once = Once(60, clock=clock)
-    for _ in range(58):
-        once.log(LOG, logging.WARNING, "split", "split a line of %s", "10.0.0.1", extra={"peer": 1})
-    clock.now = 60
-    once.log(LOG, logging.WARNING, "split", "split a line of %s", "10.0.0.2")
-    assert caplog.messages == [
-        "split a line of 10.0.0.1",
-        "split a line of 10.0.0.2 (repeated 57 times)",
-    ]
-
-
-def test_other_messages_are_not_held_back() -> None:
-    once = Once(60, clock=Clock())
-    assert [once.admit(key) for key in ("a", "b", "a", "c")] == [0, 0, None, 0]
-
-
-def test_what_passes_again_was_held_back_since_then_only() -> None:
-    clock = Clock()
-    once = Once(1, clock=clock)
-    passed = []
-    for moment in (0.0, 0.5, 1.0, 1.5, 1.9, 2.0):
-        clock.now = moment
-        passed.append(once.admit("a"))
-    assert passed == [0, None, 1, None, None, 2]
-
-
-def test_many_keys_take_no_more_memory_than_agreed() -> None:
-    once = Once(60, clock=Clock())
-    for number in range(KEYS * 3):
-        once.admit(str(number))
-    assert len(once._seen) == KEYS
-    assert once.admit(str(KEYS * 3 - 1)) is None

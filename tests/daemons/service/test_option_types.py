@@ -8,25 +8,25 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelogd.service.command_line import settings
+from nodelogd.service.command_line import context_settings
 from nodelogd.service.listening_sockets import Address
 from nodelogd.service.option_types import (
     ADDRESS,
     SIZE,
     Count,
+    DaemonOption,
     Duration,
-    Listening,
-    Option,
-    Share,
+    ListenAddress,
+    OptionType,
+    Percentage,
     Size,
-    Value,
 )
 
 DURATION = Duration("500ms", "7d")
-SHARE = Share()
+SHARE = Percentage()
 
 
-def refusal(kind: Value[Any], text: str) -> str:
+def refusal(kind: OptionType[Any], text: str) -> str:
     with pytest.raises(click.BadParameter) as caught:
         kind.convert(text, None, None)
     return caught.value.message
@@ -53,7 +53,7 @@ def refusal(kind: Value[Any], text: str) -> str:
         (ADDRESS, "[fe80::1%eth0]:6666", Address("fe80::1%eth0", 6666)),
     ],
 )
-def test_values_are_taken_as_people_write_them(kind: Value[Any], text: str, value: object) -> None:
+def test_values_are_taken_as_people_write_them(kind: OptionType[Any], text: str, value: object) -> None:
     assert kind.convert(text, None, None) == value
 
 
@@ -78,7 +78,9 @@ def test_values_are_taken_as_people_write_them(kind: Value[Any], text: str, valu
         (Count("1"), "1e3", "'1e3' is not a whole number; allowed are 1 and more"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_is_allowed(kind: Value[Any], text: str, message: str) -> None:
+def test_a_wrong_value_is_refused_with_the_allowed_ones(
+    kind: OptionType[Any], text: str, message: str
+) -> None:
     assert refusal(kind, text) == message
 
 
@@ -95,17 +97,17 @@ def test_a_huge_wrong_value_is_quoted_in_short() -> None:
 
 def test_off_is_nothing_where_it_is_allowed() -> None:
     assert Duration("1s", off=True).convert("off", None, None) is None
-    assert Listening(off=True).convert("off", None, None) is None
+    assert ListenAddress(off=True).convert("off", None, None) is None
 
 
 @given(st.integers(min_value=0, max_value=1 << 50))
 def test_a_size_is_shown_as_it_is_read(size: int) -> None:
-    assert Size().convert(Size().text(size), None, None) == size
+    assert Size().convert(Size().to_text(size), None, None) == size
 
 
 @given(st.integers(min_value=0, max_value=10_000_000_000))
 def test_a_time_is_shown_as_it_is_read(thousandths: int) -> None:
-    shown = Duration().text(thousandths / 1000)
+    shown = Duration().to_text(thousandths / 1000)
     assert Duration().convert(shown, None, None) == pytest.approx(thousandths / 1000)
 
 
@@ -114,13 +116,17 @@ def test_an_address_is_shown_as_it_is_read(text: str) -> None:
     assert str(ADDRESS.convert(text, None, None)) == text
 
 
-@click.command("logd", context_settings=settings("LOGD"))
-@click.option("--buffer", cls=Option, type=SIZE, default=33554432, help="Held bytes.")
-@click.option("--idle-timeout", cls=Option, type=Duration("1s", off=True), default=None, help="Idle.")
-@click.option("--keep-free", cls=Option, type=SHARE, default=0.15, help="Free.")
-@click.option("--listen", cls=Option, type=ADDRESS, multiple=True, default=["6666", "[::1]:1"], help="Where.")
-@click.option("--log-level", cls=Option, type=click.Choice(["info", "error"]), default="info", help="Level.")
-@click.option("--stamp", cls=Option, is_flag=True, help="Stamp.")
+@click.command("logd", context_settings=context_settings("LOGD"))
+@click.option("--buffer", cls=DaemonOption, type=SIZE, default=33554432, help="Held bytes.")
+@click.option("--idle-timeout", cls=DaemonOption, type=Duration("1s", off=True), default=None, help="Idle.")
+@click.option("--keep-free", cls=DaemonOption, type=SHARE, default=0.15, help="Free.")
+@click.option(
+    "--listen", cls=DaemonOption, type=ADDRESS, multiple=True, default=["6666", "[::1]:1"], help="Where."
+)
+@click.option(
+    "--log-level", cls=DaemonOption, type=click.Choice(["info", "error"]), default="info", help="Level."
+)
+@click.option("--stamp", cls=DaemonOption, is_flag=True, help="Stamp.")
 def shown(**_: object) -> None:
     """Show the help of every kind of option."""
 

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.network.relp_connection import RelpConnection
-from nodelogd.service.logging_setup import Once
+from nodelogd.service.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Acks:
         self._connections = connections
         self._clients = clients
         self._most_unsent = most_unsent
-        self._once = Once(REPEAT_LOG_AFTER)
+        self._rate_limited_log = RateLimitedLog(log, REPEAT_LOG_AFTER)
         self.stored: deque[Mapping[RelpConnection, int]] = deque()
 
     def note_stored(self, receipts: Mapping[RelpConnection, int]) -> None:
@@ -59,7 +59,7 @@ class Acks:
         connections = self._connections
         if connection.fault:
             text = "%s broke the protocol and was cut off: %s"
-            self._once.log(log, logging.WARNING, "fault", text, connection.who, connection.fault)
+            self._rate_limited_log.log(logging.WARNING, "fault", text, connection.who, connection.fault)
             connections.close(connection, "protocol")
         elif connection.is_broken:
             connections.close(connection, "reset")

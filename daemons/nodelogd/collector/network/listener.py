@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodelogd.service.listening_sockets import BACKLOG
-from nodelogd.service.logging_setup import Once
+from nodelogd.service.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     import socket
@@ -60,7 +60,7 @@ class Listener:
         self._metrics = metrics
         self._max = max_connections
         self._watched = False
-        self._once = Once(REPEAT_LOG_AFTER)
+        self._rate_limited_log = RateLimitedLog(log, REPEAT_LOG_AFTER)
         connections.on_closed = self._on_closed
 
     def start(self) -> None:
@@ -82,7 +82,7 @@ class Listener:
             self._unwatch()
             self._metrics.waiting.set(1)
             text = "all %d connections of --max-connections are open; others wait"
-            self._once.log(log, logging.WARNING, "full", text, self._max)
+            self._rate_limited_log.log(logging.WARNING, "full", text, self._max)
             return
         for _ in range(AT_ONCE):
             if not self._accept(sock) or self._is_full():
@@ -112,7 +112,7 @@ class Listener:
 
     def _refuse(self, error: OSError) -> bool:
         text = "cannot accept a connection: %s; it waits, retrying every %g s"
-        self._once.log(log, logging.ERROR, str(error), text, error, RETRY)
+        self._rate_limited_log.log(logging.ERROR, str(error), text, error, RETRY)
         self._unwatch()
         self._loop.call_later(RETRY, self._watch)
         return False

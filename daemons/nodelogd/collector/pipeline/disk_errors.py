@@ -46,11 +46,11 @@ class Trouble:
         if text != self._said:
             self._said = text
             log.error(text)
-        self._health.not_ready("disk", text)
+        self._health.set_not_ready("disk", text)
 
     def end(self) -> None:
         """Note a success."""
         if self._since is not None:
             log.info("writing again after %.1f s", time.monotonic() - self._since)
             self._since, self._said = None, ""
-            self._health.ready("disk")
+            self._health.clear_not_ready("disk")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nodelogd.service.atomic_publish import publishing
+from nodelogd.service.atomic_publish import publish_atomically
 from nodelogd.service.deflate import SMALL_LEVEL, GzipFile, crc32, small
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def compress(source: Path, *, stopped: Callable[[], object] = lambda: False) -> 
     if not (target.exists() and _is_copy(source, target, stopped)):
         with (
             source.open("rb") as plain,
-            publishing(target, mode=0o640) as file,
+            publish_atomically(target, mode=0o640) as file,
             GzipFile(source.name, "wb", SMALL_LEVEL, file, mtime=time) as packed,
         ):
             for piece in _pieces(plain, stopped):

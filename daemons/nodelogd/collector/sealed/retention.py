@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.journal_format import JournalError, decode_header
-from nodelogd.service.disk_budget import Budget, Disk, Kept, to_remove
+from nodelogd.service.disk_budget import Budget, DiskSpace, FinishedFile, files_to_remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,10 +72,10 @@ class Keeper:
         try:
             found = self._found()
             status = os.statvfs(self._names.directory)
-            disk = Disk(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+            disk = DiskSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
             gone = {
                 kept.path
-                for kept, reason in to_remove(found, self._budget, disk, time.time())
+                for kept, reason in files_to_remove(found, self._budget, disk, time.time())
                 if self._remove(kept, reason)
             }
         except OSError as error:
@@ -103,7 +103,7 @@ class Keeper:
                 self._complaints.pop("run", None)
             self._news.wait(EVERY)
 
-    def _found(self) -> list[Kept]:
+    def _found(self) -> list[FinishedFile]:
         """List what there is; a file and its compressed form, where both are there, are one."""
         found = []
         for _, twins in groupby(self._names.finished(), lambda sealed: _plain(sealed.path)):
@@ -111,10 +111,10 @@ class Keeper:
             if present:
                 path, status = present[0]
                 size = sum(each.st_size for _, each in present)
-                found.append(Kept(path=path, size=size, time=status.st_mtime))
+                found.append(FinishedFile(path=path, size=size, time=status.st_mtime))
         return found
 
-    def _remove(self, kept: Kept, reason: str) -> bool:
+    def _remove(self, kept: FinishedFile, reason: str) -> bool:
         plain = _plain(kept.path)
         try:
             # In this order: where both are there, nobody knows yet whether the compressed one is whole.

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nodelogd.service.atomic_publish import publishing
+from nodelogd.service.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ class JournalFile:
     def __init__(self, path: Path, head: bytes) -> None:
         """Write a new journal that begins with `head` and put it in the place of the old one, durably."""
         self._size = max(JOURNAL_SIZE, 4 * len(head))
-        with publishing(path, mode=0o600) as file:
+        with publish_atomically(path, mode=0o600) as file:
             file.write(head)
             file.flush()
             os.posix_fallocate(file.fileno(), 0, self._size)
@@ -70,7 +70,7 @@ def rename_new(source: Path, target: Path) -> None:
 
 def copy_tail(fd: int, start: int, target: Path) -> None:
     """Keep all that a file holds from `start` on in `target`, durably."""
-    with publishing(target, mode=0o640) as copy:
+    with publish_atomically(target, mode=0o640) as copy:
         while piece := os.pread(fd, 1024 * 1024, start):
             copy.write(piece)
             start += len(piece)

@@ -19,7 +19,7 @@ from nodelogd.compressor.format.member_table import Contents
 from nodelogd.compressor.format.pieces import ending, joined
 from nodelogd.compressor.format.units import units_of
 from nodelogd.compressor.plan.planning import Keep
-from nodelogd.service.atomic_publish import publishing
+from nodelogd.service.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,7 +78,7 @@ class Last:
 
     def publish_index(self, archive: Path, mode: int) -> None:
         """Write the index. Raises OSError."""
-        with publishing(index_path(archive), mode=mode) as file:
+        with publish_atomically(index_path(archive), mode=mode) as file:
             file.write(self.encoded())
             file.flush()
             status = os.fstat(file.fileno())

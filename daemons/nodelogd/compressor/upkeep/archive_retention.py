@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nodelog.archive.index import index_path
-from nodelogd.service.disk_budget import ROOM, Budget, Disk, Kept, to_remove
+from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, DiskSpace, FinishedFile, files_to_remove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def retain(names: Names, target: Path, budget: Budget, metrics: Metrics) -> None
     found.sort(key=lambda kept: kept.path == target)  # last, whatever the clock says: it is what we work at
     gone: set[Path] = set()
     faults: list[OSError] = []
-    for kept, reason in to_remove(found, _with_room(budget, found), _disk(names.out), time.time()):
+    for kept, reason in files_to_remove(found, _with_room(budget, found), _disk(names.out), time.time()):
         try:
             kept.path.unlink(missing_ok=True)
             index_path(kept.path).unlink(missing_ok=True)
@@ -46,20 +46,20 @@ def retain(names: Names, target: Path, budget: Budget, metrics: Metrics) -> None
         raise fault
 
 
-def _with_room(budget: Budget, found: list[Kept]) -> Budget:
+def _with_room(budget: Budget, found: list[FinishedFile]) -> Budget:
     """Want room for an archive as large as the last one: the next is made beside it."""
-    return replace(budget, room=max(ROOM, found[-1].size if found else 0))
+    return replace(budget, min_free_bytes=max(MIN_FREE_BYTES, found[-1].size if found else 0))
 
 
-def _kept(path: Path) -> Kept:
+def _kept(path: Path) -> FinishedFile:
     status = path.stat()
     try:
         size = status.st_size + index_path(path).stat().st_size
     except FileNotFoundError:
         size = status.st_size
-    return Kept(path=path, size=size, time=status.st_mtime)
+    return FinishedFile(path=path, size=size, time=status.st_mtime)
 
 
-def _disk(path: Path) -> Disk:
+def _disk(path: Path) -> DiskSpace:
     status = os.statvfs(path)
-    return Disk(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+    return DiskSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)

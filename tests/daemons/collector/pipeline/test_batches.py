@@ -32,10 +32,10 @@ def test_a_full_disk_loses_and_doubles_nothing_and_says_why_it_waits(log: Path, 
         space = threading.Event()
         with full(space):
             bench.put(b"two\n", {STREAM: 2})
-            wait_for(lambda: "No space left on device" in bench.health.reasons().get("disk", ""))
+            wait_for(lambda: "No space left on device" in bench.health.not_ready_reasons().get("disk", ""))
             space.set()
             bench.put(b"three\n")
-            wait_for(lambda: not bench.health.reasons())
+            wait_for(lambda: not bench.health.not_ready_reasons())
     assert log.read_bytes() == b"one\ntwo\nthree\n"
     assert bench.count("nodelog_write_failures_total", what="write") > 0
 
@@ -71,7 +71,7 @@ def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_
             bench.put(b"one\n", {STREAM: 1})
             bench.put(b"two\n", {STREAM: 2})
             bench.put(b"more lines\n")
-            wait_for(lambda: bench.is_idle and not bench.health.reasons())
+            wait_for(lambda: bench.is_idle and not bench.health.not_ready_reasons())
     whole = b"".join(each.path.read_bytes() for each in Names.of(log).finished()) + log.read_bytes()
     assert whole == b"lines\none\ntwo\nmore lines\n"
     assert Names.of(log).finished()

@@ -21,10 +21,10 @@ def test_the_same_trouble_is_said_once_and_shown_until_it_is_over(caplog: pytest
     for _ in range(3):
         trouble.report(FULL, "write")
     assert caplog.messages == [SAID]
-    assert health.reasons() == {"disk": SAID}
+    assert health.not_ready_reasons() == {"disk": SAID}
     trouble.report(OSError(errno.EIO, ""), "sync")
     assert "cannot sync /log: Input/output error" in caplog.messages[1]
     trouble.end()
     trouble.end()
-    assert health.reasons() == {}
+    assert health.not_ready_reasons() == {}
     assert metrics.registry.get_sample_value("nodelog_write_failures_total", {"what": "write"}) == 3

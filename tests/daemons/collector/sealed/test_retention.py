@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-NONE = Budget(size=None, count=None, age=None, free=None)
+NONE = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None)
 MOMENT = 1_795_352_400.0
 
 
@@ -72,7 +72,7 @@ def test_what_the_budget_does_not_allow_is_removed_counted_and_said(
 ) -> None:
     caplog.set_level("INFO")
     paths = [leave(names, number) for number in (1, 2, 3)]
-    keeping(Budget(count=1, free=None)).retain()
+    keeping(Budget(max_files=1, min_free_share=None)).retain()
     assert [path.exists() for path in paths] == [False, False, True]
     assert value(metrics, "nodelog_removed_files_total", reason="keep-count") == 2
     assert value(metrics, "nodelog_sealed_files") == 1
@@ -85,7 +85,7 @@ def test_a_torn_end_is_removed_in_its_turn(names: Names, keeping: Callable[[Budg
     leave(names, 1)
     names.torn(2).write_bytes(b"half")
     newest = leave(names, 3)
-    keeping(Budget(count=1, free=None)).retain()
+    keeping(Budget(max_files=1, min_free_share=None)).retain()
     assert list(names.directory.iterdir()) == [newest]
 
 
@@ -96,11 +96,11 @@ def test_a_file_and_its_compressed_form_count_as_one(
     packed = plain.with_name(f"{plain.name}.gz")
     packed.write_bytes(b"12345")
     newest = leave(names, 2)
-    keeping(Budget(count=2, free=None)).retain()
+    keeping(Budget(max_files=2, min_free_share=None)).retain()
     assert value(metrics, "nodelog_sealed_files") == 2
     assert value(metrics, "nodelog_sealed_bytes") == 15
     assert plain.exists()
-    keeping(Budget(count=1, free=None)).retain()
+    keeping(Budget(max_files=1, min_free_share=None)).retain()
     assert list(names.directory.iterdir()) == [newest]
 
 
@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_removed_does_not_keep_the_others_and_is_named_onc
     stuck = names.sealed(1, MOMENT)
     stuck.mkdir()
     other = leave(names, 2)
-    keeper = keeping(Budget(count=0, free=None))
+    keeper = keeping(Budget(max_files=0, min_free_share=None))
     keeper.retain()
     keeper.retain()
     assert not other.exists()
@@ -223,7 +223,7 @@ def test_the_budget_is_kept_while_a_large_file_is_compressed(
     monkeypatch.setattr(keeper_module, "MEANWHILE", 0.01)
     with leave(names, 1).open("wb") as file:
         file.truncate(10**11)  # takes it minutes
-    keeper = keeping(Budget(size=None, count=2, free=None))
+    keeper = keeping(Budget(max_bytes=None, max_files=2, min_free_share=None))
     keeper.start()
     wait_for(lambda: list(names.directory.glob(".*.tmp-*")), "it is at it")
     leave(names, 2)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodelogd.collector.store.file_names import Names, Sealed
-from nodelogd.service.atomic_publish import publishing
+from nodelogd.service.atomic_publish import publish_atomically
 
 MOMENT = 1_795_352_400.0  # 2026-11-22 13:00 UTC
 
@@ -142,7 +142,7 @@ def test_files_of_others_are_left_alone(names: Names, name: str) -> None:
 def test_what_a_kill_leaves_half_made_is_known(names: Names) -> None:
     sealed = names.sealed(1, MOMENT)
     targets = [names.journal, sealed.with_name(f"{sealed.name}.gz"), names.torn(2)]
-    with publishing(targets[0]), publishing(targets[1]), publishing(targets[2]):
+    with publish_atomically(targets[0]), publish_atomically(targets[1]), publish_atomically(targets[2]):
         assert len(names.leftovers()) == 3
         assert set(names.leftovers()) == set(names.directory.iterdir())
     assert names.leftovers() == []
@@ -153,9 +153,9 @@ def test_what_another_log_has_half_made_is_left_alone(names: Names, name: str) -
     other = Names(names.log.with_name(name))
     sealed = other.sealed(1, MOMENT)
     with (
-        publishing(other.journal),
-        publishing(sealed.with_name(f"{sealed.name}.gz")),
-        publishing(other.torn(1)),
+        publish_atomically(other.journal),
+        publish_atomically(sealed.with_name(f"{sealed.name}.gz")),
+        publish_atomically(other.torn(1)),
     ):
         assert names.leftovers() == []
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nodelogd.compressor.upkeep.archive_names import LONGEST, Names, template
-from nodelogd.service.atomic_publish import publishing
+from nodelogd.service.atomic_publish import publish_atomically
 
 EVENING = datetime(2026, 11, 22, 23, 30, tzinfo=UTC).timestamp()
 
@@ -46,7 +46,7 @@ def test_what_a_killed_process_left_is_found_and_nothing_else(names: Names) -> N
     archive = names.archive(EVENING, UTC)
     left = []
     for path in (archive, names.out / f"{archive.name}.index"):
-        with publishing(path) as file:
+        with publish_atomically(path) as file:
             left.append(Path(os.readlink(f"/proc/self/fd/{file.fileno()}")).name)
             (half,) = names.leftovers()
             assert half.name == left[-1]

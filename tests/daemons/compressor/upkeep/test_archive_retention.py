@@ -10,12 +10,12 @@ from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.upkeep import archive_retention
 from nodelogd.compressor.upkeep.archive_names import Names
 from nodelogd.compressor.upkeep.archive_retention import retain
-from nodelogd.service.disk_budget import ROOM, Budget, Disk
+from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, DiskSpace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL = Budget(size=None, count=None, age=None, free=None, least=1)
+ALL = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None, always_kept=1)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_what_the_budget_does_not_allow_goes_with_its_index_counted_and_said(
     caplog.set_level("INFO")
     metrics = Metrics()
     paths = [leave(names, day) for day in (1, 2, 3)]
-    retain(names, paths[-1], Budget(size=None, count=1, free=None, least=1), metrics)
+    retain(names, paths[-1], Budget(max_bytes=None, max_files=1, min_free_share=None, always_kept=1), metrics)
     assert sorted(names.out.iterdir()) == [paths[2], index_path(paths[2])]
     assert value(metrics, "nodelog_archives_removed_total", reason="keep-count") == 2
     assert value(metrics, "nodelog_archives") == 1
@@ -52,22 +52,27 @@ def test_what_the_budget_does_not_allow_goes_with_its_index_counted_and_said(
 
 def test_the_index_counts(names: Names) -> None:
     paths = [leave(names, day, size=10, index=90) for day in (1, 2)]
-    retain(names, paths[-1], Budget(size=200, free=None, least=1), Metrics())
+    retain(names, paths[-1], Budget(max_bytes=200, min_free_share=None, always_kept=1), Metrics())
     assert paths[0].exists()
-    retain(names, paths[-1], Budget(size=199, free=None, least=1), Metrics())
+    retain(names, paths[-1], Budget(max_bytes=199, min_free_share=None, always_kept=1), Metrics())
     assert not paths[0].exists()
 
 
 def test_what_is_worked_at_stays_whatever_the_clock_says(names: Names) -> None:
     target, *later = [leave(names, day) for day in (1, 2, 3)]  # somebody set the clock back
-    retain(names, target, Budget(size=0, count=1, age=1, free=1.0, least=1), Metrics())
+    retain(
+        names,
+        target,
+        Budget(max_bytes=0, max_files=1, max_age=1, min_free_share=1.0, always_kept=1),
+        Metrics(),
+    )
     assert target.exists()
     assert not any(path.exists() for path in later)
 
 
 def test_an_archive_without_an_index_is_one_too(names: Names) -> None:
     old, new = leave(names, 1, index=None), leave(names, 2)
-    retain(names, new, Budget(size=None, count=1, free=None, least=1), Metrics())
+    retain(names, new, Budget(max_bytes=None, max_files=1, min_free_share=None, always_kept=1), Metrics())
     assert not old.exists()
 
 
@@ -75,22 +80,24 @@ def test_age_leaves_the_newest_three(names: Names) -> None:
     paths = [leave(names, day) for day in (1, 2, 3, 4)]
     for path in paths:
         os.utime(path, (0, 0))
-    retain(names, paths[-1], Budget(size=None, age=10, free=None, least=1), Metrics())
+    retain(
+        names, paths[-1], Budget(max_bytes=None, max_age=10, min_free_share=None, always_kept=1), Metrics()
+    )
     assert [path.exists() for path in paths] == [False, True, True, True]
 
 
 def test_room_is_made_for_an_archive_beside_the_last_one(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = 4 * ROOM
+    size = 4 * MIN_FREE_BYTES
     old, new = leave(names, 1), names.out / "logs-2026-11-02.tgz"
     with new.open("wb") as file:
         file.truncate(size)
-    budget = Budget(size=None, free=0.01, least=1)
-    monkeypatch.setattr(archive_retention, "_disk", lambda _: Disk(size=100 * size, free=size))
+    budget = Budget(max_bytes=None, min_free_share=0.01, always_kept=1)
+    monkeypatch.setattr(archive_retention, "_disk", lambda _: DiskSpace(size=100 * size, free=size))
     retain(names, new, budget, Metrics())
     assert old.exists()
-    monkeypatch.setattr(archive_retention, "_disk", lambda _: Disk(size=100 * size, free=size - 1))
+    monkeypatch.setattr(archive_retention, "_disk", lambda _: DiskSpace(size=100 * size, free=size - 1))
     retain(names, new, budget, Metrics())
     assert not old.exists()
 

@@ -1,33 +1,30 @@
-"""Signals, with real processes; the loop and the limit of open files."""
+"""Signals, sent to real processes."""
 
 import asyncio
 import os
-import resource
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 
 import pytest
-import uvloop
 from tests.running import PATIENCE
 
-from nodelogd.service.lifecycle import raise_file_limit, run, signals
+from nodelogd.service.signals import handling_signals
 
 DAEMON = """
 import asyncio, sys, time
 import uvloop
-from nodelogd import logs
-from nodelogd.service.lifecycle import signals
+from nodelogd.service import logging_setup
+from nodelogd.service.signals import handling_signals
 
 def say(what):
     print(what, flush=True)
 
 async def main():
-    logs.setup("logd", "info")
-    with signals(lambda: say("hangup")) as stop:
+    logging_setup.setup("logd", "info")
+    with handling_signals(lambda: say("hangup")) as stop:
         say("up")
         BODY
     say("down")
@@ -108,75 +105,8 @@ def test_hangup_calls_back_each_time_and_ends_nothing(start: Start) -> None:
 async def test_handlers_are_as_before_at_the_end() -> None:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
-    with signals(lambda: None) as stop:
+    with handling_signals(lambda: None) as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(stop.wait(), timeout=PATIENCE)
     assert [signal.getsignal(number) for number in numbers] == before
-
-
-def test_a_daemon_runs_on_uvloop_and_gives_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # `run` leaves one that ends us, too
-
-    async def main() -> type:
-        return type(asyncio.get_running_loop())
-
-    assert run(main) is uvloop.Loop
-
-
-@pytest.fixture
-def limits() -> Generator[tuple[int, int]]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield soft, hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_the_soft_limit_of_open_files_becomes_the_hard_one(limits: tuple[int, int]) -> None:
-    _, hard = limits
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    assert raise_file_limit(257) == 257
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-
-
-def test_a_hard_limit_that_is_too_low_is_what_there_is(limits: tuple[int, int]) -> None:
-    assert raise_file_limit(1 << 40) == limits[1]
-
-
-def test_a_limit_that_cannot_be_raised_is_what_there_is(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*_: object) -> None:
-        raise ValueError("not allowed to raise maximum limit")
-
-    monkeypatch.setattr(resource, "setrlimit", refuse)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert raise_file_limit(1 << 40) == soft
-    assert "cannot raise the limit of open files" in caplog.text
-
-
-FAULTY = """
-import asyncio, threading, time
-from nodelogd import logs
-from nodelogd.service.lifecycle import run
-
-def fail():
-    raise ZeroDivisionError("on purpose")
-
-async def main():
-    logs.setup("logd", "info")
-    WHERE
-    await asyncio.sleep(60)
-
-run(main)
-"""
-
-
-@pytest.mark.parametrize(
-    "where",
-    ["threading.Thread(target=fail, name='write').start()", "asyncio.get_running_loop().call_soon(fail)"],
-)
-def test_a_fault_of_the_program_ends_it_instead_of_leaving_it_half_alive(where: str) -> None:
-    command = [sys.executable, "-c", FAULTY.replace("WHERE", where)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert ended.returncode == os.EX_SOFTWARE
-    assert "on purpose" in ended.stderr
