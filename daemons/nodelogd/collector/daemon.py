@@ -138,7 +138,7 @@ class Collector:
 
     def _log_loss(self) -> None:
         wiring, grace = self.wiring, self._settings.grace
-        if held := wiring.held():
+        if held := wiring.held_bytes():
             log.error(
                 "cannot write %d bytes that were received within the grace of %g s; they are lost",
                 held,
@@ -169,7 +169,7 @@ class Collector:
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "log": str(wiring.names.log),
             "connections": len(wiring.connections),
-            "held_bytes": wiring.held(),
+            "held_bytes": wiring.held_bytes(),
             "buffer_bytes": self._settings.buffer,
             "busiest_clients": wiring.clients.busiest(),
             "not_ready": self._health.not_ready_reasons(),

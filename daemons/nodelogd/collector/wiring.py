@@ -56,7 +56,7 @@ class Wiring:
         limits = LineLimits(settings.max_line, stamp=settings.stamp)
         self.keeper = Keeper(self.names, settings.keep, self.metrics)
         self._arenas = Arenas(
-            limits.room,
+            limits.max_addition,
             partial(self._in_loop, self._on_return),
             spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
         )
@@ -77,23 +77,23 @@ class Wiring:
         self.connection_factory = ConnectionFactory(
             limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
-        self._acks = Acks(self.connections, self.clients, most_unsent=unfinished // UNSENT)
+        self._acks = Acks(self.connections, self.clients, max_unsent=unfinished // UNSENT)
         handover = Handover(self._loop, self._arenas, self.writer.put)
         memory_limit = MemoryLimit(self.connections, handover, unfinished)
         self.reader = Reader(self.connections, self._acks, handover, memory_limit, self.metrics)
         self.metrics.buffer.set(settings.buffer)
-        self.metrics.held.set_function(self.held)
+        self.metrics.held.set_function(self.held_bytes)
 
-    def held(self) -> int:
+    def held_bytes(self) -> int:
         """Give the bytes that were received and are not written yet; for any thread."""
-        return self.reader.held + self._arenas.handed
+        return self.reader.held_bytes + self._arenas.handed
 
     def _open_store(self, on_left: Callable[[int], None]) -> Store:
         """Make room first, then recover; in the writer's thread."""
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         self.keeper.retain()
-        is_connected = self.clients.connected.__contains__
+        is_connected = self.clients.by_stream.__contains__
         return Store(self.names, self._settings.store, self.metrics, on_left, is_connected)
 
     def _on_open(self, error: OSError | None = None) -> None:
@@ -110,8 +110,8 @@ class Wiring:
         self.reader.resume()
 
     def _on_stored(self, receipts: Mapping[RelpConnection, int]) -> None:
-        self._acks.note_stored(receipts)
-        self._in_loop(self._acks.give)
+        self._acks.queue(receipts)
+        self._in_loop(self._acks.send)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has what would be called

@@ -81,7 +81,7 @@ async def stuffed(wired: Wired, relp: Peer) -> int:
         sent += 500
         frames = sent + 1
         await until(lambda count=frames: wired.count("nodelog_relp_frames_total") == count)  # type: ignore[misc]
-        await until(wired.clients.answered.is_set)
+        await until(wired.clients.all_answered.is_set)
     return sent
 
 

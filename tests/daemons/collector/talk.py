@@ -44,7 +44,7 @@ class Talk:
         self.clients: RelpClients[RelpConnection] = RelpClients(lambda _: durable, self.forgotten.append)
         self.relp = RelpConnection(self.sock, b"peer", self.limits, self.metrics, self.clients)
         self.session = ClientSession(stream=stream, name="pod", frames=frames)
-        self.arena = Arena(self.limits.room)
+        self.arena = Arena(self.limits.max_addition)
         self.sent = 0  # bytes
         self.written = b""
         self.pairs: dict[bytes, int] = {}
@@ -84,7 +84,7 @@ class Talk:
         receipts = self.arena.receipts
         self.arena.clear()
         for connection, count in receipts.items():
-            connection.answer(count)
+            connection.send_responses(count)
 
     def answers(self) -> list[Event]:
         """Store, and give what the client gets."""

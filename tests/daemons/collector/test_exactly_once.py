@@ -61,7 +61,7 @@ class Machine(RuleBasedStateMachine):
             self.store.streams.last_block, self.store.streams.forget
         )
         self.clients.on_replaced = self.end
-        self.arena = Arena(LIMITS.room)
+        self.arena = Arena(LIMITS.max_addition)
         self.connections: list[RelpConnection] = []
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
 
     def end(self, relp: RelpConnection) -> None:
         """Let go of a connection."""
-        relp.leave()
+        relp.release()
         relp.sock.close()
         self.connections.remove(relp)
         for peer in self.peers:
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
         receipts = self.arena.receipts
         self.arena.clear()
         for relp, count in receipts.items():
-            relp.answer(count)
+            relp.send_responses(count)
 
     @rule(peer=PEERS)
     def make(self, peer: int) -> None:

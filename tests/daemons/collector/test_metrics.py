@@ -22,7 +22,9 @@ def test_what_is_counted_by_kind_is_there_at_zero_before_the_first_case(name: st
 
 def test_each_reason_for_closing_a_connection_is_known() -> None:
     text = "".join(path.read_text() for path in FOLDER.rglob("*.py"))
-    given = set(re.findall(r'(?:\.close|\.close_detached|\.drop)\((?:connection, )?"([a-z ]+)"\)', text))
+    given = set(
+        re.findall(r'(?:\.close|\.close_detached|\.drop_unfinished)\((?:connection, )?"([a-z ]+)"\)', text)
+    )
     closed = Metrics().closed
     assert isinstance(closed, Counter)
     assert given

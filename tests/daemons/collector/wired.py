@@ -92,7 +92,7 @@ class Wired:
         self.stuck = False
         self.most_held = 0  # bytes
         self._kept: list[Arena] = []
-        self._arenas = Arenas(self.limits.room, self._resume)
+        self._arenas = Arenas(self.limits.max_addition, self._resume)
         self.durable: dict[bytes, int] = {}  # what the store has of each stream
         self.forgotten: list[bytes] = []
         self.fences: list[bool] = []  # of each batch
@@ -103,7 +103,7 @@ class Wired:
         self.factory = ConnectionFactory(
             limits=self.limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
-        self.acks = Acks(self.connections, self.clients, most_unsent=unfinished_limit // 4)
+        self.acks = Acks(self.connections, self.clients, max_unsent=unfinished_limit // 4)
         handover = Handover(asyncio.get_running_loop(), self._arenas, self._put)
         memory_limit = MemoryLimit(self.connections, handover, unfinished_limit)
         self.reader = Reader(self.connections, self.acks, handover, memory_limit, self.metrics)
@@ -135,7 +135,7 @@ class Wired:
     def ledger(self) -> tuple[int, int]:
         """Give the bytes that came in and those that are accounted for; they are the same."""
         metrics = self.metrics
-        known = len(self.written) + self.reader.held + total(metrics.dropped) + total(metrics.overhead)
+        known = len(self.written) + self.reader.held_bytes + total(metrics.dropped) + total(metrics.overhead)
         return total(metrics.received) + total(metrics.added), known
 
     async def all_closed(self) -> None:
@@ -174,7 +174,7 @@ class Wired:
         return client, accepted
 
     def _put(self, arena: Arena) -> None:
-        self.most_held = max(self.most_held, self.reader.held)
+        self.most_held = max(self.most_held, self.reader.held_bytes)
         self.fences.append(arena.fence)
         if arena.end:
             self.batches.append(bytes(arena.view[: arena.end]))
@@ -188,6 +188,6 @@ class Wired:
     def _return(self, arena: Arena) -> None:
         self.durable |= arena.pairs
         receipts: Mapping[RelpConnection, int] = arena.receipts
-        self.acks.note_stored(receipts)
-        asyncio.get_running_loop().call_soon(self.acks.give)
+        self.acks.queue(receipts)
+        asyncio.get_running_loop().call_soon(self.acks.send)
         self._arenas.give_back(arena)

@@ -1,4 +1,4 @@
-"""What RELP connections need beside being read: answers once their lines are stored, and an end in time."""
+"""Acknowledges RELP frames once their lines are stored, and closes connections that are done or broken."""
 
 from __future__ import annotations
 
@@ -18,48 +18,49 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REPEAT_LOG_AFTER = 60.0  # seconds; whoever can connect can break the protocol as often as they like
+REPEAT_LOG_AFTER = 60.0  # seconds; any peer can break the protocol as often as it likes
 
 
 class Acks:
-    """Given by the loop. `stored` is whom nobody has answered yet."""
+    """Sends responses from the event loop. `queued` holds the receipts of stored batches to be answered."""
 
     def __init__(
-        self, connections: Connections, clients: RelpClients[RelpConnection], *, most_unsent: int
+        self, connections: Connections, clients: RelpClients[RelpConnection], *, max_unsent: int
     ) -> None:
-        """Close a connection rather than hold more than `most_unsent` bytes that no peer takes."""
+        """Close a connection rather than hold more than `max_unsent` bytes that the sockets do not accept."""
         self._connections = connections
         self._clients = clients
-        self._most_unsent = most_unsent
+        self._max_unsent = max_unsent
         self._rate_limited_log = RateLimitedLog(log, REPEAT_LOG_AFTER)
-        self.stored: deque[Mapping[RelpConnection, int]] = deque()
+        self.queued: deque[Mapping[RelpConnection, int]] = deque()
 
-    def note_stored(self, receipts: Mapping[RelpConnection, int]) -> None:
-        """Note that lines are stored, for so many frames of each connection; from any thread."""
-        self.stored.append(receipts)
+    def queue(self, receipts: Mapping[RelpConnection, int]) -> None:
+        """Queue the responses of a stored batch: their number per connection. Thread-safe."""
+        self.queued.append(receipts)
 
-    def give(self) -> None:
-        """Answer the frames whose lines are stored."""
-        while self.stored:
-            for connection, count in self.stored.popleft().items():
-                connection.answer(count)
+    def send(self) -> None:
+        """Send the queued responses."""
+        while self.queued:
+            for connection, count in self.queued.popleft().items():
+                connection.send_responses(count)
                 self.close_or_rearm(connection)
 
-    def flush_if_writable(self, connection: Connection, event: int) -> bool:
-        """Send a peer the answers it has not taken so far; say whether there is something to be read, too."""
+    def flush(self, connection: Connection, event: int) -> bool:
+        """Send unsent responses if the socket is writable; return True if there is something to read, too."""
         if event & select.EPOLLOUT and isinstance(connection, RelpConnection):
             connection.flush()
             self.close_or_rearm(connection)
         return bool(event & ~select.EPOLLOUT) and connection in self._connections
 
     def close_or_rearm(self, connection: Connection) -> None:
-        """End a connection that has broken the protocol or is done; watch the others for what they need."""
+        """Close a RELP connection that broke the protocol or is done; otherwise update its epoll events."""
         if not isinstance(connection, RelpConnection) or connection not in self._connections:
             return
         connections = self._connections
-        if connection.fault:
+        if connection.protocol_error:
             text = "%s broke the protocol and was cut off: %s"
-            self._rate_limited_log.log(logging.WARNING, "fault", text, connection.who, connection.fault)
+            name, error = connection.client_name, connection.protocol_error
+            self._rate_limited_log.log(logging.WARNING, "fault", text, name, error)
             connections.close(connection, "protocol")
         elif connection.is_broken:
             connections.close(connection, "reset")
@@ -67,8 +68,8 @@ class Acks:
             connections.close(connection, "end of stream")
         elif not connections.accepts_relp:
             connections.close(connection, "stop")
-        elif connection.unsent and self._clients.unsent > self._most_unsent:
+        elif connection.unsent and self._clients.unsent > self._max_unsent:
             connections.close(connection, "buffer")
-        elif (wants := connection.wants) != connection.watched:
-            connections.epoll.modify(connection.sock.fileno(), wants)
-            connection.watched = wants
+        elif (wanted := connection.wanted_events) != connection.watched_events:
+            connections.epoll.modify(connection.sock.fileno(), wanted)
+            connection.watched_events = wanted

@@ -1,4 +1,4 @@
-"""Creates the connection object of an accepted socket, with the limits and counters all of them share."""
+"""Creates the connection objects of accepted sockets, with the limits and counters that they share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFactory:
-    """What every connection is created from, beside its own socket and peer address."""
+    """What all connections are created from, besides their sockets."""
 
     limits: LineLimits
     metrics: Metrics
@@ -33,13 +33,13 @@ class ConnectionFactory:
     def create(
         self, sock: socket.socket, address: PeerAddress, *, relp_only: bool
     ) -> UndecidedConnection | RelpConnection:
-        """Return a connection that reads from a non-blocking socket.
+        """Return a connection that reads from a non-blocking socket, whose peer has this address.
 
         Its first bytes decide between lines and RELP, unless it is `relp_only`.
         """
         peer = peer_name(address) if self.limits.stamp else b""
-        relp = partial(RelpConnection, sock, peer, self.limits, self.metrics, self.clients)
+        create_relp = partial(RelpConnection, sock, peer, self.limits, self.metrics, self.clients)
         if relp_only:
-            return relp()
+            return create_relp()
         lines = LineConnection(sock, peer, self.limits, self.metrics)
-        return UndecidedConnection(lines, relp, self.connections.become, self.limits.read_size)
+        return UndecidedConnection(lines, create_relp, self.connections.replace, self.limits.read_size)

@@ -1,8 +1,8 @@
-"""The open connections: which there are, how much there is of unfinished lines and frames, and how they end.
+"""The open connections: how much unfinished data they hold together, and how they are closed.
 
-All are in one epoll set of ours, and the event loop watches that set as a single descriptor: to stop
-reading from ten thousand connections is to stop watching one descriptor. (Transports and protocols of the
-event loop measured 5 to 20 % more CPU per read, and start reading whether there is room or not.)
+All are in one epoll set, and the event loop watches that set as a single descriptor: to stop reading from
+ten thousand connections, it stops watching one descriptor. (asyncio's transports and protocols used 5 to
+20 % more CPU per read, and start reading whether there is room or not.)
 """
 
 from __future__ import annotations
@@ -27,95 +27,94 @@ if TYPE_CHECKING:
 
     Connection = LineConnection | RelpConnection | UndecidedConnection
 
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time; to close is then to reset
+LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: closing sends a reset
 
 
 class Connections:
-    """A set of them. Whoever changes what one of them has `unfinished` keeps the sum of it."""
+    """A set of open connections. A caller that changes the `unfinished` of one must update the sum here."""
 
     def __init__(self, metrics: Metrics, clients: RelpClients[RelpConnection]) -> None:
-        """Begin with none."""
         self._metrics = metrics
         self.epoll = select.epoll()
         self.by_descriptor: dict[int, Connection] = {}
-        self.unfinished = 0  # bytes, of all of them
-        self.accepts_relp = True  # False: whoever turns out to speak it comes too late
+        self.unfinished = 0  # bytes, of all connections
+        self.accepts_relp = True  # False at shutdown: a connection that turns out to be RELP is closed
         self.all_closed = Event()
-        self.on_closed: Callable[[], None] = lambda: None  # hears of every connection that ended
-        clients.on_replaced = self._replace
+        self.on_closed: Callable[[], None] = lambda: None  # called for every connection that has ended
+        clients.on_replaced = self._close_replaced
 
     def __len__(self) -> int:
-        """Say how many there are."""
+        """Return the number of open connections."""
         return len(self.by_descriptor)
 
     def __iter__(self) -> Iterator[Connection]:
-        """List those that are there now; they may be closed meanwhile."""
+        """Iterate over the connections open now. They may be closed during the iteration."""
         return iter([*self.by_descriptor.values()])
 
     def __contains__(self, connection: Connection) -> bool:
-        """Say whether it is still one of them: its descriptor may be another's by now."""
+        """Return True if the connection is still in the set: another one may have its descriptor by now."""
         return self.by_descriptor.get(connection.sock.fileno()) is connection
 
     def add(self, connection: Connection) -> None:
-        """Read from this one, too, whenever there is room. Raises OSError."""
+        """Add a connection, which is read from now on. Raises OSError."""
         descriptor = connection.sock.fileno()
         self.epoll.register(descriptor, select.EPOLLIN)
         self.by_descriptor[descriptor] = connection
-        connection.active = time.monotonic()
+        connection.last_read = time.monotonic()
         self.all_closed.clear()
 
-    def become(self, connection: LineConnection | RelpConnection) -> None:
-        """Take one for what it turned out to be."""
-        connection.active = time.monotonic()
+    def replace(self, connection: LineConnection | RelpConnection) -> None:
+        """Replace an undecided connection by one of the detected protocol, on the same socket."""
+        connection.last_read = time.monotonic()
         self.by_descriptor[connection.sock.fileno()] = connection
 
     def close(self, connection: Connection, reason: str) -> None:
-        """Let go of one; its unfinished line, if it still has one, is dropped."""
-        self._drop(connection, reason)
+        """Close a connection. An unfinished line or frame is dropped."""
+        self._drop_and_detach(connection, reason)
         self.close_detached(connection, reason)
 
     def close_detached(self, connection: Connection, reason: str) -> None:
-        """Close one that is detached."""
+        """Close a connection that is not in the set any more."""
         if isinstance(connection, RelpConnection):
-            connection.leave()
+            connection.release()
         connection.sock.close()
         self.count_closed(reason)
 
     def count_closed(self, reason: str) -> None:
-        """Count one that has ended."""
+        """Count a connection that has ended."""
         self._metrics.closed.labels(reason).inc()
         self.on_closed()
 
     def detach_relp(self) -> list[RelpConnection]:
-        """Stop reading those of RELP: what is unread is unanswered, and comes again.
+        """Remove and return the RELP connections: what is not read is not acknowledged, and is sent again.
 
-        Whoever turns out to be one later is closed.
+        Connections that turn out to be RELP later are closed.
         """
         self.accepts_relp = False
-        found = [connection for connection in self if isinstance(connection, RelpConnection)]
-        for connection in found:
-            self._drop(connection, "stop")
-        return found
+        detached = [connection for connection in self if isinstance(connection, RelpConnection)]
+        for connection in detached:
+            self._drop_and_detach(connection, "stop")
+        return detached
 
     def detach_lines(self) -> list[LineConnection | UndecidedConnection]:
-        """Stop reading the others, with their unfinished lines; from now on to close one is to reset it."""
-        late = [connection for connection in self if not isinstance(connection, RelpConnection)]
-        for connection in late:
+        """Remove and return the other connections, with their unfinished lines. Closing one now resets it."""
+        detached = [connection for connection in self if not isinstance(connection, RelpConnection)]
+        for connection in detached:
             set_reset_on_close(connection)
             self._detach(connection)
-        return late
+        return detached
 
     def close_all(self) -> None:
-        """Let go of all that is left."""
+        """Close all remaining connections and the epoll set."""
         for connection in self.detach_relp():
             self.close_detached(connection, "stop")
         for late in self.detach_lines():
             late.sock.close()
         self.epoll.close()
 
-    def _drop(self, connection: Connection, reason: str) -> None:
+    def _drop_and_detach(self, connection: Connection, reason: str) -> None:
         self.unfinished -= connection.unfinished
-        connection.drop(reason)
+        connection.drop_unfinished(reason)
         self._detach(connection)
 
     def _detach(self, connection: Connection) -> None:
@@ -125,13 +124,13 @@ class Connections:
         if not self.by_descriptor:
             self.all_closed.set()
 
-    def _replace(self, connection: RelpConnection) -> None:
-        """Close one whose stream is carried by another one now."""
+    def _close_replaced(self, connection: RelpConnection) -> None:
+        """Close a connection whose stream is on a newer connection now."""
         if connection in self:
             self.close(connection, "replaced")
 
 
 def set_reset_on_close(connection: Connection) -> None:
-    """Have the peer of a connection learn by an error that it was closed."""
-    with suppress(OSError):  # its peer was faster
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    """Make a later close send a reset, so that the peer gets an error."""
+    with suppress(OSError):  # the peer closed first
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)

@@ -1,4 +1,4 @@
-"""Connections that say nothing for too long."""
+"""Closes connections that have been silent for too long."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def close_idle(reader: Reader, timeout: float) -> None:
     """Close the connections that have sent nothing for `timeout` seconds.
 
-    A client of lines that does not look for the end of a connection loses the line it writes next into a
-    closed one; into one that was reset it cannot write. A line it was in the middle of is dropped and
-    counted. One of RELP that waits for an answer is not idle.
+    Line connections are reset: a client that does not notice the end of its connection loses the next line
+    it writes if the connection was closed, but cannot write it if the connection was reset. An unfinished
+    line is dropped and counted. A RELP connection that waits for a response is not idle.
     """
     if reader.is_paused:
-        return  # they may well have sent something
+        return  # they may have sent something that was not read
     oldest = time.monotonic() - timeout
-    for connection in [c for c in reader.connections if c.active < oldest]:
+    for connection in [c for c in reader.connections if c.last_read < oldest]:
         if isinstance(connection, RelpConnection):
             if connection.owes_response or not _is_silent(connection):
                 continue
@@ -38,14 +38,14 @@ def close_idle(reader: Reader, timeout: float) -> None:
 
 
 def close_unopened(reader: Reader, clients: RelpClients[RelpConnection]) -> None:
-    """Close the RELP connections that have not said in time what they want."""
+    """Close the RELP connections whose `open` has not arrived in time."""
     if not reader.is_paused:
         for connection in filter(_is_silent, clients.without_open()):
             reader.connections.close(connection, "no open")
 
 
 def _is_silent(connection: Connection) -> bool:
-    """Say whether nothing waits to be read; what the next turn finds, be it an end, is left to it."""
+    """Return True if nothing is waiting to be read. Data, EOF and errors are left to the next turn."""
     try:
         connection.sock.recv(1, socket.MSG_PEEK)
     except BlockingIOError:

@@ -1,9 +1,9 @@
-"""A connection that sends lines: from reads to whole lines in the arena.
+"""A connection that sends lines: turns reads into whole lines in the arena.
 
-A read goes straight into the arena, behind the unfinished line that the connection had before; one
-`rfind` says how much of it is whole lines, and no line is looked at. An unfinished line that grows long
-moves to a buffer of its own, which the socket reads into and of which only new bytes are searched: a byte
-at a time behind a tail of 1 MB would otherwise cost a copy of that tail each.
+A read goes straight into the arena, just after the unfinished line of the reads before it. One `rfind`
+finds how much of it is whole lines; single lines are never looked at. A long unfinished line moves to a
+buffer of its own, which the socket reads into and of which only new bytes are searched. Otherwise a peer
+that sends a byte at a time after a tail of 1 MB would cost a copy of that tail per byte.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ if TYPE_CHECKING:
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.pipeline.arena import Arena
 
-READ_SIZE = 256 * 1024  # bytes; what one read may bring
-STAMPED_READ_SIZE = 16 * 1024  # bytes; every byte of a read may be a line of its own, and get a stamp
-FRAME_MARGIN = 64 * 1024  # bytes; what a frame may have beside a line of the longest kind
-STAMPED_MAX_DATA = 128 * 1024  # bytes
-MAX_TAIL = 16 * 1024  # bytes; an unfinished line up to this length is copied in front of each read
+READ_SIZE = 256 * 1024  # bytes; the most that one read may bring
+STAMPED_READ_SIZE = (
+    16 * 1024
+)  # bytes; the same with stamps: every byte of a read may be a line and get a stamp
+FRAME_MARGIN = 64 * 1024  # bytes; how much larger a frame may be than the longest line
+STAMPED_MAX_DATA = 128 * 1024  # bytes; the largest frame with stamps
+MAX_TAIL = 16 * 1024  # bytes; an unfinished line up to this length is copied before each read
 
 
 class LineLimits:
-    """What `--max-line` and `--stamp` mean for one read, and for the room it needs in an arena."""
+    """Sizes that follow from `--max-line` and `--stamp`: of a read, and of what it may add to an arena."""
 
     __slots__ = (
         "largest_frame",
+        "max_addition",
         "max_data",
         "max_line",
+        "max_tail",
         "read_size",
         "relp_read_size",
-        "room",
-        "short",
         "stamp",
     )
 
@@ -45,26 +47,26 @@ class LineLimits:
         """Choose the size of a read so that no line found in one is longer than `max_line` bytes."""
         self.max_line = max_line
         self.stamp = stamp
-        self.short = min(MAX_TAIL, max_line // 4)
+        self.max_tail = min(MAX_TAIL, max_line // 4)
         self.relp_read_size = STAMPED_READ_SIZE if stamp else READ_SIZE
-        self.read_size = min(self.relp_read_size, max_line - self.short)
-        # Of a RELP frame. A stamp may be larger than its line, so with stamps many lines are too many.
+        self.read_size = min(self.relp_read_size, max_line - self.max_tail)
+        # Of a RELP frame. Stamps may be larger than their lines, so a stamped frame may not hold many lines.
         self.max_data = min(max_line + FRAME_MARGIN, STAMPED_MAX_DATA if stamp else LARGEST_NUMBER)
-        # What one read completes: a short or a long line, or a frame, that was there before, and all the read
-        # brought; of a RELP message every byte may be an LF, which is written as two.
+        # A read may complete the unfinished tail, long line or frame before it, and adds all that it brought.
+        # In a RELP message every byte may be an LF, which is written as two bytes.
         self.largest_frame = HEADER_LIMIT + self.max_data
         frame = self.largest_frame + self.relp_read_size
         stamps = frame * MAX_STAMP if stamp else 0
-        self.room = max(self.short + self.read_size, max_line + 1, 2 * frame) + stamps
+        self.max_addition = max(self.max_tail + self.read_size, max_line + 1, 2 * frame) + stamps
 
 
 class LongLine:
-    """An unfinished line in a buffer of its own, `view[:filled]`, that takes twice its bytes at most."""
+    """An unfinished line in a buffer of its own, `view[:filled]`. The buffer is at most twice its size."""
 
     __slots__ = ("_data", "_limit", "filled", "view")
 
     def __init__(self, start: memoryview, limit: int) -> None:
-        """Begin with what there is of it."""
+        """Start with the bytes received so far. The buffer never exceeds `limit` bytes."""
         self._limit = limit
         self.filled = 0
         self.view: memoryview
@@ -72,14 +74,14 @@ class LongLine:
         self.view[: len(start)] = start
         self.filled = len(start)
 
-    def room(self, size: int) -> memoryview:
-        """Give the place for the next bytes, up to `size`; never empty below the limit."""
+    def free_space(self, size: int) -> memoryview:
+        """Return the place for the next bytes, up to `size`. It is never empty below the limit."""
         if self.filled == len(self._data):
             self._grow_to(self.filled)
         return self.view[self.filled : self.filled + size]
 
-    def take(self, count: int) -> int:
-        """Count bytes in that were put there; give the offset behind the last LF in them, or 0."""
+    def advance(self, count: int) -> int:
+        """Count `count` bytes written to `free_space`; return the offset just after their last LF, or 0."""
         start, self.filled = self.filled, self.filled + count
         return self._data.rfind(b"\n", start, self.filled) + 1
 
@@ -92,7 +94,7 @@ class LongLine:
 
 
 class LineConnection:
-    """One connection, as far as its bytes go. `unfinished` is the length of its last line so far, bytes."""
+    """One connection that sends lines. `unfinished` is the length of its last line so far, bytes."""
 
     __slots__ = (
         "_limits",
@@ -100,7 +102,7 @@ class LineConnection:
         "_metrics",
         "_peer",
         "_tail",
-        "active",
+        "last_read",
         "receive_into",
         "sock",
         "unfinished",
@@ -108,10 +110,10 @@ class LineConnection:
     is_plain = True
 
     def __init__(self, sock: socket.socket, peer: bytes, limits: LineLimits, metrics: Metrics) -> None:
-        """Read from a non-blocking socket; `peer` names the peer in stamps."""
+        """Read from a non-blocking socket. Stamps show the `peer`."""
         self.sock = sock
         self.receive_into: Callable[[memoryview], int] = sock.recv_into
-        self.active = 0.0  # when it last sent something, by whoever cares
+        self.last_read = 0.0  # monotonic time; set by the reader
         self.unfinished = 0
         self._peer = peer
         self._limits = limits
@@ -120,9 +122,9 @@ class LineConnection:
         self._long: LongLine | None = None
 
     def receive(self, arena: Arena) -> int:
-        """Read once, put whole lines into the arena, which must not be full.
+        """Read once and put whole lines into the arena, which must not be full.
 
-        Gives the number of bytes read, 0 at the end of the stream. Raises OSError as sockets do.
+        Returns the number of bytes read, 0 at the end of the stream. Raises OSError as sockets do.
         """
         if self._long:
             return self._receive_long(arena, self._long)
@@ -138,7 +140,7 @@ class LineConnection:
         stop = at + count
         end = arena.last_line_end(at, stop)
         if end != stop:
-            self._keep(view[end or start : stop])
+            self._keep_unfinished(view[end or start : stop])
         elif tail:
             self._tail, self.unfinished = b"", 0
         if end:
@@ -147,63 +149,66 @@ class LineConnection:
                 self._stamp(arena, start)
         return count
 
-    def begin(self, start: bytes) -> None:
-        """Have an unfinished line, a short one, from the beginning."""
-        self._tail, self.unfinished = start, len(start)
+    def set_tail(self, tail: bytes) -> None:
+        """Replace the unfinished line by a short one that was read elsewhere."""
+        self._tail, self.unfinished = tail, len(tail)
 
     def finish(self, arena: Arena) -> None:
-        """At the end of the stream: a last line without LF gets one. The arena must not be full."""
+        """Write the last line at the end of the stream, with an LF if it has none.
+
+        The arena must not be full.
+        """
         if self.unfinished:
             self._end_line(arena)
             self._metrics.added.labels("newline").inc()
 
     def split(self, arena: Arena) -> None:
-        """Write what there is of an unfinished line as a line, to have its memory back."""
+        """Write the unfinished line as a line, to free its memory."""
         self.finish(arena)
         self._metrics.split_lines.labels("buffer").inc()
 
-    def drop(self, reason: str) -> None:
+    def drop_unfinished(self, reason: str) -> None:
         """Drop the unfinished line, if there is one: its sender knows that it did not arrive."""
         if self.unfinished:
             self._metrics.dropped_lines.labels(reason).inc()
             self._metrics.dropped.labels(reason).inc(self.unfinished)
-            self._forget()
+            self._clear_unfinished()
 
     def _receive_long(self, arena: Arena, line: LongLine) -> int:
-        count = self.receive_into(line.room(self._limits.read_size))
+        count = self.receive_into(line.free_space(self._limits.read_size))
         if not count:
             return 0
         limit = self._limits.max_line
-        if end := line.take(count):
-            self._forget()
-            self._put(arena, line.view[:end])
-            self._keep(line.view[end : line.filled])
+        if end := line.advance(count):
+            self._clear_unfinished()
+            self._add_line(arena, line.view[:end])
+            self._keep_unfinished(line.view[end : line.filled])
         elif line.filled > limit:
-            self._forget()
-            self._put(arena, line.view[:limit], b"\n")
-            self._keep(line.view[limit : line.filled])
+            self._clear_unfinished()
+            self._add_line(arena, line.view[:limit], b"\n")
+            self._keep_unfinished(line.view[limit : line.filled])
             self._metrics.split_lines.labels("max-line").inc()
             self._metrics.added.labels("newline").inc()
         else:
             self.unfinished = line.filled
         return count
 
-    def _keep(self, rest: memoryview) -> None:
-        if len(rest) <= self._limits.short:
+    def _keep_unfinished(self, rest: memoryview) -> None:
+        if len(rest) <= self._limits.max_tail:
             self._tail, self.unfinished = bytes(rest), len(rest)
         else:
             self._long = LongLine(rest, self._limits.max_line + 1)
             self._tail, self.unfinished = b"", len(rest)
 
-    def _end_line(self, arena: Arena) -> None:
-        rest = self._long.view[: self._long.filled] if self._long else self._tail
-        self._put(arena, rest, b"\n")
-        self._forget()
-
-    def _forget(self) -> None:
+    def _clear_unfinished(self) -> None:
         self._tail, self._long, self.unfinished = b"", None, 0
 
-    def _put(self, arena: Arena, *pieces: bytes | memoryview) -> None:
+    def _end_line(self, arena: Arena) -> None:
+        rest = self._long.view[: self._long.filled] if self._long else self._tail
+        self._add_line(arena, rest, b"\n")
+        self._clear_unfinished()
+
+    def _add_line(self, arena: Arena, *pieces: bytes | memoryview) -> None:
         start = arena.end
         arena.add(*pieces)
         if self._limits.stamp:

@@ -1,4 +1,4 @@
-"""The door: accepts connections up to a limit, beyond which they wait in the kernel's backlog."""
+"""Accepts connections up to a limit. Beyond it they wait in the kernel's backlog."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Gone before we came to it; Linux hands a new connection's pending network errors out by accept, too.
+# The connection was gone before it was accepted; Linux also reports its pending network errors by accept().
 GONE_ERRORS = {
     errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
     errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
 }  # fmt: skip
-AT_ONCE = 256  # connections accepted in one turn of the loop
-REPEAT_LOG_AFTER = 60.0  # seconds; whoever can connect can fill the door as often as they like
+ACCEPTS_PER_TURN = 256  # connections accepted per socket in one turn of the event loop
+REPEAT_LOG_AFTER = 60.0  # seconds; any peer can reach the limit as often as it likes
 RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningSockets:
-    """`detecting` sockets accept lines and RELP, `relp_only` ones speak RELP whatever comes first."""
+    """Sockets by what they accept: lines and RELP, or RELP only, whatever a connection begins with."""
 
-    detecting: Sequence[socket.socket]
+    lines_and_relp: Sequence[socket.socket]
     relp_only: Sequence[socket.socket] = ()
 
 
 class Listener:
-    """Listening sockets whose connections are to be read."""
+    """Accepts connections and adds them to those that are read."""
 
     def __init__(
         self,
@@ -53,25 +53,25 @@ class Listener:
     ) -> None:
         """Accept nothing until `start`."""
         self._loop = asyncio.get_running_loop()
-        self._sockets = [*sockets.detecting, *sockets.relp_only]
+        self._sockets = [*sockets.lines_and_relp, *sockets.relp_only]
         self._relp_sockets = frozenset(sockets.relp_only)
         self._connections = connections
         self._factory = factory
         self._metrics = metrics
-        self._max = max_connections
-        self._watched = False
+        self._max_connections = max_connections
+        self._is_watching = False
         self._rate_limited_log = RateLimitedLog(log, REPEAT_LOG_AFTER)
         connections.on_closed = self._on_closed
 
     def start(self) -> None:
-        """Accept from now on."""
+        """Accept connections from now on."""
         self._watch()
 
     def close(self) -> None:
-        """Accept whoever is connected already, as far as the kernel knows, then accept nobody any more."""
+        """Accept the connections that the kernel has already established, then close the sockets."""
         self._unwatch()
         for sock in self._sockets:
-            for _ in range(BACKLOG):  # and not for ever, if others keep coming
+            for _ in range(BACKLOG):  # bounded, as new ones may keep coming
                 if not self._accept(sock):
                     break
             sock.close()
@@ -82,35 +82,35 @@ class Listener:
             self._unwatch()
             self._metrics.waiting.set(1)
             text = "all %d connections of --max-connections are open; others wait"
-            self._rate_limited_log.log(logging.WARNING, "full", text, self._max)
+            self._rate_limited_log.log(logging.WARNING, "full", text, self._max_connections)
             return
-        for _ in range(AT_ONCE):
+        for _ in range(ACCEPTS_PER_TURN):
             if not self._accept(sock) or self._is_full():
                 return
 
     def _is_full(self) -> bool:
-        return len(self._connections) >= self._max
+        return len(self._connections) >= self._max_connections
 
     def _accept(self, sock: socket.socket) -> bool:
+        """Accept one connection; return True if there may be another one to accept."""
         try:
-            connection, address = sock.accept()
+            accepted, address = sock.accept()
         except BlockingIOError:
             return False
         except OSError as error:
-            return error.errno in GONE_ERRORS or self._refuse(error)
-        connection.setblocking(False)
+            return error.errno in GONE_ERRORS or self._retry_later(error)
+        accepted.setblocking(False)
+        connection = self._factory.create(accepted, address, relp_only=sock in self._relp_sockets)
         try:
-            self._connections.add(
-                self._factory.create(connection, address, relp_only=sock in self._relp_sockets)
-            )
-        except OSError as error:  # no memory or no watch for it in the kernel
-            connection.close()
-            return self._refuse(error)
+            self._connections.add(connection)
+        except OSError as error:  # the kernel has no memory or no epoll watch for it
+            accepted.close()
+            return self._retry_later(error)
         self._metrics.accepted.inc()
         self._metrics.connections.set(len(self._connections))
         return True
 
-    def _refuse(self, error: OSError) -> bool:
+    def _retry_later(self, error: OSError) -> bool:
         text = "cannot accept a connection: %s; it waits, retrying every %g s"
         self._rate_limited_log.log(logging.ERROR, str(error), text, error, RETRY)
         self._unwatch()
@@ -123,14 +123,14 @@ class Listener:
             self._watch()
 
     def _watch(self) -> None:
-        if not self._watched:
-            self._watched = True
+        if not self._is_watching:
+            self._is_watching = True
             self._metrics.waiting.set(0)
             for sock in self._sockets:
                 self._loop.add_reader(sock.fileno(), self._on_readable, sock)
 
     def _unwatch(self) -> None:
-        if self._watched:
-            self._watched = False
+        if self._is_watching:
+            self._is_watching = False
             for sock in self._sockets:
                 self._loop.remove_reader(sock.fileno())

@@ -1,4 +1,4 @@
-"""Room for what one more read brings: in an arena, and in the memory for unfinished lines and frames."""
+"""Makes room for one more read: in the arena, and in the memory for unfinished lines and frames."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ if TYPE_CHECKING:
 
 
 class MemoryLimit:
-    """Made by handing arenas over, and by splitting unfinished lines once they take over `limit` bytes."""
+    """Limits the unfinished lines and frames of all connections together to `limit` bytes."""
 
-    def __init__(self, connections: Connections, handover: Handover, limit: int) -> None:
-        """Have as much as the parts have."""
+    def __init__(self, connections: Connections, exchange: Handover, limit: int) -> None:
         self._connections = connections
-        self._arenas = handover.arenas
-        self._handover = handover
+        self._exchange = exchange
+        self._arenas = exchange.arenas
         self.limit = limit
 
     def make_room(self) -> bool:
-        """Make room for one more read, whatever it brings; False if the writer has to give back an arena."""
+        """Make room for one more read, however much it brings; False if an arena must come back first."""
         if self._connections.unfinished > self.limit:
-            self._free_memory()
-        return self._connections.unfinished <= self.limit and self._handover.has_room()
+            self._split_longest()
+        return self._connections.unfinished <= self.limit and self._exchange.has_room()
 
-    def _free_memory(self) -> None:
-        """Write the longest unfinished lines as they are, until a quarter of their memory is free again.
+    def _split_longest(self) -> None:
+        """Write the longest unfinished lines as they are, until a quarter of the limit is free again.
 
-        More than the one line that was too much, so that this is seldom done, however many lines there are.
-        A frame cannot be written: its connection is closed, and told, so that no block is blamed for it.
+        Freeing more than the one line that exceeded the limit keeps this rare, however many lines there are.
+        A frame cannot be split: its connection is closed with a `serverclose`, which blames no block.
         """
         connections = self._connections
         for connection in sorted(connections, key=lambda c: c.unfinished, reverse=True):
-            if connections.unfinished <= self.limit * 3 // 4 or not self._handover.has_room():
+            if connections.unfinished <= self.limit * 3 // 4 or not self._exchange.has_room():
                 return
             if isinstance(connection, RelpConnection):
                 connection.send_server_close()

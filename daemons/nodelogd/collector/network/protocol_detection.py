@@ -1,7 +1,7 @@
-"""A connection whose protocol is not known yet: RELP if it begins as RELP does, lines otherwise.
+"""A connection whose protocol is not known yet: RELP if its first bytes are those of RELP, lines otherwise.
 
-That is decided once, on its first bytes, and nobody waits for it: what could become RELP and is not is the
-beginning of a line, and stays one at the end of the stream.
+The decision is made once, on the first bytes, and nothing waits for it. Bytes that could become RELP and do
+not are the beginning of a line, also at the end of the stream.
 """
 
 from __future__ import annotations
@@ -18,77 +18,79 @@ if TYPE_CHECKING:
     from nodelogd.collector.network.relp_connection import RelpConnection
     from nodelogd.collector.pipeline.arena import Arena
 
-FIRST = 16 * 1024  # bytes of the first read
+    DecidedConnection = LineConnection | RelpConnection
+
+FIRST_READ_SIZE = 16 * 1024  # bytes
 
 
 class UndecidedConnection:
-    """One connection, until `become` is given what it turned out to be."""
+    """One connection, until `on_decided` is called with the connection that replaces it."""
 
     is_plain = False
 
     def __init__(
         self,
         lines: LineConnection,
-        relp: Callable[[], RelpConnection],
-        become: Callable[[LineConnection | RelpConnection], None],
-        read: int,
+        create_relp: Callable[[], RelpConnection],
+        on_decided: Callable[[DecidedConnection], None],
+        read_size: int,
     ) -> None:
-        """Read up to `read` bytes at a time. `lines` is what it is if nothing else is found out."""
+        """Read up to `read_size` bytes at a time. Unless it turns out to be RELP, it is `lines`."""
         self.sock = lines.sock
-        self.active = 0.0
-        self._now: LineConnection | RelpConnection = lines
+        self.last_read = 0.0  # monotonic time; set by the reader
+        self._current: DecidedConnection = lines
         self._lines = lines
-        self._relp = relp
-        self._become = become
-        self._read = min(FIRST, read)
+        self._create_relp = create_relp
+        self._on_decided = on_decided
+        self._read_size = min(FIRST_READ_SIZE, read_size)
         self._start = b""
 
     @property
     def unfinished(self) -> int:
-        """How many bytes there are of an unfinished line or frame."""
-        return self._now.unfinished
+        """Bytes of the unfinished line or frame."""
+        return self._current.unfinished
 
     def receive(self, arena: Arena) -> int:
-        """Read once, and decide if that can be done now; otherwise as the others do it."""
-        data = self.sock.recv(self._read)
+        """Read once, and decide if possible. Returns and raises as the other connections do."""
+        data = self.sock.recv(self._read_size)
         if not data:
             return 0
         start = self._start + data
         match detect(start):
             case None:
                 self._start = start
-                self._lines.begin(start)
+                self._lines.set_tail(start)
             case Protocol.LINES:
                 self._lines.receive_into = BytesIO(data).readinto
                 self._lines.receive(arena)
                 self._lines.receive_into = self.sock.recv_into
-                self._become(self._lines)
+                self._on_decided(self._lines)
             case Protocol.RELP:
-                self._lines.begin(b"")
-                self._now = relp = self._relp()
-                self._become(relp)
-                relp.take(memoryview(start), arena)
+                self._lines.set_tail(b"")
+                self._current = relp = self._create_relp()
+                self._on_decided(relp)
+                relp.feed(memoryview(start), arena)
         return len(data)
 
     def to_lines(self, rest: bytes) -> tuple[LineConnection, bytes]:
-        """Take it for lines, as nothing comes behind `rest`; give what of that is to be read.
+        """Decide for lines, as nothing follows `rest`; return the connection and what it must still read.
 
-        If it was RELP, nothing is: what was never acknowledged comes again.
+        If it was RELP, it must read nothing: what was never acknowledged is sent again.
         """
         if detect(self._start + rest) is Protocol.RELP:
-            self._lines.drop("stop")
+            self._lines.drop_unfinished("stop")
             rest = b""
         return self._lines, rest
 
     def finish(self, arena: Arena) -> None:
-        """At the end of the stream."""
-        self._now.finish(arena)
+        """Write the last line at the end of the stream."""
+        self._current.finish(arena)
 
     def split(self, arena: Arena) -> None:
-        """Write what there is as a line; so lines it is."""
-        self._become(self._lines)
+        """Write the bytes received so far as a line, which decides for lines."""
+        self._on_decided(self._lines)
         self._lines.split(arena)
 
-    def drop(self, reason: str) -> None:
-        """Drop what there is."""
-        self._now.drop(reason)
+    def drop_unfinished(self, reason: str) -> None:
+        """Drop the unfinished line or frame."""
+        self._current.drop_unfinished(reason)

@@ -1,8 +1,8 @@
-"""The loop's side of the collector: reads all connections, hands whole lines to the writer.
+"""Reads all connections in the event loop and hands whole lines to the writer.
 
-A turn is one plain loop over the connections that are readable, and it ends in one hand-over. Reading goes
-on as long as there is an arena to read into. When the writer has both, the set of connections is not
-watched until one comes back; the senders wait in their kernels.
+One turn is a plain loop over the connections that are readable. It ends by handing what arrived to the
+writer. Reading goes on while there is an arena to read into. When the writer has both, the epoll set is not
+watched until one comes back; meanwhile the senders wait, in their kernels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nodelogd.collector.pipeline.arena import Arena
     from nodelogd.collector.pipeline.arena_exchange import Handover
 
-EVENTS = 512  # connections served in one turn
+EVENTS_PER_TURN = 512  # connections
 
 
 class Reader:
@@ -35,37 +35,37 @@ class Reader:
         self,
         connections: Connections,
         acks: Acks,
-        handover: Handover,
+        exchange: Handover,
         memory_limit: MemoryLimit,
         metrics: Metrics,
     ) -> None:
-        """Read nothing until `resume`. `acks` hears of what the writer has stored."""
+        """Read nothing until `resume`."""
         self._loop = asyncio.get_running_loop()
         self.connections = connections
         self._acks = acks
-        self._handover = handover
-        self._arenas = handover.arenas
+        self._exchange = exchange
+        self._arenas = exchange.arenas
         self._memory_limit = memory_limit
         self._metrics = metrics
-        self._unserved: list[tuple[int, int]] = []  # what epoll said of connections that found no room
-        self._rest = 0  # bytes of the connection that is ended just now, not in an arena yet
+        self._unserved: list[tuple[int, int]] = []  # epoll events of connections that found no room
+        self._draining = 0  # bytes of the detached connection being drained that are not in an arena yet
         self._paused_at: float | None = time.monotonic()  # None while connections are read
-        self._ending = False
+        self._is_stopped = False
 
     @property
-    def held(self) -> int:
+    def held_bytes(self) -> int:
         """Bytes that were received and not handed to the writer yet."""
-        return self.connections.unfinished + self._rest + self._arenas.current.end
+        return self.connections.unfinished + self._draining + self._arenas.current.end
 
     @property
     def is_paused(self) -> bool:
-        """True while nothing is read, so that nobody's silence says anything."""
+        """True while no connection is read, so that silence means nothing."""
         return self._paused_at is not None
 
     def resume(self) -> None:
-        """Go on, now that there is room; what was gathered meanwhile goes first."""
-        self._handover.on_return()
-        if self._handover.now() and self._paused_at is not None and not self._ending:
+        """Continue reading, as an arena came back. What was gathered meanwhile is handed over first."""
+        self._exchange.on_return()
+        if self._exchange.now() and self._paused_at is not None and not self._is_stopped:
             self.count_pause()
             self._paused_at = None
             self._loop.add_reader(self.connections.epoll.fileno(), self._turn)
@@ -77,66 +77,66 @@ class Reader:
             self._loop.remove_reader(self.connections.epoll.fileno())
 
     def count_pause(self) -> None:
-        """Count a pause so far."""
+        """Add the current pause so far to the metric."""
         if self._paused_at is not None:
             now = time.monotonic()
             self._metrics.paused.inc(now - self._paused_at)
             self._paused_at = now
 
     def stop(self) -> None:
-        """Stop reading for good."""
+        """Stop reading permanently."""
         self.pause()
-        self._ending = True
+        self._is_stopped = True
 
     async def drain_detached(
-        self, late: LineConnection | UndecidedConnection, rest: bytes, *, ended: bool
+        self, detached: LineConnection | UndecidedConnection, rest: bytes, *, at_eof: bool
     ) -> None:
-        """Take what a connection that is detached had sent before it was reset.
+        """Process the `rest` that was read from a detached connection before its reset.
 
-        If its peer had not `ended` it, the line it was in the middle of is dropped.
+        Unless its peer had shut it down (`at_eof`), its unfinished line is dropped.
         """
-        self.connections.unfinished -= late.unfinished
-        connection, rest = late.to_lines(rest) if isinstance(late, UndecidedConnection) else (late, rest)
+        self.connections.unfinished -= detached.unfinished
+        connection, rest = (
+            detached.to_lines(rest) if isinstance(detached, UndecidedConnection) else (detached, rest)
+        )
         connection.receive_into = BytesIO(rest).readinto
         self._metrics.received.inc(len(rest))
-        self._rest = len(rest)
+        self._draining = len(rest)
         while True:
-            await self._handover.roomy()
+            await self._exchange.roomy()
             count = connection.receive(self._arenas.current)
             if not count:
                 break
-            self._rest -= count
-        if ended:
+            self._draining -= count
+        if at_eof:
             connection.finish(self._arenas.current)
-        connection.drop("stop")
-        self.connections.count_closed("end of stream" if ended else "stop")
+        connection.drop_unfinished("stop")
+        self.connections.count_closed("end of stream" if at_eof else "stop")
 
     async def flush(self) -> None:
-        """Return when the writer has all that was received."""
-        await self._handover.flushed()
+        """Wait until the writer has all that was received."""
+        await self._exchange.flushed()
 
     def _turn(self) -> None:
-        """Read once from each connection that has something, and hand over what came."""
+        """Read once from each readable connection and hand over what arrived."""
         arena, acks, limit = self._arenas.current, self._acks, self._memory_limit.limit
         connections, by_descriptor = self.connections, self.connections.by_descriptor
         now = time.monotonic()
         reads = received = 0
-        ready, self._unserved = self._unserved or connections.epoll.poll(0, EVENTS), []
+        ready, self._unserved = self._unserved or connections.epoll.poll(0, EVENTS_PER_TURN), []
         for at, (descriptor, event) in enumerate(ready):
             if arena.end >= arena.limit or connections.unfinished > limit:
                 if not self._memory_limit.make_room():
-                    self._unserved = ready[at:]  # they come first next time, or the others had everything
+                    self._unserved = ready[at:]  # served first next time, or the others would get everything
                     break
                 arena = self._arenas.current
-            if acks.stored:  # a turn may take as long as a sync
-                acks.give()
+            if acks.queued:  # a turn may take as long as a sync
+                acks.send()
             connection = by_descriptor.get(descriptor)
-            if connection is None or (
-                event != select.EPOLLIN and not acks.flush_if_writable(connection, event)
-            ):
+            if connection is None or (event != select.EPOLLIN and not acks.flush(connection, event)):
                 continue
             if count := self._receive(connection, arena):
-                connection.active = now
+                connection.last_read = now
                 reads += 1
                 received += count
                 if not connection.is_plain:
@@ -145,12 +145,12 @@ class Reader:
         if not self._memory_limit.make_room():
             self.pause()
             return
-        self._handover.deliver()
+        self._exchange.deliver()
         if seconds := nap(reads, received):
             time.sleep(seconds)
 
     def _receive(self, connection: Connection, arena: Arena) -> int:
-        """Read once from a connection; give the bytes, 0 if there were none or it has ended."""
+        """Read once from a connection; return the bytes read, 0 if there were none or it has ended."""
         before = connection.unfinished
         try:
             count = connection.receive(arena)
@@ -166,7 +166,7 @@ class Reader:
         return count
 
     def _end(self, connection: Connection) -> None:
-        """Write the last line of a connection, then close it. There must be room."""
+        """Write the last line of a connection, then close it. The arena must not be full."""
         self.connections.unfinished -= connection.unfinished
         connection.finish(self._arenas.current)
         self.connections.unfinished += connection.unfinished

@@ -35,7 +35,7 @@ async def test_what_is_stored_is_answered_between_two_reads_of_a_turn(wired: Wir
     await until(lambda: wired.keeps)
     wired.reader.pause()
     second.send(b"two\n")
-    wired.acks.note_stored(wired.kept_receipts())  # and the loop is not woken
+    wired.acks.queue(wired.kept_receipts())  # and the loop is not woken
     wired.reader.resume()
     await until(lambda: first.has(Acked()))
     assert not second.has(Acked())
@@ -120,7 +120,7 @@ async def test_a_reset_while_answers_are_due_harms_nobody(wired: Wired) -> None:
     wired.give_back()
     other.send(b"other\n")
     await until(lambda: other.has(Acked()))
-    assert wired.clients.answered.is_set()
+    assert wired.clients.all_answered.is_set()
 
 
 async def test_what_a_peer_gets_is_never_out_of_order(wired: Wired) -> None:

@@ -30,11 +30,11 @@ async def test_a_new_connection_of_a_stream_closes_the_old_one_and_what_is_unrea
     old.send(b"taken\n")
     await until(lambda: old.has(Acked()))
     old.sock.send(b"3 lines 100 unfinished")
-    await until(lambda: wired.reader.held > 0)
+    await until(lambda: wired.reader.held_bytes > 0)
     wired.reader.pause()
     old.send(b"never read\n")
     new = Peer(wired, (STREAM, 1))
-    wired.acks.give()
+    wired.acks.send()
     # Both are readable now; the old one is looked at first, as it came first, so take what it sent away.
     (connection,) = [c for c in wired.connections if c.unfinished]
     wired.connections.epoll.modify(connection.sock.fileno(), 0)

@@ -21,7 +21,7 @@ async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and
     active.sendall(b"two\n")
     await until(lambda: len(wired.written) == 8)
     for connection in wired.connections:
-        connection.active -= 100 * (connection.unfinished > 0)
+        connection.last_read -= 100 * (connection.unfinished > 0)
     close_idle(wired.reader, 50)
     await wired.reader.flush()
     assert b"unfinished" not in wired.written
@@ -56,14 +56,14 @@ async def test_who_does_not_say_in_time_what_it_wants_is_closed(
     good, late, reading = await opened(wired), wired.connect_undecided(), wired.connect_undecided()
     late.sendall(b"1 open 100 relp_version=0\n")
     reading.sendall(b"1 open 100 relp_version=0\n")
-    await until(lambda: wired.reader.held == 52)
+    await until(lambda: wired.reader.held_bytes == 52)
     monkeypatch.setattr(clients_module, "OPEN_TIMEOUT", -1.0)
     reading.sendall(b"command")  # it has something to be read, and is judged later
     close_unopened(wired.reader, wired.clients)
     assert wired.count("nodelog_connections_closed_total", reason="no open") == 1
     good.send(b"good\n")
     await until(lambda: good.has(Acked()))
-    await until(lambda: wired.reader.held == 33)
+    await until(lambda: wired.reader.held_bytes == 33)
     close_unopened(wired.reader, wired.clients)
     assert wired.count("nodelog_connections_closed_total", reason="no open") == 2
     assert accounted(wired)

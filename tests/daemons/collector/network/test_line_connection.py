@@ -37,7 +37,7 @@ class Reading:
         self.metrics = Metrics()
         limits = LineLimits(max_line, stamp=stamp)
         self.lines = LineConnection(self.sock, b"peer", limits, self.metrics)
-        self.arena = Arena(limits.room)
+        self.arena = Arena(limits.max_addition)
         self.written = b""
 
     def __enter__(self) -> Self:
@@ -197,8 +197,8 @@ def test_behind_the_end_of_a_long_line_another_long_one_can_begin() -> None:
 def test_an_unfinished_line_can_be_dropped_and_is_counted_once(length: int) -> None:
     with Reading() as reading:
         reading.send(b"whole\n" + b"d" * length)
-        reading.lines.drop("reset")
-        reading.lines.drop("reset")
+        reading.lines.drop_unfinished("reset")
+        reading.lines.drop_unfinished("reset")
         assert value(reading.metrics, "nodelog_dropped_lines_total", reason="reset") == 1
         assert value(reading.metrics, "nodelog_dropped_bytes_total", reason="reset") == length
         assert reading.end() == b"whole\n"
@@ -225,7 +225,7 @@ def test_what_came_before_a_reset_is_read_and_the_reset_is_an_error() -> None:
     with ExitStack() as stack:
         stack.enter_context(accepted)
         limits = LineLimits(MIB)
-        arena, lines = Arena(limits.room), LineConnection(accepted, b"", limits, Metrics())
+        arena, lines = Arena(limits.max_addition), LineConnection(accepted, b"", limits, Metrics())
         client.sendall(b"whole\nhalf")
         accepted.setblocking(True)
         accepted.recv(1, socket.MSG_PEEK)

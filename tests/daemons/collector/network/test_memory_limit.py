@@ -20,7 +20,7 @@ async def test_beyond_their_limit_the_longest_unfinished_lines_are_split_and_rea
     for client in long:
         client.sendall(b"l" * 60 * KIB)
     await until(lambda: wired.count("nodelog_received_bytes_total") == 7 * 60 * KIB + 5)
-    assert wired.reader.held <= 256 * KIB
+    assert wired.reader.held_bytes <= 256 * KIB
     splits = wired.count("nodelog_split_lines_total", reason="buffer")
     assert splits > 0
     assert wired.written == (b"l" * 60 * KIB + b"\n") * (len(wired.written) // (60 * KIB))
@@ -29,7 +29,7 @@ async def test_beyond_their_limit_the_longest_unfinished_lines_are_split_and_rea
         client.sendall(b"end\n")
     await until(lambda: wired.written.count(b"end\n") == 7)
     assert wired.written.replace(b"short line\n", b"").count(b"l") == 7 * 60 * KIB
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
 
 
 async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wired) -> None:
@@ -38,7 +38,7 @@ async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wi
     for client in clients:
         client.sendall(b"l" * 100 * KIB)
     while (received := wired.count("nodelog_received_bytes_total")) < 60 * 100 * KIB:
-        assert received <= len(wired.written) + wired.reader.held
+        assert received <= len(wired.written) + wired.reader.held_bytes
         wired.give_back(1)
         await until(lambda: wired.paused or wired.count("nodelog_received_bytes_total") == 60 * 100 * KIB)
     wired.stuck = False
@@ -56,7 +56,7 @@ async def test_beyond_their_memory_the_longest_unfinished_frame_is_closed_and_to
     for number, peer in enumerate(peers):
         peer.sock.send(frames[number][: 40_000 + 100 * number])
     await until(lambda: wired.count("nodelog_connections_closed_total", reason="buffer") > 0)
-    await until(lambda: wired.reader.held <= 256 * KIB)
+    await until(lambda: wired.reader.held_bytes <= 256 * KIB)
     closed = int(wired.count("nodelog_connections_closed_total", reason="buffer"))
     await until(lambda: sum(peer.is_ended for peer in peers) == closed)
     assert closed < 8

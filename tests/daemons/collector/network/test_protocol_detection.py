@@ -105,7 +105,7 @@ async def test_a_newcomer_at_the_end_is_taken_for_lines_unless_it_is_relp(wired:
     wired.reader.stop()
     late = wired.connections.detach_lines()
     if late:
-        await wired.reader.drain_detached(late[0], OPEN[known:], ended=True)
+        await wired.reader.drain_detached(late[0], OPEN[known:], at_eof=True)
         late[0].sock.close()
     await wired.reader.flush()
     assert wired.written == b""

@@ -36,7 +36,7 @@ async def test_the_end_of_a_stream_ends_its_last_line_and_the_connection(wired: 
     await wired.all_closed()
     assert wired.written == b"one\nlast\n"
     assert client.recv(1) == b""
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
     assert wired.count("nodelog_connections_closed_total", reason="end of stream") == 1
 
 
@@ -49,7 +49,7 @@ async def test_a_reset_drops_the_line_it_came_in_the_middle_of_and_no_other(wire
     await until(lambda: len(wired.connections) == 1)
     other.sendall(b"er\n")
     await until(lambda: wired.written == b"one\nother\n")
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
     assert wired.count("nodelog_dropped_bytes_total", reason="reset") == 4
     assert wired.count("nodelog_connections_closed_total", reason="reset") == 1
 
@@ -58,10 +58,10 @@ async def test_what_is_held_is_what_was_received_and_not_given_to_the_writer(wir
     client = wired.connect()
     client.sendall(b"one\n" + b"u" * 40_000)
     await until(lambda: wired.count("nodelog_received_bytes_total") == 40_004)
-    assert wired.reader.held == 40_000
+    assert wired.reader.held_bytes == 40_000
     client.sendall(b"\n")
     await until(lambda: len(wired.written) == 40_005)
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
 
 
 async def test_reading_stops_when_the_writer_has_both_arenas_and_nothing_is_lost(wired: Wired) -> None:
@@ -80,7 +80,7 @@ async def test_reading_stops_when_the_writer_has_both_arenas_and_nothing_is_lost
             return wired.paused
 
     await until(send)
-    assert wired.reader.held < FULL + wired.limits.room
+    assert wired.reader.held_bytes < FULL + wired.limits.max_addition
     wired.reader.count_pause()
     assert wired.count("nodelog_paused_seconds_total") > 0
     wired.stuck = False
@@ -107,13 +107,13 @@ async def test_what_is_left_of_a_connection_is_taken_but_for_the_line_it_is_in_t
 ) -> None:
     client = wired.connect()
     client.sendall(b"one\ntw")
-    await until(lambda: wired.reader.held == 2)
+    await until(lambda: wired.reader.held_bytes == 2)
     wired.reader.stop()
     (late,) = wired.connections.detach_lines()
-    await wired.reader.drain_detached(late, b"o\nthr", ended=False)
+    await wired.reader.drain_detached(late, b"o\nthr", at_eof=False)
     await wired.reader.flush()
     assert wired.written == b"one\ntwo\n"
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
     assert wired.count("nodelog_dropped_lines_total", reason="stop") == 1
     assert wired.count("nodelog_dropped_bytes_total", reason="stop") == 3
     assert wired.count("nodelog_connections_closed_total", reason="stop") == 1
@@ -123,7 +123,7 @@ async def test_the_last_line_of_a_connection_that_had_ended_is_taken_too(wired: 
     wired.connect()
     wired.reader.stop()
     (late,) = wired.connections.detach_lines()
-    await wired.reader.drain_detached(late, b"one\nlast", ended=True)
+    await wired.reader.drain_detached(late, b"one\nlast", at_eof=True)
     await wired.reader.flush()
     assert wired.written == b"one\nlast\n"
     assert wired.count("nodelog_dropped_lines_total", reason="stop") == 0
@@ -135,7 +135,7 @@ async def test_the_rest_of_a_connection_waits_for_the_writer(wired: Wired) -> No
     (late,) = wired.connections.detach_lines()
     wired.stuck = True
     rest = asyncio.ensure_future(
-        wired.reader.drain_detached(late, b"%s\n" % (b"r" * 999) * 8000, ended=False)
+        wired.reader.drain_detached(late, b"%s\n" % (b"r" * 999) * 8000, at_eof=False)
     )
     while not rest.done():
         await until(lambda: wired.keeps or rest.done())
@@ -164,7 +164,7 @@ async def test_a_block_that_is_too_large_ends_its_connection_before_it_is_kept(w
     await until(lambda: relp.is_ended)
     await wired.all_closed()
     assert wired.written == b"good\n"
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
     assert accounted(wired)
 
 
@@ -176,5 +176,5 @@ async def test_a_half_frame_at_the_end_of_the_stream_is_dropped_and_counted(wire
     await wired.all_closed()
     assert wired.written == b"whole\n"
     assert wired.count("nodelog_dropped_bytes_total", reason="end of stream") == len(b"3 lines 100 half")
-    assert wired.reader.held == 0
+    assert wired.reader.held_bytes == 0
     assert accounted(wired)

@@ -26,8 +26,8 @@ class Known:
     def open(self, stream: bytes | None = STREAM) -> RelpConnection:
         """Have a connection open a stream."""
         connection = cast("RelpConnection", Carrier(stream))
-        self.clients.enter(connection)
-        self.clients.opened(connection)
+        self.clients.add(connection)
+        self.clients.set_opened(connection)
         return connection
 
 
@@ -43,12 +43,12 @@ def test_an_older_connection_of_the_same_stream_is_replaced() -> None:
     known = Known()
     older, other, newer = known.open(), known.open(b"stream number 2."), known.open()
     assert known.replaced == [older]
-    known.clients.leave(older, cleanly=True)
+    known.clients.remove(older, finished=True)
     assert known.forgotten == []  # another one carries it on
-    known.clients.leave(newer, cleanly=True)
-    known.clients.leave(other, cleanly=False)
+    known.clients.remove(newer, finished=True)
+    known.clients.remove(other, finished=False)
     assert known.forgotten == [STREAM]
-    assert known.clients.connected == {}
+    assert known.clients.by_stream == {}
 
 
 def test_connections_without_a_stream_replace_nobody() -> None:
@@ -59,12 +59,12 @@ def test_connections_without_a_stream_replace_nobody() -> None:
 def test_who_has_not_opened_in_time_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Known()
     late = cast("RelpConnection", Carrier(None))
-    known.clients.enter(late)
+    known.clients.add(late)
     known.open()
     assert known.clients.without_open() == []
     monkeypatch.setattr(module, "OPEN_TIMEOUT", -1.0)
     assert known.clients.without_open() == [late]
-    known.clients.leave(late, cleanly=False)
+    known.clients.remove(late, finished=False)
     assert known.clients.without_open() == []
 
 
@@ -73,19 +73,19 @@ def test_all_is_answered_when_as_many_are_settled_as_were_owed() -> None:
     states = []
     for count in (2, -1, -1):
         if count > 0:
-            clients.owe(count)
+            clients.add_unanswered(count)
         else:
-            clients.settle(-count)
-        states.append(clients.answered.is_set())
+            clients.remove_unanswered(-count)
+        states.append(clients.all_answered.is_set())
     assert states == [False, False, True]
 
 
 def test_the_busiest_are_shown_and_their_number_is_bounded_whatever_names_come() -> None:
     clients = Known().clients
-    clients.count("large", 10**6)
+    clients.count_bytes("large", 10**6)
     for number in range(3 * MAX_NAMES):
-        clients.count(f"name {number}", number % 7)
-        clients.count("steady", 1000)
+        clients.count_bytes(f"name {number}", number % 7)
+        clients.count_bytes("steady", 1000)
     shown = clients.busiest()
     assert len(shown) == BUSIEST_SHOWN
     assert [entry["name"] for entry in shown[:2]] == ["steady", "large"]

@@ -114,8 +114,8 @@ def test_nothing_good_in_front_of_garbage_is_lost(bad: bytes, why: str) -> None:
     with Talk(stream=(STREAM, 1)) as talk:
         talk.open()
         talk.send(talk.block(b"good\n") + bad)
-        assert why in talk.relp.fault
+        assert why in talk.relp.protocol_error
         talk.store()
         assert (talk.written, talk.pairs) == (b"good\n", {STREAM: 1})
-        talk.relp.drop("protocol")
+        talk.relp.drop_unfinished("protocol")
         talk.assert_accounted()

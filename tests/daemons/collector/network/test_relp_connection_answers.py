@@ -47,7 +47,7 @@ def test_a_stream_is_forgotten_at_a_close_with_everything_answered() -> None:
         assert talk.relp.owes_response
         assert talk.answers() == [Closed()]
         assert talk.relp.is_done
-        talk.relp.leave()
+        talk.relp.release()
         assert talk.forgotten == [STREAM]
 
 
@@ -57,14 +57,14 @@ def test_a_stream_is_not_forgotten_at_a_close_that_came_before_the_answers() -> 
         talk.send(talk.block(b"one\n") + talk.session.close())
         talk.store()  # the answers may be lost, and then the block comes again
         assert talk.relp.is_done
-        talk.relp.leave()
+        talk.relp.release()
         assert talk.forgotten == []
 
 
 def test_a_stream_is_not_forgotten_when_its_connection_just_ends() -> None:
     with Talk(stream=(STREAM, 1)) as talk:
         talk.open()
-        talk.relp.leave()
+        talk.relp.release()
         assert talk.forgotten == []
 
 
@@ -72,12 +72,12 @@ def test_it_is_not_read_with_1024_frames_unanswered() -> None:
     with Talk() as talk:
         talk.open()
         talk.send(b"".join(talk.block(b"") for _ in range(MAX_UNANSWERED - 1)))
-        reads = [talk.relp.wants]
+        reads = [talk.relp.wanted_events]
         talk.send(talk.block(b""))
-        reads.append(talk.relp.wants)
+        reads.append(talk.relp.wanted_events)
         talk.store()
-        reads.append(talk.relp.wants)
-        assert [bool(wants & 1) for wants in reads] == [True, False, True]
+        reads.append(talk.relp.wanted_events)
+        assert [bool(wanted_events & 1) for wanted_events in reads] == [True, False, True]
 
 
 def test_it_is_not_read_with_64_kib_of_answers_unsent() -> None:
@@ -86,14 +86,14 @@ def test_it_is_not_read_with_64_kib_of_answers_unsent() -> None:
         talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         while len(talk.relp.unsent) < MAX_UNSENT:
             talk.send(b"".join(talk.block(b"") for _ in range(500)))
-            assert bool(talk.relp.wants & 1)
+            assert bool(talk.relp.wanted_events & 1)
             talk.store()
         assert talk.clients.unsent == len(talk.relp.unsent)
-        assert not talk.relp.wants & 1
+        assert not talk.relp.wanted_events & 1
         while talk.session.unacknowledged:
             talk.session.feed(talk.client.recv(1024 * KIB))
             talk.relp.flush()
-        assert (talk.relp.wants, talk.clients.unsent) == (1, 0)
+        assert (talk.relp.wanted_events, talk.clients.unsent) == (1, 0)
 
 
 def test_too_many_probes_fill_an_arena_though_they_have_no_bytes() -> None:
@@ -115,4 +115,4 @@ def test_a_peer_that_is_gone_breaks_nothing_but_its_own_connection() -> None:
         assert talk.relp.is_broken
         assert not talk.relp.owes_response
         assert talk.clients.unsent == 0
-        assert talk.clients.answered.is_set()
+        assert talk.clients.all_answered.is_set()
