@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.running import wait_for
 
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -101,7 +101,7 @@ def pieces(log: Path) -> Generator[bytes]:
 def sealed_files(log: Path) -> list[Path]:
     """List the sealed files of a log in their order, each once: its compressed form may be there already."""
     by_number: dict[int, Path] = {}
-    for sealed in Names.of(log).finished():
+    for sealed in FileNames.resolve(log).sealed_files():
         if ".torn-" not in sealed.path.name:
             by_number.setdefault(sealed.number, sealed.path)  # the plain one comes first
     return list(by_number.values())

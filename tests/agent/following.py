@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nodeagent.tail.log_follower import Event, Follower, Lines, Skipped
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 ROOM = 1 << 20
 
@@ -17,7 +17,7 @@ def append(path: Path, data: bytes) -> None:
 
 def seal(path: Path, number: int, *, packed: bool = False) -> None:
     """Seal the log as a collector does, and begin a new one."""
-    sealed = Names.of(path).sealed(number, 0)
+    sealed = FileNames.resolve(path).sealed_path(number, 0)
     path.rename(sealed)
     if packed:
         sealed.with_name(f"{sealed.name}.gz").write_bytes(gzip.compress(sealed.read_bytes()))

@@ -20,7 +20,7 @@ from tests.loads import all_written
 from tests.soak import faults
 from tests.soak.loads import NODELOG
 
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,13 +68,13 @@ class Stage:
         self._files = folder / "files"
         self._files.mkdir(parents=True)
         self._runs = {load.name: f"{name}-{load.name}" for load in scene.loads}
-        self._names = Names.of(logd.log)
+        self._names = FileNames.resolve(logd.log)
         self._rss = 0
         self._unhealthy = 0
 
     def play(self, seconds: float) -> Round:
         """Send for so many seconds, then look at each line; logd runs before and after."""
-        sealed, said, begin = self._names.last(), len(self._logd.stderr), time.monotonic()
+        sealed, said, begin = self._names.last_number(), len(self._logd.stderr), time.monotonic()
         codes = self._send(seconds)
         taken = time.monotonic() - begin
         all_written(self._logd)
@@ -87,7 +87,7 @@ class Stage:
             seconds=taken,
             found=found,
             memory=faults.Memory(rss=self._rss, restarts=self._scene.restarts),
-            sealed=self._names.last() - sealed,
+            sealed=self._names.last_number() - sealed,
             p99=latency["p99"] / 1e6 if latency else None,
             faults=(
                 *(f"{name} failed: {self._errors(name)}" for name, code in codes.items() if code),
@@ -156,7 +156,7 @@ class Stage:
             try:
                 for path in [
                     self._logd.log,
-                    *(each.path for each in self._names.finished() if each.number > before),
+                    *(each.path for each in self._names.sealed_files() if each.number > before),
                 ]:
                     if ".torn-" not in path.name and not (target := self._files / path.name).exists():
                         os.link(path, target)

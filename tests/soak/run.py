@@ -26,7 +26,7 @@ from tests.soak.rounds import Round, Stage
 from tests.soak.scenes import MANY_LIVES, ONE_LIFE, Scene
 
 from nodelog import quantities
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -49,7 +49,7 @@ class Soak:
     @property
     def left(self) -> int:
         """How many finished files retention has left."""
-        return len(Names.of(self._log).finished())
+        return len(FileNames.resolve(self._log).sealed_files())
 
     def run(self, scenes: Iterable[Scene], volume: int) -> None:
         """Play rounds, of so many bytes at most, until there are no more; after Ctrl-C none is begun."""

@@ -101,7 +101,7 @@ class Scene:
         return sum(load.volume(seconds * self.part) for load in self.loads)
 
 
-_CUT = "the last run left an end that is not whole"
+_CUT = "the last run left an incomplete end"
 
 CALM = Scene(name="calm")
 HANGUP = Scene(name="SIGHUP", happens=hung_up)

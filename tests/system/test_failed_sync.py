@@ -9,7 +9,7 @@ import pytest
 from tests.loads import Load, all_written, assert_whole, line, sealed_files
 from tests.running import wait_for
 
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 from nodelogd.collector.store.journal_format import decode
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_a_journal_that_is_written_in_pieces_is_whole(logd: StartLogd, faults: F
         all_written(collector)
     assert failures(collector) == 0
     collector.kill()
-    _, records = decode(Names.of(collector.log).journal.read_bytes())
+    _, records = decode(FileNames.resolve(collector.log).journal.read_bytes())
     assert records[-1].end == collector.log.stat().st_size
     assert_whole(collector.log, {"a": 10_000})
 

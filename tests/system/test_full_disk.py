@@ -10,7 +10,7 @@ from tests.loads import Load, assert_whole, numbers, sealed_files
 from tests.running import wait_for
 from tests.watching import EndsInALine, Lives
 
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from tests.mounts import SmallDisk
@@ -116,7 +116,7 @@ def test_a_log_larger_than_its_disk_goes_on_because_the_oldest_files_are_removed
 
 def test_a_start_on_a_full_disk_makes_room_first(small_disk: SmallDisk, logd: StartLogd) -> None:
     log = small_disk.path / "node_log"
-    oldest, newest = (Names(log).sealed(number, 0.0) for number in (1, 2))
+    oldest, newest = (FileNames(log).sealed_path(number, 0.0) for number in (1, 2))
     oldest.write_bytes(bytes(16 * MIB))
     newest.write_bytes(b"line\n")
     small_disk.fill()

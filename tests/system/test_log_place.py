@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.running import wait_for
 
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def test_a_symbolic_link_is_followed_and_everything_lives_beside_its_target(
     assert [path.name for path in link.parent.iterdir()] == ["node_log"]
     assert link.is_symlink()
     assert link.read_bytes() == (store / "lines").read_bytes() == b"second\n"
-    (sealed,) = Names.of(store / "lines").finished()
+    (sealed,) = FileNames.resolve(store / "lines").sealed_files()
     assert subprocess.check_output(["zcat", sealed.path]) == (b"before\n" if exists else b"") + b"first\n"
 
 

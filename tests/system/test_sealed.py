@@ -12,7 +12,7 @@ import pytest
 from tests.loads import line
 from tests.running import wait_for
 
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,7 +33,7 @@ def log(tmp_path: Path) -> Path:
 def leave_sealed(log: Path, number: int, data: bytes, age: float = 0.0) -> Path:
     """Leave a sealed file as an earlier run of logd would, some seconds ago."""
     then = time.time() - age
-    path = Names.of(log).sealed(number, then)
+    path = FileNames.resolve(log).sealed_path(number, then)
     path.write_bytes(data)
     os.utime(path, (then, then))
     return path
@@ -45,7 +45,7 @@ def noise(size: int) -> bytes:
 
 
 def left(log: Path) -> list[int]:
-    return [sealed.number for sealed in Names.of(log).finished()]
+    return [sealed.number for sealed in FileNames.resolve(log).sealed_files()]
 
 
 def half_made(log: Path) -> list[Path]:
@@ -78,7 +78,7 @@ def stopped_at_gzip(logd: StartLogd, log: Path) -> Generator[tuple[Logd, int, by
 
 def assert_compressed(log: Path, data: bytes) -> None:
     wait_for(lambda: not list(log.parent.glob("*.log")), "the sealed file is compressed")
-    (sealed,) = Names.of(log).finished()
+    (sealed,) = FileNames.resolve(log).sealed_files()
     assert gzip.decompress(sealed.path.read_bytes()) == data
     assert half_made(log) == []
 
@@ -112,7 +112,7 @@ def test_sigterm_while_a_file_is_compressed_leaves_it_as_it_is(
     collector.signal(signal.SIGTERM)
     os.kill(child, signal.SIGCONT)
     assert collector.wait() == 0
-    (sealed,) = Names.of(collector.log).finished()
+    (sealed,) = FileNames.resolve(collector.log).sealed_files()
     assert sealed.path.read_bytes() == data
     assert half_made(collector.log) == []
 

@@ -9,7 +9,7 @@ import os
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from nodelogd.collector.store.file_names import Names, Sealed
+from nodelogd.collector.store.file_names import FileNames, SealedFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ PIECE: Final = 1 << 20
 """Bytes that are read at once of what is passed over."""
 
 
-async def next_sealed(log: Path, number: int) -> Sealed | None:
+async def next_sealed(log: Path, number: int) -> SealedFile | None:
     """Give the file of the log that was sealed next after the one of this number. Raises OSError."""
     later = (sealed for sealed in await asyncio.to_thread(_sealed, log) if sealed.number > number)
     return next(later, None)
@@ -34,11 +34,11 @@ async def end_of(path: Path, room: int) -> tuple[int, bytes]:
     return await asyncio.to_thread(_end_of, path, room)
 
 
-def _sealed(log: Path) -> list[Sealed]:
+def _sealed(log: Path) -> list[SealedFile]:
     """List each once, plain if it is there: it is when its compressed form is not, or not yet whole."""
-    found: dict[int, Sealed] = {}
+    found: dict[int, SealedFile] = {}
     try:
-        for one in Names.of(log).finished():
+        for one in FileNames.resolve(log).sealed_files():
             if ".torn-" not in one.path.name:
                 found.setdefault(one.number, one)  # "….log" comes before "….log.gz"
     except FileNotFoundError:  # the directory is not there either

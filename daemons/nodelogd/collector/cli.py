@@ -13,7 +13,7 @@ import click
 
 from nodelog import __version__, quantities
 from nodelogd.collector.daemon import collect
-from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
+from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store.log_lock import LockedError
 from nodelogd.collector.store.log_store import StoreSettings
@@ -49,7 +49,7 @@ class Sync(OptionType[SyncPolicy]):
         """Take a mode and its interval apart."""
         mode, _, interval = text.partition("=")
         if text in {"batch", "off"}:
-            return SyncPolicy(mode=Mode[text.upper()])
+            return SyncPolicy(mode=SyncMode[text.upper()])
         if mode != "interval":
             raise ValueError("not a sync policy")
         try:
@@ -58,12 +58,12 @@ class Sync(OptionType[SyncPolicy]):
             raise ValueError("not a sync policy") from None
         if not SHORTEST <= seconds <= LONGEST:
             raise ValueError("too often or too seldom")
-        return SyncPolicy(mode=Mode.INTERVAL, interval=seconds)
+        return SyncPolicy(mode=SyncMode.INTERVAL, interval=seconds)
 
     def to_text(self, value: SyncPolicy) -> str:
         """Write it."""
         mode = value.mode.name.lower()
-        return f"{mode}={value.interval:g}s" if value.mode is Mode.INTERVAL else mode
+        return f"{mode}={value.interval:g}s" if value.mode is SyncMode.INTERVAL else mode
 
     def allowed_values(self) -> str:
         """Say what a policy looks like."""

@@ -17,7 +17,7 @@ from nodelog import __version__
 from nodelogd.collector.network.drain import drain
 from nodelogd.collector.network.idle_timeout import close_idle, close_unopened
 from nodelogd.collector.network.listener import Listener, ListeningSockets
-from nodelogd.collector.store.log_lock import locked
+from nodelogd.collector.store.log_lock import acquire_lock
 from nodelogd.collector.wiring import Wiring
 from nodelogd.service.http_server import serving_pages
 from nodelogd.service.listening_sockets import address_of, listen_on_all
@@ -59,7 +59,7 @@ async def collect(settings: Settings) -> int:
             },
         )
         # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
-        await locked(collector.wiring.names.lock, settings.grace, stop, collector.report_wait)
+        await acquire_lock(collector.wiring.names.lock, settings.grace, stop, collector.report_wait)
         collector.start(lines, relp)
         try:
             await collector.run(stop)
@@ -153,7 +153,7 @@ class Collector:
 
     def rotate(self) -> None:
         """Seal the log now (SIGHUP)."""
-        self.wiring.writer.turn_over()
+        self.wiring.writer.rotate()
 
     def report_wait(self, text: str) -> None:
         """Say what the start waits for."""
@@ -179,7 +179,7 @@ class Collector:
         """Once a second, after what nobody reports."""
         wiring = self.wiring
         wiring.reader.count_pause()
-        waiting = wiring.writer.waiting()
+        waiting = wiring.writer.seconds_stuck()
         if waiting > SLOW_WRITE:
             self._health.set_not_ready(
                 "stall",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodelogd.collector.pipeline.writer_commands import SyncPolicy
+from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.store.log_store import StoreSettings
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.network.acks import Acks
@@ -16,13 +16,14 @@ from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
 from nodelogd.collector.network.relp_clients import RelpClients
-from nodelogd.collector.pipeline.arena import FULL, Arenas
-from nodelogd.collector.pipeline.arena_exchange import Handover
-from nodelogd.collector.pipeline.writer import Writer
-from nodelogd.collector.pipeline.writer_commands import Mode
-from nodelogd.collector.sealed.retention import Keeper
-from nodelogd.collector.store.file_names import Names
-from nodelogd.collector.store.log_store import Store
+from nodelogd.collector.pipeline.arena import ARENA_SIZE, ArenaPool
+from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
+from nodelogd.collector.pipeline.disk_errors import DiskErrors
+from nodelogd.collector.pipeline.sync_schedule import SyncMode
+from nodelogd.collector.pipeline.writer import Writer, WriterReports
+from nodelogd.collector.sealed.retention import Retention
+from nodelogd.collector.store.file_names import FileNames
+from nodelogd.collector.store.log_store import LogStore
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
@@ -49,36 +50,39 @@ class Wiring:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()  # or the OSError
-        self.names = Names.of(settings.log)
+        self.names = FileNames.resolve(settings.log)
         self.metrics = Metrics()
         self.health = Health()
         self.health.set_not_ready("start", "starting")
         limits = LineLimits(settings.max_line, stamp=settings.stamp)
-        self.keeper = Keeper(self.names, settings.keep, self.metrics)
-        self._arenas = Arenas(
+        self.keeper = Retention(self.names, settings.keep, self.metrics)
+        self._arenas = ArenaPool(
             limits.max_addition,
             partial(self._in_loop, self._on_return),
-            spare=settings.buffer // SPARE // FULL if settings.sync.mode is Mode.BATCH else 0,
+            spare=settings.buffer // SPARE // ARENA_SIZE if settings.sync.mode is SyncMode.BATCH else 0,
         )
         self.writer = Writer(
-            self.names.log,
             self._open_store,
             self._arenas,
             settings.sync,
-            metrics=self.metrics,
-            health=self.health,
-            on_open=partial(self._in_loop, self._on_open),
-            on_stored=self._on_stored,
-            on_finished_file=self.keeper.wake,
+            WriterReports(
+                metrics=self.metrics,
+                on_open=partial(self._in_loop, self._on_open),
+                on_stored=self._on_stored,
+                on_file_closed=self.keeper.wake,
+            ),
+            DiskErrors(self.names.log, self.metrics, self.health),
         )
-        self.clients: RelpClients[RelpConnection] = RelpClients(self.writer.durable, self.writer.forget)
+        self.clients: RelpClients[RelpConnection] = RelpClients(
+            self.writer.last_durable_block, self.writer.forget
+        )
         unfinished = max(settings.buffer // UNFINISHED, limits.largest_frame)
         self.connections = Connections(self.metrics, self.clients)
         self.connection_factory = ConnectionFactory(
             limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
         self._acks = Acks(self.connections, self.clients, max_unsent=unfinished // UNSENT)
-        handover = Handover(self._loop, self._arenas, self.writer.put)
+        handover = ArenaExchange(self._loop, self._arenas, self.writer.put)
         memory_limit = MemoryLimit(self.connections, handover, unfinished)
         self.reader = Reader(self.connections, self._acks, handover, memory_limit, self.metrics)
         self.metrics.buffer.set(settings.buffer)
@@ -86,15 +90,15 @@ class Wiring:
 
     def held_bytes(self) -> int:
         """Give the bytes that were received and are not written yet; for any thread."""
-        return self.reader.held_bytes + self._arenas.handed
+        return self.reader.held_bytes + self._arenas.unwritten
 
-    def _open_store(self, on_left: Callable[[int], None]) -> Store:
+    def _open_store(self, close_file: Callable[[int], None]) -> LogStore:
         """Make room first, then recover; in the writer's thread."""
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
-        self.keeper.retain()
+        self.keeper.enforce_budget()
         is_connected = self.clients.by_stream.__contains__
-        return Store(self.names, self._settings.store, self.metrics, on_left, is_connected)
+        return LogStore(self.names, self._settings.store, self.metrics, close_file, is_connected)
 
     def _on_open(self, error: OSError | None = None) -> None:
         if error:
@@ -109,7 +113,9 @@ class Wiring:
     def _on_return(self) -> None:
         self.reader.resume()
 
-    def _on_stored(self, receipts: Mapping[RelpConnection, int]) -> None:
+    def _on_stored(
+        self, receipts: Mapping[Any, int]
+    ) -> None:  # the network alone owes acks: to RelpConnections
         self._acks.queue(receipts)
         self._in_loop(self._acks.send)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.agent.following import ROOM, append, drained, seal, size_of
 
 from nodeagent.tail.log_follower import Follower, Lines, Skipped
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 
 async def test_a_file_that_is_rotated_is_read_to_its_end(log: Path, follower: Follower) -> None:
@@ -44,7 +44,7 @@ async def test_of_a_sealed_file_that_does_not_fit_the_end_is_shown_and_the_rest_
 
 
 async def test_what_a_recovery_cut_off_is_no_file_of_the_log(log: Path, follower: Follower) -> None:
-    Names.of(log).torn(1).write_bytes(b"half")
+    FileNames.resolve(log).torn_path(1).write_bytes(b"half")
     seal(log, 2)
     append(log, b"four\n")
     assert await drained(follower) == [Lines([b"four"])]
@@ -62,7 +62,7 @@ async def test_a_file_that_somebody_moves_away_hides_no_sealed_one(log: Path, fo
 async def test_a_damaged_sealed_file_is_an_error_of_the_disk(log: Path, follower: Follower) -> None:
     seal(log, 1)
     seal(log, 2, packed=True)
-    damaged = Names.of(log).finished()[-1].path
+    damaged = FileNames.resolve(log).sealed_files()[-1].path
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(OSError, match=f"{damaged.name} is damaged"):
         await drained(follower)

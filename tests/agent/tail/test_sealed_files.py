@@ -5,7 +5,7 @@ import pytest
 
 from nodeagent.tail import sealed_files
 from nodeagent.tail.sealed_files import end_of, last_sealed, next_sealed
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 
 def written(path: Path, data: bytes) -> Path:
@@ -16,12 +16,12 @@ def written(path: Path, data: bytes) -> Path:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "node_log"
-    names = Names.of(path)
-    written(names.sealed(3, 0), b"three")
-    written(names.sealed(12, 0), b"twelve")
-    written(names.sealed(12, 0).with_suffix(".log.gz"), b"twelve")
-    written(names.sealed(14, 0).with_suffix(".log.gz"), b"fourteen")
-    written(names.torn(13), b"half")
+    names = FileNames.resolve(path)
+    written(names.sealed_path(3, 0), b"three")
+    written(names.sealed_path(12, 0), b"twelve")
+    written(names.sealed_path(12, 0).with_suffix(".log.gz"), b"twelve")
+    written(names.sealed_path(14, 0).with_suffix(".log.gz"), b"fourteen")
+    written(names.torn_path(13), b"half")
     written(tmp_path / "node_log.1", b"another's")
     return path
 

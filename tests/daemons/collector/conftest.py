@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.collector.wired import Wired
 
-from nodelogd.collector.pipeline import batches, writer, writer_commands
+from nodelogd.collector.pipeline import batches, sync_schedule, writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,10 +23,10 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pass the time faster: a second is long in a test."""
-    monkeypatch.setattr(batches, "RETRY", 0.01)
-    monkeypatch.setattr(writer, "RETRY", 0.01)
+    monkeypatch.setattr(batches, "RETRY_INTERVAL", 0.01)
+    monkeypatch.setattr(writer, "RETRY_INTERVAL", 0.01)
     monkeypatch.setattr(writer, "TICK", 0.02)
-    monkeypatch.setattr(writer_commands, "BACKGROUND", 0.05)
+    monkeypatch.setattr(sync_schedule, "BACKGROUND_DELAY", 0.05)
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.store import file_operations
-from nodelogd.collector.store.file_names import Names
-from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.collector.store import journal_file
+from nodelogd.collector.store.file_names import FileNames
+from nodelogd.collector.store.log_store import LogStore, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,22 +38,22 @@ def block(number: int) -> bytes:
 
 
 def send_blocks(
-    store: Store, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda _: None
+    store: LogStore, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda _: None
 ) -> None:
     """Do what a client does: begin behind what the collector has, and forget what it acknowledges."""
     first = store.streams.durable.get(STREAM, 0) + 1
     for number in range(first, BLOCKS + 1):
         store.append(memoryview(block(number)), {STREAM: number})
         interfere(number)
-        store.confirm()
+        store.verify_position()
         if number % 2 == 0:
             store.commits.sync()
             on_acked(number)
         if number == BLOCKS // 2:
-            store.turn_over()
+            store.rotate()
 
 
-def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
+def send_among_strangers(store: LogStore, on_acked: Callable[[int], None]) -> None:
     """Do the same while somebody else appends to the log, moves it away and removes what was moved."""
     log = store.names.log
 
@@ -68,38 +68,38 @@ def send_among_strangers(store: Store, on_acked: Callable[[int], None]) -> None:
     send_blocks(store, on_acked, interfere)
 
 
-def send_over_failed_syncs(store: Store, on_acked: Callable[[int], None]) -> None:
+def send_over_failed_syncs(store: LogStore, on_acked: Callable[[int], None]) -> None:
     """Do the same while syncs fail: what is held is cut off and written once more into a new file."""
     for number in range(store.streams.durable.get(STREAM, 0) + 1, BLOCKS + 1, 2):
         written = []
         for each in range(number, min(number + 2, BLOCKS + 1)):
             start = store.append(memoryview(block(each)), {STREAM: each})
-            written.append((each, store.commits.number, start))
-        held = [(each, start) for each, batch, start in written if batch > store.commits.synced]
+            written.append((each, store.commits.last_written, start))
+        held = [(each, start) for each, batch, start in written if batch > store.commits.last_synced]
         if number % 3 == 0:
-            store.begin_again(held[0][1])
+            store.restart_in_new_file(held[0][1])
             for each, _ in held:
                 store.append(memoryview(block(each)), {STREAM: each})
-        store.confirm()
+        store.verify_position()
         store.commits.sync()
         on_acked(written[-1][0])
 
 
-def send_in_streams(store: Store, on_acked: Callable[[int], None]) -> None:
+def send_in_streams(store: LogStore, on_acked: Callable[[int], None]) -> None:
     """Do the same with blocks of several streams in a batch, probes, and batches of answers alone."""
     done = {each: store.streams.durable.get(each, 0) for each in [STREAM, *STREAMS]}
     for number in range(1, BLOCKS + 1):
         own = STREAMS[number % len(STREAMS)]
-        pairs = {each: number for each in (own, STREAM) if done[each] < number}
-        data = b"".join(lines_of(each, number) for each in pairs)
-        store.append(memoryview(data), pairs, is_awaited=True)
+        last_blocks = {each: number for each in (own, STREAM) if done[each] < number}
+        data = b"".join(lines_of(each, number) for each in last_blocks)
+        store.append(memoryview(data), last_blocks, is_awaited=True)
         store.append(memoryview(b""), {}, is_awaited=True)  # somebody opened, or closed
-        store.confirm()
+        store.verify_position()
         if number % 3 == 0:
             store.commits.sync()
             on_acked(number)
         if number % 5 == 0:
-            store.turn_over()
+            store.rotate()
         if number == BLOCKS:
             store.append(memoryview(b""), {STREAMS[1]: BLOCKS + 1})  # a probe
             store.streams.forget(STREAMS[2])
@@ -149,15 +149,15 @@ def end(
     directory: Path, work: Callable[..., None], on_acked: Callable[[int], object] = lambda _: None
 ) -> None:
     """Run a store to its end."""
-    store = Store(Names.of(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
+    store = LogStore(FileNames.resolve(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
     work(store, on_acked)
     store.close()
 
 
 def contents(directory: Path) -> bytes:
     """Give all that is in the log, from the oldest file to the active one."""
-    names = Names.of(directory / "node_log")
-    sealed = [each.path for each in names.finished() if each.is_plain]
+    names = FileNames.resolve(directory / "node_log")
+    sealed = [each.path for each in names.sealed_files() if each.is_plain]
     moved = directory / "elsewhere.log"
     whole = b"".join(path.read_bytes() for path in [*sealed, *([moved] if moved.exists() else [])])
     return whole + names.log.read_bytes()
@@ -221,7 +221,7 @@ def main() -> None:
     """
     work = next(work for work in WORKS if work.__name__ == sys.argv[1])
     kill = kill_in_streams if work is send_in_streams else kill_before_each_call
-    file_operations.JOURNAL_SIZE = 16 * 1024
+    journal_file.JOURNAL_SIZE = 16 * 1024
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
     with tempfile.TemporaryDirectory(dir=place) as directory:
         sys.stdout.write(f"{kill(Path(directory), work)}\n")

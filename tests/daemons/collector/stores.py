@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.store.file_names import Names
-from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.collector.store.file_names import FileNames
+from nodelogd.collector.store.log_store import LogStore, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-def opened(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> Store:
-    return Store(Names.of(log), StoreSettings(rotate_size=rotate_size), metrics or Metrics())
+def opened(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> LogStore:
+    return LogStore(FileNames.resolve(log), StoreSettings(rotate_size=rotate_size), metrics or Metrics())
 
 
-def put(store: Store, lines: bytes, block: int | None = None) -> int:
+def put(store: LogStore, lines: bytes, block: int | None = None) -> int:
     return store.append(memoryview(lines), {STREAM: block} if block else {})
 
 
 def sealed(log: Path) -> list[bytes]:
-    return [each.path.read_bytes() for each in Names.of(log).finished()]
+    return [each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()]
 
 
 def append(log: Path, foreign: bytes) -> None:

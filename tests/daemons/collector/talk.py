@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.daemons.collector.wired import total
 
@@ -79,9 +79,9 @@ class Talk:
     def store(self) -> None:
         """Have the writer store all that is there, and give its answers."""
         self.written += self.arena.view[: self.arena.end]
-        self.pairs |= self.arena.pairs
+        self.pairs |= self.arena.last_blocks
         self.fences += self.arena.fence
-        receipts = self.arena.receipts
+        receipts: dict[Any, int] = self.arena.receipts
         self.arena.clear()
         for connection, count in receipts.items():
             connection.send_responses(count)

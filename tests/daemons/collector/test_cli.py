@@ -11,7 +11,7 @@ import pytest
 
 from nodelog import __version__
 from nodelogd.collector import cli
-from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
+from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store.log_lock import LockedError
 from nodelogd.collector.store.log_store import StoreSettings
@@ -61,7 +61,7 @@ def test_without_options_everything_is_as_documented(started: Started) -> None:
         http=(Address(None, 9166),),
         log=Path("/var/node_log"),
         store=StoreSettings(rotate_size=256 * MIB, rotate_age=86_400.0),
-        sync=SyncPolicy(mode=Mode.BATCH, gap=0.005),
+        sync=SyncPolicy(mode=SyncMode.BATCH, gap=0.005),
         keep=Budget(max_bytes=10 * 1024 * MIB, max_files=None, max_age=None, min_free_share=0.15),
         buffer=32 * MIB,
         max_line=MIB,
@@ -85,7 +85,7 @@ def test_every_option_arrives(started: Started) -> None:
         http=(Address("127.0.0.1", 8080),),
         log=Path("/data/log"),
         store=StoreSettings(rotate_size=1024 * MIB, rotate_age=7200.0),
-        sync=SyncPolicy(mode=Mode.INTERVAL, interval=2.0, gap=0.01),
+        sync=SyncPolicy(mode=SyncMode.INTERVAL, interval=2.0, gap=0.01),
         keep=Budget(max_bytes=None, max_files=7, max_age=30 * 86_400.0, min_free_share=0.05),
         buffer=64 * MIB,
         max_line=2 * MIB,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.running import Logd, StartLogd
 
-    from nodelogd.collector.store.log_store import Store
+    from nodelogd.collector.store.log_store import LogStore
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -221,7 +221,7 @@ async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_a
     gate = threading.Event()
     real = Wiring._open_store
 
-    def slowly(self: Wiring, on_left: Callable[[int], None]) -> Store:
+    def slowly(self: Wiring, on_left: Callable[[int], None]) -> LogStore:
         assert gate.wait(PATIENCE)
         return real(self, on_left)
 

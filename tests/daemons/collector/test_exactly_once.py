@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -23,9 +23,9 @@ from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.relp_clients import RelpClients
 from nodelogd.collector.network.relp_connection import RelpConnection
 from nodelogd.collector.pipeline.arena import Arena
-from nodelogd.collector.store import file_operations
-from nodelogd.collector.store.file_names import Names
-from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.collector.store import journal_file
+from nodelogd.collector.store.file_names import FileNames
+from nodelogd.collector.store.log_store import LogStore, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,7 +39,7 @@ LIMITS = LineLimits(4096)
 def _small_journals() -> Generator[None]:
     """Thousands of them are made, and need not be large."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_operations, "JOURNAL_SIZE", 16 * 1024)
+        patch.setattr(journal_file, "JOURNAL_SIZE", 16 * 1024)
         yield
 
 
@@ -55,8 +55,8 @@ class Machine(RuleBasedStateMachine):
 
     def start(self) -> None:
         """Start a collector on what is there."""
-        names = Names.of(self.directory / "node_log")
-        self.store = Store(names, StoreSettings(rotate_size=200), self.metrics)
+        names = FileNames.resolve(self.directory / "node_log")
+        self.store = LogStore(names, StoreSettings(rotate_size=200), self.metrics)
         self.clients: RelpClients[RelpConnection] = RelpClients(
             self.store.streams.last_block, self.store.streams.forget
         )
@@ -82,13 +82,13 @@ class Machine(RuleBasedStateMachine):
 
     def write(self) -> int:
         """Write what was gathered; give the offset."""
-        return self.store.append(self.arena.view[: self.arena.end], self.arena.pairs, is_awaited=True)
+        return self.store.append(self.arena.view[: self.arena.end], self.arena.last_blocks, is_awaited=True)
 
     def answer(self) -> None:
         """Sync, and give the answers that are due."""
-        self.store.confirm()
+        self.store.verify_position()
         self.store.commits.sync()
-        receipts = self.arena.receipts
+        receipts: dict[Any, int] = self.arena.receipts
         self.arena.clear()
         for relp, count in receipts.items():
             relp.send_responses(count)
@@ -131,7 +131,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def commit_over_a_failed_sync(self) -> None:
         """Do the same; the first sync fails."""
-        self.store.begin_again(self.write())
+        self.store.restart_in_new_file(self.write())
         self.write()
         self.answer()
 
@@ -160,7 +160,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def turn_over(self) -> None:
         """Seal the file."""
-        self.store.turn_over()
+        self.store.rotate()
 
     @rule(written=st.booleans())
     def kill(self, written: bool) -> None:

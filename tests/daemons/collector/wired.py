@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +18,8 @@ from nodelogd.collector.network.line_connection import LineConnection, LineLimit
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
 from nodelogd.collector.network.relp_clients import RelpClients
-from nodelogd.collector.pipeline.arena import Arenas
-from nodelogd.collector.pipeline.arena_exchange import Handover
+from nodelogd.collector.pipeline.arena import ArenaPool
+from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +92,7 @@ class Wired:
         self.stuck = False
         self.most_held = 0  # bytes
         self._kept: list[Arena] = []
-        self._arenas = Arenas(self.limits.max_addition, self._resume)
+        self._arenas = ArenaPool(self.limits.max_addition, self._resume)
         self.durable: dict[bytes, int] = {}  # what the store has of each stream
         self.forgotten: list[bytes] = []
         self.fences: list[bool] = []  # of each batch
@@ -104,7 +104,7 @@ class Wired:
             limits=self.limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
         self.acks = Acks(self.connections, self.clients, max_unsent=unfinished_limit // 4)
-        handover = Handover(asyncio.get_running_loop(), self._arenas, self._put)
+        handover = ArenaExchange(asyncio.get_running_loop(), self._arenas, self._put)
         memory_limit = MemoryLimit(self.connections, handover, unfinished_limit)
         self.reader = Reader(self.connections, self.acks, handover, memory_limit, self.metrics)
         self._sockets: list[socket.socket] = []
@@ -145,7 +145,8 @@ class Wired:
 
     def kept_receipts(self) -> Mapping[RelpConnection, int]:
         """Give the receipts of the first batch that the stuck writer has."""
-        return self._kept[0].receipts
+        receipts: Mapping[Any, int] = self._kept[0].receipts
+        return receipts
 
     def give_back(self, count: int = 2) -> None:
         """Have the writer give back arenas it was stuck with."""
@@ -179,15 +180,15 @@ class Wired:
         if arena.end:
             self.batches.append(bytes(arena.view[: arena.end]))
             self.written += self.batches[-1]
-        self._arenas.wrote(arena.end)
+        self._arenas.note_written(arena.end)
         if self.stuck:
             self._kept.append(arena)
         else:
             self._return(arena)
 
     def _return(self, arena: Arena) -> None:
-        self.durable |= arena.pairs
-        receipts: Mapping[RelpConnection, int] = arena.receipts
+        self.durable |= arena.last_blocks
+        receipts: Mapping[Any, int] = arena.receipts
         self.acks.queue(receipts)
         asyncio.get_running_loop().call_soon(self.acks.send)
-        self._arenas.give_back(arena)
+        self._arenas.release(arena)

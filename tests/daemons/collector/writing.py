@@ -6,24 +6,25 @@ import errno
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tests.faults import watched
 from tests.running import PATIENCE
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.pipeline.arena import Arenas
-from nodelogd.collector.pipeline.writer import Writer
-from nodelogd.collector.pipeline.writer_commands import SyncPolicy
-from nodelogd.collector.store.file_names import Names
-from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.collector.pipeline.arena import ArenaPool
+from nodelogd.collector.pipeline.disk_errors import DiskErrors
+from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
+from nodelogd.collector.pipeline.writer import Writer, WriterReports
+from nodelogd.collector.store.file_names import FileNames
+from nodelogd.collector.store.log_store import LogStore, StoreSettings
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from nodelogd.collector.network.relp_connection import RelpConnection
+    from nodelogd.collector.pipeline.arena import Receipts
 
 
 STREAM = b"stream number 1."
@@ -43,34 +44,40 @@ class Bench:
         """Start it; the loop has `spare` more arenas."""
         self.log = log
         self.metrics, self.health = Metrics(), Health()
-        self.peer = cast("RelpConnection", object())  # opaque to the writer
+        self.peer = object()  # opaque to the writer
         self.room = threading.Event()
-        self.arenas = Arenas(1000, self.room.set, spare=spare)
+        self.arenas = ArenaPool(1000, self.room.set, spare=spare)
         self.opened: list[OSError | None] = []
-        self.stored: list[Mapping[RelpConnection, int]] = []  # receipts, as they are answered
+        self.stored: list[Receipts] = []  # receipts, as they are answered
         self.writer = Writer(
-            log,
-            lambda on_left: Store(Names.of(log), StoreSettings(), self.metrics, on_left),
+            lambda close_file: LogStore(FileNames.resolve(log), StoreSettings(), self.metrics, close_file),
             self.arenas,
             policy,
-            metrics=self.metrics,
-            health=self.health,
-            on_open=on_open or self.opened.append,
-            on_stored=self.stored.append,
-            on_finished_file=lambda: None,
+            WriterReports(
+                metrics=self.metrics,
+                on_open=on_open or self.opened.append,
+                on_stored=self.stored.append,
+                on_file_closed=lambda: None,
+            ),
+            DiskErrors(log, self.metrics, self.health),
         )
         self.writer.start()
 
     def put(
-        self, lines: bytes, pairs: Mapping[bytes, int] | None = None, *, owed: int = 0, fence: bool = False
+        self,
+        lines: bytes,
+        last_blocks: Mapping[bytes, int] | None = None,
+        *,
+        owed: int = 0,
+        fence: bool = False,
     ) -> None:
         """Hand a batch over, as soon as there is an arena; its blocks and `owed` frames are awaited."""
         arena = self.arenas.current
         arena.add(lines)
-        arena.pairs |= pairs or {}
+        arena.last_blocks |= last_blocks or {}
         arena.fence = fence
-        if owed or pairs:
-            arena.owe(self.peer, owed or 1)
+        if owed or last_blocks:
+            arena.add_acks(self.peer, owed or 1)
         while self.arenas.swap() is None:
             assert self.room.wait(PATIENCE), "no arena came back"
             self.room.clear()

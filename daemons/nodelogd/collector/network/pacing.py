@@ -4,12 +4,7 @@ A client that writes one line at a time costs a wake-up and a system call per li
 millisecond after many small reads finds several lines per read when it comes back: at 8 connections that
 doubles the throughput and takes a fifth of the CPU per line. An idle collector never naps, nor does one
 that receives large blocks.
-
-A batch costs the same whatever its size: a record, a handful of system calls, a wake-up of the writer.
-So what comes within a millisecond of the last batch waits for that millisecond; a single line does not.
 """
-
-GATHER = 0.001  # seconds from one hand-over to the writer to the next, unless an arena is full
 
 NAP = 0.001  # seconds
 MIN_READS = 4  # reads in one turn; after fewer there is no nap

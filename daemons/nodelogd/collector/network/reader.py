@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nodelogd.collector.network.line_connection import LineConnection
     from nodelogd.collector.network.memory_limit import MemoryLimit
     from nodelogd.collector.pipeline.arena import Arena
-    from nodelogd.collector.pipeline.arena_exchange import Handover
+    from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 
 EVENTS_PER_TURN = 512  # connections
 
@@ -35,7 +35,7 @@ class Reader:
         self,
         connections: Connections,
         acks: Acks,
-        exchange: Handover,
+        exchange: ArenaExchange,
         memory_limit: MemoryLimit,
         metrics: Metrics,
     ) -> None:
@@ -64,8 +64,8 @@ class Reader:
 
     def resume(self) -> None:
         """Continue reading, as an arena came back. What was gathered meanwhile is handed over first."""
-        self._exchange.on_return()
-        if self._exchange.now() and self._paused_at is not None and not self._is_stopped:
+        self._exchange.note_release()
+        if self._exchange.submit_now() and self._paused_at is not None and not self._is_stopped:
             self.count_pause()
             self._paused_at = None
             self._loop.add_reader(self.connections.epoll.fileno(), self._turn)
@@ -103,7 +103,7 @@ class Reader:
         self._metrics.received.inc(len(rest))
         self._draining = len(rest)
         while True:
-            await self._exchange.roomy()
+            await self._exchange.wait_for_room()
             count = connection.receive(self._arenas.current)
             if not count:
                 break
@@ -115,7 +115,7 @@ class Reader:
 
     async def flush(self) -> None:
         """Wait until the writer has all that was received."""
-        await self._exchange.flushed()
+        await self._exchange.flush()
 
     def _turn(self) -> None:
         """Read once from each readable connection and hand over what arrived."""
@@ -145,7 +145,7 @@ class Reader:
         if not self._memory_limit.make_room():
             self.pause()
             return
-        self._exchange.deliver()
+        self._exchange.submit()
         if seconds := nap(reads, received):
             time.sleep(seconds)
 

@@ -178,8 +178,8 @@ class RelpConnection:
             pieces = [self._to_stamped(bytes(piece)) for piece in pieces]
         arena.add(*pieces)
         if number is not None and self.stream is not None:
-            arena.pairs[self.stream] = number
-        arena.owe(self, len(events))
+            arena.last_blocks[self.stream] = number
+        arena.add_acks(self, len(events))
         self._metrics.frames.inc(len(events))
         self._clients.add_unanswered(len(events))
         self._clients.count_bytes(self.client_name, size)

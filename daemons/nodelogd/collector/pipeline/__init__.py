@@ -1,1 +1,1 @@
-"""The pipeline: carries received lines from the event loop to the store, in batches, and syncs them."""
+"""The pipeline: carries received lines from the event loop to the store in batches, and syncs them."""

@@ -1,4 +1,9 @@
-"""When the loop gives the writer what it gathered, and what it gets for it: an arena to go on with."""
+"""When the event loop hands its current arena to the writer, and how it waits for a free one.
+
+A batch costs the same whatever its size: a record, a handful of system calls, a wake-up of the writer.
+So lines that arrive within a millisecond of the last batch wait until that millisecond is over; a single line
+does not wait.
+"""
 
 from __future__ import annotations
 
@@ -6,66 +11,68 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.network.pacing import GATHER
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.collector.pipeline.arena import Arena, Arenas
+    from nodelogd.collector.pipeline.arena import Arena, ArenaPool
+
+GATHER_TIME = 0.001  # seconds from one batch to the next, unless an arena is full
 
 
-class Handover:
-    """One side of the exchange of arenas. `put` is the other one."""
+class ArenaExchange:
+    """The event loop's side of the arena pool (`arenas`); it passes full arenas to the writer by `put`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, arenas: Arenas, put: Callable[[Arena], None]) -> None:
-        """Begin with nothing gathered."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, arenas: ArenaPool, put: Callable[[Arena], None]
+    ) -> None:
+        """Start with nothing gathered."""
         self._loop = loop
         self.arenas = arenas
         self._put = put
-        self._at = 0.0  # when the writer was given something last
-        self._due: asyncio.TimerHandle | None = None  # of the next time, if something waits for it
-        self._returned = asyncio.Event()
+        self._submitted_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # set while gathered lines wait for their time
+        self._released = asyncio.Event()
 
-    def deliver(self) -> None:
-        """Hand over at once, or soon if that was done a moment ago."""
-        if time.monotonic() - self._at >= GATHER:
-            self.now()
-        elif not self._due and not self.arenas.current.is_empty:
-            self._due = self._loop.call_later(GATHER, self._on_due)
+    def submit(self) -> None:
+        """Hand the current arena to the writer: now, or soon if the last one went a moment ago."""
+        if time.monotonic() - self._submitted_at >= GATHER_TIME:
+            self.submit_now()
+        elif not self._timer and not self.arenas.current.is_empty:
+            self._timer = self._loop.call_later(GATHER_TIME, self._on_timer)
 
-    def now(self) -> bool:
-        """Hand over what there is; False if the writer has no arena to give for it."""
+    def submit_now(self) -> bool:
+        """Hand the current arena to the writer unless it is empty; False if no free arena can replace it."""
         if self.arenas.current.is_empty:
             return True
         full = self.arenas.swap()
         if full is None:
             return False
-        self._at = time.monotonic()
+        self._submitted_at = time.monotonic()
         self._put(full)
         return True
 
-    def has_room(self) -> bool:
-        """Say whether there is room for one more read, whatever it brings; make it, if that is possible."""
-        return not self.arenas.current.is_full or self.now()
+    def ensure_room(self) -> bool:
+        """Make room for one more read, whatever its size; False if no free arena is left for that."""
+        return not self.arenas.current.is_full or self.submit_now()
 
-    def on_return(self) -> None:
-        """Hear that the writer has given back an arena."""
-        self._returned.set()
+    def note_release(self) -> None:
+        """Wake everything that waits for a free arena."""
+        self._released.set()
 
-    async def flushed(self) -> None:
-        """Return when the writer has all that was gathered."""
-        while not self.now():
-            await self._next_return()
+    async def flush(self) -> None:
+        """Wait until everything gathered has been handed to the writer."""
+        while not self.submit_now():
+            await self._wait_for_release()
 
-    async def roomy(self) -> None:
-        """Return when there is room for one more read."""
-        while not self.has_room():
-            await self._next_return()
+    async def wait_for_room(self) -> None:
+        """Wait until there is room for one more read."""
+        while not self.ensure_room():
+            await self._wait_for_release()
 
-    async def _next_return(self) -> None:
-        self._returned.clear()
-        await self._returned.wait()
+    async def _wait_for_release(self) -> None:
+        self._released.clear()
+        await self._released.wait()
 
-    def _on_due(self) -> None:
-        self._due = None
-        self.now()
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.submit_now()

@@ -1,8 +1,8 @@
-"""Batches on their way to the disk: written, held until they are durable, written once more if a sync fails.
+"""Batches on their way to the disk: written, held until they are durable, rewritten if a sync fails.
 
-A disk that is full or fails stops nothing but the batch in hand: it is tried again every second, its arena
-is not given back meanwhile, and so reading waits. Whoever may still be told that a batch is stored finds it
-in `held` until it is durable, for after a failed sync it is written once more, into a new file.
+A disk that is full or fails stops only the current batch: it is retried every second, its arena is not
+released meanwhile, and so reading waits. A batch whose acks wait for a sync stays in `held` until it is
+durable, because after a failed sync it is written again, into a new file.
 """
 
 from __future__ import annotations
@@ -12,25 +12,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from nodelogd.collector.pipeline.writer_commands import Mode
+from nodelogd.collector.pipeline.sync_schedule import SyncMode
 from nodelogd.collector.store.commits import SyncError
-from nodelogd.collector.store.file_operations import RETRY
+from nodelogd.collector.store.transient_errors import RETRY_INTERVAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.relp_connection import RelpConnection
-    from nodelogd.collector.pipeline.arena import Arena, Arenas
-    from nodelogd.collector.pipeline.disk_errors import Trouble
-    from nodelogd.collector.store.log_store import Store
+    from nodelogd.collector.pipeline.arena import Arena
+    from nodelogd.collector.pipeline.disk_errors import DiskErrors
+    from nodelogd.collector.store.log_store import LogStore
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A batch that is written at `start` of the file and not durable yet."""
+class HeldBatch:
+    """A batch that is written at offset `start` of the file and not durable yet."""
 
     arena: Arena
     number: int
@@ -38,95 +36,74 @@ class Held:
 
 
 class Batches:
-    """Those of one store, whose thread this is."""
+    """The batches of one store; used by the writer thread only."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 (what it is put together from)
-        self,
-        store: Store,
-        arenas: Arenas,
-        mode: Mode,
-        trouble: Trouble,
-        metrics: Metrics,
-        on_stored: Callable[[Mapping[RelpConnection, int]], None],
+    def __init__(
+        self, store: LogStore, mode: SyncMode, disk_errors: DiskErrors, on_stored: Callable[[Arena], None]
     ) -> None:
-        """Begin with none. `on_stored` hears of the receipts of a batch once it is stored as `mode` says."""
+        """Start with none. `on_stored` gets each arena back once it is stored as `mode` requires."""
         self._store = store
-        self._arenas = arenas
         self._mode = mode
-        self._trouble = trouble
-        self._metrics = metrics
+        self._disk_errors = disk_errors
         self._on_stored = on_stored
-        self._beginning_again = False
-        self.held: list[Held] = []
+        self._is_rewriting = False
+        self.held: list[HeldBatch] = []
 
     def write(self, arena: Arena) -> None:
-        """Write a batch, however long that takes; its arena goes back once it is not needed any more."""
-        size = arena.end
-        with self._metrics.write_seconds.time():
-            self._append(arena)
-        self._arenas.wrote(size)
-        self._metrics.written.inc(size)
-        self._metrics.batch_bytes.observe(size)
-        self._metrics.last_write.set_to_current_time()
+        """Write a batch, however long that takes."""
+        mode = self._mode
+        waits = mode is not SyncMode.OFF and (
+            arena.fence or (mode is SyncMode.BATCH and bool(arena.receipts))
+        )
+        data = arena.view[: arena.end]
+        start = self.retry(partial(self._store.append, data, arena.last_blocks, is_awaited=waits))
+        self._release_durable()
+        # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
+        if self.held or waits:
+            self.held.append(HeldBatch(arena, self._store.commits.last_written, start))
+        else:
+            self.retry(self._store.verify_position)
+            self._on_stored(arena)
 
     def sync(self) -> None:
-        """Make what is held durable. Raises OSError."""
-        self._store.confirm()
+        """Make the held batches durable. Raises OSError."""
+        self._store.verify_position()
         self._store.commits.sync()
-        self._release()
+        self._release_durable()
 
     def close(self) -> None:
-        """Make everything durable, and let go of the store. Raises OSError."""
+        """Make everything durable and close the store. Raises OSError."""
         if self.held:
             self.sync()
         self._store.close()
 
-    def steadily(self, step: Callable[[], T]) -> T:
-        """Make a step until it succeeds."""
+    def retry(self, step: Callable[[], T]) -> T:
+        """Repeat a step until it succeeds, and return its result."""
         while True:
             try:
                 result = step()
             except SyncError as error:
-                self._trouble.report(error, "sync")
-                self.begin_again()
-                time.sleep(RETRY)
+                self._disk_errors.report(error, "sync")
+                self.rewrite_held()
+                time.sleep(RETRY_INTERVAL)
             except OSError as error:
-                self._trouble.report(error, "write")
-                time.sleep(RETRY)
+                self._disk_errors.report(error, "write")
+                time.sleep(RETRY_INTERVAL)
             else:
-                if not self._beginning_again:
-                    self._trouble.end()
+                if not self._is_rewriting:
+                    self._disk_errors.note_success()
                 return result
 
-    def begin_again(self) -> None:
-        """Write what is held once more, into a new file; the next sync says whether that went well."""
-        before, self._beginning_again = self._beginning_again, True
-        self._release()
+    def rewrite_held(self) -> None:
+        """Write the held batches again, into a new file; the next sync shows whether that worked."""
+        before, self._is_rewriting = self._is_rewriting, True
+        self._release_durable()
         held, self.held = self.held, []
-        self.steadily(partial(self._store.begin_again, held[0].start if held else None))
-        for each in held:
-            self._append(each.arena)
-        self._beginning_again = before
+        self.retry(partial(self._store.restart_in_new_file, held[0].start if held else None))
+        for batch in held:
+            self.write(batch.arena)
+        self._is_rewriting = before
 
-    def _append(self, arena: Arena) -> None:
-        mode = self._mode
-        waits = mode is not Mode.OFF and (arena.fence or (mode is Mode.BATCH and bool(arena.receipts)))
-        data = arena.view[: arena.end]
-        start = self.steadily(partial(self._store.append, data, arena.pairs, is_awaited=waits))
-        self._release()
-        # Lines behind a held batch are held too: after a failed sync the file is cut where that one begins.
-        if self.held or waits:
-            self.held.append(Held(arena, self._store.commits.number, start))
-        else:
-            self.steadily(self._store.confirm)
-            self._give_back(arena)
-
-    def _release(self) -> None:
-        """Let go of what is durable."""
-        while self.held and self.held[0].number <= self._store.commits.synced:
-            self._give_back(self.held.pop(0).arena)
-
-    def _give_back(self, arena: Arena) -> None:
-        if arena.receipts:
-            self._on_stored(arena.receipts)
-        self._arenas.give_back(arena)
+    def _release_durable(self) -> None:
+        while self.held and self.held[0].number <= self._store.commits.last_synced:
+            self._on_stored(self.held.pop(0).arena)

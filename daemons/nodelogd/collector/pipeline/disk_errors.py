@@ -1,4 +1,4 @@
-"""A disk that fails: said once, shown as long as it lasts, taken back when it is over."""
+"""Errors of the disk: logged once, shown as not ready while they last, cleared by the first success."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.store.file_operations import RETRY
+from nodelogd.collector.store.transient_errors import RETRY_INTERVAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Trouble:
-    """What a writer has with its disk."""
+class DiskErrors:
+    """The error state of the disk that a writer writes to."""
 
     def __init__(self, path: Path, metrics: Metrics, health: Health) -> None:
-        """Begin with none."""
+        """Start without an error. `path` is named where an error names no file."""
         self._path = path
         self._metrics = metrics
         self._health = health
-        self._since: float | None = None
-        self._said = ""
+        self._failing_since: float | None = None
+        self._last_message = ""
 
     @property
-    def is_there(self) -> bool:
-        """True from the first failure to the first success."""
-        return self._since is not None
+    def is_failing(self) -> bool:
+        """True from the first failure to the next success."""
+        return self._failing_since is not None
 
-    def report(self, error: OSError, what: str) -> None:
-        """Count a failure of what was tried; say it unless it is the same as before."""
-        self._metrics.failures.labels(what).inc()
+    def report(self, error: OSError, action: str) -> None:
+        """Count a failed action (open, write, sync); log it unless it is the same as before."""
+        self._metrics.failures.labels(action).inc()
         text = (
-            f"cannot {what} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
-            f"reading is paused, nothing is lost, retrying every {RETRY:g} s"
+            f"cannot {action} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
+            f"reading is paused, nothing is lost, retrying every {RETRY_INTERVAL:g} s"
         )
-        if self._since is None:
-            self._since = time.monotonic()
-        if text != self._said:
-            self._said = text
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+        if text != self._last_message:
+            self._last_message = text
             log.error(text)
         self._health.set_not_ready("disk", text)
 
-    def end(self) -> None:
-        """Note a success."""
-        if self._since is not None:
-            log.info("writing again after %.1f s", time.monotonic() - self._since)
-            self._since, self._said = None, ""
+    def note_success(self) -> None:
+        """End the error state, if there is one."""
+        if self._failing_since is not None:
+            log.info("writing again after %.1f s", time.monotonic() - self._failing_since)
+            self._failing_since, self._last_message = None, ""
             self._health.clear_not_ready("disk")

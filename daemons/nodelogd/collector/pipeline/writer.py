@@ -1,105 +1,113 @@
-"""The writer's thread: takes batches and orders from the loop, one by one, and syncs when it is due."""
+"""The writer thread: takes batches and commands from the event loop in order, and syncs when that is due."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.pipeline.arena import Arena
-from nodelogd.collector.pipeline.background_sync import Syncer, Unsynced
+from nodelogd.collector.pipeline.background_sync import BackgroundSync
 from nodelogd.collector.pipeline.batches import Batches
-from nodelogd.collector.pipeline.disk_errors import Trouble
-from nodelogd.collector.pipeline.sync_schedule import Schedule
-from nodelogd.collector.pipeline.writer_commands import Close, Forget, Mode, SyncPolicy, TurnOver
-from nodelogd.collector.store.file_operations import RETRY, is_temporary
+from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncSchedule
+from nodelogd.collector.pipeline.writer_commands import Close, ForgetStream, Rotate
+from nodelogd.collector.store.commits import SyncJob
+from nodelogd.collector.store.transient_errors import RETRY_INTERVAL, is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.network.relp_connection import RelpConnection
-    from nodelogd.collector.pipeline.arena import Arenas
-    from nodelogd.collector.store.log_store import Store
-    from nodelogd.service.health import Health
+    from nodelogd.collector.pipeline.arena import ArenaPool, Receipts
+    from nodelogd.collector.pipeline.disk_errors import DiskErrors
+    from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
+    from nodelogd.collector.store.log_store import LogStore
 
-Order = Arena | TurnOver | Forget | Close | tuple[Unsynced, OSError | None]
+Command = Arena | Rotate | ForgetStream | Close | tuple[SyncJob, OSError | None]
 
-TICK = 1.0  # seconds between two looks at what no batch brings up
+TICK = 1.0  # seconds between checks for what no batch brings up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterReports:
+    """Where a writer reports what happened. The callbacks run in its threads."""
+
+    metrics: Metrics
+    on_open: Callable[[OSError | None], None]
+    """Called once: the store is open, or it failed with an error that only an operator can fix."""
+    on_stored: Callable[[Receipts], None]
+    """Called with the receipts of a batch once it is stored as the policy requires."""
+    on_file_closed: Callable[[], None]
+    """Called when a file that will not be written to again is synced and closed."""
 
 
 class Writer:
-    """Owns the store. All but `put`, `turn_over`, `close` and `waiting` happens in its own thread."""
+    """Owns the store. All but `put`, `rotate`, `close` and the like runs in its own thread."""
 
-    def __init__(  # noqa: PLR0913 (each of them is somebody the writer talks to)
+    def __init__(
         self,
-        log_path: Path,
-        open_store: Callable[[Callable[[int], None]], Store],
-        arenas: Arenas,
+        open_store: Callable[[Callable[[int], None]], LogStore],
+        arenas: ArenaPool,
         policy: SyncPolicy,
-        *,
-        metrics: Metrics,
-        health: Health,
-        on_open: Callable[[OSError | None], None],
-        on_stored: Callable[[Mapping[RelpConnection, int]], None],
-        on_finished_file: Callable[[], None],
+        reports: WriterReports,
+        disk_errors: DiskErrors,
     ) -> None:
-        """Prepare; `start` begins.
+        """Prepare; `start` starts the threads.
 
-        `open_store` is given what to do with a file that is left. `on_open` hears once that the store is
-        open, or of the error that only an operator can mend. `on_stored` hears of the receipts of a batch
-        once it is stored as the policy says. All are called from the writer's threads.
+        `open_store` is called in the writer thread, with a function that syncs and closes a descriptor.
         """
         self._open_store = open_store
         self._arenas = arenas
         self._policy = policy
-        self._metrics = metrics
-        self._trouble = Trouble(log_path, metrics, health)
-        self._on_open = on_open
-        self._on_stored = on_stored
-        self._orders: SimpleQueue[Order] = SimpleQueue()
-        self._syncer = Syncer(metrics, lambda part, error: self._orders.put((part, error)), on_finished_file)
+        self._reports = reports
+        self._metrics = reports.metrics
+        self._disk_errors = disk_errors
+        self._on_stored = reports.on_stored
+        self._commands: SimpleQueue[Command] = SimpleQueue()
+        self._background_sync = BackgroundSync(
+            reports.metrics, lambda job, error: self._commands.put((job, error)), reports.on_file_closed
+        )
         self._busy_since: float | None = None
         self._ticked_at = time.monotonic()
-        self._schedule = Schedule(policy, self._ticked_at)
+        self._schedule = SyncSchedule(policy, self._ticked_at)
         self._thread = Thread(target=self._run, name="write", daemon=True)
 
     def start(self) -> None:
-        """Open the store and write from now on."""
-        self._syncer.start()
+        """Start the threads, which open the store and write."""
+        self._background_sync.start()
         self._thread.start()
 
     def put(self, arena: Arena) -> None:
-        """Have a batch written; its arena comes back by `Arenas.give_back`."""
-        self._orders.put(arena)
+        """Queue a batch; its arena comes back by `ArenaPool.release`."""
+        self._commands.put(arena)
 
-    def turn_over(self) -> None:
-        """Have the file sealed."""
-        self._orders.put(TurnOver())
+    def rotate(self) -> None:
+        """Queue a rotation: the active file is sealed."""
+        self._commands.put(Rotate())
 
     def forget(self, stream: bytes) -> None:
-        """Have a stream forgotten."""
-        self._orders.put(Forget(stream))
+        """Queue the removal of a stream from the table."""
+        self._commands.put(ForgetStream(stream))
 
-    def durable(self, stream: bytes) -> int:
-        """Give the last block of a stream that is durable, 0 for none; for any thread.
+    def last_durable_block(self, stream: bytes) -> int:
+        """Return the number of the last durable block of a stream, or 0. Thread-safe.
 
-        Where nothing is ever synced that is the last one written.
+        With syncs off, that is the last one written.
         """
-        return self._store.streams.last_block(stream, written=self._policy.mode is Mode.OFF)
+        return self._store.streams.last_block(stream, written=self._policy.mode is SyncMode.OFF)
 
     def close(self, timeout: float) -> bool:
-        """Write and sync all that was put; False if that was not done within `timeout` seconds."""
-        self._orders.put(Close())
+        """Write and sync everything queued; False if that is not done within `timeout` seconds."""
+        self._commands.put(Close())
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def waiting(self) -> float:
-        """Give the seconds that a step has been going on for, without an error so far."""
+    def seconds_stuck(self) -> float:
+        """Return how long the current step has been running, in seconds; 0 while an error is reported."""
         since = self._busy_since
-        return 0.0 if since is None or self._trouble.is_there else time.monotonic() - since
+        return 0.0 if since is None or self._disk_errors.is_failing else time.monotonic() - since
 
     def _run(self) -> None:
         self._busy_since = time.monotonic()
@@ -107,21 +115,21 @@ class Writer:
             return
         store, batches = self._store, self._batches
         while True:
-            order = self._next()
+            command = self._next()
             self._busy_since = now = time.monotonic()
-            match order:
+            match command:
                 case Arena():
-                    batches.write(order)
+                    self._write(command)
                     self._schedule.note_written(now)
-                case TurnOver():
-                    batches.steadily(store.turn_over)
-                case Forget():
-                    store.streams.forget(order.stream)
-                case (part, error):
-                    self._note_synced(part, error)
+                case Rotate():
+                    batches.retry(store.rotate)
+                case ForgetStream():
+                    store.streams.forget(command.stream)
+                case (job, error):
+                    self._note_synced(job, error)
                 case Close():
-                    batches.steadily(batches.close)
-                    self._syncer.close()
+                    batches.retry(batches.close)
+                    self._background_sync.close()
                     self._busy_since = None
                     return
                 case None:
@@ -129,60 +137,72 @@ class Writer:
             self._sync_if_due(time.monotonic())
             if now - self._ticked_at >= TICK:
                 self._ticked_at = now
-                batches.steadily(store.tick)
+                batches.retry(store.tick)
             self._busy_since = None
 
     def _open(self) -> bool:
         while True:
             try:
-                self._store = self._open_store(self._syncer.leave)
+                self._store = self._open_store(self._background_sync.sync_and_close)
             except OSError as error:
-                if not is_temporary(error):
-                    self._on_open(error)
+                if not is_transient(error):
+                    self._reports.on_open(error)
                     return False
-                self._trouble.report(error, "open")
-                time.sleep(RETRY)
+                self._disk_errors.report(error, "open")
+                time.sleep(RETRY_INTERVAL)
             else:
-                self._trouble.end()
+                self._disk_errors.note_success()
                 break
-        mode = self._policy.mode
-        self._batches = Batches(
-            self._store, self._arenas, mode, self._trouble, self._metrics, self._on_stored
-        )
-        self._on_open(None)
+        self._batches = Batches(self._store, self._policy.mode, self._disk_errors, self._finish)
+        self._reports.on_open(None)
         return True
 
-    def _next(self) -> Order | None:
+    def _next(self) -> Command | None:
         is_awaited = bool(self._batches.held)
-        wait = min(TICK, self._schedule.until_sync(time.monotonic(), is_awaited=is_awaited))
+        wait = min(TICK, self._schedule.seconds_until_sync(time.monotonic(), is_awaited=is_awaited))
         try:
-            return self._orders.get(timeout=wait) if wait else self._orders.get_nowait()
+            return self._commands.get(timeout=wait) if wait else self._commands.get_nowait()
         except Empty:
             return None
 
+    def _write(self, arena: Arena) -> None:
+        size, metrics = arena.end, self._metrics
+        with metrics.write_seconds.time():
+            self._batches.write(arena)
+        self._arenas.note_written(size)
+        metrics.written.inc(size)
+        metrics.batch_bytes.observe(size)
+        metrics.last_write.set_to_current_time()
+
+    def _finish(self, arena: Arena) -> None:
+        """Report the receipts of a stored batch and release its arena."""
+        if arena.receipts:
+            self._on_stored(arena.receipts)
+        self._arenas.release(arena)
+
     def _sync_if_due(self, now: float) -> None:
         is_awaited = bool(self._batches.held)
-        if self._schedule.until_sync(now, is_awaited=is_awaited):
+        if self._schedule.seconds_until_sync(now, is_awaited=is_awaited):
             return
         if not is_awaited:
             self._sync_in_background()
-        elif self._orders.empty():  # what waits is written first: one sync is for all; arenas bound that
-            self._schedule.begin(now)
-            self._batches.steadily(self._batches.sync)
+        elif self._commands.empty():  # write what is queued first, so one sync covers it; arenas bound that
+            self._schedule.start_awaited_sync(now)
+            self._batches.retry(self._batches.sync)
 
     def _sync_in_background(self) -> None:
         try:
-            part = self._store.commits.unsynced()
-        except OSError:  # no descriptor free just now
-            self._schedule.put_off(time.monotonic(), TICK)
+            job = self._store.commits.sync_job()
+        except OSError:  # no free descriptor at the moment
+            self._schedule.postpone_background_sync(time.monotonic(), TICK)
             return
-        self._schedule.begin_in_background(is_needed=part is not None)
-        if part:
-            self._syncer.sync(part)
+        self._schedule.start_background_sync(is_needed=job is not None)
+        if job:
+            self._background_sync.sync(job)
 
-    def _note_synced(self, part: Unsynced, error: OSError | None) -> None:
-        self._schedule.end_in_background()
+    def _note_synced(self, job: SyncJob, error: OSError | None) -> None:
+        self._schedule.end_background_sync()
         if not error:
-            self._store.commits.was_synced(part)
-        elif self._store.commits.is_current(part):
-            self._batches.begin_again()
+            self._store.commits.note_synced(job)
+        elif self._store.commits.is_current(job):
+            self._batches.rewrite_held()

@@ -1,1 +1,1 @@
-"""Sealed log files: compressed in the background, removed when the disk budget says so."""
+"""Sealed log files: compressed in the background, removed when the disk budget requires it."""

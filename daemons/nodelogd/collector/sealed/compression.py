@@ -1,9 +1,9 @@
 """Compress one sealed file: `python -m nodelogd.collector.sealed.compression FILE`.
 
-A process of its own, so that it can run at low priority. `FILE` becomes `FILE.gz`: made beside it, synced,
-renamed, and only then the source goes; whenever this ends, one of the two is whole. Where both are there
-already, an earlier run ended in between: the `.gz` is checked and one of them removed. The size is that of
-`gzip -6`, for a third of its CPU.
+A process of its own, so that it can run at low priority. `FILE` becomes `FILE.gz`: written beside it, synced,
+renamed, and only then the source is removed, so at any time one of the two is complete. If both exist at the
+start, an earlier run was interrupted: the `.gz` is verified and one of them removed. The size is that of
+`gzip -6`, for a third of its CPU time.
 """
 
 from __future__ import annotations
@@ -23,58 +23,61 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024  # bytes
 NICE = 19
-LAST = 2**32 - 1  # what a gzip header takes as a time, seconds since the epoch; clocks show others, too
+MAX_GZIP_TIME = (
+    2**32 - 1
+)  # seconds since the epoch; the limit of a gzip header, which a file's time may exceed
 
 
 class StoppedError(Exception):
-    """Somebody asked us to end; the source is as it was."""
+    """The compression was stopped; the source is unchanged."""
 
 
-def compress(source: Path, *, stopped: Callable[[], object] = lambda: False) -> None:
-    """Replace a file by its compressed form. Raises OSError or StoppedError; the source is then as it was."""
+def compress(source: Path, *, is_stopped: Callable[[], object] = lambda: False) -> None:
+    """Replace a file by its compressed form. Raises OSError or StoppedError; the source is then unchanged."""
     target = source.with_name(f"{source.name}.gz")
     status = source.stat()
-    time = min(max(0, int(status.st_mtime)), LAST)
-    if not (target.exists() and _is_copy(source, target, stopped)):
+    time = min(max(0, int(status.st_mtime)), MAX_GZIP_TIME)
+    if not (target.exists() and _is_copy(source, target, is_stopped)):
         with (
             source.open("rb") as plain,
             publish_atomically(target, mode=0o640) as file,
             GzipFile(source.name, "wb", SMALL_LEVEL, file, mtime=time) as packed,
         ):
-            for piece in _pieces(plain, stopped):
-                packed.write(piece)
+            for chunk in _chunks(plain, is_stopped):
+                packed.write(chunk)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     source.unlink(missing_ok=True)
 
 
-def _is_copy(source: Path, target: Path, stopped: Callable[[], object]) -> bool:
+def _is_copy(source: Path, target: Path, is_stopped: Callable[[], object]) -> bool:
     try:
         with source.open("rb") as plain, GzipFile(target) as packed:
-            ours, theirs = 0, 0
-            for piece in _pieces(plain, stopped):
-                ours, theirs = crc32(piece, ours), crc32(packed.read(len(piece)), theirs)
-                if ours != theirs:
+            source_crc, target_crc = 0, 0
+            for chunk in _chunks(plain, is_stopped):
+                source_crc = crc32(chunk, source_crc)
+                target_crc = crc32(packed.read(len(chunk)), target_crc)
+                if source_crc != target_crc:
                     return False
             return not packed.read(1)
     except (OSError, EOFError, small.error):  # type: ignore[misc]  # its types make it a value
         return False
 
 
-def _pieces(file: BinaryIO, stopped: Callable[[], object]) -> Iterator[bytes]:
-    while piece := file.read(CHUNK):
-        if stopped():
+def _chunks(file: BinaryIO, is_stopped: Callable[[], object]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        if is_stopped():
             raise StoppedError
-        yield piece
+        yield chunk
 
 
 def main() -> int:
     """Compress the file named on the command line."""
-    asked: list[int] = []
-    # Not an exception from the handler: it could come between any two steps, and leave a half-made file.
-    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    signals: list[int] = []
+    # Not an exception from the handler: it could interrupt any two steps and leave a temporary file.
+    signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
     os.nice(NICE)
     try:
-        compress(Path(sys.argv[1]), stopped=lambda: asked)
+        compress(Path(sys.argv[1]), is_stopped=lambda: signals)
     except FileNotFoundError:
         return 0  # retention was faster
     except StoppedError:

@@ -1,4 +1,4 @@
-"""What becomes of sealed files: compressed at low priority, and removed when the budget says so."""
+"""Retention of sealed files: compressed at low priority, removed when the budget requires it."""
 
 from __future__ import annotations
 
@@ -19,131 +19,135 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.store.file_names import Names
+    from nodelogd.collector.store.file_names import FileNames
 
 log = logging.getLogger(__name__)
 
-EVERY = 10.0  # seconds between two looks at the disk
-MEANWHILE = 1.0  # the same, while a file is being compressed
-AGAIN = 60.0  # seconds until a file that could not be compressed is tried again, at first
-LONGEST = 3600.0  # and at most: each failure doubles it
+CHECK_INTERVAL = 10.0  # seconds between two checks of the disk
+CHECK_INTERVAL_COMPRESSING = 1.0  # seconds, while a file is being compressed
+RETRY_DELAY = 60.0  # seconds until a failed compression is tried again; each failure of a file doubles it
+MAX_RETRY_DELAY = 3600.0  # seconds
 
 
-class Keeper:
-    """A thread that looks after the sealed files of one log.
+class Retention:
+    """A thread that compresses and removes the sealed files of one log.
 
-    Compressing is done by a process of its own: a thread that holds the interpreter's lock at low priority
-    would hold up the loop, which waits for that lock at high priority.
+    A separate process compresses: a thread that holds the interpreter's lock at low priority would hold up
+    the event loop, which waits for that lock at high priority.
     """
 
-    def __init__(self, names: Names, budget: Budget, metrics: Metrics) -> None:
-        """Prepare; `start` begins."""
+    def __init__(self, names: FileNames, budget: Budget, metrics: Metrics) -> None:
+        """Prepare; `start` starts the thread."""
         self._names = names
         self._budget = budget
         self._metrics = metrics
-        self._news = threading.Event()
-        self._ended = threading.Event()
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._later: dict[Path, tuple[float, float]] = {}  # when to try again, how long to wait then
-        self._complaints: dict[str, str] = {}
-        self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
+        self._retries: dict[Path, tuple[float, float]] = {}  # time of the next attempt, delay after that
+        self._warnings: dict[str, str] = {}  # last warning by subject
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
     def start(self) -> None:
-        """Look after the files from now on."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Look now; from any thread."""
-        self._news.set()
+        """Check now rather than at the next interval. Thread-safe."""
+        self._woken.set()
 
     def close(self, timeout: float) -> None:
-        """End; what is being compressed is given up, the next start goes on with it."""
+        """Stop the thread; a compression that is under way is abandoned and repeated after the next start."""
         with self._lock:
-            self._ended.set()
+            self._stopped.set()
             if self._child:
                 self._child.terminate()
-        self._news.set()
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def retain(self) -> None:
-        """Remove what the budget does not allow, the oldest first. Never raises."""
+    def enforce_budget(self) -> None:
+        """Remove what the budget does not allow, oldest first. Never raises."""
         try:
-            found = self._found()
+            files = self._list_files()
             status = os.statvfs(self._names.directory)
             disk = DiskSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
-            gone = {
-                kept.path
-                for kept, reason in files_to_remove(found, self._budget, disk, time.time())
-                if self._remove(kept, reason)
+            removed = {
+                file.path
+                for file, reason in files_to_remove(files, self._budget, disk, time.time())
+                if self._remove(file, reason)
             }
         except OSError as error:
-            self._complain("look", f"cannot look after sealed files: {error}; retrying every {EVERY:g} s")
+            self._warn_once(
+                "check", f"cannot look after sealed files: {error}; retrying every {CHECK_INTERVAL:g} s"
+            )
             return
-        left = [kept.size for kept in found if kept.path not in gone]
-        self._metrics.sealed_files.set(len(left))
-        self._metrics.sealed_bytes.set(sum(left))
-        self._metrics.disk_free.set(disk.free + sum(kept.size for kept in found if kept.path in gone))
-        self._complaints.pop("look", None)
+        remaining = [file.size for file in files if file.path not in removed]
+        self._metrics.sealed_files.set(len(remaining))
+        self._metrics.sealed_bytes.set(sum(remaining))
+        self._metrics.disk_free.set(disk.free + sum(file.size for file in files if file.path in removed))
+        self._warnings.pop("check", None)
 
     def _run(self) -> None:
-        while not self._ended.is_set():
-            self._news.clear()
-            self.retain()
+        while not self._stopped.is_set():
+            self._woken.clear()
+            self.enforce_budget()
             try:
-                for path in self._to_compress():
-                    if self._ended.is_set():
+                for path in self._files_to_compress():
+                    if self._stopped.is_set():
                         return
                     self._compress(path)
-                    self.retain()
-            except OSError as error:  # no descriptor, no process: what retain meets it has said itself
-                self._complain("run", f"cannot compress sealed files: {error}; retrying every {EVERY:g} s")
+                    self.enforce_budget()
+            except OSError as error:  # no descriptor, no process; enforce_budget reports its own errors
+                self._warn_once(
+                    "compress", f"cannot compress sealed files: {error}; retrying every {CHECK_INTERVAL:g} s"
+                )
             else:
-                self._complaints.pop("run", None)
-            self._news.wait(EVERY)
+                self._warnings.pop("compress", None)
+            self._woken.wait(CHECK_INTERVAL)
 
-    def _found(self) -> list[FinishedFile]:
-        """List what there is; a file and its compressed form, where both are there, are one."""
-        found = []
-        for _, twins in groupby(self._names.finished(), lambda sealed: _plain(sealed.path)):
-            present = [(sealed.path, status) for sealed in twins if (status := _status(sealed.path))]
+    def _list_files(self) -> list[FinishedFile]:
+        """List the files on disk; a file and its compressed form, if both exist, count as one."""
+        files = []
+        for _, forms in groupby(self._names.sealed_files(), lambda sealed: _plain(sealed.path)):
+            present = [(sealed.path, status) for sealed in forms if (status := _status(sealed.path))]
             if present:
                 path, status = present[0]
-                size = sum(each.st_size for _, each in present)
-                found.append(FinishedFile(path=path, size=size, time=status.st_mtime))
-        return found
+                size = sum(status.st_size for _, status in present)
+                files.append(FinishedFile(path=path, size=size, time=status.st_mtime))
+        return files
 
-    def _remove(self, kept: FinishedFile, reason: str) -> bool:
-        plain = _plain(kept.path)
+    def _remove(self, file: FinishedFile, reason: str) -> bool:
+        plain = _plain(file.path)
         try:
-            # In this order: where both are there, nobody knows yet whether the compressed one is whole.
+            # In this order: if both exist, it is unknown whether the compressed one is complete.
             plain.with_name(f"{plain.name}.gz").unlink(missing_ok=True)
             plain.unlink(missing_ok=True)
         except OSError as error:
-            self._complain(kept.path.name, f"cannot remove {kept.path}: {error.strerror}; it stays")
+            self._warn_once(file.path.name, f"cannot remove {file.path}: {error.strerror}; it stays")
             return False
         self._metrics.removed.labels(reason).inc()
-        log.info("removed by --%s", reason, extra={"path": str(kept.path), "bytes": kept.size})
+        log.info("removed by --%s", reason, extra={"path": str(file.path), "bytes": file.size})
         return True
 
-    def _to_compress(self) -> Iterator[Path]:
-        waiting = [sealed.path for sealed in self._names.finished() if sealed.is_plain]
+    def _files_to_compress(self) -> Iterator[Path]:
+        plain = [sealed.path for sealed in self._names.sealed_files() if sealed.is_plain]
         now = time.monotonic()
-        self._later = {path: self._later[path] for path in waiting if path in self._later}
-        busy = self._of_journal() if waiting else None
-        for path in waiting:
-            if now < self._later.get(path, (now, 0.0))[0]:
+        self._retries = {path: self._retries[path] for path in plain if path in self._retries}
+        in_use = self._file_of_journal() if plain else None
+        for path in plain:
+            if now < self._retries.get(path, (now, 0.0))[0]:
                 continue
             status = _status(path)
-            if status and (status.st_dev, status.st_ino) != busy:
+            if status and (status.st_dev, status.st_ino) != in_use:
                 yield path
 
-    def _of_journal(self) -> tuple[int, int] | None:
-        """Give device and inode of the file that the journal is about.
+    def _file_of_journal(self) -> tuple[int, int] | None:
+        """Return device and inode of the file that the journal describes.
 
-        A rotation that waits for space has sealed it already. Were it compressed now, a start after a crash
-        would look for it in vain, and not know which blocks are in it.
+        A rotation that waits for space has sealed it already. If it were compressed now, a start after a
+        crash would not find it, and not know which blocks are in it.
         """
         try:
             header = decode_header(self._names.journal.read_bytes())
@@ -154,36 +158,38 @@ class Keeper:
     def _compress(self, path: Path) -> None:
         command = [sys.executable, "-P", "-m", "nodelogd.collector.sealed.compression", str(path)]
         with self._lock:
-            if self._ended.is_set():
+            if self._stopped.is_set():
                 return
             self._child = child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 (our own module)
         with child:
-            said = self._wait_for(child)
+            stderr = self._wait_for(child)
         with self._lock:
             self._child = None
         if child.returncode == 0:
-            self._later.pop(path, None)
+            self._retries.pop(path, None)
             self._metrics.compressed.inc()
-        elif not self._ended.is_set():
-            _, wait = self._later.get(path, (0.0, AGAIN))
-            self._later[path] = time.monotonic() + wait, min(2 * wait, LONGEST)
-            text = (
-                said.decode(errors="replace").strip().rsplit("\n", 1)[-1] or f"exit code {child.returncode}"
-            )
-            log.warning("cannot compress %s: %s; it stays as it is, next try in %g s", path, text, wait)
+        elif not self._stopped.is_set():
+            self._postpone(path, stderr, child.returncode)
 
     def _wait_for(self, child: subprocess.Popen[bytes]) -> bytes:
-        """Give what it said. At low priority it may take minutes, and the disk is looked after meanwhile."""
+        """Return its stderr. At low priority it may take minutes; the budget is enforced meanwhile."""
         while True:
             try:
-                return child.communicate(timeout=MEANWHILE)[1]
+                return child.communicate(timeout=CHECK_INTERVAL_COMPRESSING)[1]
             except subprocess.TimeoutExpired:
-                self.retain()
+                self.enforce_budget()
 
-    def _complain(self, about: str, text: str) -> None:
-        """Say it once, until it is another thing."""
-        if self._complaints.get(about) != text:
-            self._complaints[about] = text
+    def _postpone(self, path: Path, stderr: bytes, exit_code: int) -> None:
+        _, delay = self._retries.get(path, (0.0, RETRY_DELAY))
+        self._retries[path] = time.monotonic() + delay, min(2 * delay, MAX_RETRY_DELAY)
+        last_line = stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1]
+        text = last_line or f"exit code {exit_code}"
+        log.warning("cannot compress %s: %s; it stays as it is, next try in %g s", path, text, delay)
+
+    def _warn_once(self, subject: str, text: str) -> None:
+        """Log a warning unless it is the last one about this subject."""
+        if self._warnings.get(subject) != text:
+            self._warnings[subject] = text
             log.warning(text)
 
 

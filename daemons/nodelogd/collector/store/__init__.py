@@ -1,1 +1,1 @@
-"""The store: the log file and its journal on disk, recovered at start, appended to by one thread."""
+"""The store: the log file and its journal on disk, recovered at startup and appended to by one thread."""

@@ -1,4 +1,4 @@
-"""The active file: whole batches are appended to it, or nothing of them."""
+"""The active file: a batch is appended completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,84 +13,84 @@ if TYPE_CHECKING:
 
 
 class ActiveFile:
-    """A file that is appended to; `end` is where it ends as far as we know, bytes.
+    """A file that is appended to; `end` is the offset where it should end, bytes.
 
-    Others may append to it, cut it, move it or remove it at any time; the methods that ask say so.
+    Others may append to it, truncate it, move it or remove it at any time; some methods check for that.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open it, as it is or new. Raises OSError."""
+        """Open the file, or create it. Raises OSError."""
         self._path = path
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
         self.fd = os.open(path, flags, 0o640)
         self.end = 0
-        self._partial = 0  # how many bytes of an unfinished batch it ends with
-        self._is_short = False  # of space, at the last try
+        self._partial = 0  # bytes of an unfinished batch at its end
+        self._is_disk_full = False  # at the last attempt
 
-    def begin_at(self, end: int) -> None:
-        """Expect the file to end here."""
+    def seek_end(self, end: int) -> None:
+        """Expect the file to end at offset `end`."""
         os.lseek(self.fd, end, os.SEEK_SET)
         self.end = end
 
     def append(self, data: memoryview) -> None:
-        """Write a batch. On OSError nothing of it is left in the file, and it may be tried again."""
+        """Write a batch. On OSError nothing of it is left in the file, and the call may be repeated."""
         try:
-            if self._is_short:
-                self._look_for_space(len(data))
+            if self._is_disk_full:
+                self._require_space(len(data))
             while self._partial < len(data):
                 self._partial += os.write(self.fd, data[self._partial :])
         except OSError as error:
             # While we wait for space, readers see whole lines.
             with suppress(OSError):
-                self.take_back()
-            self._is_short = error.errno == errno.ENOSPC
+                self.undo_partial_write()
+            self._is_disk_full = error.errno == errno.ENOSPC
             raise
         self.end += self._partial
-        self._partial, self._is_short = 0, False
+        self._partial, self._is_disk_full = 0, False
 
-    def take_back(self) -> None:
-        """Cut off what an unfinished batch left, if that did not succeed at once."""
+    def undo_partial_write(self) -> None:
+        """Cut off what an unfinished batch left, if that failed when the write failed."""
         if self._partial and os.fstat(self.fd).st_size == self.end + self._partial:
             os.ftruncate(self.fd, self.end)
         self._partial = 0
 
-    def went_elsewhere(self) -> bool:
-        """Say whether somebody appended or cut between our look at the file and our last write."""
+    def was_changed_during_write(self) -> bool:
+        """Return whether somebody appended or truncated between our check of the file and our last write."""
         return os.lseek(self.fd, 0, os.SEEK_CUR) != self.end
 
-    def is_at_its_path(self) -> bool:
-        """Say whether its path still leads to it."""
+    def is_at_path(self) -> bool:
+        """Return whether its path still leads to this file."""
         try:
             return os.path.samestat(os.fstat(self.fd), self._path.stat())
         except FileNotFoundError:
             return False
 
-    def end_in_a_line(self) -> int:
-        """Give the real length, after an LF has ended an unfinished last line."""
+    def terminate_last_line(self) -> int:
+        """Append an LF if the last line has none; return the actual length of the file."""
         size = os.fstat(self.fd).st_size
         if size and os.pread(self.fd, 1, size - 1) != b"\n":
             size += os.write(self.fd, b"\n")
         return size
 
-    def cut(self, end: int) -> None:
-        """Cut off everything from `end` on."""
+    def truncate(self, end: int) -> None:
+        """Cut off everything from offset `end` on."""
         os.ftruncate(self.fd, end)
         self.end = end
 
-    def _look_for_space(self, size: int) -> None:
-        """Raise OSError while there is less space than a write takes.
+    def _require_space(self, size: int) -> None:
+        """Raise OSError while the disk has less free space than a write takes.
 
-        One that stops half-way and is taken back leaves half a line for readers to see, and a `tail -f` that
-        finds the file shorter than before prints it all anew: once, not with every try.
+        A write that stops half-way and is undone shows readers half a line, and a `tail -f` that finds the
+        file shorter than before prints all of it again: this way once, not with every attempt.
         """
         status = os.fstatvfs(self.fd)
-        if status.f_blocks and status.f_bfree * status.f_frsize < size:  # some say nothing of their blocks
+        if status.f_blocks and status.f_bfree * status.f_frsize < size:  # some report no blocks at all
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextmanager
-def begun(path: Path) -> Generator[ActiveFile]:
-    """Open it, and let go of it should that be in vain. Raises OSError."""
+def opening(path: Path) -> Generator[ActiveFile]:
+    """Open an active file; close it if the body fails. Raises OSError."""
     file = ActiveFile(path)
     try:
         yield file

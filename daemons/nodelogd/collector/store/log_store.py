@@ -1,8 +1,8 @@
-"""The active file: appended to, found changed by others, sealed and followed by a new one, by one thread.
+"""The log store: one thread appends to the active file, notices changes by others, and rotates it.
 
-A method that raises OSError has changed nothing that counts and may be called again with the same
-arguments: what was half done is taken up where it stopped. After a `SyncError`, though, `begin_again` is
-called, and all batches the caller still holds are appended once more.
+A method that raises OSError has changed nothing that matters and may be called again with the same
+arguments: it continues where it stopped. After a `SyncError`, however, `restart_in_new_file` must be called,
+and all batches that the caller still holds are appended again.
 """
 
 from __future__ import annotations
@@ -13,163 +13,164 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.store.active_file import begun
+from nodelogd.collector.store.active_file import opening
 from nodelogd.collector.store.commits import Commits
 from nodelogd.collector.store.file_operations import boot_id, copy_tail
-from nodelogd.collector.store.sealing import Seals
-from nodelogd.collector.store.startup import take_over
-from nodelogd.collector.store.stream_table import Streams
+from nodelogd.collector.store.sealing import Sealer
+from nodelogd.collector.store.startup import recover_log
+from nodelogd.collector.store.stream_table import StreamTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nodelogd.collector.metrics import Metrics
-    from nodelogd.collector.store.file_names import Names
+    from nodelogd.collector.store.file_names import FileNames
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """When a file is full."""
+    """When a file is rotated."""
 
     rotate_size: int = 256 * 1024 * 1024  # bytes
-    rotate_age: float = 86_400.0  # seconds since the file was begun
+    rotate_age: float = 86_400.0  # seconds since the file was created
 
 
-class Store:
-    """Whole batches at the end of one file; `commits` says which, and syncs them."""
+class LogStore:
+    """Appends whole batches to one file; `commits` knows which are written and durable, and syncs them."""
 
     def __init__(
         self,
-        names: Names,
+        names: FileNames,
         settings: StoreSettings,
         metrics: Metrics,
-        on_left: Callable[[int], None] = os.close,
+        close_file: Callable[[int], None] = os.close,
         is_connected: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
-        """Recover what the last run left and begin a journal.
+        """Recover what the last run left and start a journal. Raises OSError.
 
-        `on_left` is given the descriptor of every file that is left, to sync its lines and close it. A stream
-        of which `is_connected` says so is never forgotten.
+        `close_file` gets the descriptor of every file that is no longer active, to sync and close it. A
+        stream for which `is_connected` returns True is never forgotten.
         """
         self.names = names
         self._settings = settings
         self._metrics = metrics
-        self._on_left = on_left
-        start = take_over(names, boot=boot_id())
-        self.streams = Streams(start.streams, is_connected)
-        self._seals = Seals(names, metrics, start.sealed)
-        self._leaving = False  # our file has left its place, and is to be followed by a new one
-        with begun(names.log) as self._file:
-            self.commits = Commits(self._file, names, start, self.streams, self._seals, metrics)
-        self._due = self._grown_old(start.born)
+        self._close_file = close_file
+        start = recover_log(names, boot_id=boot_id())
+        self.streams = StreamTable(start.streams, is_connected)
+        self._sealer = Sealer(names, metrics, start.last_sealed)
+        self._has_left_path = False  # our file is not at the log's path any more; a new one must follow it
+        with opening(names.log) as self._file:
+            self.commits = Commits(self._file, start, self.streams, self._sealer, metrics)
+        self._rotate_at = self._rotation_time(start.created_at)
         metrics.recoveries.labels(start.result).inc()
         if start.result == "moved":
-            log.warning("the file that the journal speaks of is gone; going on in a new one")
+            log.warning("the file that the journal describes is gone; continuing in a new one")
 
-    def append(self, data: memoryview, pairs: Mapping[bytes, int], *, is_awaited: bool = False) -> int:
-        """Write a batch of whole lines and give the offset it begins at.
+    def append(self, data: memoryview, last_blocks: Mapping[bytes, int], *, is_awaited: bool = False) -> int:
+        """Write a batch of whole lines and return the offset where it starts.
 
-        `pairs` says which streams have blocks in it, and the last block of each. One that `is_awaited` is not
-        left behind in a sealed file before it is durable, and none with blocks is.
+        `last_blocks` has the number of the last block of each stream in the batch. A batch that has blocks or
+        `is_awaited` is made durable before its file is sealed.
         """
-        self._look()
+        self._check_for_changes()
         commits, file = self.commits, self._file
         if not commits.pending and file.end and file.end + len(data) > self._settings.rotate_size:
-            self.turn_over()
-        record = commits.pending or commits.announce(data, pairs)
+            self.rotate()
+        record = commits.pending or commits.record(data, last_blocks)
         self._file.append(data)
-        commits.note_written(record, is_awaited=is_awaited or bool(pairs))
+        commits.note_written(record, is_awaited=is_awaited or bool(last_blocks))
         return record.start
 
-    def confirm(self) -> None:
-        """See that the last batch lies where its record says; before that, nobody may be told of it."""
-        if self._file.went_elsewhere():
-            self._adopt()
+    def verify_position(self) -> None:
+        """Check that the last batch lies where its record says; it must not be acknowledged before that."""
+        if self._file.was_changed_during_write():
+            self._accept_changes()
 
     def tick(self) -> None:
-        """Look after what no batch brings up: a file moved away, or grown old."""
-        self._look()
-        if not self._file.is_at_its_path():
-            self._note_departure("replaced")
-            self.turn_over()
-        elif self._file.end and time.monotonic() >= self._due:
-            self.turn_over()
+        """Check for what no batch brings up: a file that was moved away, or has reached its age."""
+        self._check_for_changes()
+        if not self._file.is_at_path():
+            self._report_departure("replaced")
+            self.rotate()
+        elif self._file.end and time.monotonic() >= self._rotate_at:
+            self.rotate()
 
-    def turn_over(self) -> None:
-        """Seal the file, if it is still at its place and not empty, and go on in a new one."""
+    def rotate(self) -> None:
+        """Seal the file, unless it is empty or no longer at its path, and continue in a new one."""
         if self.commits.is_awaited:
             self.commits.sync()
-        self._file.take_back()
-        if self._file.is_at_its_path():
+        self._file.undo_partial_write()
+        if self._file.is_at_path():
             if not self._file.end:
                 return
-            # Should the file be gone before its successor has a journal, this one still knows what was in it.
-            self.commits.mark()
-            self._seals.seal(self._file)
-            self._leaving = True
-        self._begin_file(time.time())
+            # Should the file be gone before its successor has a journal, this journal knows what was in it.
+            self.commits.mark_end()
+            self._sealer.seal(self._file)
+            self._has_left_path = True
+        self._switch_file(time.time())
 
-    def begin_again(self, cut: int | None) -> None:
-        """After a failed sync: go on in a new file; the old one is never trusted with a sync again.
+    def restart_in_new_file(self, cut: int | None) -> None:
+        """Continue in a new file after a failed sync; the old one is never trusted with a sync again.
 
-        It is cut at the offset `cut`, where what the caller holds and appends once more begins.
+        The old file is truncated at offset `cut`, where the batches start that the caller appends again.
         """
-        self._file.take_back()
+        self._file.undo_partial_write()
         size = os.fstat(self._file.fd).st_size
         if cut is not None and size > cut:
-            if size != self._file.end:  # somebody else's lines go with ours
-                copy_tail(self._file.fd, cut, self.names.torn(self._seals.next_number()))
-            self._file.cut(cut)
-        self.streams.undo()
-        if self._file.is_at_its_path():
+            if size != self._file.end:  # lines of somebody else are cut off with ours
+                copy_tail(self._file.fd, cut, self.names.torn_path(self._sealer.next_number()))
+            self._file.truncate(cut)
+        self.streams.discard_unsynced()
+        if self._file.is_at_path():
             if self._file.end:
-                self._seals.seal(self._file)
-                self._leaving = True
+                self._sealer.seal(self._file)
+                self._has_left_path = True
             else:
                 self.names.log.unlink()
-        self._begin_file(time.time())
+        self._switch_file(time.time())
 
     def close(self) -> None:
-        """Sync, and leave word that whatever comes behind the end is not ours."""
+        """Sync, and record that anything behind the end is not ours. Raises OSError."""
         self.commits.close()
         os.close(self._file.fd)
 
-    def _look(self) -> None:
-        """See whether somebody else wrote to our file, cut it, or removed it."""
-        self._file.take_back()
+    def _check_for_changes(self) -> None:
+        """Handle what somebody else did to our file: appended to it, truncated it or removed it."""
+        self._file.undo_partial_write()
         status = os.fstat(self._file.fd)
         if not status.st_nlink:
-            self._note_departure("removed")
-            self.turn_over()
+            self._report_departure("removed")
+            self.rotate()
         elif status.st_size != self._file.end:
-            self._adopt()
+            self._accept_changes()
 
-    def _adopt(self) -> None:
-        """Take the file as somebody else left it: a new journal begins at its end."""
+    def _accept_changes(self) -> None:
+        """Continue at the end of the file as somebody else left it, with a new journal."""
         what = "truncated" if os.fstat(self._file.fd).st_size < self._file.end else "appended"
-        size = self._file.end_in_a_line()
-        self._note_foreign(what, f"it goes on at {size} instead of {self._file.end} bytes")
-        self.commits.begin_anew(size)
+        size = self._file.terminate_last_line()
+        self._report_change(what, f"it continues at {size} instead of {self._file.end} bytes")
+        self.commits.restart_journal(size)
 
-    def _note_departure(self, what: str) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._note_foreign(what, "writing goes on in a new file")
+    def _report_departure(self, what: str) -> None:
+        if not self._has_left_path:
+            self._has_left_path = True
+            self._report_change(what, "writing continues in a new file")
 
-    def _note_foreign(self, what: str, now: str) -> None:
+    def _report_change(self, what: str, consequence: str) -> None:
         self._metrics.foreign.labels(what).inc()
-        log.warning("somebody else changed the log (%s); %s", what, now, extra={"path": str(self.names.log)})
+        path = str(self.names.log)
+        log.warning("somebody else changed the log (%s); %s", what, consequence, extra={"path": path})
 
-    def _begin_file(self, born: float) -> None:
-        """Leave the file and its journal, go on in the file that is now at the log's path."""
-        with begun(self.names.log) as file:
-            self.commits.begin(file, born)
-        self._on_left(self._file.fd)
-        self._file, self._leaving = file, False
-        self._due = self._grown_old(born)
+    def _switch_file(self, created_at: float) -> None:
+        """Leave the file and its journal, and continue in the file that is now at the log's path."""
+        with opening(self.names.log) as file:
+            self.commits.switch_file(file, created_at)
+        self._close_file(self._file.fd)
+        self._file, self._has_left_path = file, False
+        self._rotate_at = self._rotation_time(created_at)
 
-    def _grown_old(self, born: float) -> float:
-        """Say when a file that was begun then is to be sealed, by the clock that is never set."""
-        return time.monotonic() + self._settings.rotate_age - max(0.0, time.time() - born)
+    def _rotation_time(self, created_at: float) -> float:
+        """Return when a file reaches its age, by the monotonic clock."""
+        return time.monotonic() + self._settings.rotate_age - max(0.0, time.time() - created_at)

@@ -1,4 +1,4 @@
-"""Names for files that are finished: a number each, never given twice, and never another file's name."""
+"""Sealing: a full log file gets its final name, with a number that is never used twice."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.store.file_operations import rename_new
+from nodelogd.collector.store.file_operations import rename_without_replacing
 
 if TYPE_CHECKING:
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.store.active_file import ActiveFile
-    from nodelogd.collector.store.file_names import Names
+    from nodelogd.collector.store.file_names import FileNames
 
 log = logging.getLogger(__name__)
 
 
-class Seals:
-    """Seals the file at the place of the log."""
+class Sealer:
+    """Numbers the files of one log and seals its active file; never replaces an existing file."""
 
-    def __init__(self, names: Names, metrics: Metrics, last: int) -> None:
-        """Go on behind the number that was given `last`."""
-        self._names = names
+    def __init__(self, names: FileNames, metrics: Metrics, last_number: int) -> None:
+        """Continue after `last_number`."""
+        self.names = names
         self._metrics = metrics
-        self.last = last
+        self.last_number = last_number
 
     def next_number(self) -> int:
-        """Give the number of the next file that is finished or cut off."""
-        return max(self.last, self._names.last()) + 1
+        """Return the number of the next file that is sealed or cut off."""
+        return max(self.last_number, self.names.last_number()) + 1
 
     def seal(self, file: ActiveFile) -> None:
         """Rename the log, durably once its directory is synced. Raises OSError; may be called again."""
-        if target := self._names.sealed_as(os.fstat(file.fd)):  # the last try came half way
-            self._names.log.unlink()
+        if target := self.names.find_sealed(os.fstat(file.fd)):  # the last attempt stopped half-way
+            self.names.log.unlink()
         else:
             number = self.next_number()
-            target = self._names.sealed(number, time.time())
-            rename_new(self._names.log, target)
-            self.last = number
+            target = self.names.sealed_path(number, time.time())
+            rename_without_replacing(self.names.log, target)
+            self.last_number = number
         self._metrics.rotations.inc()
         log.info("the log is sealed", extra={"path": str(target), "bytes": file.end})

@@ -1,4 +1,4 @@
-"""The table of streams: which block of each is the last one stored."""
+"""The stream table: the number of the last stored block of each stream."""
 
 from __future__ import annotations
 
@@ -8,63 +8,65 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MOST = 100_000  # streams; a million of them would be a journal of 96 MB
+MAX_STREAMS = 100_000  # a million of them would make a journal of 96 MB
 
 
-class Streams:
-    """Last blocks by stream, in the order of their use: the one used last comes last.
+class StreamTable:
+    """Last blocks by stream, least recently used first.
 
-    Kept by the thread that writes; `last_block` is for any. Of more than MOST streams those are forgotten
-    that were not used for the longest time, unless `is_connected` says that they may still be.
+    Changed by the writer thread only; `last_block` is thread-safe. Beyond MAX_STREAMS the least recently used
+    streams are forgotten, except those that `is_connected` reports as still in use.
     """
 
     def __init__(self, durable: dict[bytes, int], is_connected: Callable[[bytes], bool]) -> None:
-        """Begin with what is on the disk."""
+        """Start with what is on the disk."""
         self.durable = durable
-        self.fresh: dict[bytes, int] = {}  # what is written and not durable yet
+        self.unsynced: dict[bytes, int] = {}  # written and not durable yet
         self._is_connected = is_connected
 
     def last_block(self, stream: bytes, *, written: bool = False) -> int:
-        """Give the last block of a stream that is durable, or that is `written`; 0 for none."""
-        fresh = (
-            self.fresh.get(stream, 0) if written else 0
-        )  # first: what is settled meanwhile is in one of them
-        return max(fresh, self.durable.get(stream, 0))
+        """Return the last block of a stream that is durable, or `written`; 0 for none. Thread-safe."""
+        # Read before `durable`: a block that becomes durable meanwhile is in one of the two.
+        unsynced = self.unsynced.get(stream, 0) if written else 0
+        return max(unsynced, self.durable.get(stream, 0))
 
-    def write(self, pairs: Mapping[bytes, int]) -> None:
+    def note_written(self, last_blocks: Mapping[bytes, int]) -> None:
         """Note blocks that are written."""
-        use(self.fresh, pairs)
+        update_lru(self.unsynced, last_blocks)
 
-    def settle(self, pairs: Mapping[bytes, int]) -> None:
-        """Note that these of the written blocks are durable."""
-        use(self.durable, {stream: block for stream, block in pairs.items() if stream in self.fresh})
-        self.fresh = {stream: block for stream, block in self.fresh.items() if pairs.get(stream) != block}
-        if len(self.durable) > MOST:
+    def note_durable(self, last_blocks: Mapping[bytes, int]) -> None:
+        """Note that these written blocks are durable."""
+        durable = {stream: block for stream, block in last_blocks.items() if stream in self.unsynced}
+        update_lru(self.durable, durable)
+        self.unsynced = {
+            stream: block for stream, block in self.unsynced.items() if last_blocks.get(stream) != block
+        }
+        if len(self.durable) > MAX_STREAMS:
             self._trim()
 
-    def undo(self) -> None:
-        """Note that what was not durable may be gone."""
-        self.fresh = {}
+    def discard_unsynced(self) -> None:
+        """Drop what was not durable, because it may be lost."""
+        self.unsynced = {}
 
     def forget(self, stream: bytes) -> None:
-        """Forget a stream that has ended; a journal that still knows it does no harm."""
+        """Forget a stream that has ended; a journal that still contains it does no harm."""
         self.durable.pop(stream, None)
-        self.fresh.pop(stream, None)
+        self.unsynced.pop(stream, None)
 
-    def everything(self) -> dict[bytes, int]:
-        """Give what will be durable once all that is written is."""
+    def snapshot(self) -> dict[bytes, int]:
+        """Return the table as it will be once everything written is durable."""
         table = dict(self.durable)
-        use(table, self.fresh)
+        update_lru(table, self.unsynced)
         return table
 
     def _trim(self) -> None:
         idle = (stream for stream in self.durable if not self._is_connected(stream))
-        for stream in [*islice(idle, len(self.durable) - MOST)]:
+        for stream in [*islice(idle, len(self.durable) - MAX_STREAMS)]:
             del self.durable[stream]
 
 
-def use(table: dict[bytes, int], pairs: Mapping[bytes, int]) -> None:
-    """Note the last blocks of streams, and that these were used last."""
-    for stream, block in pairs.items():
+def update_lru(table: dict[bytes, int], last_blocks: Mapping[bytes, int]) -> None:
+    """Set the last blocks of streams and move these to the end, as the most recently used."""
+    for stream, block in last_blocks.items():
         table.pop(stream, None)
         table[stream] = block

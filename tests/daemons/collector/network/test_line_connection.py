@@ -18,7 +18,7 @@ from nodelogd.collector.network.line_connection import (
     LineConnection,
     LineLimits,
 )
-from nodelogd.collector.pipeline.arena import FULL, Arena
+from nodelogd.collector.pipeline.arena import ARENA_SIZE, Arena
 
 if TYPE_CHECKING:
     from typing import Self
@@ -168,7 +168,7 @@ def test_a_line_is_cut_if_it_is_longer_than_the_limit_and_every_cut_is_counted(l
 
 
 @pytest.mark.parametrize("tail", [0, 1, 16 * 1024, 17 * 1024, 600_000, MIB - 1, MIB])
-@pytest.mark.parametrize("end", [0, FULL - 1])
+@pytest.mark.parametrize("end", [0, ARENA_SIZE - 1])
 def test_a_read_full_of_empty_lines_has_room_for_their_stamps(tail: int, end: int) -> None:
     with Reading(stamp=True) as reading:
         reading.send(b"t" * tail)

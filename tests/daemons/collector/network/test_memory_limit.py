@@ -7,7 +7,7 @@ from tests.daemons.collector.wired import Wired, until
 
 from nodelog.wire.client_session import Acked, ServerClosing
 from nodelogd.collector.network.line_connection import READ_SIZE
-from nodelogd.collector.pipeline.arena import FULL
+from nodelogd.collector.pipeline.arena import ARENA_SIZE
 
 KIB = 1024
 
@@ -47,7 +47,7 @@ async def test_unfinished_lines_are_bounded_even_if_the_writer_is_slow(wired: Wi
         client.close()
     await wired.all_closed()
     assert wired.written.count(b"l") == 60 * 100 * KIB
-    assert wired.most_held <= 256 * KIB + READ_SIZE + FULL + 100 * KIB
+    assert wired.most_held <= 256 * KIB + READ_SIZE + ARENA_SIZE + 100 * KIB
 
 
 async def test_beyond_their_memory_the_longest_unfinished_frame_is_closed_and_told_so(wired: Wired) -> None:

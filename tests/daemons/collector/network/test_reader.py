@@ -7,7 +7,7 @@ from tests.daemons.collector.relp_peer import accounted, opened
 from tests.daemons.collector.wired import Wired, reset, until
 
 from nodelog.wire.client_session import Acked
-from nodelogd.collector.pipeline.arena import FULL
+from nodelogd.collector.pipeline.arena import ARENA_SIZE
 
 
 async def test_lines_of_all_connections_arrive_whole_and_in_order(wired: Wired) -> None:
@@ -80,7 +80,7 @@ async def test_reading_stops_when_the_writer_has_both_arenas_and_nothing_is_lost
             return wired.paused
 
     await until(send)
-    assert wired.reader.held_bytes < FULL + wired.limits.max_addition
+    assert wired.reader.held_bytes < ARENA_SIZE + wired.limits.max_addition
     wired.reader.count_pause()
     assert wired.count("nodelog_paused_seconds_total") > 0
     wired.stuck = False

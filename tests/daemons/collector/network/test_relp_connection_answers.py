@@ -8,7 +8,7 @@ from tests.daemons.collector.talk import Talk
 
 from nodelog.wire.client_session import Acked, Closed
 from nodelogd.collector.network.relp_connection import MAX_UNANSWERED, MAX_UNSENT
-from nodelogd.collector.pipeline.arena import OWED
+from nodelogd.collector.pipeline.arena import MAX_ACKS
 
 STREAM = b"stream number 1."
 KIB = 1024
@@ -101,7 +101,7 @@ def test_too_many_probes_fill_an_arena_though_they_have_no_bytes() -> None:
         talk.open()
         while not talk.arena.is_full:
             talk.send(b"".join(talk.block(b"") for _ in range(1000)))
-        assert (talk.arena.end, sum(talk.arena.receipts.values()) // 1000) == (0, OWED // 1000 + 1)
+        assert (talk.arena.end, sum(talk.arena.receipts.values()) // 1000) == (0, MAX_ACKS // 1000 + 1)
         talk.store()
         assert not talk.arena.is_full
 

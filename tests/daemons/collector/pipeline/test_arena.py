@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 import pytest
 
-from nodelogd.collector.pipeline.arena import FULL, Arena, Arenas
-
-if TYPE_CHECKING:
-    from nodelogd.collector.network.relp_connection import RelpConnection
+from nodelogd.collector.pipeline.arena import ARENA_SIZE, Arena, ArenaPool
 
 
 def test_what_is_added_stands_behind_what_was_there() -> None:
@@ -26,7 +21,7 @@ def test_the_last_line_end_is_found_between_two_offsets(start: int, stop: int, e
 
 def test_behind_a_full_arena_is_room_for_one_more_addition() -> None:
     arena = Arena(100)
-    arena.add(bytes(FULL - 1))
+    arena.add(bytes(ARENA_SIZE - 1))
     before = arena.is_full
     arena.add(bytes(101))
     assert (before, arena.is_full) == (False, True)
@@ -35,54 +30,54 @@ def test_behind_a_full_arena_is_room_for_one_more_addition() -> None:
 
 
 def test_the_writer_has_one_arena_while_the_other_fills() -> None:
-    arenas = Arenas(100, lambda: None)
+    arenas = ArenaPool(100, lambda: None)
     arenas.current.add(b"first\n")
     first = arenas.swap()
     assert first is not None
     assert bytes(first.view[: first.end]) == b"first\n"
     assert arenas.current is not first
-    assert (arenas.current.end, arenas.handed) == (0, 6)
-    arenas.wrote(6)
-    assert (first.end, arenas.handed) == (6, 0)  # written, and needed as long as it may be lost
-    arenas.give_back(first)
+    assert (arenas.current.end, arenas.unwritten) == (0, 6)
+    arenas.note_written(6)
+    assert (first.end, arenas.unwritten) == (6, 0)  # written, and needed as long as it may be lost
+    arenas.release(first)
     assert first.is_empty
 
 
 def test_nothing_is_swapped_while_the_writer_has_the_other_one_and_the_return_is_announced_once() -> None:
     returns: list[int] = []
-    arenas = Arenas(100, lambda: returns.append(1))
+    arenas = ArenaPool(100, lambda: returns.append(1))
     first = arenas.swap()
     assert first is not None
     arenas.current.add(b"second\n")
     assert arenas.swap() is None
     assert arenas.swap() is None
     assert arenas.current.end == 7
-    arenas.give_back(first)
+    arenas.release(first)
     assert len(returns) == 1
     second = arenas.swap()
     assert second is not None
-    arenas.give_back(second)
+    arenas.release(second)
     assert len(returns) == 1  # nobody waited for it
 
 
 def test_more_arenas_are_lent_to_those_that_owe_answers_and_only_as_many_as_allowed() -> None:
-    arenas = Arenas(100, lambda: None, spare=2)
+    arenas = ArenaPool(100, lambda: None, spare=2)
     handed = []
     for _ in range(3):
-        arenas.current.owe(cast("RelpConnection", object()), 1)
+        arenas.current.add_acks(object(), 1)
         handed.append(arenas.swap())
     assert all(handed)
-    arenas.current.owe(cast("RelpConnection", object()), 1)
+    arenas.current.add_acks(object(), 1)
     assert arenas.swap() is None
     for arena in handed:
         assert arena is not None
-        arenas.give_back(arena)
+        arenas.release(arena)
     assert arenas.swap() is not None
     assert arenas.swap() is None  # nothing is owed now: the lent ones are back
 
 
 def test_lines_that_nobody_waits_for_are_lent_nothing() -> None:
-    arenas = Arenas(100, lambda: None, spare=2)
+    arenas = ArenaPool(100, lambda: None, spare=2)
     arenas.swap()
     arenas.current.add(b"a line\n")
     assert arenas.swap() is None

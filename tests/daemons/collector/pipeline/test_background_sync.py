@@ -8,15 +8,16 @@ import pytest
 from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.pipeline.background_sync import Syncer, Unsynced
+from nodelogd.collector.pipeline.background_sync import BackgroundSync
+from nodelogd.collector.store.commits import SyncJob
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def part(path: Path) -> Unsynced:
+def part(path: Path) -> SyncJob:
     files = [os.open(path / name, os.O_CREAT | os.O_RDWR) for name in ("log", "journal")]
-    return Unsynced(file=files[0], journal=files[1], generation=1, number=1, end=0, pairs={})
+    return SyncJob(file=files[0], journal=files[1], generation=1, number=1, end=0, last_blocks={})
 
 
 def is_open(fd: int) -> bool:
@@ -31,7 +32,7 @@ def is_open(fd: int) -> bool:
 def test_the_journal_is_synced_before_the_lines_and_both_are_closed_whatever_happens(
     tmp_path: Path, *, fails: bool
 ) -> None:
-    reports: list[tuple[Unsynced, OSError | None]] = []
+    reports: list[tuple[SyncJob, OSError | None]] = []
     synced: list[int] = []
     job = part(tmp_path)
 
@@ -41,11 +42,11 @@ def test_the_journal_is_synced_before_the_lines_and_both_are_closed_whatever_hap
             if fails:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    syncer = Syncer(Metrics(), lambda *report: reports.append(report), lambda: None)
+    background_sync = BackgroundSync(Metrics(), lambda *report: reports.append(report), lambda: None)
     with watched(before):
-        syncer.start()
-        syncer.sync(job)
-        syncer.close()
+        background_sync.start()
+        background_sync.sync(job)
+        background_sync.close()
     assert synced == [job.journal, job.file]
     assert [(found, error is not None) for found, error in reports] == [(job, fails)]
     assert not is_open(job.file)
@@ -55,11 +56,11 @@ def test_the_journal_is_synced_before_the_lines_and_both_are_closed_whatever_hap
 def test_a_file_that_is_left_is_synced_closed_and_reported(tmp_path: Path) -> None:
     left: list[str] = []
     metrics = Metrics()
-    syncer = Syncer(metrics, lambda *_: None, lambda: left.append("left"))
-    syncer.start()
+    background_sync = BackgroundSync(metrics, lambda *_: None, lambda: left.append("left"))
+    background_sync.start()
     fd = os.open(tmp_path / "log", os.O_CREAT | os.O_RDWR)
-    syncer.leave(fd)
-    syncer.close()
+    background_sync.sync_and_close(fd)
+    background_sync.close()
     assert left == ["left"]
     assert not is_open(fd)
     assert metrics.registry.get_sample_value("nodelog_sync_seconds_count") == 1

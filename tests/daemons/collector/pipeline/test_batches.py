@@ -11,9 +11,9 @@ from tests.faults import watched
 from tests.running import PATIENCE, wait_for
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
-from nodelogd.collector.store.file_names import Names
-from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
+from nodelogd.collector.store.file_names import FileNames
+from nodelogd.collector.store.log_store import LogStore, StoreSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("soon")
 
 @pytest.mark.parametrize(
     "policy",
-    [SyncPolicy(gap=0.001), SyncPolicy(mode=Mode.INTERVAL, interval=0.02), SyncPolicy(mode=Mode.OFF)],
+    [SyncPolicy(gap=0.001), SyncPolicy(mode=SyncMode.INTERVAL, interval=0.02), SyncPolicy(mode=SyncMode.OFF)],
 )
 def test_a_full_disk_loses_and_doubles_nothing_and_says_why_it_waits(log: Path, policy: SyncPolicy) -> None:
     with writing(log, policy) as bench:
@@ -72,10 +72,12 @@ def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_
             bench.put(b"two\n", {STREAM: 2})
             bench.put(b"more lines\n")
             wait_for(lambda: bench.is_idle and not bench.health.not_ready_reasons())
-    whole = b"".join(each.path.read_bytes() for each in Names.of(log).finished()) + log.read_bytes()
+    whole = (
+        b"".join(each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()) + log.read_bytes()
+    )
     assert whole == b"lines\none\ntwo\nmore lines\n"
-    assert Names.of(log).finished()
-    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 2}
+    assert FileNames.resolve(log).sealed_files()
+    assert LogStore(FileNames.resolve(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 2}
 
 
 def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log: Path) -> None:
@@ -83,7 +85,7 @@ def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log:
         bench.put(b"one\n")
         wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
         bench.put(b"two\n")
-    assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
+    assert [each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()] == [b"one\n"]
     assert log.read_bytes() == b"two\n"
 
 
@@ -92,10 +94,10 @@ def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log:
     [
         (SyncPolicy(gap=0.001), False, True),
         (SyncPolicy(gap=0.001), True, True),
-        (SyncPolicy(mode=Mode.INTERVAL, interval=60), False, False),
-        (SyncPolicy(mode=Mode.INTERVAL, interval=60), True, True),
-        (SyncPolicy(mode=Mode.OFF), False, False),
-        (SyncPolicy(mode=Mode.OFF), True, False),
+        (SyncPolicy(mode=SyncMode.INTERVAL, interval=60), False, False),
+        (SyncPolicy(mode=SyncMode.INTERVAL, interval=60), True, True),
+        (SyncPolicy(mode=SyncMode.OFF), False, False),
+        (SyncPolicy(mode=SyncMode.OFF), True, False),
     ],
 )
 def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_are_syncs(
@@ -107,12 +109,12 @@ def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_a
         with gated(gate):
             bench.put(b"one\n", {STREAM: 1}, fence=fence)
             wait_for(lambda: log.read_bytes() == b"one\n")
-            wait_for(lambda: bench.writer.waiting() > 0.05 if waits else bench.stored)
+            wait_for(lambda: bench.writer.seconds_stuck() > 0.05 if waits else bench.stored)
             assert len(bench.stored) == (not waits)
             gate.set()
             wait_for(lambda: len(bench.stored) == 1)
-        durable = bench.writer.durable(STREAM)
-        assert durable == (0 if policy.mode is Mode.INTERVAL and not fence else 1)
+        durable = bench.writer.last_durable_block(STREAM)
+        assert durable == (0 if policy.mode is SyncMode.INTERVAL and not fence else 1)
 
 
 def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> None:
@@ -123,7 +125,7 @@ def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> 
         wait_for(lambda: bench.stored[1:] == [{bench.peer: 1}])
         bench.put(b"one\n")
     assert log.read_bytes() == b"one\n"
-    assert Store(Names.of(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
+    assert LogStore(FileNames.resolve(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
 
 
 def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_not(log: Path) -> None:
@@ -131,15 +133,17 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
         with gated(gate):
-            bench.writer._schedule._began = time.monotonic() + 60  # so that only the turn-over would sync
+            bench.writer._schedule._last_awaited_sync = (
+                time.monotonic() + 60
+            )  # so that only the turn-over would sync
             bench.put(b"one\n", owed=1)
             wait_for(lambda: log.read_bytes() == b"one\n")
-            bench.writer.turn_over()
-            wait_for(lambda: bench.writer.waiting() > 0.05)
-            assert (bench.stored, Names.of(log).finished()) == ([], [])
+            bench.writer.rotate()
+            wait_for(lambda: bench.writer.seconds_stuck() > 0.05)
+            assert (bench.stored, FileNames.resolve(log).sealed_files()) == ([], [])
             gate.set()
-            wait_for(lambda: Names.of(log).finished())
-            bench.writer._schedule._began = 0.0
+            wait_for(lambda: FileNames.resolve(log).sealed_files())
+            bench.writer._schedule._last_awaited_sync = 0.0
             bench.writer.forget(OTHER)  # an order, which wakes it
             wait_for(lambda: bench.stored == [{bench.peer: 1}])
 
@@ -160,5 +164,5 @@ def test_what_is_written_is_not_held_any_more_though_its_answer_waits(log: Path)
         with gated(gate):
             bench.put(b"one\n", {STREAM: 1})
             wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
-            assert (bench.arenas.handed, bench.stored) == (0, [])
+            assert (bench.arenas.unwritten, bench.stored) == (0, [])
             gate.set()

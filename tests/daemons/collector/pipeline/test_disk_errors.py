@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.pipeline.disk_errors import Trouble
+from nodelogd.collector.pipeline.disk_errors import DiskErrors
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ SAID = "cannot write /log: No space left on device; reading is paused, nothing i
 
 def test_the_same_trouble_is_said_once_and_shown_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     metrics, health = Metrics(), Health()
-    trouble = Trouble(Path("/log"), metrics, health)
+    disk_errors = DiskErrors(Path("/log"), metrics, health)
     for _ in range(3):
-        trouble.report(FULL, "write")
+        disk_errors.report(FULL, "write")
     assert caplog.messages == [SAID]
     assert health.not_ready_reasons() == {"disk": SAID}
-    trouble.report(OSError(errno.EIO, ""), "sync")
+    disk_errors.report(OSError(errno.EIO, ""), "sync")
     assert "cannot sync /log: Input/output error" in caplog.messages[1]
-    trouble.end()
-    trouble.end()
+    disk_errors.note_success()
+    disk_errors.note_success()
     assert health.not_ready_reasons() == {}
     assert metrics.registry.get_sample_value("nodelog_write_failures_total", {"what": "write"}) == 3

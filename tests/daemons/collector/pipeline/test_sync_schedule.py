@@ -4,70 +4,84 @@ import math
 
 import pytest
 
-from nodelogd.collector.pipeline.sync_schedule import Schedule
-from nodelogd.collector.pipeline.writer_commands import BACKGROUND, Mode, SyncPolicy
+from nodelogd.collector.pipeline.sync_schedule import BACKGROUND_DELAY, SyncMode, SyncPolicy, SyncSchedule
 
 GAP = 0.5
 START = 1000.0
 
 
-def made(mode: Mode = Mode.BATCH) -> Schedule:
-    return Schedule(SyncPolicy(mode=mode, interval=2.0, gap=GAP), START)
+def made(mode: SyncMode = SyncMode.BATCH) -> SyncSchedule:
+    return SyncSchedule(SyncPolicy(mode=mode, interval=2.0, gap=GAP), START)
 
 
 def test_a_sync_that_is_awaited_comes_a_gap_after_the_one_before() -> None:
     schedule = made()
-    assert schedule.until_sync(START, is_awaited=True) == GAP
-    assert schedule.until_sync(START + 2 * GAP, is_awaited=True) == 0
-    schedule.begin(START + 2 * GAP)
-    assert schedule.until_sync(START + 2 * GAP, is_awaited=True) == GAP
+    assert schedule.seconds_until_sync(START, is_awaited=True) == GAP
+    assert schedule.seconds_until_sync(START + 2 * GAP, is_awaited=True) == 0
+    schedule.start_awaited_sync(START + 2 * GAP)
+    assert schedule.seconds_until_sync(START + 2 * GAP, is_awaited=True) == GAP
 
 
 @pytest.mark.parametrize(
-    ("mode", "delay"), [(Mode.BATCH, BACKGROUND), (Mode.INTERVAL, 2.0), (Mode.OFF, math.inf)]
+    ("mode", "delay"),
+    [(SyncMode.BATCH, BACKGROUND_DELAY), (SyncMode.INTERVAL, 2.0), (SyncMode.OFF, math.inf)],
 )
 def test_lines_nobody_waits_for_are_synced_some_time_after_the_first_of_them(
-    mode: Mode, delay: float
+    mode: SyncMode, delay: float
 ) -> None:
     schedule = made(mode)
     schedule.note_written(START + 1)
     schedule.note_written(START + 2)
-    assert schedule.until_sync(START + 2, is_awaited=False) == delay - 1
-    assert schedule.until_sync(START + 60, is_awaited=False) == (0 if delay < math.inf else math.inf)
+    assert schedule.seconds_until_sync(START + 2, is_awaited=False) == delay - 1
+    assert schedule.seconds_until_sync(START + 60, is_awaited=False) == (0 if delay < math.inf else math.inf)
 
 
 def test_nothing_written_is_nothing_to_sync() -> None:
-    assert made().until_sync(START + 60, is_awaited=False) == math.inf
+    assert made().seconds_until_sync(START + 60, is_awaited=False) == math.inf
 
 
 def test_a_sync_that_is_awaited_leaves_nothing_for_the_background() -> None:
     schedule = made()
     schedule.note_written(START)
-    schedule.begin(START + 1)
-    assert schedule.until_sync(START + 60, is_awaited=False) == math.inf
+    schedule.start_awaited_sync(START + 1)
+    assert schedule.seconds_until_sync(START + 60, is_awaited=False) == math.inf
 
 
 def test_syncs_in_the_background_go_one_at_a_time() -> None:
     schedule = made()
     schedule.note_written(START)
-    schedule.begin_in_background(is_needed=True)
+    schedule.start_background_sync(is_needed=True)
     schedule.note_written(START + 1)
-    assert schedule.until_sync(START + 60, is_awaited=False) == math.inf
-    schedule.end_in_background()
-    assert schedule.until_sync(START + 1, is_awaited=False) == BACKGROUND
+    assert schedule.seconds_until_sync(START + 60, is_awaited=False) == math.inf
+    schedule.end_background_sync()
+    assert schedule.seconds_until_sync(START + 1, is_awaited=False) == BACKGROUND_DELAY
 
 
 def test_a_sync_that_was_not_needed_holds_up_no_other() -> None:
     schedule = made()
     schedule.note_written(START)
-    schedule.begin_in_background(is_needed=False)
-    assert schedule.until_sync(START + 60, is_awaited=False) == math.inf
+    schedule.start_background_sync(is_needed=False)
+    assert schedule.seconds_until_sync(START + 60, is_awaited=False) == math.inf
     schedule.note_written(START + 60)
-    assert schedule.until_sync(START + 60, is_awaited=False) == BACKGROUND
+    assert schedule.seconds_until_sync(START + 60, is_awaited=False) == BACKGROUND_DELAY
 
 
 def test_a_sync_that_cannot_begin_is_put_off() -> None:
     schedule = made()
     schedule.note_written(START)
-    schedule.put_off(START + 60, 1.0)
-    assert schedule.until_sync(START + 60, is_awaited=False) == 1.0
+    schedule.postpone_background_sync(START + 60, 1.0)
+    assert schedule.seconds_until_sync(START + 60, is_awaited=False) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"),
+    [
+        (SyncPolicy(), 4.0),
+        (SyncPolicy(mode=SyncMode.INTERVAL, interval=0.5), 0.5),
+        (SyncPolicy(mode=SyncMode.OFF), None),
+    ],
+)
+def test_lines_nobody_waits_for_are_synced_as_the_policy_says(
+    policy: SyncPolicy, seconds: float | None
+) -> None:
+    assert policy.background_delay == seconds

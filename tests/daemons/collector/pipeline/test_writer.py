@@ -12,8 +12,8 @@ from tests.faults import watched
 from tests.running import PATIENCE, wait_for
 
 from nodelogd.collector.pipeline import writer as writer_module
-from nodelogd.collector.pipeline.writer_commands import Mode, SyncPolicy
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_batches_are_written_in_order_and_all_of_them_before_the_end(log: Path) 
             bench.put(b"line %d\n" % number)
     assert log.read_bytes() == b"".join(b"line %d\n" % number for number in range(200))
     assert bench.count("nodelog_written_bytes_total") == log.stat().st_size
-    assert bench.arenas.handed == 0
+    assert bench.arenas.unwritten == 0
 
 
 def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> None:
@@ -75,7 +75,7 @@ def test_lines_nobody_waits_for_are_synced_in_the_background(log: Path) -> None:
 
 
 def test_with_sync_off_nothing_is_synced_before_the_end(log: Path) -> None:
-    with writing(log, SyncPolicy(mode=Mode.OFF)) as bench:
+    with writing(log, SyncPolicy(mode=SyncMode.OFF)) as bench:
         for number in range(20):
             bench.put(b"line\n", {STREAM: number + 1})
         wait_for(lambda: bench.is_idle)
@@ -101,7 +101,7 @@ def test_whoever_hears_that_the_log_is_open_may_ask_what_is_durable(log: Path) -
     answers: list[int] = []
 
     def on_open(_: OSError | None) -> None:
-        answers.append(bench.writer.durable(STREAM))
+        answers.append(bench.writer.last_durable_block(STREAM))
 
     bench = Bench(log, SyncPolicy(), on_open=on_open)
     wait_for(lambda: answers)
@@ -120,18 +120,18 @@ def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(l
         wait_for(lambda: bench.opened)
         with watched(before):
             bench.put(b"one\n")
-            wait_for(lambda: bench.writer.waiting() > 0.05)
+            wait_for(lambda: bench.writer.seconds_stuck() > 0.05)
             assert not bench.writer.close(0.05)
             gate.set()
-            wait_for(lambda: bench.writer.waiting() == 0)
+            wait_for(lambda: bench.writer.seconds_stuck() == 0)
 
 
 def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
     with writing(log) as bench:
         bench.put(b"one\n")
-        bench.writer.turn_over()
+        bench.writer.rotate()
         bench.put(b"two\n")
-    assert [each.path.read_bytes() for each in Names.of(log).finished()] == [b"one\n"]
+    assert [each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()] == [b"one\n"]
     assert log.read_bytes() == b"two\n"
 
 

@@ -123,7 +123,7 @@ def test_asked_to_stop_it_leaves_everything_as_it_was(source: Path, packed_befor
         packed(source).write_bytes(packed_before)
     there = {path: path.read_bytes() for path in source.parent.iterdir()}
     with pytest.raises(StoppedError):
-        compress(source, stopped=lambda: True)
+        compress(source, is_stopped=lambda: True)
     assert {path: path.read_bytes() for path in source.parent.iterdir()} == there
 
 

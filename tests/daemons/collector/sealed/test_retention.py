@@ -11,8 +11,8 @@ from tests.running import wait_for
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.sealed import retention as keeper_module
-from nodelogd.collector.sealed.retention import Keeper
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.sealed.retention import Retention
+from nodelogd.collector.store.file_names import FileNames
 from nodelogd.collector.store.journal_format import Header
 from nodelogd.service.disk_budget import Budget
 
@@ -25,8 +25,8 @@ MOMENT = 1_795_352_400.0
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> Names:
-    return Names(tmp_path / "node_log")
+def names(tmp_path: Path) -> FileNames:
+    return FileNames(tmp_path / "node_log")
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def keeping(names: Names, metrics: Metrics) -> Generator[Callable[[Budget], Keeper]]:
+def keeping(names: FileNames, metrics: Metrics) -> Generator[Callable[[Budget], Retention]]:
     """Make keepers that end with the test."""
-    made: list[Keeper] = []
+    made: list[Retention] = []
 
-    def make(budget: Budget = NONE) -> Keeper:
-        made.append(Keeper(names, budget, metrics))
+    def make(budget: Budget = NONE) -> Retention:
+        made.append(Retention(names, budget, metrics))
         return made[-1]
 
     yield make
@@ -48,8 +48,8 @@ def keeping(names: Names, metrics: Metrics) -> Generator[Callable[[Budget], Keep
         keeper.close(30)
 
 
-def leave(names: Names, number: int, data: bytes = b"line\n") -> Path:
-    path = names.sealed(number, MOMENT)
+def leave(names: FileNames, number: int, data: bytes = b"line\n") -> Path:
+    path = names.sealed_path(number, MOMENT)
     path.write_bytes(data)
     return path
 
@@ -58,21 +58,24 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
     return metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-def journal_about(names: Names, path: Path) -> None:
+def journal_about(names: FileNames, path: Path) -> None:
     status = path.stat()
     header = Header(
-        generation=1, device=status.st_dev, inode=status.st_ino, base=0, first=1, sealed=0, born=0.0,
-        boot=bytes(16),
+        generation=1, device=status.st_dev, inode=status.st_ino, base=0, first_batch=1, last_sealed=0,
+        created_at=0.0, boot_id=bytes(16),
     )  # fmt: skip
     names.journal.write_bytes(header.encode())
 
 
 def test_what_the_budget_does_not_allow_is_removed_counted_and_said(
-    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper], caplog: pytest.LogCaptureFixture
+    names: FileNames,
+    metrics: Metrics,
+    keeping: Callable[[Budget], Retention],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
     paths = [leave(names, number) for number in (1, 2, 3)]
-    keeping(Budget(max_files=1, min_free_share=None)).retain()
+    keeping(Budget(max_files=1, min_free_share=None)).enforce_budget()
     assert [path.exists() for path in paths] == [False, False, True]
     assert value(metrics, "nodelog_removed_files_total", reason="keep-count") == 2
     assert value(metrics, "nodelog_sealed_files") == 1
@@ -81,63 +84,66 @@ def test_what_the_budget_does_not_allow_is_removed_counted_and_said(
     assert caplog.messages == ["removed by --keep-count"] * 2
 
 
-def test_a_torn_end_is_removed_in_its_turn(names: Names, keeping: Callable[[Budget], Keeper]) -> None:
+def test_a_torn_end_is_removed_in_its_turn(names: FileNames, keeping: Callable[[Budget], Retention]) -> None:
     leave(names, 1)
-    names.torn(2).write_bytes(b"half")
+    names.torn_path(2).write_bytes(b"half")
     newest = leave(names, 3)
-    keeping(Budget(max_files=1, min_free_share=None)).retain()
+    keeping(Budget(max_files=1, min_free_share=None)).enforce_budget()
     assert list(names.directory.iterdir()) == [newest]
 
 
 def test_a_file_and_its_compressed_form_count_as_one(
-    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper]
+    names: FileNames, metrics: Metrics, keeping: Callable[[Budget], Retention]
 ) -> None:
     plain = leave(names, 1)
     packed = plain.with_name(f"{plain.name}.gz")
     packed.write_bytes(b"12345")
     newest = leave(names, 2)
-    keeping(Budget(max_files=2, min_free_share=None)).retain()
+    keeping(Budget(max_files=2, min_free_share=None)).enforce_budget()
     assert value(metrics, "nodelog_sealed_files") == 2
     assert value(metrics, "nodelog_sealed_bytes") == 15
     assert plain.exists()
-    keeping(Budget(max_files=1, min_free_share=None)).retain()
+    keeping(Budget(max_files=1, min_free_share=None)).enforce_budget()
     assert list(names.directory.iterdir()) == [newest]
 
 
 def test_a_file_that_cannot_be_removed_does_not_keep_the_others_and_is_named_once(
-    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper], caplog: pytest.LogCaptureFixture
+    names: FileNames,
+    metrics: Metrics,
+    keeping: Callable[[Budget], Retention],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    stuck = names.sealed(1, MOMENT)
+    stuck = names.sealed_path(1, MOMENT)
     stuck.mkdir()
     other = leave(names, 2)
     keeper = keeping(Budget(max_files=0, min_free_share=None))
-    keeper.retain()
-    keeper.retain()
+    keeper.enforce_budget()
+    keeper.enforce_budget()
     assert not other.exists()
     assert caplog.messages == [f"cannot remove {stuck}: Is a directory; it stays"]
     assert value(metrics, "nodelog_sealed_files") == 1
 
 
 def test_a_directory_that_cannot_be_read_is_said_once_until_it_can(
-    names: Names, keeping: Callable[[Budget], Keeper], caplog: pytest.LogCaptureFixture
+    names: FileNames, keeping: Callable[[Budget], Retention], caplog: pytest.LogCaptureFixture
 ) -> None:
     away = names.directory.with_name("away")
     keeper = keeping(NONE)
     for _ in range(2):
         names.directory.rename(away)
-        keeper.retain()
-        keeper.retain()
+        keeper.enforce_budget()
+        keeper.enforce_budget()
         away.rename(names.directory)
-        keeper.retain()
+        keeper.enforce_budget()
     assert len(caplog.messages) == 2
     assert "cannot look after sealed files: [Errno 2] No such file or directory" in caplog.messages[0]
 
 
 def test_sealed_files_are_compressed_and_others_are_not(
-    names: Names, metrics: Metrics, keeping: Callable[[], Keeper]
+    names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]
 ) -> None:
     names.log.write_bytes(b"active\n")
-    names.torn(2).write_bytes(b"half")
+    names.torn_path(2).write_bytes(b"half")
     paths = [leave(names, number) for number in (1, 3)]
     keeping().start()
     wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 2)
@@ -145,10 +151,10 @@ def test_sealed_files_are_compressed_and_others_are_not(
         b"line\n"
     ] * 2
     assert names.log.exists()
-    assert names.torn(2).exists()
+    assert names.torn_path(2).exists()
 
 
-def test_woken_it_looks_at_once(names: Names, metrics: Metrics, keeping: Callable[[], Keeper]) -> None:
+def test_woken_it_looks_at_once(names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]) -> None:
     keeper = keeping()
     keeper.start()
     wait_for(lambda: value(metrics, "nodelog_disk_free_bytes") > 0)
@@ -158,7 +164,7 @@ def test_woken_it_looks_at_once(names: Names, metrics: Metrics, keeping: Callabl
 
 
 def test_a_file_that_the_journal_is_still_about_is_not_compressed(
-    names: Names, metrics: Metrics, keeping: Callable[[], Keeper]
+    names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]
 ) -> None:
     in_use, finished = leave(names, 1), leave(names, 2)  # in the order in which they are compressed
     journal_about(names, in_use)
@@ -174,10 +180,10 @@ def test_a_file_that_the_journal_is_still_about_is_not_compressed(
 
 
 def test_a_file_that_cannot_be_compressed_stays_and_is_tried_again_later(
-    names: Names, metrics: Metrics, keeping: Callable[[], Keeper], monkeypatch: pytest.MonkeyPatch,
+    names: FileNames, metrics: Metrics, keeping: Callable[[], Retention], monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(keeper_module, "AGAIN", 0.01)
+    monkeypatch.setattr(keeper_module, "RETRY_DELAY", 0.01)
     hindered = leave(names, 1)
     in_the_way = hindered.with_name(f"{hindered.name}.gz")
     in_the_way.mkdir()
@@ -199,7 +205,7 @@ def test_a_file_that_cannot_be_compressed_stays_and_is_tried_again_later(
 
 
 def test_without_a_process_to_be_had_it_goes_on_later(
-    names: Names, metrics: Metrics, keeping: Callable[[], Keeper], monkeypatch: pytest.MonkeyPatch,
+    names: FileNames, metrics: Metrics, keeping: Callable[[], Retention], monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     def fails(*_: object, **__: object) -> None:
@@ -218,9 +224,12 @@ def test_without_a_process_to_be_had_it_goes_on_later(
 
 
 def test_the_budget_is_kept_while_a_large_file_is_compressed(
-    names: Names, metrics: Metrics, keeping: Callable[[Budget], Keeper], monkeypatch: pytest.MonkeyPatch
+    names: FileNames,
+    metrics: Metrics,
+    keeping: Callable[[Budget], Retention],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "MEANWHILE", 0.01)
+    monkeypatch.setattr(keeper_module, "CHECK_INTERVAL_COMPRESSING", 0.01)
     with leave(names, 1).open("wb") as file:
         file.truncate(10**11)  # takes it minutes
     keeper = keeping(Budget(max_bytes=None, max_files=2, min_free_share=None))
@@ -233,7 +242,7 @@ def test_the_budget_is_kept_while_a_large_file_is_compressed(
 
 
 def test_at_the_end_a_file_that_is_being_compressed_stays_as_it_is(
-    names: Names, keeping: Callable[[], Keeper], caplog: pytest.LogCaptureFixture
+    names: FileNames, keeping: Callable[[], Retention], caplog: pytest.LogCaptureFixture
 ) -> None:
     large = leave(names, 1)
     with large.open("wb") as file:
@@ -246,5 +255,5 @@ def test_at_the_end_a_file_that_is_being_compressed_stays_as_it_is(
     assert caplog.messages == []
 
 
-def test_one_that_was_never_started_can_be_closed(keeping: Callable[[], Keeper]) -> None:
+def test_one_that_was_never_started_can_be_closed(keeping: Callable[[], Retention]) -> None:
     keeping().close(30)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.faults import watched
 
-from nodelogd.collector.store.active_file import ActiveFile, begun
+from nodelogd.collector.store.active_file import ActiveFile, opening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 def opened(path: Path) -> ActiveFile:
     file = ActiveFile(path)
-    file.begin_at(file.end_in_a_line())
+    file.seek_end(file.terminate_last_line())
     return file
 
 
@@ -60,7 +60,7 @@ def test_a_file_system_that_says_nothing_of_its_blocks_is_simply_tried_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = opened(path)
-    file._is_short = True
+    file._is_disk_full = True
     monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=0, f_bfree=0, f_frsize=1))
     file.append(memoryview(b"one\n"))
     assert path.read_bytes() == b"one\n"
@@ -68,30 +68,30 @@ def test_a_file_system_that_says_nothing_of_its_blocks_is_simply_tried_again(
 
 def test_it_is_seen_when_somebody_was_faster(path: Path) -> None:
     file = opened(path)
-    assert not file.went_elsewhere()
+    assert not file.was_changed_during_write()
     append(path, b"stranger\n")
     file.append(memoryview(b"one\n"))
-    assert file.went_elsewhere()
+    assert file.was_changed_during_write()
 
 
 def test_what_others_left_is_ended_by_a_line_feed_only_where_one_is_missing(path: Path) -> None:
     append(path, b"one")
-    assert ActiveFile(path).end_in_a_line() == 4
-    assert ActiveFile(path).end_in_a_line() == 4
+    assert ActiveFile(path).terminate_last_line() == 4
+    assert ActiveFile(path).terminate_last_line() == 4
     assert path.read_bytes() == b"one\n"
 
 
 def test_a_file_that_was_moved_or_removed_is_not_at_its_path(path: Path) -> None:
     file = opened(path)
-    assert file.is_at_its_path()
+    assert file.is_at_path()
     path.rename(path.with_name("elsewhere"))
-    assert not file.is_at_its_path()
+    assert not file.is_at_path()
     path.touch()
-    assert not file.is_at_its_path()
+    assert not file.is_at_path()
 
 
 def test_a_file_that_was_opened_in_vain_is_let_go(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space"), begun(tmp_path / "log") as file:
+    with pytest.raises(OSError, match="No space"), opening(tmp_path / "log") as file:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file.fd)

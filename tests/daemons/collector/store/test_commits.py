@@ -7,7 +7,7 @@ import pytest
 from tests.daemons.collector.stores import STREAM, append, full, once, opened, put
 
 from nodelogd.collector.store import log_store as store_module
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,11 +34,11 @@ def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: P
 def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nodelogd.collector.store.file_operations.JOURNAL_SIZE", 1000)
+    monkeypatch.setattr("nodelogd.collector.store.journal_file.JOURNAL_SIZE", 1000)
     store = opened(log)
     for number in range(1, 101):
         put(store, b"line %d\n" % number, number)
-    assert Names.of(log).journal.stat().st_size < 2000
+    assert FileNames.resolve(log).journal.stat().st_size < 2000
     del store
     assert opened(log).streams.durable == {STREAM: 100}
     assert log.read_bytes().count(b"\n") == 100
@@ -47,17 +47,17 @@ def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
 def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
-    part = store.commits.unsynced()
-    assert part is not None
+    job = store.commits.sync_job()
+    assert job is not None
     put(store, b"two\n", 2)
-    store.commits.was_synced(part)
+    store.commits.note_synced(job)
     assert store.streams.durable == {STREAM: 1}
-    assert (store.commits.synced, store.commits.number) == (part.number, part.number + 1)
-    store.turn_over()
-    store.commits.was_synced(part)  # about a file that was left: of no interest
+    assert (store.commits.last_synced, store.commits.last_written) == (job.number, job.number + 1)
+    store.rotate()
+    store.commits.note_synced(job)  # about a file that was left: of no interest
     assert store.streams.durable == {STREAM: 2}
-    assert store.commits.unsynced() is None
-    for fd in (part.file, part.journal):
+    assert store.commits.sync_job() is None
+    for fd in (job.file, job.journal):
         os.close(fd)
 
 

@@ -11,29 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelogd.collector.store.file_names import Names, Sealed
+from nodelogd.collector.store.file_names import FileNames, SealedFile
 from nodelogd.service.atomic_publish import publish_atomically
 
 MOMENT = 1_795_352_400.0  # 2026-11-22 13:00 UTC
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> Names:
-    return Names(tmp_path / "node_log")
+def names(tmp_path: Path) -> FileNames:
+    return FileNames(tmp_path / "node_log")
 
 
-def test_everything_lies_beside_the_log(names: Names, tmp_path: Path) -> None:
+def test_everything_lies_beside_the_log(names: FileNames, tmp_path: Path) -> None:
     assert names.directory == tmp_path
     assert names.journal == tmp_path / ".node_log.journal"
     assert names.lock == tmp_path / ".node_log.lock"
-    assert names.sealed(42, MOMENT) == tmp_path / "node_log-20261122T130000Z-00000042.log"
-    assert names.torn(43) == tmp_path / "node_log.torn-00000043"
+    assert names.sealed_path(42, MOMENT) == tmp_path / "node_log-20261122T130000Z-00000042.log"
+    assert names.torn_path(43) == tmp_path / "node_log.torn-00000043"
 
 
 def test_everything_lies_beside_what_a_link_points_to(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "link").symlink_to("store/lines")
-    assert Names.of(tmp_path / "link").log == (tmp_path / "store" / "lines").resolve()
+    assert FileNames.resolve(tmp_path / "link").log == (tmp_path / "store" / "lines").resolve()
 
 
 def test_a_log_that_is_sealed_at_the_same_moment_is_still_one(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_log_that_is_sealed_at_the_same_moment_is_still_one(tmp_path: Path) ->
     with ThreadPoolExecutor() as pool:
         coming = pool.submit(come_and_go)
         try:
-            assert {Names.of(log).log for _ in range(5000)} == {log.resolve()}
+            assert {FileNames.resolve(log).log for _ in range(5000)} == {log.resolve()}
         finally:
             over.set()
         coming.result()
@@ -59,49 +59,49 @@ def test_a_loop_of_links_is_an_error_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError, match="Too many levels of symbolic links") as caught:
-        Names.of(tmp_path / "a")
+        FileNames.resolve(tmp_path / "a")
     assert caught.value.errno == errno.ELOOP
 
 
 def test_a_directory_is_no_log(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
-        Names.of(tmp_path)
+        FileNames.resolve(tmp_path)
 
 
 def test_a_pipe_is_no_log(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="Not a regular file"):
-        Names.of(tmp_path / "pipe")
+        FileNames.resolve(tmp_path / "pipe")
 
 
 @given(st.integers(1, 10**12), st.floats(-1e9, 4e9), st.sampled_from(["", ".gz"]))
 def test_a_name_that_is_given_is_found_again(number: int, now: float, ending: str) -> None:
     with TemporaryDirectory() as folder:
-        names = Names(Path(folder) / "node_log")
-        path = names.sealed(number, now)
+        names = FileNames(Path(folder) / "node_log")
+        path = names.sealed_path(number, now)
         path = path.with_name(path.name + ending)
         path.touch()
-        assert names.finished() == [Sealed(number, path)]
-        assert names.last() == number
+        assert names.sealed_files() == [SealedFile(number, path)]
+        assert names.last_number() == number
 
 
-def test_files_are_ordered_by_their_numbers_whatever_the_clock_said(names: Names) -> None:
+def test_files_are_ordered_by_their_numbers_whatever_the_clock_said(names: FileNames) -> None:
     made = [
-        names.sealed(9, MOMENT),
-        names.sealed(10, MOMENT - 1e6),
-        names.torn(11),
-        names.sealed(99_999_999, MOMENT - 2e6),
-        names.sealed(100_000_000, MOMENT - 3e6),
+        names.sealed_path(9, MOMENT),
+        names.sealed_path(10, MOMENT - 1e6),
+        names.torn_path(11),
+        names.sealed_path(99_999_999, MOMENT - 2e6),
+        names.sealed_path(100_000_000, MOMENT - 3e6),
     ]
     for path in reversed(made):
         path.touch()
-    assert [sealed.path for sealed in names.finished()] == made
-    assert names.last() == 100_000_000
+    assert [sealed.path for sealed in names.sealed_files()] == made
+    assert names.last_number() == 100_000_000
 
 
-def test_an_empty_directory_has_no_last_number(names: Names) -> None:
-    assert names.finished() == []
-    assert names.last() == 0
+def test_an_empty_directory_has_no_last_number(names: FileNames) -> None:
+    assert names.sealed_files() == []
+    assert names.last_number() == 0
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,11 @@ def test_an_empty_directory_has_no_last_number(names: Names) -> None:
         ("node_log.torn-00000042", False),
     ],
 )
-def test_only_a_plain_sealed_file_waits_to_be_compressed(names: Names, name: str, *, is_plain: bool) -> None:
+def test_only_a_plain_sealed_file_waits_to_be_compressed(
+    names: FileNames, name: str, *, is_plain: bool
+) -> None:
     (names.directory / name).touch()
-    (sealed,) = names.finished()
+    (sealed,) = names.sealed_files()
     assert sealed.is_plain is is_plain
 
 
@@ -134,14 +136,14 @@ def test_only_a_plain_sealed_file_waits_to_be_compressed(names: Names, name: str
         ".node_log-20261122T130000Z-00000042.log.gz.tmp-1-0a",
     ],
 )
-def test_files_of_others_are_left_alone(names: Names, name: str) -> None:
+def test_files_of_others_are_left_alone(names: FileNames, name: str) -> None:
     (names.directory / name).touch()
-    assert names.finished() == []
+    assert names.sealed_files() == []
 
 
-def test_what_a_kill_leaves_half_made_is_known(names: Names) -> None:
-    sealed = names.sealed(1, MOMENT)
-    targets = [names.journal, sealed.with_name(f"{sealed.name}.gz"), names.torn(2)]
+def test_what_a_kill_leaves_half_made_is_known(names: FileNames) -> None:
+    sealed = names.sealed_path(1, MOMENT)
+    targets = [names.journal, sealed.with_name(f"{sealed.name}.gz"), names.torn_path(2)]
     with publish_atomically(targets[0]), publish_atomically(targets[1]), publish_atomically(targets[2]):
         assert len(names.leftovers()) == 3
         assert set(names.leftovers()) == set(names.directory.iterdir())
@@ -149,18 +151,18 @@ def test_what_a_kill_leaves_half_made_is_known(names: Names) -> None:
 
 
 @pytest.mark.parametrize("name", ["node_log2", "node_log-b", "node_log.b", "other"])
-def test_what_another_log_has_half_made_is_left_alone(names: Names, name: str) -> None:
-    other = Names(names.log.with_name(name))
-    sealed = other.sealed(1, MOMENT)
+def test_what_another_log_has_half_made_is_left_alone(names: FileNames, name: str) -> None:
+    other = FileNames(names.log.with_name(name))
+    sealed = other.sealed_path(1, MOMENT)
     with (
         publish_atomically(other.journal),
         publish_atomically(sealed.with_name(f"{sealed.name}.gz")),
-        publish_atomically(other.torn(1)),
+        publish_atomically(other.torn_path(1)),
     ):
         assert names.leftovers() == []
 
 
 def test_the_name_of_a_log_is_taken_as_it_is(tmp_path: Path) -> None:
-    names = Names(tmp_path / "a+b.(log)")
-    names.sealed(7, MOMENT).touch()
-    assert names.last() == 7
+    names = FileNames(tmp_path / "a+b.(log)")
+    names.sealed_path(7, MOMENT).touch()
+    assert names.last_number() == 7

@@ -8,52 +8,23 @@ import pytest
 from tests.faults import watched
 
 from nodelogd.collector.store.file_operations import (
-    JOURNAL_SIZE,
-    JournalFile,
     boot_id,
     copy_tail,
     end_of_last_line,
-    is_temporary,
-    rename_new,
+    rename_without_replacing,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_journal_has_its_space_before_it_needs_it(tmp_path: Path) -> None:
-    journal = JournalFile(tmp_path / "journal", b"head")
-    blocks = (tmp_path / "journal").stat().st_blocks
-    assert blocks * 512 >= JOURNAL_SIZE
-    while journal.takes(b"x" * 65_536):
-        journal.append(b"x" * 65_536)
-    assert (tmp_path / "journal").stat().st_blocks == blocks
-    journal.close()
-
-
-def test_a_record_that_failed_half_way_is_written_over(tmp_path: Path) -> None:
-    journal = JournalFile(tmp_path / "journal", b"head")
-    real = os.pwrite
-
-    def half(name: str, arguments: tuple[Any, ...]) -> None:
-        if name == "pwrite":
-            real(arguments[0], b"XX", arguments[2])
-            raise OSError(errno.EIO, "broken")
-
-    with watched(half), pytest.raises(OSError, match="broken"):
-        journal.append(b"first")
-    journal.append(b"second")
-    journal.close()
-    assert (tmp_path / "journal").read_bytes()[:11] == b"headsecond\0"
-
-
 def test_a_rename_never_replaces(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("1")
     (tmp_path / "two").write_text("2")
     with pytest.raises(FileExistsError):
-        rename_new(tmp_path / "one", tmp_path / "two")
+        rename_without_replacing(tmp_path / "one", tmp_path / "two")
     assert (tmp_path / "two").read_text() == "2"
-    rename_new(tmp_path / "one", tmp_path / "three")
+    rename_without_replacing(tmp_path / "one", tmp_path / "three")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["three", "two"]
 
 
@@ -67,8 +38,8 @@ def test_a_rename_never_replaces_where_there_are_no_hard_links_either(tmp_path: 
 
     with watched(refuse):
         with pytest.raises(FileExistsError):
-            rename_new(tmp_path / "one", tmp_path / "two")
-        rename_new(tmp_path / "one", tmp_path / "three")
+            rename_without_replacing(tmp_path / "one", tmp_path / "two")
+        rename_without_replacing(tmp_path / "one", tmp_path / "three")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["three", "two"]
 
 
@@ -97,17 +68,3 @@ def test_a_tail_is_copied_whole(tmp_path: Path) -> None:
 
 def test_this_kernel_names_its_run() -> None:
     assert boot_id() == boot_id() != bytes(16)
-
-
-@pytest.mark.parametrize(
-    ("number", "temporary"),
-    [
-        (errno.ENOSPC, True),
-        (errno.EIO, True),
-        (errno.EDQUOT, True),
-        (errno.EACCES, False),
-        (errno.ENOENT, False),
-    ],
-)
-def test_what_an_operator_must_change_is_told_apart_from_what_passes(number: int, temporary: bool) -> None:
-    assert is_temporary(OSError(number, "")) is temporary

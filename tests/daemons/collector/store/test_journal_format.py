@@ -12,10 +12,10 @@ HEADERS = st.builds(
     device=NUMBERS,
     inode=NUMBERS,
     base=st.integers(0, 2**40),
-    first=st.integers(1, 2**40),
-    sealed=NUMBERS,
-    born=st.floats(0, 2**40),
-    boot=st.binary(min_size=16, max_size=16),
+    first_batch=st.integers(1, 2**40),
+    last_sealed=NUMBERS,
+    created_at=st.floats(0, 2**40),
+    boot_id=st.binary(min_size=16, max_size=16),
     streams=STREAMS,
 )
 
@@ -24,7 +24,7 @@ HEADERS = st.builds(
 def journals(draw: st.DrawFn) -> tuple[Header, list[Record]]:
     """Make a journal as the store writes it: records that follow each other."""
     header = draw(HEADERS)
-    number, end = header.first, header.base
+    number, end = header.first_batch, header.base
     records = []
     for size in draw(st.lists(st.integers(0, 2**21), max_size=6)):
         records.append(
@@ -34,7 +34,7 @@ def journals(draw: st.DrawFn) -> tuple[Header, list[Record]]:
                 end=end + size,
                 durable=draw(st.integers(0, end)),
                 crc=draw(st.integers(0, 2**32 - 1)),
-                pairs=draw(STREAMS),
+                last_blocks=draw(STREAMS),
                 flags=draw(st.sampled_from([0, CLOSED])),
             )
         )
@@ -92,14 +92,30 @@ def test_foreign_bytes_are_no_journal(foreign: bytes) -> None:
 
 def test_a_version_from_the_future_is_refused_by_its_number() -> None:
     header = Header(
-        generation=1, device=2, inode=3, base=0, first=1, sealed=0, born=0.0, boot=bytes(16)
+        generation=1,
+        device=2,
+        inode=3,
+        base=0,
+        first_batch=1,
+        last_sealed=0,
+        created_at=0.0,
+        boot_id=bytes(16),
     ).encode()
     with pytest.raises(JournalError, match="version 7, this program knows 1"):
         decode(header[:8] + b"\x07\x00" + header[10:])
 
 
 def test_a_record_of_another_place_ends_the_journal() -> None:
-    header = Header(generation=1, device=2, inode=3, base=10, first=1, sealed=0, born=0.0, boot=bytes(16))
+    header = Header(
+        generation=1,
+        device=2,
+        inode=3,
+        base=10,
+        first_batch=1,
+        last_sealed=0,
+        created_at=0.0,
+        boot_id=bytes(16),
+    )
     first = Record(number=1, start=10, end=20, durable=10, crc=0)
     gap = Record(number=2, start=21, end=30, durable=10, crc=0)
     skipped = Record(number=3, start=20, end=30, durable=10, crc=0)

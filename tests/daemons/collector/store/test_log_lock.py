@@ -29,7 +29,7 @@ async def locked(
     path: Path, patience: float, stop: asyncio.Event, on_wait: Callable[[str], None]
 ) -> AsyncGenerator[None]:
     """Hold the lock for a while, which a daemon does as long as it lives."""
-    held = await log_lock.locked(path, patience, stop, on_wait)
+    held = await log_lock.acquire_lock(path, patience, stop, on_wait)
     try:
         yield
     finally:
@@ -95,7 +95,7 @@ async def test_a_disk_that_has_no_room_for_the_lock_is_waited_for(
 ) -> None:
     failures = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))] * 2
     _fail_to_open(monkeypatch, failures)
-    monkeypatch.setattr(log_lock, "RETRY", 0.01)
+    monkeypatch.setattr(log_lock, "RETRY_INTERVAL", 0.01)
     said: list[str] = []
     async with locked(path, 0, asyncio.Event(), said.append):
         assert failures == []

@@ -10,7 +10,7 @@ from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store.commits import SyncError
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_
 
     with watched(race):
         put(store, b"two\n", 2)
-        store.confirm()
+        store.verify_position()
         store.commits.sync()
     del store
     assert opened(log).streams.durable == {STREAM: 2}
@@ -126,10 +126,10 @@ def test_a_log_is_sealed_before_it_is_larger_than_told(log: Path) -> None:
 
 def test_an_empty_log_is_not_sealed(log: Path) -> None:
     store = opened(log)
-    store.turn_over()
+    store.rotate()
     put(store, b"one\n")
-    store.turn_over()
-    store.turn_over()
+    store.rotate()
+    store.rotate()
     store.close()
     assert sealed(log) == [b"one\n"]
 
@@ -154,22 +154,22 @@ def test_numbers_of_sealed_files_go_on_after_the_files_are_gone(log: Path) -> No
     store = opened(log)
     for _ in range(2):
         put(store, b"one\n")
-        store.turn_over()
-        Names.of(log).finished()[-1].path.unlink()
+        store.rotate()
+        FileNames.resolve(log).sealed_files()[-1].path.unlink()
     store.close()
     store = opened(log)
     put(store, b"two\n")
-    store.turn_over()
-    assert [each.number for each in Names.of(log).finished()] == [3]
+    store.rotate()
+    assert [each.number for each in FileNames.resolve(log).sealed_files()] == [3]
 
 
 def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
-        store.turn_over()
+        store.rotate()
     assert sealed(log) == [b"one\n"]
-    store.turn_over()
+    store.rotate()
     put(store, b"two\n", 2)
     store.close()
     assert (sealed(log), log.read_bytes()) == ([b"one\n"], b"two\n")
@@ -183,7 +183,7 @@ def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(
     put(store, b"two\n", 2)
     with once("fdatasync", broken()), pytest.raises(SyncError):
         store.commits.sync()
-    store.begin_again(start)
+    store.restart_in_new_file(start)
     assert store.streams.durable == {}
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
@@ -197,7 +197,7 @@ def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log
     put(store, b"one\n", 1)
     with once("fdatasync", broken()), pytest.raises(SyncError):
         store.commits.sync()
-    store.begin_again(0)
+    store.restart_in_new_file(0)
     put(store, b"one\n", 1)
     store.close()
     assert (sealed(log), log.read_bytes()) == ([], b"one\n")
@@ -208,6 +208,6 @@ def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(lo
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
     with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
-        store.turn_over()
-    Names.of(log).finished()[0].path.unlink()  # as when it was compressed meanwhile
+        store.rotate()
+    FileNames.resolve(log).sealed_files()[0].path.unlink()  # as when it was compressed meanwhile
     assert opened(log).streams.durable == {STREAM: 2}

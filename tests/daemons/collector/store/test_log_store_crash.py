@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.daemons.collector.killing import WORKS
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize("work", [work.__name__ for work in WORKS])

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodelogd.collector.store.journal_format import CLOSED, Header, Record
-from nodelogd.collector.store.recovery import UNKNOWN, Recovered, recover
+from nodelogd.collector.store.recovery import UNKNOWN_BOOT, RecoveryPoint, find_recovery_point
 
 BOOT, OTHER = b"this run of it..", b"another run of it"[:16]
 STREAM = b"stream number 1."
@@ -22,18 +22,25 @@ class Run:
     def journal(self, records: int, *, closed: bool = False) -> bytes:
         """Give the journal as it is with so many records in it."""
         header = Header(
-            generation=1, device=1, inode=1, base=len(self.base), first=5, sealed=0, born=0.0, boot=self.boot
+            generation=1,
+            device=1,
+            inode=1,
+            base=len(self.base),
+            first_batch=5,
+            last_sealed=0,
+            created_at=0.0,
+            boot_id=self.boot,
         )
         out, end, durable = header.encode(), len(self.base), len(self.base)
         for number, (lines, acked, synced) in enumerate(self.batches[:records]):
-            pairs = {STREAM: number + 1} if acked else {}
+            last_blocks = {STREAM: number + 1} if acked else {}
             out += Record(
                 number=5 + number,
                 start=end,
                 end=end + len(lines),
                 durable=durable,
                 crc=zlib.crc32(lines),
-                pairs=pairs,
+                last_blocks=last_blocks,
             ).encode()
             end += len(lines)
             durable = end if synced else durable
@@ -60,8 +67,10 @@ RUNS = st.builds(
 )
 
 
-def recovered(journal: bytes, file: bytes, boot: bytes = BOOT) -> Recovered:
-    return recover(journal, len(file), lambda offset, size: file[offset : offset + size], boot=boot)
+def recovered(journal: bytes, file: bytes, boot: bytes = BOOT) -> RecoveryPoint:
+    return find_recovery_point(
+        journal, len(file), lambda offset, size: file[offset : offset + size], boot_id=boot
+    )
 
 
 @given(RUNS, st.data())
@@ -76,8 +85,8 @@ def test_after_a_kill_at_any_byte_the_file_ends_in_whole_batches_and_the_table_k
     found = recovered(run.journal(records), run.file(batches) + torn)
     assert found.end == len(run.file(batches))
     assert found.streams == run.blocks(batches)
-    assert found.number == 5 + batches
-    assert bool(found.reason) == bool(torn)
+    assert found.next_number == 5 + batches
+    assert bool(found.cut_reason) == bool(torn)
 
 
 @given(RUNS, st.data())
@@ -92,7 +101,7 @@ def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_goes(
     lost = data.draw(st.integers(len(run.file(synced)), length))  # a page that never came, full of zeros
     file = file[:lost] + bytes(min(8, length - lost)) + file[lost + 8 :]
     found = recovered(run.journal(records), file, OTHER)
-    kept = found.number - 5
+    kept = found.next_number - 5
     assert synced <= kept <= records
     assert file[: found.end] == run.file(kept)
     assert found.streams == run.blocks(kept)
@@ -102,7 +111,7 @@ def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_goes(
 def test_what_somebody_appended_after_a_kill_stays(run: Run, foreign: bytes) -> None:
     file = run.file(len(run.batches)) + foreign
     found = recovered(run.journal(len(run.batches)), file)
-    assert (found.end, found.reason) == (len(file), "")
+    assert (found.end, found.cut_reason) == (len(file), "")
     assert found.streams == run.blocks(len(run.batches))
 
 
@@ -112,14 +121,14 @@ def test_what_is_behind_the_end_of_a_run_that_closed_stays_even_over_a_power_los
 ) -> None:
     file = run.file(len(run.batches)) + foreign
     found = recovered(run.journal(len(run.batches), closed=True), file, OTHER)
-    assert (found.end, found.reason) == (len(file), "")
+    assert (found.end, found.cut_reason) == (len(file), "")
 
 
 def test_a_kernel_that_does_not_name_its_run_is_never_the_same() -> None:
-    run = Run(base=b"", batches=[(b"one\n", True, False)], boot=UNKNOWN)
-    found = recovered(run.journal(1), run.file(1) + b"two\n", UNKNOWN)
+    run = Run(base=b"", batches=[(b"one\n", True, False)], boot=UNKNOWN_BOOT)
+    found = recovered(run.journal(1), run.file(1) + b"two\n", UNKNOWN_BOOT)
     assert found.end == 4
-    assert "went with the machine" in found.reason
+    assert "lost when the machine crashed" in found.cut_reason
 
 
 @given(RUNS, st.data())
@@ -137,4 +146,4 @@ def test_a_file_that_was_truncated_is_not_cut_further_and_what_was_durable_count
 def test_what_is_durable_is_not_read_again() -> None:
     run = Run(base=b"", batches=[(b"x" * 1000 + b"\n", False, True)] * 50 + [(b"end\n", True, False)])
     found = recovered(run.journal(51), run.file(51))
-    assert found.read == 4
+    assert found.bytes_read == 4

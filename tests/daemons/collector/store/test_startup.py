@@ -9,9 +9,9 @@ import pytest
 from tests.faults import watched
 
 from nodelogd.collector.metrics import Metrics
-from nodelogd.collector.store.file_names import Names
+from nodelogd.collector.store.file_names import FileNames
 from nodelogd.collector.store.journal_format import decode
-from nodelogd.collector.store.log_store import Store, StoreSettings
+from nodelogd.collector.store.log_store import LogStore, StoreSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-def opened(log: Path, metrics: Metrics | None = None) -> Store:
-    return Store(Names.of(log), StoreSettings(), metrics or Metrics())
+def opened(log: Path, metrics: Metrics | None = None) -> LogStore:
+    return LogStore(FileNames.resolve(log), StoreSettings(), metrics or Metrics())
 
 
 def died(log: Path, *batches: bytes) -> None:
@@ -79,7 +79,7 @@ def test_an_unfinished_line_of_a_stranger_is_cut_off_and_kept_beside(log: Path) 
 @pytest.mark.parametrize("journal", [b"", b"garbage" * 100, b"nodelog\0\x09\x00" + bytes(200)])
 def test_a_journal_that_cannot_be_used_is_set_aside_and_the_log_stays(log: Path, journal: bytes) -> None:
     died(log, b"one\n", b"two\n")
-    names = Names.of(log)
+    names = FileNames.resolve(log)
     names.journal.write_bytes(journal)
     with log.open("ab") as file:
         file.write(b"torn")
@@ -110,7 +110,7 @@ def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path)
     log.unlink()
     stranger = log.with_name("stranger")
     stranger.write_bytes(b"of another kind")
-    journal = Names.of(log).journal
+    journal = FileNames.resolve(log).journal
     header, records = decode(journal.read_bytes())
     theirs = replace(header, inode=stranger.stat().st_ino)
     journal.write_bytes(theirs.encode() + b"".join(record.encode() for record in records))
@@ -132,7 +132,7 @@ def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
 
 def test_a_rotation_cut_short_between_its_two_names_is_finished(log: Path) -> None:
     died(log, b"one\n")
-    target = Names.of(log).sealed(1, 0.0)
+    target = FileNames.resolve(log).sealed_path(1, 0.0)
     os.link(log, target)
     store = opened(log)
     assert store.streams.durable == {STREAM: 1}
@@ -144,8 +144,8 @@ def test_a_start_leaves_its_own_number_free_for_the_next_sealed_file(log: Path) 
     died(log, b"one\n", b"two\n")
     os.truncate(log, 5)
     store = opened(log)
-    store.turn_over()
-    numbers = [each.number for each in Names.of(log).finished()]
+    store.rotate()
+    numbers = [each.number for each in FileNames.resolve(log).sealed_files()]
     assert numbers == sorted(set(numbers)) == [1, 2]
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store import stream_table as module
-from nodelogd.collector.store.stream_table import Streams, use
+from nodelogd.collector.store.stream_table import StreamTable, update_lru
 
 if TYPE_CHECKING:
     import pytest
@@ -11,75 +11,75 @@ if TYPE_CHECKING:
 A, B, C, D = (bytes([letter]) * 16 for letter in b"abcd")
 
 
-def table(connected: set[bytes] | None = None, **durable: int) -> Streams:
+def table(connected: set[bytes] | None = None, **durable: int) -> StreamTable:
     known = {name.encode() * 16: block for name, block in durable.items()}
-    return Streams(known, (connected or set()).__contains__)
+    return StreamTable(known, (connected or set()).__contains__)
 
 
 def test_a_block_that_is_written_is_not_durable_before_it_is_settled() -> None:
     streams = table(a=4)
-    streams.write({A: 5, B: 1})
+    streams.note_written({A: 5, B: 1})
     assert (streams.last_block(A), streams.last_block(B)) == (4, 0)
     assert (streams.last_block(A, written=True), streams.last_block(B, written=True)) == (5, 1)
-    streams.settle({A: 5, B: 1})
+    streams.note_durable({A: 5, B: 1})
     assert (streams.last_block(A), streams.last_block(B)) == (5, 1)
-    assert streams.fresh == {}
+    assert streams.unsynced == {}
 
 
 def test_what_was_written_while_the_disk_was_synced_stays_fresh() -> None:
     streams = table()
-    streams.write({A: 1, B: 1})
-    before = dict(streams.fresh)
-    streams.write({A: 2})
-    streams.settle(before)
-    assert (streams.durable, streams.fresh) == ({A: 1, B: 1}, {A: 2})
+    streams.note_written({A: 1, B: 1})
+    before = dict(streams.unsynced)
+    streams.note_written({A: 2})
+    streams.note_durable(before)
+    assert (streams.durable, streams.unsynced) == ({A: 1, B: 1}, {A: 2})
 
 
 def test_what_was_not_durable_can_be_undone() -> None:
     streams = table(a=1)
-    streams.write({A: 2})
-    streams.undo()
-    assert (streams.last_block(A, written=True), streams.everything()) == (1, {A: 1})
+    streams.note_written({A: 2})
+    streams.discard_unsynced()
+    assert (streams.last_block(A, written=True), streams.snapshot()) == (1, {A: 1})
 
 
 def test_a_stream_that_was_forgotten_does_not_come_back_with_a_sync() -> None:
     streams = table(a=1)
-    streams.write({A: 2})
-    pairs = dict(streams.fresh)
+    streams.note_written({A: 2})
+    last_blocks = dict(streams.unsynced)
     streams.forget(A)
-    streams.settle(pairs)
-    assert streams.everything() == {}
+    streams.note_durable(last_blocks)
+    assert streams.snapshot() == {}
 
 
 def test_beyond_the_most_those_used_longest_ago_are_forgotten_but_never_a_connected_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MAX_STREAMS", 2)
     streams = table({A}, a=1, b=1)
-    streams.write({C: 1})
-    streams.settle({C: 1})
+    streams.note_written({C: 1})
+    streams.note_durable({C: 1})
     assert streams.durable == {A: 1, C: 1}
-    streams.write({A: 2, D: 1})
-    streams.settle({A: 2, D: 1})
+    streams.note_written({A: 2, D: 1})
+    streams.note_durable({A: 2, D: 1})
     assert [*streams.durable] == [A, D]
 
 
 def test_with_all_of_them_connected_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 1)
+    monkeypatch.setattr(module, "MAX_STREAMS", 1)
     streams = table({A, B, C}, a=1, b=1)
-    streams.write({C: 1})
-    streams.settle({C: 1})
+    streams.note_written({C: 1})
+    streams.note_durable({C: 1})
     assert streams.durable == {A: 1, B: 1, C: 1}
 
 
 def test_the_order_of_use_is_kept_in_what_the_journal_is_given() -> None:
     streams = table(a=1, b=1, c=1)
-    streams.write({A: 2})
-    assert [*streams.everything()] == [B, C, A]
+    streams.note_written({A: 2})
+    assert [*streams.snapshot()] == [B, C, A]
     assert [*streams.durable] == [A, B, C]
 
 
 def test_use_moves_to_the_end() -> None:
     known = {A: 1, B: 1, C: 1}
-    use(known, {B: 2, D: 1})
+    update_lru(known, {B: 2, D: 1})
     assert [*known.items()] == [(A, 1), (C, 1), (B, 2), (D, 1)]
