@@ -1,8 +1,8 @@
-"""The whole of logd: what is opened in which order, and how it ends.
+"""The lifecycle of logd: what is opened in which order, and how it shuts down.
 
-First the sockets, so that a client that connects while we start waits in the backlog; then HTTP, so that
-`/readyz` says what we wait for; then the lock, then the writer with its recovery. The end goes the other
-way round.
+First the sockets, so that a client that connects during startup waits in the backlog; then HTTP, so that
+`/readyz` says what the start waits for; then the lock; then the writer, which recovers the log. Shutdown goes
+in reverse order.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ SLOW_WRITE = 2.0  # seconds; a write that takes longer is a reason not to be rea
 
 
 async def collect(settings: Settings) -> int:
-    """Run a collector until SIGTERM or SIGINT; give the exit code: 1 if lines were not written or synced.
+    """Run a collector until SIGTERM or SIGINT; return the exit code: 1 if lines were not written or synced.
 
-    Raises ListenError, LockedError, or another OSError for what only an operator can mend.
+    Raises ListenError, LockedError, or another OSError that only an operator can fix.
     """
     collector = Collector(settings)
     async with AsyncExitStack() as stack:
@@ -58,7 +58,7 @@ async def collect(settings: Settings) -> int:
                 "http": [*map(address_of, pages)],
             },
         )
-        # Never let go of: at the end a write may still hang in the kernel, and dies, like the lock, with us.
+        # Held until the process ends: a write may still hang in the kernel then, and ends with it too.
         await acquire_lock(collector.wiring.names.lock, settings.grace, stop, collector.report_wait)
         collector.start(lines, relp)
         try:
@@ -69,10 +69,10 @@ async def collect(settings: Settings) -> int:
 
 
 class Collector:
-    """A collector from its start to its end."""
+    """A collector from its start to its shutdown."""
 
     def __init__(self, settings: Settings) -> None:
-        """Need neither disk nor network so far."""
+        """Use neither disk nor network yet."""
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
@@ -80,7 +80,7 @@ class Collector:
         self._health = self.wiring.health
 
     def start(self, sockets: list[socket.socket], relp_sockets: list[socket.socket]) -> None:
-        """Recover the log and accept connections; they are read once the log is open."""
+        """Start the recovery of the log and accept connections. They are read once the log is open."""
         wiring = self.wiring
         self._listener = Listener(
             ListeningSockets(sockets, relp_sockets),
@@ -94,7 +94,7 @@ class Collector:
         self._listener.start()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Return when asked to stop. Raises OSError if the log cannot be opened, now or later."""
+        """Wait until `stop` is set. Raises OSError if the log cannot be opened."""
         stopped = asyncio.ensure_future(stop.wait())
         watched: list[asyncio.Future[Any]] = [stopped, self.wiring.opened]
         while not stop.is_set():
@@ -102,16 +102,16 @@ class Collector:
             if self.wiring.opened in done:
                 self.wiring.opened.result()
                 watched.remove(self.wiring.opened)
-            self._check()
+            self._check_health()
 
     async def end(self) -> bool:
-        """Take what was sent, write and sync it, all within the grace; say whether that was done."""
+        """Read, write and sync what was sent, within the grace; return True if all of it was done in time."""
         wiring, grace = self.wiring, self._settings.grace
         end = self._loop.time() + grace
         self._health.set_not_ready("stop", "stopping")
         complete = True
         self._listener.close()
-        if wiring.connections:  # who sent and closed while we start has succeeded in its own eyes
+        if wiring.connections:  # a client that sent and closed during the start believes that it succeeded
             await asyncio.wait([wiring.opened], timeout=grace)
         if wiring.opened.done() and not wiring.opened.exception():
             try:
@@ -121,7 +121,7 @@ class Collector:
                 complete = False
             complete &= await asyncio.to_thread(wiring.writer.close, max(0.0, end - self._loop.time()))
             if not complete:
-                self._log_loss()
+                self._log_incomplete()
         elif unread := len(wiring.connections):
             complete = False
             log.error(
@@ -136,7 +136,7 @@ class Collector:
         log.info("stopped")
         return complete
 
-    def _log_loss(self) -> None:
+    def _log_incomplete(self) -> None:
         wiring, grace = self.wiring, self._settings.grace
         if held := wiring.held_bytes():
             log.error(
@@ -152,16 +152,16 @@ class Collector:
             )
 
     def rotate(self) -> None:
-        """Seal the log now (SIGHUP)."""
+        """Seal the log file now and start a new one (SIGHUP)."""
         self.wiring.writer.rotate()
 
     def report_wait(self, text: str) -> None:
-        """Say what the start waits for."""
+        """Log what the start waits for and show it in `/readyz`."""
         log.warning(text)
         self._health.set_not_ready("start", text)
 
     def status(self) -> dict[str, object]:
-        """Give what `/status` shows; called from other threads."""
+        """Return what `/status` shows. Thread-safe."""
         wiring = self.wiring
         return {
             "program": "logd",
@@ -175,8 +175,8 @@ class Collector:
             "not_ready": self._health.not_ready_reasons(),
         }
 
-    def _check(self) -> None:
-        """Once a second, after what nobody reports."""
+    def _check_health(self) -> None:
+        """Check once a second what no event reports: stalled writes, and connections that are too silent."""
         wiring = self.wiring
         wiring.reader.count_pause()
         waiting = wiring.writer.seconds_stuck()

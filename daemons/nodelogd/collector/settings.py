@@ -1,4 +1,4 @@
-"""What can be set in the collector; `cli` makes it from options and environment."""
+"""The settings of the collector. `cli` creates them from options and environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nodelogd.service.listening_sockets import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One logd. Sizes in bytes, times in seconds."""
+    """The settings of one logd. Sizes are in bytes, times in seconds."""
 
     listen: tuple[Address, ...] = (Address(None, 6666),)
     relp_listen: tuple[Address, ...] = ()
@@ -22,10 +22,10 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     sync: SyncPolicy = field(default_factory=SyncPolicy)
     keep: Budget = field(default_factory=Budget)
-    buffer: int = 32 * 1024**2  # of everything that peers can fill
+    buffer: int = 32 * 1024**2  # for everything that peers can fill
     max_line: int = 1024**2
-    grace: float = 25.0  # for the whole of the end, and for another writer to go at the start
-    linger: float = 1.0  # for connections to end by themselves
+    grace: float = 25.0  # for the whole shutdown; also how long the start waits for another logd to exit
+    linger: float = 1.0  # how long the shutdown waits for clients to close their connections
     max_connections: int = 10_000
     idle_timeout: float | None = None
     stamp: bool = False
