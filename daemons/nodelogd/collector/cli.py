@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import click
 
-from nodelog import __version__, quantities
+from nodelog import __version__
+from nodelogd.collector.cli_types import SyncPolicyType
 from nodelogd.collector.daemon import collect
-from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
+from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.store.log_lock import LockedError
 from nodelogd.collector.store.log_store import StoreSettings
@@ -26,48 +27,15 @@ from nodelogd.service.option_types import (
     Count,
     DaemonOption,
     Duration,
-    OptionType,
     Percentage,
     Size,
 )
 
 log = logging.getLogger(__name__)
 
-SHORTEST, LONGEST = 0.01, 3600.0  # seconds of --sync interval
-SPARE_FILES: Final = 128  # descriptors for all but connections
+SPARE_FILES: Final = 128  # file descriptors for everything but connections
 
 option = partial(click.option, cls=DaemonOption)
-
-
-class Sync(OptionType[SyncPolicy]):
-    """`batch`, `interval=1s` or `off`."""
-
-    name = "policy"
-    noun = "sync policy"
-
-    def parse(self, text: str) -> SyncPolicy:
-        """Take a mode and its interval apart."""
-        mode, _, interval = text.partition("=")
-        if text in {"batch", "off"}:
-            return SyncPolicy(mode=SyncMode[text.upper()])
-        if mode != "interval":
-            raise ValueError("not a sync policy")
-        try:
-            seconds = quantities.duration(interval)
-        except ValueError:
-            raise ValueError("not a sync policy") from None
-        if not SHORTEST <= seconds <= LONGEST:
-            raise ValueError("too often or too seldom")
-        return SyncPolicy(mode=SyncMode.INTERVAL, interval=seconds)
-
-    def to_text(self, value: SyncPolicy) -> str:
-        """Write it."""
-        mode = value.mode.name.lower()
-        return f"{mode}={value.interval:g}s" if value.mode is SyncMode.INTERVAL else mode
-
-    def allowed_values(self) -> str:
-        """Say what a policy looks like."""
-        return "batch, interval=TIME from 10ms to 1h, and off"
 
 
 @click.command("logd", context_settings=command_line.context_settings("LOGD"))
@@ -76,109 +44,111 @@ class Sync(OptionType[SyncPolicy]):
     type=ADDRESS,
     multiple=True,
     default=[Address(None, 6666)],
-    help="Where to take lines and RELP; may be given several times. Without a host on every family the node "
-    "has; port 0 takes a free one and says which.",
+    help="Address that accepts lines and RELP; may be given several times. Without a host: all addresses of "
+    "the node, IPv4 and IPv6. Port 0 chooses a free port and logs it.",
 )
 @option(
     "--relp-listen",
     type=ADDRESS,
     multiple=True,
     default=[],
-    help="Where to take RELP alone, from clients whose first offer is not relp_version; may be given several "
-    "times.",
+    help="Address that accepts RELP only, also from clients whose first offer is not relp_version; may be "
+    "given several times.",
 )
 @option(
     "--log",
     type=click.Path(path_type=Path),
     default=Path("/var/node_log"),
-    help="The file to append lines to. A symbolic link is followed; everything else lives beside its target.",
+    help="File to append lines to. A symbolic link is followed; all other files are beside its target.",
 )
 @option(
     "--http",
     type=ADDRESS,
     multiple=True,
     default=[Address(None, 9166)],
-    help="Where to show /healthz, /readyz, /metrics and /status; may be given several times.",
+    help="Address that serves /healthz, /readyz, /metrics and /status; may be given several times.",
 )
 @option(
     "--sync",
-    type=Sync(),
+    type=SyncPolicyType(),
     default=SyncPolicy(),
-    help="When acknowledged lines are synced to the disk: before each acknowledgement, every so often, or "
-    "when the kernel likes. Plain lines are synced within 5 s unless it is off.",
+    help="When lines are synced to disk: before each acknowledgement, and plain lines within 5 s (batch); at "
+    "an interval; or when the kernel chooses (off).",
 )
 @option(
     "--sync-gap",
     type=Duration("0", "1s"),
     default=0.005,
-    help="Time from one sync to the next at least, to spare the node's disk.",
+    help="Minimum time from one sync to the next, to spare the node's disk.",
 )
 @option(
     "--buffer",
     type=Size("4MiB", "64GiB"),
     default=32 * 1024**2,
-    help="Memory that senders can fill. A quarter may be unfinished lines: beyond, the longest are split.",
+    help="Memory that senders can fill. Up to a quarter of it holds unfinished lines; beyond that the "
+    "longest are split.",
 )
 @option(
     "--max-line",
     type=Size("1KiB", "1GiB"),
     default=1024**2,
-    help="A longer line is written in pieces of this size; at most a quarter of --buffer.",
+    help="Longer lines are written in pieces of this size; at most a quarter of --buffer.",
 )
 @option(
     "--rotate-size",
     type=Size("64KiB", "1TiB"),
     default=256 * 1024**2,
-    help="The log is sealed before it is larger; one batch, up to 2 MiB, always has room.",
+    help="Seal the log before it exceeds this size; one batch, up to 2 MiB, always fits.",
 )
 @option(
     "--rotate-age",
     type=Duration("1s", "3650d"),
     default=86_400.0,
-    help="The log is sealed when it is as old.",
+    help="Seal the log when it reaches this age.",
 )
 @option(
     "--keep-bytes",
     type=Size("0", "1024TiB", off=True),
     default=10 * 1024**3,
-    help="Sealed files take as much in all; the oldest go first.",
+    help="Maximum size of all sealed files; the oldest are removed first.",
 )
-@option("--keep-count", type=Count("0", off=True), default=None, help="As many sealed files are kept.")
+@option("--keep-count", type=Count("0", off=True), default=None, help="Maximum number of sealed files.")
 @option(
     "--keep-age",
     type=Duration("1s", "36500d", off=True),
     default=None,
-    help="Older sealed files are removed, but never the newest three.",
+    help="Maximum age of sealed files; the newest three are never removed for their age.",
 )
 @option(
     "--keep-free",
     type=Percentage(off=True),
     default=0.15,
-    help="So much of the file system, and 12 MiB at least, is kept free by removing sealed files.",
+    help="Share of the file system, at least 12 MiB, that is kept free by removing sealed files.",
 )
 @option(
     "--grace",
     type=Duration("0", "1h"),
     default=25.0,
-    help="Time for the whole of the end; also for another logd on the same log to go at the start.",
+    help="Time limit for the whole shutdown, and at the start for another logd on the same log to exit.",
 )
 @option(
     "--linger",
     type=Duration("0", "10m"),
     default=1.0,
-    help="Time for connections to end by themselves before they are reset; at most half of --grace.",
+    help="Time that the shutdown gives clients to close their connections before they are reset; at most "
+    "half of --grace.",
 )
 @option(
     "--max-connections",
     type=Count("1", "1000000"),
     default=10_000,
-    help="Open connections; beyond, new ones wait unaccepted.",
+    help="Maximum number of open connections; further ones wait and are not accepted.",
 )
 @option(
     "--idle-timeout",
     type=Duration("1s", "365d", off=True),
     default=None,
-    help="A connection that has sent nothing for as long is closed.",
+    help="Close a connection that has sent nothing for this long.",
 )
 @option(
     "--stamp/--no-stamp",
@@ -189,15 +159,28 @@ class Sync(OptionType[SyncPolicy]):
     "--log-level",
     type=click.Choice(logging_setup.LEVELS),
     default="info",
-    help="What logd says of itself, on stderr.",
+    help="Minimum level of logd's own messages, on stderr.",
 )
 @click.version_option(__version__, prog_name="logd", allow_from_autoenv=False)
 def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
-    """Collect the log lines of a node: take them over TCP, append them to a file.
+    """Collect the log lines of a node: receive them over TCP and append them to a file.
 
-    Whoever connects and sends lines is a client: `echo hello | nc $HOST_IP 6666`. Each option is also an
-    environment variable.
+    Any program that connects and sends lines is a client: `echo hello | nc $HOST_IP 6666`. Each option is
+    also an environment variable.
     """
+    _check_max_line(options)
+    logging_setup.setup("logd", options["log_level"])
+    settings = _settings(options, max_connections=_possible_connections(options["max_connections"]))
+    try:
+        return event_loop.run(lambda: collect(settings))
+    except (ListenError, LockedError) as error:
+        log.error("%s", error)  # noqa: TRY400 (one line)
+    except OSError as error:
+        log.error("cannot use %s: %s; see --log", error.filename or settings.log, error.strerror or error)  # noqa: TRY400 (one line)
+    return 1
+
+
+def _check_max_line(options: dict[str, Any]) -> None:
     if options["max_line"] > (most := options["buffer"] // 4):
         raise click.BadParameter(
             f"{SIZE.to_text(options['max_line'])} is too large; "
@@ -205,15 +188,19 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
             click.get_current_context(),
             next(param for param in logd.params if param.name == "max_line"),
         )
-    logging_setup.setup("logd", options["log_level"])
-    available = open_file_limit.raise_file_limit(options["max_connections"] + SPARE_FILES) - SPARE_FILES
-    available = max(1, available)
-    if available < options["max_connections"]:
-        log.warning(
-            "the limit of open files allows %d connections, not the %d of --max-connections; going on",
-            available, options["max_connections"],
-        )  # fmt: skip
-    settings = Settings(
+
+
+def _possible_connections(wanted: int) -> int:
+    """Raise the limit of open files for this many connections; return how many it allows."""
+    possible = max(1, open_file_limit.raise_file_limit(wanted + SPARE_FILES) - SPARE_FILES)
+    if possible < wanted:
+        text = "the limit of open files allows %d connections, not the %d of --max-connections; going on"
+        log.warning(text, possible, wanted)
+    return min(possible, wanted)
+
+
+def _settings(options: dict[str, Any], *, max_connections: int) -> Settings:
+    return Settings(
         listen=tuple(options["listen"]),
         relp_listen=tuple(options["relp_listen"]),
         http=tuple(options["http"]),
@@ -230,21 +217,14 @@ def logd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         max_line=options["max_line"],
         grace=options["grace"],
         linger=options["linger"],
-        max_connections=min(available, options["max_connections"]),
+        max_connections=max_connections,
         idle_timeout=options["idle_timeout"],
         stamp=options["stamp"],
     )
-    try:
-        return event_loop.run(lambda: collect(settings))
-    except (ListenError, LockedError) as error:
-        log.error("%s", error)  # noqa: TRY400 (one line)
-    except OSError as error:
-        log.error("cannot use %s: %s; see --log", error.filename or settings.log, error.strerror or error)  # noqa: TRY400 (one line)
-    return 1
 
 
 def main() -> None:
-    """Run logd on the arguments of the process."""
+    """Run logd with the arguments of the process."""
     sys.exit(command_line.run(logd))
 
 

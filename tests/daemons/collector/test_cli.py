@@ -201,8 +201,3 @@ def test_what_only_an_operator_can_mend_is_one_line_and_exit_1(
 def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.run(cli.logd, ["--version"]) == 0
     assert capsys.readouterr().out == f"logd, version {__version__}\n"
-
-
-@pytest.mark.parametrize("text", ["batch", "off", "interval=1s", "interval=0.5s"])
-def test_a_sync_policy_is_shown_as_it_is_written(text: str) -> None:
-    assert cli.Sync().to_text(cli.Sync().parse(text)) == text
