@@ -109,7 +109,7 @@ class RelpClient:
     @property
     def rejected(self) -> list[str]:
         """Why frames were rejected."""
-        return [event.why for event in self.events if isinstance(event, Rejected)]
+        return [event.reason for event in self.events if isinstance(event, Rejected)]
 
     @property
     def is_told(self) -> bool:

@@ -16,7 +16,7 @@ from nodeagent.cli_options import Daemon, eyes, option
 from nodeagent.settings import Scene, Settings
 from nodeagent.supervision.programs import PROGRAMS, Program, SetupError, key
 from nodelog import __version__
-from nodelog.shipping.addresses import NoHostError, addresses
+from nodelog.shipping.addresses import NoHostError, collector_addresses
 from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.listening_sockets import Address, ListenError
 from nodelogd.service.option_types import ADDRESS, Duration
@@ -187,7 +187,7 @@ def watch(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
 
 def _hosts() -> tuple[str, ...]:
     try:
-        return addresses(None, os.environ)
+        return collector_addresses(None, os.environ)
     except NoHostError:
         return ("127.0.0.1",)
     except ValueError as error:

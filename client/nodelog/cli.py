@@ -16,7 +16,7 @@ from nodelog.commands import archive_arguments, command_arguments
 from nodelog.commands.stdio.stderr import Voice
 from nodelog.commands.stdio.stdout import OutputError
 from nodelog.load import load_arguments as load
-from nodelog.shipping.addresses import NO_HOST, NoHostError
+from nodelog.shipping.addresses import NO_HOST_MESSAGE, NoHostError
 from nodelog.spool.blocks import SpoolError
 
 INTERRUPTED = 130  # as shells have it
@@ -48,7 +48,7 @@ def _own(given: argparse.Namespace) -> int:
     try:
         code: int = import_module(f"nodelog.commands.{given.command}").command(given)
     except NoHostError:
-        say(f"{NO_HOST} --host")
+        say(f"{NO_HOST_MESSAGE} --host")
     except SpoolError as error:
         say(str(error))
     else:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.client.shipping.collector import Collector
+from tests.client.shipping.fake_collector import Collector
 
 from nodelog import NodeLogHandler
 

@@ -13,11 +13,11 @@ import atheris
 
 with atheris.instrument_imports(include=["nodelog"]):
     from nodelog.wire.client_session import ClientSession
-    from nodelog.wire.detection import detect
     from nodelog.wire.frames import HEADER_LIMIT, Decoder, encode
     from nodelog.wire.server_session import ServerSession
+    from nodelog.wire.sniffing import sniff_protocol
 
-from tests.client.wire.cutting import cut, fed
+from tests.client.wire.byte_cuts import cut, fed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +93,8 @@ def check(data: bytes) -> None:
     pieces = cut(sent, places)
     for make in (decoder, fresh_server, open_server, client):
         assert fed(make(), pieces) == fed(make(), [sent])
-    early = detect(pieces[0] if pieces else b"")
-    assert early in (None, detect(sent))
+    early = sniff_protocol(pieces[0] if pieces else b"")
+    assert early in (None, sniff_protocol(sent))
 
 
 if __name__ == "__main__":

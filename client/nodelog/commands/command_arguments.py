@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from nodelog import quantities
 from nodelog.argument_parser import Options, Parser, time, whole
 from nodelog.commands.greet import WAYS
-from nodelog.shipping.addresses import usable
-from nodelog.shipping.line_queue import Full
-from nodelog.shipping.settings import LEAST_BYTES, MAX_BYTES
+from nodelog.shipping.addresses import checked_address
+from nodelog.shipping.line_queue import FullPolicy
+from nodelog.shipping.settings import DEFAULT_MAX_BYTES, MIN_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,8 +107,13 @@ def add_pipe(commands: Commands, env: Mapping[str, str]) -> None:
     add("spool", Path, None, "file in which lines wait (default: memory)")
     options.flag("tee", "print each line, once it is in the spool")
     add("timeout", _patience, None, "time to wait at the end, such as 20s (default: as long as it takes)")
-    add("full", _one_of(*(full.value for full in Full)), "block", f"with --max-bytes waiting: {_FULL}")
-    add("max-bytes", _room, str(MAX_BYTES), "bytes of lines that may wait, such as 1GiB (default 64MiB)")
+    add("full", _one_of(*(full.value for full in FullPolicy)), "block", f"with --max-bytes waiting: {_FULL}")
+    add(
+        "max-bytes",
+        _room,
+        str(DEFAULT_MAX_BYTES),
+        "bytes of lines that may wait, such as 1GiB (default 64MiB)",
+    )
 
 
 def add_greet(commands: Commands, env: Mapping[str, str]) -> None:
@@ -155,7 +160,10 @@ def _command(commands: Commands, env: Mapping[str, str], name: str, about: str) 
 
 def _add_place(options: Options, env: Mapping[str, str], who: str) -> None:
     options.add(
-        "host", usable, None, "address of the collector (default: the variables HOST_IP and HOST_IPS)"
+        "host",
+        checked_address,
+        None,
+        "address of the collector (default: the variables HOST_IP and HOST_IPS)",
     )
     options.add("port", whole("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
     options.add("name", _name, _hostname(env), f"{who} (default: the host's name)")
@@ -175,7 +183,7 @@ def _agent(text: str) -> tuple[str, int]:
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", text)
     if found is None or not 0 < int(found[3]) < 1 << 16:
         raise ValueError(f"{text!r} is not HOST:PORT or [IPV6]:PORT")
-    return usable(found[1] or found[2]), int(found[3])
+    return checked_address(found[1] or found[2]), int(found[3])
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -196,6 +204,6 @@ def _patience(text: str) -> float:
 
 def _room(text: str) -> int:
     size = quantities.size(text)
-    if size < LEAST_BYTES:
+    if size < MIN_MAX_BYTES:
         raise ValueError(f"{text!r} is too little, 1MiB at least")
     return size

@@ -14,7 +14,7 @@ from nodelog.commands.destinations.plain_tcp import Plain
 from nodelog.commands.stdio.stderr import Voice
 from nodelog.commands.stdio.stdout import put_line
 from nodelog.commands.stop_signals import Stop, told_to_stop
-from nodelog.shipping.addresses import addresses
+from nodelog.shipping.addresses import collector_addresses
 
 if TYPE_CHECKING:
     import argparse
@@ -116,7 +116,7 @@ def _way(settings: Settings, stop: Stop) -> Way:
     if settings.to == "file":
         return File(settings.file, stop, say)
     if settings.to == "lines":
-        return Plain(addresses(settings.host, os.environ)[0], settings.port, stop, say)
+        return Plain(collector_addresses(settings.host, os.environ)[0], settings.port, stop, say)
     return Shipped(
         settings.host,
         settings.port,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nodelog.commands.stdio.stderr import Voice, shown
 from nodelog.commands.stdio.stdout import put_line
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.inspection import Contents, contents
+from nodelog.spool.inspection import SpoolContents, inspect_spool
 
 if TYPE_CHECKING:
     import argparse
@@ -21,10 +21,10 @@ say = Voice("status")
 
 def command(given: argparse.Namespace) -> int:
     """Run it with these options; return the exit code."""
-    found: list[tuple[Path, Contents]] = []
+    found: list[tuple[Path, SpoolContents]] = []
     for path in given.spools:
         try:
-            found.append((path, contents(path)))
+            found.append((path, inspect_spool(path)))
         except SpoolError as error:
             say(str(error))
     if given.json:
@@ -35,7 +35,7 @@ def command(given: argparse.Namespace) -> int:
     return 0 if len(found) == len(given.spools) else 2
 
 
-def to_json(path: Path, held: Contents) -> dict[str, Any]:
+def to_json(path: Path, held: SpoolContents) -> dict[str, Any]:
     """Give what `--json` prints of one spool."""
     sums = {name: sum(getattr(stream, name) for stream in held.streams) for name in ("lines", "dropped")}
     return {
@@ -50,7 +50,7 @@ def to_json(path: Path, held: Contents) -> dict[str, Any]:
     }
 
 
-def to_text(path: Path, held: Contents) -> Iterator[str]:
+def to_text(path: Path, held: SpoolContents) -> Iterator[str]:
     """Give the lines of one spool."""
     lines, size = sum(stream.lines for stream in held.streams), sum(stream.size for stream in held.streams)
     yield f"{path}: {f'used by {held.holder}' if held.holder else 'not in use'}, format {held.format}"

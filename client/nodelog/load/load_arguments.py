@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog import quantities
 from nodelog.argument_parser import Options, Parser, time, whole
-from nodelog.shipping.addresses import usable
+from nodelog.shipping.addresses import checked_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,12 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
     )
     options = Options(command, env)
     add = options.add
-    add("host", usable, env.get("HOST_IP") or "127.0.0.1", "the collector (default: HOST_IP, or 127.0.0.1)")
+    add(
+        "host",
+        checked_address,
+        env.get("HOST_IP") or "127.0.0.1",
+        "the collector (default: HOST_IP, or 127.0.0.1)",
+    )
     add("port", whole("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
     add("connections", whole("a number of connections", 1, 65536), "64", "how many (default 64)")
     add(

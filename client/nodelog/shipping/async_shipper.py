@@ -7,22 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from nodelog.shipping.driver import NEVER, Runner
-from nodelog.shipping.engine import Carrier
-from nodelog.shipping.line_queue import Full, Intake
-from nodelog.shipping.line_splitting import LONGEST, cut, line_of
-from nodelog.shipping.settings import MAX_BYTES, PORT, settings_of
-from nodelog.shipping.shipper import GRACE
-from nodelog.shipping.stats import Stats, stats_of
+from nodelog.shipping.driver import NEVER, Driver
+from nodelog.shipping.engine import ShippingEngine
+from nodelog.shipping.line_queue import FullPolicy, LineQueue
+from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_long_line, to_line
+from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_settings
+from nodelog.shipping.shipper import GRACE_SECONDS
+from nodelog.shipping.stats import Stats, collect_stats
 from nodelog.spool.file_spool import FileSpool
-from nodelog.spool.memory_spool import Spool
+from nodelog.spool.memory_spool import MemorySpool
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from typing import Self
 
-    from nodelog.shipping.tcp_connection import Link
+    from nodelog.shipping.tcp_connection import TcpConnection
+    from nodelog.spool.spool import Spool
 
 _T = TypeVar("_T")
 
@@ -38,33 +39,33 @@ class AsyncShipper:
     def __init__(  # noqa: PLR0913 (each has a default that will do)
         self,
         host: str | None = None,
-        port: int = PORT,
+        port: int = DEFAULT_PORT,
         *,
         spool: str | os.PathLike[str] | None = None,
         full: str = "block",
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = DEFAULT_MAX_BYTES,
         name: str | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
-        self._settings = settings_of(
+        self._settings = make_settings(
             host, port, spool=spool, full=full, max_bytes=max_bytes, name=name, tell=tell
         )
-        self._news = asyncio.Event()  # there is something to do
-        self._turned = asyncio.Event()  # something was done
-        self._is_ready = False  # the link
-        self._intake = Intake(self._settings.max_bytes, self._settings.full, self._news.set)
-        self._disk: ThreadPoolExecutor | None = None
+        self._work_pending = asyncio.Event()  # there is something to do
+        self._step_done = asyncio.Event()  # something was done
+        self._connection_ready = False  # the link
+        self._queue = LineQueue(self._settings.max_bytes, self._settings.full, self._work_pending.set)
+        self._disk_thread: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[None] | None = None  # until it is entered
 
     async def __aenter__(self) -> Self:
         path = self._settings.spool
         if path is None:
-            spool = Spool()
+            spool: Spool = MemorySpool()
         else:
-            self._disk = ThreadPoolExecutor(1, "nodelog")
-            spool = await self._do(lambda: FileSpool(path))
-        self._runner = Runner(self._settings, Carrier(self._settings, spool, self._intake))
-        self._task = asyncio.create_task(self._work(), name="nodelog")
+            self._disk_thread = ThreadPoolExecutor(1, "nodelog")
+            spool = await self._run_blocking(lambda: FileSpool(path))
+        self._driver = Driver(self._settings, ShippingEngine(self._settings, spool, self._queue))
+        self._task = asyncio.create_task(self._run(), name="nodelog")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -75,41 +76,41 @@ class AsyncShipper:
 
         Raises ValueError after `close`.
         """
-        self._entered()
-        data = line_of(line)
-        if len(data) > LONGEST:
-            return all([await self.send(part) for part in cut(data)])
-        while not self._intake.offer(data):
-            if self._settings.full is not Full.BLOCK:
+        self._running_task()
+        data = to_line(line)
+        if len(data) > MAX_LINE_BYTES:
+            return all([await self.send(part) for part in split_long_line(data)])
+        while not self._queue.offer(data):
+            if self._settings.full is not FullPolicy.BLOCK:
                 return False
-            await self._turned.wait()
+            await self._step_done.wait()
         return True
 
     async def keep(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (it gives what is left then)
         """Wait until all lines that were sent so far are in the spool; give how many are not."""
-        return await self._wait(self._intake.watch_kept(), timeout)
+        return await self._wait(self._queue.watch_unspooled(), timeout)
 
     async def flush(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (it gives what is left then)
         """Wait until all lines so far are acknowledged, those of earlier runs too; give how many are not."""
-        return await self._wait(self._intake.watch_gone(), timeout)
+        return await self._wait(self._queue.watch_unacknowledged(), timeout)
 
     async def close(self, timeout: float | None = 5.0) -> int:  # noqa: ASYNC109 (it gives what is left then)
         """Take no more lines, `flush`, and end; give how many lines are left, and tell where they are."""
-        task = self._entered()
-        self._intake.close()
+        task = self._running_task()
+        self._queue.close()
         if not task.done():
-            self._runner.finish(0.0 if await self.flush(timeout) else GRACE)
-            self._news.set()
+            self._driver.finish(0.0 if await self.flush(timeout) else GRACE_SECONDS)
+            self._work_pending.set()
         await task
-        return self._intake.left
+        return self._queue.unacknowledged
 
     @property
     def stats(self) -> Stats:
         """What became of the lines so far."""
-        self._entered()
-        return stats_of(self._runner.carrier)
+        self._running_task()
+        return collect_stats(self._driver.engine)
 
-    def _entered(self) -> asyncio.Task[None]:
+    def _running_task(self) -> asyncio.Task[None]:
         """Give what does the work."""
         if self._task is None:
             raise RuntimeError(
@@ -117,56 +118,56 @@ class AsyncShipper:
             )
         return self._task
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         """Take turns."""
         try:
-            seconds = await self._do(self._turn)
-            while not self._runner.is_over:
-                await self._rest(seconds, self._runner.link)
-                self._news.clear()
-                seconds = await self._do(self._turn)
-                self._turned.set()
-                self._turned.clear()
+            seconds = await self._run_blocking(self._step)
+            while not self._driver.is_finished:
+                await self._wait_for_work(seconds, self._driver.connection)
+                self._work_pending.clear()
+                seconds = await self._run_blocking(self._step)
+                self._step_done.set()
+                self._step_done.clear()
         finally:
-            await self._do(self._runner.close)
-            self._turned.set()
-            if self._disk is not None:
-                self._disk.shutdown(wait=False)
+            await self._run_blocking(self._driver.close)
+            self._step_done.set()
+            if self._disk_thread is not None:
+                self._disk_thread.shutdown(wait=False)
 
-    def _turn(self) -> float:
-        is_ready, self._is_ready = self._is_ready, False
-        return self._runner.turn(is_ready=is_ready)
+    def _step(self) -> float:
+        is_ready, self._connection_ready = self._connection_ready, False
+        return self._driver.step(is_ready=is_ready)
 
-    async def _do(self, work: Callable[[], _T]) -> _T:
+    async def _run_blocking(self, work: Callable[[], _T]) -> _T:
         """Do it here, or where it may wait for the disk."""
-        if self._disk is None:
+        if self._disk_thread is None:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+        return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
-    async def _rest(self, seconds: float, link: Link | None) -> None:
+    async def _wait_for_work(self, seconds: float, link: TcpConnection | None) -> None:
         """Wait so long, or until there is something to do."""
         loop = asyncio.get_running_loop()
         if link is not None:
-            loop.add_reader(link.socket, self._ready)
-            if link.is_writing:
-                loop.add_writer(link.socket, self._ready)
+            loop.add_reader(link.socket, self._on_socket_ready)
+            if link.wants_write:
+                loop.add_writer(link.socket, self._on_socket_ready)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if seconds == NEVER else seconds):
-                    await self._news.wait()
+                    await self._work_pending.wait()
         finally:
             if link is not None:
                 loop.remove_reader(link.socket)
                 loop.remove_writer(link.socket)
 
-    def _ready(self) -> None:
-        self._is_ready = True
-        self._news.set()
+    def _on_socket_ready(self) -> None:
+        self._connection_ready = True
+        self._work_pending.set()
 
     async def _wait(self, remaining: Callable[[], int], timeout: float | None) -> int:  # noqa: ASYNC109
-        task = self._entered()
+        task = self._running_task()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while remaining() and not task.done():
-                    await self._turned.wait()
+                    await self._step_done.wait()
         return remaining()

@@ -9,11 +9,11 @@ from nodelog.spool.blocks import BLOCK_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LONGEST: Final = 1024 * 1024
+MAX_LINE_BYTES: Final = 1024 * 1024
 """Bytes of a line; what collectors take unless told otherwise."""
 
 
-def line_of(text: str | bytes) -> bytes:
+def to_line(text: str | bytes) -> bytes:
     r"""Return `text` as one line, without its LF.
 
     An LF at its end ends it; one within becomes the two characters `\n`, so that a traceback stays one
@@ -31,12 +31,12 @@ def line_of(text: str | bytes) -> bytes:
     return data
 
 
-def cut(line: bytes) -> Sequence[bytes]:
+def split_long_line(line: bytes) -> Sequence[bytes]:
     """Cut a line that is too long, as the collector would."""
-    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
+    return [line[at : at + MAX_LINE_BYTES] for at in range(0, len(line), MAX_LINE_BYTES)]
 
 
-def runs(data: bytes) -> Iterator[bytes]:
+def split_into_batches(data: bytes) -> Iterator[bytes]:
     """Cut whole lines, each with its LF, into runs of whole lines that fit into a block.
 
     A line that is too long is cut as the collector would; one that fits into no block goes alone.
@@ -48,13 +48,13 @@ def runs(data: bytes) -> Iterator[bytes]:
             yield data[start:end]
         else:
             end = data.index(b"\n", start) + 1
-            yield from (part + b"\n" for part in cut(data[start : end - 1]))
+            yield from (part + b"\n" for part in split_long_line(data[start : end - 1]))
         start = end
     if start < len(data):
         yield data[start:]
 
 
-def messages(data: bytes, most: int) -> list[bytes]:
+def split_into_messages(data: bytes, most: int) -> list[bytes]:
     """Give the lines of a block, without their LF; those of more than `most` bytes in parts."""
     lines = data[:-1].split(b"\n")
     if len(data) <= most:

@@ -6,7 +6,7 @@ import atexit
 import logging
 from typing import TYPE_CHECKING
 
-from nodelog.shipping.settings import MAX_BYTES, PORT
+from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT
 from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ class NodeLogHandler(logging.Handler):
     def __init__(  # noqa: PLR0913 (each has a default that will do)
         self,
         host: str | None = None,
-        port: int = PORT,
+        port: int = DEFAULT_PORT,
         *,
         level: int | str = logging.NOTSET,
         spool: str | os.PathLike[str] | None = None,
         full: str = "drop-oldest",
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = DEFAULT_MAX_BYTES,
         timeout: float = 0.0,
         exit_timeout: float = 5.0,
         name: str | None = None,

@@ -9,17 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.shipping.addresses import addresses
-from nodelog.shipping.line_queue import Full
+from nodelog.shipping.addresses import collector_addresses
+from nodelog.shipping.line_queue import FullPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PORT: Final = 6666
-MAX_BYTES: Final = 64 * 1024 * 1024
-LEAST_BYTES: Final = 1024 * 1024
+DEFAULT_PORT: Final = 6666
+DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
+MIN_MAX_BYTES: Final = 1024 * 1024
 """With less, a few blocks would be all."""
-_LARGEST_PORT: Final = 65535
+_MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class Settings:
     """What the collector calls this client; it does not trust it."""
     spool: str | None
     """A file, or None for memory."""
-    full: Full
+    full: FullPolicy
     """What to do when `max_bytes` are waiting."""
     max_bytes: int
     tell: Callable[[str], None]
     """Takes what an operator should know, in a line."""
 
 
-def settings_of(  # noqa: PLR0913 (what a shipper is made with)
+def make_settings(  # noqa: PLR0913 (what a shipper is made with)
     host: str | None,
     port: int,
     *,
@@ -51,22 +51,22 @@ def settings_of(  # noqa: PLR0913 (what a shipper is made with)
     tell: Callable[[str], None] | None,
 ) -> Settings:
     """Fill in what the environment knows. Raises ValueError, for a missing host NoHostError."""
-    if not 1 <= port <= _LARGEST_PORT:
-        raise ValueError(f"port is {port}, not 1 to {_LARGEST_PORT}")
-    if max_bytes < LEAST_BYTES:
-        raise ValueError(f"max_bytes is {max_bytes}, it must be {LEAST_BYTES} at least")
+    if not 1 <= port <= _MAX_PORT:
+        raise ValueError(f"port is {port}, not 1 to {_MAX_PORT}")
+    if max_bytes < MIN_MAX_BYTES:
+        raise ValueError(f"max_bytes is {max_bytes}, it must be {MIN_MAX_BYTES} at least")
     return Settings(
-        hosts=addresses(host, os.environ),
+        hosts=collector_addresses(host, os.environ),
         port=port,
         name=name or os.environ.get("HOSTNAME") or socket.gethostname(),
         spool=None if spool is None else os.fspath(spool),
-        full=Full(full),
+        full=FullPolicy(full),
         max_bytes=max_bytes,
-        tell=_harmless(tell) if tell else to_stderr,
+        tell=_guarded(tell) if tell else to_stderr,
     )
 
 
-def _harmless(tell: Callable[[str], None]) -> Callable[[str], None]:
+def _guarded(tell: Callable[[str], None]) -> Callable[[str], None]:
     """Keep what a program's function raises from ending the thread that carries its lines."""
 
     def told(text: str) -> None:

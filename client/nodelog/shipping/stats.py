@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nodelog.shipping.engine import Carrier
+    from nodelog.shipping.engine import ShippingEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +30,17 @@ class Stats:
     """What is wrong with the spool; empty if nothing is."""
 
 
-def stats_of(carrier: Carrier) -> Stats:
+def collect_stats(carrier: ShippingEngine) -> Stats:
     """Look at a carrier that is at work, maybe in another thread."""
-    spool, intake, courier = carrier.spool, carrier.intake, carrier.courier
+    spool, intake, courier = carrier.spool, carrier.queue, carrier.session
     return Stats(
-        sent=intake.sent,
+        sent=intake.accepted,
         # Dropped lines are gone but for one, as long as the line that tells of them is there.
-        delivered=max(0, spool.gone - spool.dropped - spool.aside),
-        left=intake.left,
+        delivered=max(0, spool.removed - spool.dropped - spool.aside),
+        left=intake.unacknowledged,
         dropped=spool.dropped + intake.dropped,
         set_aside=spool.aside,
         connections=courier.connections,
         is_connected=courier.welcome is not None,
-        trouble=carrier.trouble,
+        trouble=carrier.spool_error,
     )

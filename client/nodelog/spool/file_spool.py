@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from nodelog.spool import orphans
 from nodelog.spool.blocks import Block, SpoolError
 from nodelog.spool.fork_guard import ForkGuard
-from nodelog.spool.memory_spool import Spool
-from nodelog.spool.spool_database import failure, opened
-from nodelog.spool.spool_lock import Lock
+from nodelog.spool.spool import Spool
+from nodelog.spool.spool_database import open_spool_database, to_spool_error
+from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
     import os
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from nodelog.spool.blocks import Piece
 
-_IN_MEMORY: Final = 4 * 1024 * 1024
+_MAX_MEMORY_BYTES: Final = 4 * 1024 * 1024
 """Bytes of data that are sent without being read back: as many as may be unacknowledged. More are waiting
 only while the collector is away."""
-_ASIDE_LIMIT: Final = 16 * 1024 * 1024
+_MAX_ASIDE_BYTES: Final = 16 * 1024 * 1024
 """Bytes of the blocks that are set aside; without a limit a collector that is broken would fill the disk."""
 
 
@@ -39,117 +39,118 @@ class FileSpool(Spool):
     If it is `of_a_child`, nobody will look for it when nothing is left in it, and it is removed.
     """
 
-    is_lasting = True
+    is_persistent = True
 
     def __init__(self, path: str | os.PathLike[str], *, of_a_child: bool = False) -> None:
         super().__init__()
         self.path = Path(path)
-        self._is_of_a_child = of_a_child
-        self._most_in_memory = _IN_MEMORY
-        self._numbers: dict[bytes, int] = {}  # of the streams that the file knows
-        self._erased: list[tuple[int, int]] = []  # rows, from and to, that are to be deleted
+        self._is_child_spool = of_a_child
+        self._max_memory_bytes = _MAX_MEMORY_BYTES
+        self._stream_numbers: dict[bytes, int] = {}  # of the streams that the file knows
+        self._removed_rows: list[tuple[int, int]] = []  # rows, from and to, that are to be deleted
         if not self.path.name:
             raise SpoolError(f"spool {self.path} is not the name of a file; give another")
-        self._guard = ForkGuard()
-        self._lock = Lock(self.path)
+        self._fork_guard = ForkGuard()
+        self._lock = SpoolLock(self.path)
         try:
-            self._begin()
+            self._open()
         except BaseException:
             self._lock.release()
             raise
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Open the file again; if it is damaged, it is put aside, and what is in it counts as set aside."""
-        with self._guard, suppress(sqlite3.Error):
-            self._file.close()
-        self.gone += self.lines
+        with self._fork_guard, suppress(sqlite3.Error):
+            self._database.close()
+        self.removed += self.lines
         self.aside += self.lines
-        self._erased.clear()
-        self._start()
-        self._begin()
-        self.gone -= self.lines
+        self._removed_rows.clear()
+        self._start_stream()
+        self._open()
+        self.removed -= self.lines
         self.aside -= self.lines
 
-    def settle(self) -> None:
+    def commit_removals(self) -> None:
         """Write down what was forgotten."""
-        if self._erased:
+        if self._removed_rows:
             with self._transaction():
                 pass
 
-    def settle_for_good(self) -> None:
+    def sync_removals(self) -> None:
         """Write down what was forgotten, and wait for the disk. Raises SpoolError."""
-        self.settle()
-        with self._telling():
-            self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.commit_removals()
+        with self._converting_errors():
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file and let others in."""
-        with self._guard, suppress(sqlite3.Error):  # it is as whole as it will ever be
-            empty = self._is_of_a_child and not self.lines and not self._bytes_aside()
-            self._file.close()
+        with self._fork_guard, suppress(sqlite3.Error):  # it is as whole as it will ever be
+            empty = self._is_child_spool and not self.lines and not self._bytes_aside()
+            self._database.close()
             if empty:
-                orphans.remove(self.path)
+                orphans.remove_spool(self.path)
         self._lock.release()
 
-    def _begin(self) -> None:
-        with self._guard:
-            self._file = opened(self.path, self.news)
+    def _open(self) -> None:
+        with self._fork_guard:
+            self._database = open_spool_database(self.path, self.notices)
         # SQLite refers to this function and the function to the connection, which so is never closed but by
         # `close`. In a forked child it must not even be closed at the end: that would undo the parent's
         # locks.
-        self._file.create_function("spool", 0, lambda held=self._file: str(held))
-        with self._telling():
-            self._file.execute("DELETE FROM streams WHERE number NOT IN (SELECT stream FROM pieces)")
-            orphans.adopt(self._file, self.path, self.news)
-            self._find()
+        self._database.create_function("spool", 0, lambda held=self._database: str(held))
+        with self._converting_errors():
+            self._database.execute("DELETE FROM streams WHERE number NOT IN (SELECT stream FROM pieces)")
+            orphans.adopt_orphans(self._database, self.path, self.notices)
+            self._load_earlier_runs()
 
-    def _find(self) -> None:
+    def _load_earlier_runs(self) -> None:
         """Take over what earlier runs left."""
-        self._numbers = dict(self._file.execute("SELECT id, number FROM streams ORDER BY number"))
-        streams = {number: stream for stream, number in self._numbers.items()}
-        self._held = {stream: deque() for stream in [*self._numbers, self.stream]}
-        rows = self._file.execute(
+        self._stream_numbers = dict(self._database.execute("SELECT id, number FROM streams ORDER BY number"))
+        streams = {number: stream for stream, number in self._stream_numbers.items()}
+        self._blocks = {stream: deque() for stream in [*self._stream_numbers, self.stream]}
+        rows = self._database.execute(
             "SELECT stream, block, min(row), max(row), sum(lines), sum(size), max(dropped)"
             " FROM pieces GROUP BY stream, block ORDER BY stream, block"
         )
         for stream, number, first, last, lines, size, dropped in rows:
-            block = Block(number, first, last, lines, size, dropped, kept=None)
-            self._held[streams[stream]].append(block)
+            block = Block(number, first, last, lines, size, dropped, chunks=None)
+            self._blocks[streams[stream]].append(block)
             self.lines += block.lines
             self.size += block.size
-            self._row = max(self._row, block.last)
+            self._last_row = max(self._last_row, block.last_row)
 
     def _load(self, block: Block) -> bytes:
-        with self._telling():
-            rows = self._file.execute(
-                "SELECT data FROM pieces WHERE row BETWEEN ? AND ? ORDER BY row", (block.first, block.last)
+        with self._converting_errors():
+            rows = self._database.execute(
+                "SELECT data FROM pieces WHERE row BETWEEN ? AND ? ORDER BY row",
+                (block.first_row, block.last_row),
             )
             return b"".join(data for (data,) in rows)
 
-    def _change(self, old: Iterable[Block], stream: bytes, pieces: Sequence[Piece]) -> None:
+    def _store(self, old: Iterable[Block], stream: bytes, pieces: Sequence[Piece]) -> None:
         with self._transaction() as file:
-            self._delete((block.first, block.last) for block in old)
-            number = self._numbers.get(stream)
+            self._delete_rows((block.first_row, block.last_row) for block in old)
+            number = self._stream_numbers.get(stream)
             if number is None:
                 number = file.execute("INSERT INTO streams (id) VALUES (?)", (stream,)).lastrowid or 0
             file.executemany(
                 "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(p.row, number, p.number, p.lines, p.dropped, len(p.data), p.data) for p in pieces],
+                [(p.row, number, p.block_number, p.lines, p.dropped, len(p.data), p.data) for p in pieces],
             )
-        self._numbers[stream] = number
+        self._stream_numbers[stream] = number
 
-    def _forgotten(self, block: Block) -> None:
-        if self._erased and self._erased[-1][1] + 1 == block.first:
-            self._erased[-1] = (self._erased[-1][0], block.last)
+    def _note_removal(self, block: Block) -> None:
+        if self._removed_rows and self._removed_rows[-1][1] + 1 == block.first_row:
+            self._removed_rows[-1] = (self._removed_rows[-1][0], block.last_row)
         else:
-            self._erased.append((block.first, block.last))
+            self._removed_rows.append((block.first_row, block.last_row))
 
-    def _put_aside(self, stream: bytes, block: Block, why: str) -> str:
+    def _store_aside(self, stream: bytes, block: Block, why: str) -> str:
         data = self._load(block)
         with self._transaction() as file:
-            self._delete([(block.first, block.last)])
-            if self._bytes_aside() + len(data) > _ASIDE_LIMIT:
-                return super()._put_aside(stream, block, why)
+            self._delete_rows([(block.first_row, block.last_row)])
+            if self._bytes_aside() + len(data) > _MAX_ASIDE_BYTES:
+                return self._drop_instead(block)
             file.execute(
                 "INSERT INTO aside (why, stream, block, lines, data) VALUES (?, ?, ?, ?, ?)",
                 (why, stream, block.number, block.lines, data),
@@ -157,39 +158,39 @@ class FileSpool(Spool):
         self.aside += block.lines
         return f"set aside {block.lines} lines in {self.path}"
 
-    def _rename(self, old: bytes, new: bytes) -> None:
-        if old not in self._numbers:
+    def _store_rename(self, old: bytes, new: bytes) -> None:
+        if old not in self._stream_numbers:
             return
         with self._transaction() as file:
             file.execute("UPDATE streams SET id = ? WHERE id = ?", (new, old))
-        self._numbers[new] = self._numbers.pop(old)
+        self._stream_numbers[new] = self._stream_numbers.pop(old)
 
     def _bytes_aside(self) -> int:
-        (size,) = self._file.execute("SELECT ifnull(sum(length(data)), 0) FROM aside").fetchone()
+        (size,) = self._database.execute("SELECT ifnull(sum(length(data)), 0) FROM aside").fetchone()
         return int(size)
 
-    def _delete(self, rows: Iterable[tuple[int, int]]) -> None:
-        self._file.executemany("DELETE FROM pieces WHERE row BETWEEN ? AND ?", rows)
+    def _delete_rows(self, rows: Iterable[tuple[int, int]]) -> None:
+        self._database.executemany("DELETE FROM pieces WHERE row BETWEEN ? AND ?", rows)
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
         """Do what the block does, and delete what was forgotten, or nothing of it."""
-        with self._telling():
-            self._file.execute("BEGIN IMMEDIATE")
+        with self._converting_errors():
+            self._database.execute("BEGIN IMMEDIATE")
             try:
-                self._delete(self._erased)
-                yield self._file
-                self._file.execute("COMMIT")
+                self._delete_rows(self._removed_rows)
+                yield self._database
+                self._database.execute("COMMIT")
             except BaseException:
-                if self._file.in_transaction:  # a full disk ends it by itself
-                    self._file.execute("ROLLBACK")
+                if self._database.in_transaction:  # a full disk ends it by itself
+                    self._database.execute("ROLLBACK")
                 raise
-        self._erased.clear()
+        self._removed_rows.clear()
 
     @contextmanager
-    def _telling(self) -> Generator[None]:
+    def _converting_errors(self) -> Generator[None]:
         try:
-            with self._guard:
+            with self._fork_guard:
                 yield
         except sqlite3.Error as error:
-            raise failure(self.path, error) from None
+            raise to_spool_error(self.path, error) from None

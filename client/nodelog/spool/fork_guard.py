@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Final
 
-_PATIENCE: Final = 2.0
+_MAX_WAIT_SECONDS: Final = 2.0
 """Seconds that a fork waits for a disk that hangs; then the child runs the risk."""
 
 
@@ -31,7 +31,7 @@ class ForkGuard:
         self._lock.release()
 
     def _before(self) -> None:
-        self._is_forking = self._lock.acquire(timeout=_PATIENCE)
+        self._is_forking = self._lock.acquire(timeout=_MAX_WAIT_SECONDS)
 
     def _after(self) -> None:
         if self._is_forking:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import DamagedSpoolError, SpoolError
-from nodelog.spool.spool_database import BEGINNING, FORMAT, MARK, failure
+from nodelog.spool.spool_database import APPLICATION_ID, FORMAT_VERSION, SQLITE_MAGIC, to_spool_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PATIENCE: Final = 1.0  # seconds, for an owner that is in our way
-_SHOWN: Final = 200  # bytes of a line
+_BUSY_SECONDS: Final = 1.0  # seconds, for an owner that is in our way
+_MAX_SHOWN_BYTES: Final = 200  # bytes of a line
 
 _STREAMS: Final = """
     SELECT lower(hex(id)), min(block), max(block), count(DISTINCT block), sum(lines), sum(size), sum(dropped)
@@ -32,7 +32,7 @@ _NEWEST: Final = "SELECT data FROM pieces ORDER BY stream DESC, row DESC LIMIT 1
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamSummary:
     """What is left of one run of a program."""
 
     id: str
@@ -48,7 +48,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class SetAsideBlock:
     """A block that is kept and not sent."""
 
     at: str
@@ -60,61 +60,61 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class SpoolContents:
     """A spool at a moment."""
 
     format: int
     holder: str
     """Who uses it, empty if nobody does."""
-    streams: list[Stream]
+    streams: list[StreamSummary]
     """In the order in which they will be sent."""
-    aside: list[Aside]
+    aside: list[SetAsideBlock]
     oldest: bytes
     """The beginning of the first line."""
     newest: bytes
     """The beginning of the last one."""
 
 
-def contents(path: Path) -> Contents:
+def inspect_spool(path: Path) -> SpoolContents:
     """Look into the spool at `path`. Raises SpoolError."""
     try:
-        return _contents(path)
+        return _inspect(path)
     except SpoolError:  # its owner may have come or gone in that moment
-        return _contents(path)
+        return _inspect(path)
 
 
-def _contents(path: Path) -> Contents:
-    _check_beginning(path)
-    holder = _holder(path)
+def _inspect(path: Path) -> SpoolContents:
+    _check_file(path)
+    holder = _lock_holder(path)
     try:
-        with closing(_connected(path, in_use=bool(holder))) as file:
+        with closing(_connect(path, in_use=bool(holder))) as file:
             file.execute("BEGIN")  # one moment for all that is read
-            _check(file, path, in_use=bool(holder))
-            return Contents(
-                format=FORMAT,
+            _check_database(file, path, in_use=bool(holder))
+            return SpoolContents(
+                format=FORMAT_VERSION,
                 holder=holder,
-                streams=[Stream(*row) for row in file.execute(_STREAMS)],
-                aside=[Aside(*row) for row in file.execute(_ASIDE)],
+                streams=[StreamSummary(*row) for row in file.execute(_STREAMS)],
+                aside=[SetAsideBlock(*row) for row in file.execute(_ASIDE)],
                 oldest=_line(file, _OLDEST, 0),
                 newest=_line(file, _NEWEST, -1),
             )
     except sqlite3.Error as error:
-        raise failure(path, error) from None
+        raise to_spool_error(path, error) from None
 
 
-def _check_beginning(path: Path) -> None:
+def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            beginning = file.read(len(BEGINNING))
+            beginning = file.read(len(SQLITE_MAGIC))
     except OSError as error:
         raise SpoolError(f"cannot read spool {path}: {error.strerror}") from None
     if not beginning:
         raise SpoolError(f"{path} is empty: no spool was begun in it")
-    if beginning != BEGINNING:
+    if beginning != SQLITE_MAGIC:
         raise SpoolError(f"{path} is not a spool")
 
 
-def _holder(path: Path) -> str:
+def _lock_holder(path: Path) -> str:
     """Tell who has the lock, as he says himself."""
     try:
         fd = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY | os.O_CLOEXEC)
@@ -123,16 +123,16 @@ def _holder(path: Path) -> str:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for the moment until it is closed
     except OSError:
-        return os.pread(fd, _SHOWN, 0).decode(errors="replace").strip() or "another process"
+        return os.pread(fd, _MAX_SHOWN_BYTES, 0).decode(errors="replace").strip() or "another process"
     finally:
         os.close(fd)
     return ""
 
 
-def _connected(path: Path, *, in_use: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, in_use: bool) -> sqlite3.Connection:
     how = "mode=ro" if in_use or _is_unfinished(path) else "mode=ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(uri, timeout=_PATIENCE, isolation_level=None, uri=True)
+    return sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
 
 
 def _is_unfinished(path: Path) -> bool:
@@ -143,14 +143,14 @@ def _is_unfinished(path: Path) -> bool:
         return False
 
 
-def _check(file: sqlite3.Connection, path: Path, *, in_use: bool) -> None:
+def _check_database(file: sqlite3.Connection, path: Path, *, in_use: bool) -> None:
     (mark,), (version,) = (
         file.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
     )
-    if mark != MARK:
+    if mark != APPLICATION_ID:
         raise SpoolError(f"{path} is a SQLite file but not a spool")
-    if version != FORMAT:
-        raise SpoolError(f"spool {path} has format {version}, this nodelog knows {FORMAT}")
+    if version != FORMAT_VERSION:
+        raise SpoolError(f"spool {path} has format {version}, this nodelog knows {FORMAT_VERSION}")
     # The owner of one in use has checked it, and would have to wait for us.
     if not in_use and (found := str(file.execute("PRAGMA quick_check").fetchone()[0])) != "ok":
         raise DamagedSpoolError(f"spool {path} is damaged ({found.splitlines()[0]})")
@@ -158,4 +158,4 @@ def _check(file: sqlite3.Connection, path: Path, *, in_use: bool) -> None:
 
 def _line(file: sqlite3.Connection, query: str, which: int) -> bytes:
     row = file.execute(query).fetchone()
-    return bytes(row[0].removesuffix(b"\n").split(b"\n")[which][:_SHOWN]) if row else b""
+    return bytes(row[0].removesuffix(b"\n").split(b"\n")[which][:_MAX_SHOWN_BYTES]) if row else b""

@@ -13,8 +13,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.spool_database import failure, opened
-from nodelog.spool.spool_lock import Lock
+from nodelog.spool.spool_database import open_spool_database, to_spool_error
+from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,35 +38,35 @@ _COPY: Final = """
 """
 
 
-def path_in_child(path: str) -> str:
+def child_spool_path(path: str) -> str:
     """Name the spool of this process, which was forked by the one that has `path`."""
     return f"{path}.child-{os.getpid()}"
 
 
-def adopt(connection: sqlite3.Connection, path: Path, news: list[str]) -> None:
+def adopt_orphans(connection: sqlite3.Connection, path: Path, news: list[str]) -> None:
     """Move what children left into the spool at `path`, whose lock is held. Raises SpoolError.
 
     A child that still runs has its lock and is let be. After a crash in between it is done again: what was
     copied is recognised by its stream.
     """
-    for orphan in list(_orphans(path)):
+    for orphan in list(_orphan_paths(path)):
         try:
-            lock = Lock(orphan)
+            lock = SpoolLock(orphan)
         except SpoolError:
             continue
         try:
-            _move(connection, path, orphan, news)
+            _adopt(connection, path, orphan, news)
         finally:
             lock.release()
 
 
-def remove(path: Path) -> None:
+def remove_spool(path: Path) -> None:
     """Remove a spool whose lock is held and with it what lies beside it."""
     for suffix in ("-wal", "-shm", "", ".lock"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _orphans(path: Path) -> Iterator[Path]:
+def _orphan_paths(path: Path) -> Iterator[Path]:
     name = re.compile(re.escape(path.name) + r"(\.child-[0-9]+)+")
     try:
         yield from (other for other in path.parent.iterdir() if name.fullmatch(other.name))
@@ -74,9 +74,9 @@ def _orphans(path: Path) -> Iterator[Path]:
         raise SpoolError(f"cannot list {path.parent}: {error.strerror}") from None
 
 
-def _move(connection: sqlite3.Connection, path: Path, orphan: Path, news: list[str]) -> None:
+def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, news: list[str]) -> None:
     try:
-        opened(orphan, news).close()
+        open_spool_database(orphan, news).close()
     except SpoolError as error:
         news.append(f"{error}; left as it is")
         return
@@ -92,5 +92,5 @@ def _move(connection: sqlite3.Connection, path: Path, orphan: Path, news: list[s
             connection.execute("DETACH orphan")
             connection.execute("PRAGMA main.synchronous = NORMAL")
     except sqlite3.Error as error:
-        raise failure(path, error) from None
-    remove(orphan)
+        raise to_spool_error(path, error) from None
+    remove_spool(orphan)

@@ -15,13 +15,13 @@ from nodelog.spool.blocks import DamagedSpoolError, SpoolError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT: Final = 1
-MARK: Final = 0x6E6C7370  # "nlsp", the kind of a SQLite file that is a spool
-BEGINNING: Final = b"SQLite format 3\0"
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_PATIENCE: Final = 5.0  # seconds, for a reader that is in our way
+FORMAT_VERSION: Final = 1
+APPLICATION_ID: Final = 0x6E6C7370  # "nlsp", the kind of a SQLite file that is a spool
+SQLITE_MAGIC: Final = b"SQLite format 3\0"
+_DAMAGE_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BUSY_SECONDS: Final = 5.0  # seconds, for a reader that is in our way
 
-_TABLES: Final = f"""
+_SCHEMA: Final = f"""
     BEGIN;
     CREATE TABLE streams (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);
     CREATE TABLE pieces (
@@ -32,74 +32,76 @@ _TABLES: Final = f"""
         row INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, why TEXT NOT NULL,
         stream BLOB NOT NULL, block INTEGER NOT NULL, lines INTEGER NOT NULL, data BLOB NOT NULL
     );
-    PRAGMA application_id = {MARK};
-    PRAGMA user_version = {FORMAT};
+    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA user_version = {FORMAT_VERSION};
     COMMIT;
 """
 
 
-def opened(path: Path, news: list[str]) -> sqlite3.Connection:
+def open_spool_database(path: Path, news: list[str]) -> sqlite3.Connection:
     """Open the spool at `path`, whose lock is held; make one if there is none. Raises SpoolError."""
     try:
-        return _connected(path)
+        return _connect(path)
     except DamagedSpoolError as error:
-        news.append(f"{error}; it is kept as {_put_aside(path)}, a new one is begun")
-        return _connected(path)
+        news.append(f"{error}; it is kept as {_move_aside(path)}, a new one is begun")
+        return _connect(path)
 
 
-def failure(path: Path, error: sqlite3.Error) -> SpoolError:
+def to_spool_error(path: Path, error: sqlite3.Error) -> SpoolError:
     """Tell in one line what went wrong."""
     code = getattr(error, "sqlite_errorcode", 0)  # Python itself raises some that have none
     # A ProgrammingError is that of a file that was closed for being damaged, and could not be opened again.
-    if code & 0xFF in _DAMAGED or isinstance(error, sqlite3.ProgrammingError):
+    if code & 0xFF in _DAMAGE_CODES or isinstance(error, sqlite3.ProgrammingError):
         return DamagedSpoolError(f"spool {path} is damaged ({error})")
     return SpoolError(f"cannot use spool {path}: {error}")
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    _check_beginning(path)
+def _connect(path: Path) -> sqlite3.Connection:
+    _check_file(path)
     try:
-        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
     except sqlite3.Error as error:
-        raise failure(path, error) from None
+        raise to_spool_error(path, error) from None
     try:
-        _check(connection, path)
+        _check_database(connection, path)
         # A process that is killed loses nothing: what was written is the kernel's. NORMAL leaves it to a
         # power failure how much of the last seconds is there, not whether the file is whole.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error as error:
         connection.close()
-        raise failure(path, error) from None
+        raise to_spool_error(path, error) from None
     except SpoolError:
         connection.close()
         raise
     return connection
 
 
-def _check_beginning(path: Path) -> None:
+def _check_file(path: Path) -> None:
     """Make sure that SQLite will not take a file for its own that is not; nobody else may read a new one."""
     try:
         path.touch(0o600)
         if not (path.is_file() or path.is_dir()):  # to open a pipe might never end
             raise SpoolError(f"{path} is not a regular file; give another spool")
         with path.open("rb") as file:
-            beginning = file.read(len(BEGINNING))
+            beginning = file.read(len(SQLITE_MAGIC))
     except OSError as error:
         raise SpoolError(f"cannot open spool {path}: {error.strerror}; give another") from None
-    if beginning not in {b"", BEGINNING}:
+    if beginning not in {b"", SQLITE_MAGIC}:
         raise SpoolError(f"{path} is not a spool and is left as it is; give another, or move it away")
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check_database(connection: sqlite3.Connection, path: Path) -> None:
     mark, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        connection.executescript(_TABLES)
-    elif mark != MARK:
+        connection.executescript(_SCHEMA)
+    elif mark != APPLICATION_ID:
         raise SpoolError(f"{path} is a SQLite file but not a spool, and is left as it is; give another")
-    elif version != FORMAT:
+    elif version != FORMAT_VERSION:
         raise SpoolError(
-            f"spool {path} has format {version}, this nodelog knows {FORMAT}; "
+            f"spool {path} has format {version}, this nodelog knows {FORMAT_VERSION}; "
             "use the nodelog that wrote it, or give another spool"
         )
     elif (found := _pragma(connection, "quick_check")) != "ok":
@@ -110,7 +112,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> object:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-def _put_aside(path: Path) -> str:
+def _move_aside(path: Path) -> str:
     """Rename the file with what SQLite keeps beside it; its new name tells which it was."""
     names = (f"{path.name}.damaged-{number}" for number in itertools.count(1))
     new = next(path.with_name(name) for name in names if not path.with_name(name).exists())

@@ -15,10 +15,10 @@ from nodelog.spool.blocks import SpoolError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PAUSES: Final = (0.001, 0.01, 0.05)  # seconds
+_RETRY_PAUSES: Final = (0.001, 0.01, 0.05)  # seconds
 
 
-class Lock:
+class SpoolLock:
     """Holds the lock of a spool from the moment it is made. Raises SpoolError if another has it.
 
     The lock belongs to the open file, which a forked child shares: it lasts until both have closed it, so a
@@ -27,10 +27,10 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}.lock")
-        self._fd = self._locked(path)
-        while not self._is_in_place():  # its last holder removed it meanwhile
+        self._fd = self._open_and_lock(path)
+        while not self._is_current():  # its last holder removed it meanwhile
             os.close(self._fd)
-            self._fd = self._locked(path)
+            self._fd = self._open_and_lock(path)
         forked = weakref.WeakMethod(self.release)
         os.register_at_fork(after_in_child=lambda: (release := forked()) and release())
 
@@ -40,12 +40,12 @@ class Lock:
         if fd >= 0:
             os.close(fd)
 
-    def _locked(self, path: Path) -> int:
+    def _open_and_lock(self, path: Path) -> int:
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SpoolError(f"cannot open {self._path}: {error.strerror}; give another spool") from None
-        if not _flocked(fd):
+        if not _try_flock(fd):
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "another process"
             os.close(fd)
             raise SpoolError(f"{path} is in use by {holder}; one process per spool: give another") from None
@@ -54,16 +54,16 @@ class Lock:
             os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         return fd
 
-    def _is_in_place(self) -> bool:
+    def _is_current(self) -> bool:
         try:
             return os.path.samestat(os.fstat(self._fd), self._path.stat())
         except FileNotFoundError:
             return False
 
 
-def _flocked(fd: int) -> bool:
+def _try_flock(fd: int) -> bool:
     """Get the lock, also if somebody only looks whether it is free."""
-    for pause in (0.0, *_PAUSES):
+    for pause in (0.0, *_RETRY_PAUSES):
         time.sleep(pause)
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

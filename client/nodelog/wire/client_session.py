@@ -9,19 +9,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from nodelog.wire.errors import WireError, gathered
-from nodelog.wire.frames import LARGEST_NUMBER, TRAILER, Decoder, Frame, Oversized, encode, header
-from nodelog.wire.offers import SOFTWARE, Offers, format_offers, parse_offers, plain
+from nodelog.wire.errors import WireError, collect
+from nodelog.wire.frames import LARGEST_NUMBER, TRAILER, Decoder, Frame, Oversized, encode, encode_header
+from nodelog.wire.offers import SOFTWARE, Offers, format_offers, parse_offers, sanitize
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
 VERSION: Final = 0
 """Of RELP; what librelp says, and so what every server takes. 1 is the same."""
-FOREIGN_MAX: Final = 8096
+DEFAULT_MAX_DATA: Final = 8096
 """Bytes that a message may have if the server names no limit. rsyslog acks a longer one and cuts it short."""
 
-_LONGEST_ANSWER: Final = 64 * 1024
+_MAX_ANSWER_BYTES: Final = 64 * 1024
 _ANSWER: Final = re.compile(rb"([0-9]{3})( [^\n]*)?(?:\n(.*))?", re.DOTALL)
 
 
@@ -48,14 +48,14 @@ class Acked:
 class Rejected:
     """The oldest unanswered message is not stored and never will be."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The server does not want us; the connection is of no use."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,92 +91,92 @@ class ClientSession:
     ) -> None:
         commands = (b"syslog", b"lines") if frames == "lines" else (b"syslog",)
         self._offers = Offers(version=VERSION, software=SOFTWARE, commands=commands, stream=stream, name=name)
-        self._decoder = Decoder(max_data=_LONGEST_ANSWER)
-        self._next = 1
-        self._oldest = 1  # unanswered, if it is not the next
-        self._lines = False
-        self._closing = 0
+        self._decoder = Decoder(max_data=_MAX_ANSWER_BYTES)
+        self._next_txnr = 1
+        self._oldest_txnr = 1  # unanswered, if it is not the next
+        self._sends_blocks = False
+        self._close_txnr = 0
 
     @property
     def unacknowledged(self) -> int:
         """How many frames are unanswered."""
-        return self._next - self._oldest
+        return self._next_txnr - self._oldest_txnr
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """True if only `close` may still be sent: librelp fails where transactions begin at 1 again."""
-        return self.left <= 0
+        return self.frames_left <= 0
 
     @property
-    def left(self) -> int:
+    def frames_left(self) -> int:
         """How many frames may still be sent before `close`."""
-        return LARGEST_NUMBER - self._next
+        return LARGEST_NUMBER - self._next_txnr
 
     def hello(self) -> bytes:
         """Return the first frame."""
-        return encode(self._transaction(), b"open", format_offers(self._offers))
+        return encode(self._take_txnr(), b"open", format_offers(self._offers))
 
     def block(self, data: bytes | memoryview) -> tuple[bytes, bytes | memoryview, bytes]:
         """Return the frame of whole lines, or of nothing, which is a probe, in pieces for sendmsg."""
-        return header(self._transaction(), b"lines", len(data)), data, TRAILER
+        return encode_header(self._take_txnr(), b"lines", len(data)), data, TRAILER
 
     def message(self, line: bytes | memoryview) -> bytes:
         """Return the frame of one line, given without its LF."""
-        return encode(self._transaction(), b"syslog", line)
+        return encode(self._take_txnr(), b"syslog", line)
 
-    def transactions(self, count: int) -> range:
+    def reserve_transactions(self, count: int) -> range:
         """Return the numbers of the next frames, for an owner that makes many of them in one go."""
-        first = self._next
-        self._next = first + count
+        first = self._next_txnr
+        self._next_txnr = first + count
         return range(first, first + count)
 
     def close(self) -> bytes:
         """Return the last frame."""
-        self._closing = self._transaction()
-        return encode(self._closing, b"close")
+        self._close_txnr = self._take_txnr()
+        return encode(self._close_txnr, b"close")
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """Return what these bytes complete; commands that are not known are passed over."""
-        return gathered(filter(None, map(self._event, self._decoder.decode(data))))
+        return collect(filter(None, map(self._to_event, self._decoder.decode(data))))
 
-    def _transaction(self) -> int:
-        txnr = self._next
-        self._next = txnr + 1
+    def _take_txnr(self) -> int:
+        txnr = self._next_txnr
+        self._next_txnr = txnr + 1
         return txnr
 
-    def _event(self, frame: Frame | Oversized) -> Event | None:
+    def _to_event(self, frame: Frame | Oversized) -> Event | None:
         match frame:
             case Frame(command=b"rsp"):
-                return self._answer(frame)
+                return self._on_answer(frame)
             case Frame(command=b"serverclose"):
                 return ServerClosing()
             case _:
                 return None
 
-    def _answer(self, frame: Frame) -> Event:
+    def _on_answer(self, frame: Frame) -> Event:
         txnr = frame.txnr
-        if txnr != self._oldest or txnr == self._next:
-            unanswered = f"{self.unacknowledged} from {self._oldest} on"
+        if txnr != self._oldest_txnr or txnr == self._next_txnr:
+            unanswered = f"{self.unacknowledged} from {self._oldest_txnr} on"
             raise WireError(f"answer to transaction {txnr}, unanswered are {unanswered}")
-        self._oldest = txnr + 1
+        self._oldest_txnr = txnr + 1
         data = bytes(frame.data)
-        if txnr == self._closing:  # librelp answers it with nothing
+        if txnr == self._close_txnr:  # librelp answers it with nothing
             return Closed()
         if data == _OK and txnr != 1:
             return _ACKED
         answer = _ANSWER.fullmatch(data)
         if answer is None:
             raise WireError(f"answer {data[:80]!r} does not begin with a number of three digits")
-        return self._opened(answer) if txnr == 1 else self._stored(answer)
+        return self._on_opened(answer) if txnr == 1 else self._on_stored(answer)
 
-    def _stored(self, answer: re.Match[bytes]) -> Acked | Rejected:
+    def _on_stored(self, answer: re.Match[bytes]) -> Acked | Rejected:
         if answer[1] == b"200":
             return _ACKED
-        if self._lines:
+        if self._sends_blocks:
             raise WireError(f"a block was answered with: {_text(answer)}")
         return Rejected(_text(answer))
 
-    def _opened(self, answer: re.Match[bytes]) -> Welcome | Refused:
+    def _on_opened(self, answer: re.Match[bytes]) -> Welcome | Refused:
         if answer[1] == b"200":
             return self._welcome(parse_offers(answer[3] or b""))
         return Refused(_text(answer))
@@ -185,15 +185,15 @@ class ClientSession:
         if answer.version > VERSION:
             raise WireError(f"the server answers relp_version {answer.version} to {VERSION}")
         ours, commands = self._offers, answer.commands
-        self._lines = b"lines" in commands and b"lines" in ours.commands
-        if not self._lines and b"syslog" not in commands:
+        self._sends_blocks = b"lines" in commands and b"lines" in ours.commands
+        if not self._sends_blocks and b"syslog" not in commands:
             return Refused("the server takes neither lines nor syslog")
-        stream = answer.stream if ours.stream and self._lines else None
+        stream = answer.stream if ours.stream and self._sends_blocks else None
         if stream and ours.stream and stream[0] != ours.stream[0]:
             raise WireError(f"the server answers for stream {stream[0].hex()} to {ours.stream[0].hex()}")
-        return Welcome(stream[1] if stream else None, answer.max_data or FOREIGN_MAX, self._lines)
+        return Welcome(stream[1] if stream else None, answer.max_data or DEFAULT_MAX_DATA, self._sends_blocks)
 
 
 def _text(answer: re.Match[bytes]) -> str:
     """Return what the server says beside its number."""
-    return plain(answer[0].partition(b"\n")[0].decode(errors="replace"))
+    return sanitize(answer[0].partition(b"\n")[0].decode(errors="replace"))

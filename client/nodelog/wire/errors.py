@@ -19,15 +19,15 @@ class WireError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.before: list[Any] = []
+        self.completed: list[Any] = []
 
 
-def gathered(steps: Iterable[_T]) -> list[_T]:
+def collect(steps: Iterable[_T]) -> list[_T]:
     """List what comes out of `steps`; a fault takes with it what came before."""
     done: list[_T] = []
     try:
         done.extend(steps)
     except WireError as error:
-        error.before = done
+        error.completed = done
         raise
     return done

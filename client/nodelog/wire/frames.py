@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.wire.errors import WireError, gathered
+from nodelog.wire.errors import WireError, collect
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -27,8 +27,8 @@ SERVER_CLOSE: Final = b"0 serverclose 0\n"
 _LF: Final = ord("\n")
 _NUMBER: Final = b"[0-9]{1,9}"
 _COMMAND: Final = b"[A-Za-z]{1,32}"
-_MARK: Final = b"[ \n]"  # before data, or the end of a frame without any
-_HEADER: Final = re.compile(b"(%b) (%b) (%b)(%b)" % (_NUMBER, _COMMAND, _NUMBER, _MARK))
+_DELIMITER: Final = b"[ \n]"  # before data, or the end of a frame without any
+_HEADER: Final = re.compile(b"(%b) (%b) (%b)(%b)" % (_NUMBER, _COMMAND, _NUMBER, _DELIMITER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Oversized:
     length: int
 
 
-def header(txnr: int, command: bytes, length: int) -> bytes:
+def encode_header(txnr: int, command: bytes, length: int) -> bytes:
     """Return what stands before the data of a frame; TRAILER comes after it."""
     return b"%d %b %d " % (txnr, command, length) if length else b"%d %b 0" % (txnr, command)
 
 
 def encode(txnr: int, command: bytes, data: bytes | memoryview = b"") -> bytes:
     """Return one frame."""
-    return b"".join((header(txnr, command, len(data)), data, TRAILER))
+    return b"".join((encode_header(txnr, command, len(data)), data, TRAILER))
 
 
-def beginning(*parts: bytes) -> re.Pattern[bytes]:
+def prefix_pattern(*parts: bytes) -> re.Pattern[bytes]:
     """Compile an expression that matches as many of these parts, one after the other, as there are."""
     nested = b""
     for part in reversed(parts):
@@ -67,7 +67,7 @@ def beginning(*parts: bytes) -> re.Pattern[bytes]:
     return re.compile(nested)
 
 
-_SO_FAR: Final = beginning(_NUMBER, b" ", _COMMAND, b" ", _NUMBER, _MARK)
+_HEADER_PREFIX: Final = prefix_pattern(_NUMBER, b" ", _COMMAND, b" ", _NUMBER, _DELIMITER)
 
 
 class Decoder:
@@ -80,83 +80,83 @@ class Decoder:
 
     def __init__(self, *, max_data: int, passes_over: bytes = b"") -> None:
         self.max_data = max_data
-        self._passes_over = passes_over
-        self._begun = bytearray()  # the unfinished frame; of an oversized one the header alone
+        self._skippable = passes_over
+        self._partial = bytearray()  # the unfinished frame; of an oversized one the header alone
         self._missing = 0  # bytes of it that are still to come; 0 while its header is unfinished
         self._oversized: Oversized | None = None
 
     @property
     def pending(self) -> int:
         """How many bytes of an unfinished frame are kept, at most max_data and HEADER_LIMIT."""
-        return len(self._begun)
+        return len(self._partial)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Frame | Oversized]:
         """Return the frames that these bytes complete."""
-        return gathered(self.decode(data))
+        return collect(self.decode(data))
 
     def decode(self, data: bytes | bytearray | memoryview) -> Iterator[Frame | Oversized]:
         """Yield what `feed` lists; must be read to its end, or bytes are lost."""
         view = memoryview(data)
         size = len(view)
-        at = (yield from self._go_on(view)) if self._begun else 0
+        at = (yield from self._continue_frame(view)) if self._partial else 0
         while at < size:
             found = _HEADER.match(view, at)
             if found is None:
-                self._begun += _plausible(view[at : at + HEADER_LIMIT])
+                self._partial += _checked_prefix(view[at : at + HEADER_LIMIT])
                 return
             txnr, command, digits, mark = found.groups()
             length = int(digits)
             if length > self.max_data or (mark == b" ") is not (length > 0):
-                self._check(found, length)
+                self._check_header(found, length)
             start = found.end()
             end = start + length if length else start - 1
             if end >= size or length > self.max_data:
-                self._begin(found, length)
-                at = start + (yield from self._go_on(view[start:]))
+                self._start_frame(found, length)
+                at = start + (yield from self._continue_frame(view[start:]))
                 continue
             if view[end] != _LF:
-                raise _no_end(found, view[end])
+                raise _bad_trailer(found, view[end])
             yield Frame(int(txnr), command, view[start:end])
             at = end + 1
 
-    def _go_on(self, view: memoryview) -> Generator[Frame | Oversized, None, int]:
+    def _continue_frame(self, view: memoryview) -> Generator[Frame | Oversized, None, int]:
         """Take what belongs to the unfinished frame, yield it if whole; return where the next begins."""
         at = 0
         if not self._missing:
-            head = bytes(self._begun) + view[:HEADER_LIMIT]
+            head = bytes(self._partial) + view[:HEADER_LIMIT]
             found = _HEADER.match(head)
             if found is None:
-                self._begun[:] = _plausible(head)
+                self._partial[:] = _checked_prefix(head)
                 return len(view)
-            at = found.end() - len(self._begun)
-            self._check(found, int(found[3]))
-            self._begin(found, int(found[3]))
+            at = found.end() - len(self._partial)
+            self._check_header(found, int(found[3]))
+            self._start_frame(found, int(found[3]))
         part = view[at : at + self._missing]
         self._missing -= len(part)
         if self._oversized is None:
-            self._begun += part
+            self._partial += part
         if not self._missing:
-            yield from self._end(part)
+            yield from self._finish_frame(part)
         return at + len(part)
 
-    def _check(self, found: re.Match[bytes], length: int) -> None:
+    def _check_header(self, found: re.Match[bytes], length: int) -> None:
         """Refuse a header that announces what may not come."""
         if (found[4] == b" ") is not (length > 0):
             raise WireError(f"frame header {found[0]!r}: a space is before data, and only there")
-        if length > self.max_data and found[2] != self._passes_over:
+        if length > self.max_data and found[2] != self._skippable:
             raise WireError(f"{_name(found)} frame of {length} bytes, at most {self.max_data} allowed")
 
-    def _begin(self, found: re.Match[bytes], length: int) -> None:
+    def _start_frame(self, found: re.Match[bytes], length: int) -> None:
         """Expect the rest of a frame."""
-        self._begun = bytearray(found[0])
+        self._partial = bytearray(found[0])
         self._missing = length + len(TRAILER) if length else 0
         if length > self.max_data:
             self._oversized = Oversized(int(found[1]), found[2], length)
 
-    def _end(self, part: memoryview) -> Iterator[Frame | Oversized]:
+    def _finish_frame(self, part: memoryview) -> Iterator[Frame | Oversized]:
         """Yield the frame that is complete with this part of it."""
-        begun, oversized = self._begun, self._oversized
-        self._begun, self._oversized = bytearray(), None
+        begun, oversized = self._partial, self._oversized
+        self._partial, self._oversized = bytearray(), None
         if oversized is None:
             yield from self.decode(begun)
         elif part[-1] != _LF:
@@ -165,17 +165,17 @@ class Decoder:
             yield oversized
 
 
-def _plausible(head: bytes | memoryview) -> bytes:
+def _checked_prefix(head: bytes | memoryview) -> bytes:
     """Return the beginning of a header, if it is one."""
     text = bytes(head)
-    found = _SO_FAR.match(text)
+    found = _HEADER_PREFIX.match(text)
     good = found.end() if found else 0
     if good < len(text):
         raise WireError(f"not a frame header: {text[: good + 1]!r}")
     return text
 
 
-def _no_end(found: re.Match[bytes], byte: int) -> WireError:
+def _bad_trailer(found: re.Match[bytes], byte: int) -> WireError:
     """Return the fault of a frame whose length and end do not agree."""
     return WireError(f"{_name(found)} frame of {int(found[3])} bytes ends with byte {byte:#04x}, not with LF")
 

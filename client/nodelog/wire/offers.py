@@ -42,7 +42,7 @@ def format_offers(offers: Offers) -> bytes:
     """Return the offers as they stand in a frame."""
     lines = [b"relp_version=%d" % offers.version]
     if offers.software:
-        lines.append(b"relp_software=" + plain(offers.software).encode())
+        lines.append(b"relp_software=" + sanitize(offers.software).encode())
     if offers.commands:
         lines.append(b"commands=" + b",".join(offers.commands))
     if offers.stream:
@@ -50,7 +50,7 @@ def format_offers(offers: Offers) -> bytes:
     if offers.max_data:
         lines.append(b"nodelog_max=%d" % offers.max_data)
     if offers.name:
-        lines.append(b"nodelog_name=" + plain(offers.name).encode())
+        lines.append(b"nodelog_name=" + sanitize(offers.name).encode())
     return b"\n".join(lines)
 
 
@@ -91,10 +91,10 @@ def _stream(value: bytes | None) -> tuple[bytes, int] | None:
 
 
 def _text(found: dict[bytes, bytes], name: bytes) -> str | None:
-    return plain(found.get(name, b"").decode(errors="replace")) or None
+    return sanitize(found.get(name, b"").decode(errors="replace")) or None
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Make a text harmless for where it will stand, and 255 bytes long at the most."""
     printable = "".join(char if char.isprintable() else "?" for char in text)
     return printable.encode()[:_TEXT_LIMIT].decode(errors="ignore")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nodelog.wire.errors import WireError, gathered
+from nodelog.wire.errors import WireError, collect
 from nodelog.wire.frames import LARGEST_NUMBER, Decoder, Frame, Oversized, encode
 from nodelog.wire.offers import SOFTWARE, Offers, format_offers, parse_offers
 
@@ -20,8 +20,8 @@ VERSION: Final = 1
 """Of RELP; 0, which is what librelp says, is the same."""
 
 _LF: Final = ord("\n")
-_LONGEST_OPEN: Final = 9999  # bytes; all that detection lets through
-_KNOWN: Final = (b"syslog", b"lines")
+_MAX_OPEN_BYTES: Final = 9999  # bytes; all that detection lets through
+_KNOWN_COMMANDS: Final = (b"syslog", b"lines")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class ServerSession:
         self.unacknowledged = 0
         """Frames that were handed out and are not answered."""
         self._max_data = min(max_data, LARGEST_NUMBER)
-        self._decoder = Decoder(max_data=_LONGEST_OPEN, passes_over=b"syslog")
-        self._next = 1
+        self._decoder = Decoder(max_data=_MAX_OPEN_BYTES, passes_over=b"syslog")
+        self._next_txnr = 1
         self._answer = Offers(version=VERSION)  # to open, but for the stream
         self._stream: tuple[bytes, int] | None = None  # as offered
         self._commands: tuple[bytes, ...] = ()  # that may come now
-        self._accepted = False
-        self._number: int | None = None  # of the next block
+        self._is_accepted = False
+        self._next_number: int | None = None  # of the next block
 
     @property
     def pending(self) -> int:
@@ -84,7 +84,7 @@ class ServerSession:
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """Return what these bytes complete."""
-        return gathered(map(self._event, self._decoder.decode(data)))
+        return collect(map(self._to_event, self._decoder.decode(data)))
 
     def accept(self, durable: int | None = None) -> bytes:
         """Answer `open` with what the client offered and we have.
@@ -94,9 +94,9 @@ class ServerSession:
         answer = self._answer
         if self._stream is not None and durable is not None:
             stream, lowest = self._stream
-            self._number = max(lowest, durable + 1)
+            self._next_number = max(lowest, durable + 1)
             answer = replace(answer, stream=(stream, durable))
-        self._accepted = True
+        self._is_accepted = True
         self.unacknowledged -= 1
         return encode(1, b"rsp", b"200 OK\n" + format_offers(answer))
 
@@ -110,39 +110,39 @@ class ServerSession:
         self.unacknowledged -= 1
         return encode(txnr, b"rsp", f"500 {why}".encode())
 
-    def _event(self, frame: Frame | Oversized) -> Event:
+    def _to_event(self, frame: Frame | Oversized) -> Event:
         txnr, command = frame.txnr, frame.command
-        if txnr != self._next:
-            raise WireError(f"transaction {txnr} where {self._next} is next")
-        self._next = txnr + 1 if txnr < LARGEST_NUMBER else 1
+        if txnr != self._next_txnr:
+            raise WireError(f"transaction {txnr} where {self._next_txnr} is next")
+        self._next_txnr = txnr + 1 if txnr < LARGEST_NUMBER else 1
         self.unacknowledged += 1
         if command not in self._commands:
-            return self._control(frame)
+            return self._on_control(frame)
         if isinstance(frame, Oversized):
             return frame
-        return Message(txnr, frame.data) if command == b"syslog" else self._block(txnr, frame.data)
+        return Message(txnr, frame.data) if command == b"syslog" else self._to_block(txnr, frame.data)
 
-    def _block(self, txnr: int, data: memoryview) -> Block:
-        if not self._accepted:
+    def _to_block(self, txnr: int, data: memoryview) -> Block:
+        if not self._is_accepted:
             raise WireError("a block came before the answer to open")
         if data and data[-1] != _LF:
             raise WireError(f"block of {len(data)} bytes ends with byte {data[-1]:#04x}, not with LF")
-        number = self._number
+        number = self._next_number
         if number is not None:
-            self._number = number + 1
+            self._next_number = number + 1
         return Block(txnr, number, data)
 
-    def _control(self, frame: Frame | Oversized) -> Open | Close:
+    def _on_control(self, frame: Frame | Oversized) -> Open | Close:
         match frame:
             case Frame(command=b"open") if not self._answer.commands:
-                return self._open(parse_offers(frame.data))
+                return self._on_open(parse_offers(frame.data))
             case Frame(command=b"close") if self._commands:
                 self._commands = ()
                 return Close(frame.txnr)
         raise WireError(f"transaction {frame.txnr} is {frame.command.decode()}, which was not agreed on")
 
-    def _open(self, offers: Offers) -> Open:
-        self._commands = tuple(command for command in _KNOWN if command in offers.commands)
+    def _on_open(self, offers: Offers) -> Open:
+        self._commands = tuple(command for command in _KNOWN_COMMANDS if command in offers.commands)
         if not self._commands:
             raise WireError("the client offers neither syslog nor lines")
         lines = b"lines" in self._commands

@@ -7,7 +7,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 from tests.running import Logd, StartLogd, wait_for
 
-from nodelog.spool.inspection import contents
+from nodelog.spool.inspection import inspect_spool
 
 Run = Callable[..., Popen[bytes]]
 MEBIBYTE = 1024 * 1024
@@ -54,7 +54,7 @@ def fill(process: Popen[bytes], data: bytes) -> bytes:
 
 
 def held(spool: Path) -> int:
-    return sum(stream.lines for stream in contents(spool).streams)
+    return sum(stream.lines for stream in inspect_spool(spool).streams)
 
 
 def send_rest(run: Run, logd: Logd, spool: Path) -> None:

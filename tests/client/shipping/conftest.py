@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.collector import Collector
+from tests.client.shipping.fake_collector import Collector
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,4 +30,4 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let hang-ups count at once, however soon one comes after the other."""
-    monkeypatch.setattr("nodelog.shipping.quarantine.SECONDS", 0.0)
+    monkeypatch.setattr("nodelog.shipping.quarantine.MIN_SECONDS", 0.0)

@@ -1,6 +1,6 @@
 import pytest
 
-from nodelog.shipping.addresses import NoHostError, addresses
+from nodelog.shipping.addresses import NoHostError, collector_addresses
 
 
 @pytest.mark.parametrize(
@@ -15,18 +15,18 @@ from nodelog.shipping.addresses import NoHostError, addresses
 def test_the_node_is_where_the_environment_says(
     host: str | None, env: dict[str, str], found: tuple[str, ...]
 ) -> None:
-    assert addresses(host, env) == found
+    assert collector_addresses(host, env) == found
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64, "."])
 def test_what_cannot_be_a_name_is_refused_at_once(host: str) -> None:
     with pytest.raises(ValueError, match="is not an address or a host's name"):
-        addresses(host, {})
+        collector_addresses(host, {})
 
 
 @pytest.mark.parametrize("env", [{}, {"HOST_IP": ""}, {"HOST_IP": " ", "HOST_IPS": ","}])
 def test_a_missing_host_ip_says_what_to_add_to_the_manifest(env: dict[str, str]) -> None:
     with pytest.raises(NoHostError) as error:
-        addresses(None, env)
+        collector_addresses(None, env)
     assert "env: [{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}]" in str(error.value)
     assert "\n" not in str(error.value)

@@ -4,11 +4,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.collector import Collector
+from tests.client.shipping.fake_collector import Collector
 from tests.running import PATIENCE
 
 from nodelog import AsyncShipper, SpoolError
-from nodelog.shipping.settings import LEAST_BYTES
+from nodelog.shipping.settings import MIN_MAX_BYTES
 from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def test_the_loop_goes_on_while_lines_wait(collector: Collector, spool: st
 async def test_block_waits_for_room(collector: Collector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
-    async with AsyncShipper(HOST, collector.port, spool=spool, max_bytes=LEAST_BYTES) as shipper:
+    async with AsyncShipper(HOST, collector.port, spool=spool, max_bytes=MIN_MAX_BYTES) as shipper:
         for _ in range(16):
             await shipper.send(line)
         with pytest.raises(TimeoutError):
@@ -82,7 +82,7 @@ async def test_block_waits_for_room(collector: Collector, spool: str | None) -> 
 
 async def test_drop_newest_says_so(collector: Collector) -> None:
     collector.reads = False
-    async with AsyncShipper(HOST, collector.port, full="drop-newest", max_bytes=LEAST_BYTES) as shipper:
+    async with AsyncShipper(HOST, collector.port, full="drop-newest", max_bytes=MIN_MAX_BYTES) as shipper:
         assert [await shipper.send(b"x" * 65_535) for _ in range(18)] == [True] * 16 + [False] * 2
         collector.reads = True
         assert await shipper.flush(PATIENCE) == 0

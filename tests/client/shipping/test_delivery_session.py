@@ -2,18 +2,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.client.shipping.world import Pair, Server
-from tests.client.spool.files import leave
+from tests.client.shipping.simulated_collector import Pair, Server
+from tests.client.spool.spool_files import leave
 
 from nodelog.spool.blocks import BLOCK_BYTES
 from nodelog.spool.file_spool import FileSpool
-from nodelog.spool.memory_spool import Spool
+from nodelog.spool.memory_spool import MemorySpool
 from nodelog.wire.client_session import ClientSession
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from nodelog.spool.spool import Spool
 
 FULL = [b"x" * 1023] * 64  # a block's worth of lines
 
@@ -35,7 +37,7 @@ def left_by_a_run(path: Path, *lines: bytes) -> bytes:
 
 
 def test_an_idle_line_goes_at_once() -> None:
-    pair = Pair(Spool())
+    pair = Pair(MemorySpool())
     pair.connect()
     assert not pair.send()
     pair.spool.append([b"a"])
@@ -46,7 +48,7 @@ def test_an_idle_line_goes_at_once() -> None:
 
 
 def test_lines_gather_while_an_ack_is_awaited() -> None:
-    pair = Pair(Spool())
+    pair = Pair(MemorySpool())
     pair.connect()
     for line in (b"a", b"b", b"c"):
         pair.spool.append([line])
@@ -57,7 +59,7 @@ def test_lines_gather_while_an_ack_is_awaited() -> None:
 
 
 def test_a_full_block_does_not_wait_for_an_ack() -> None:
-    pair = Pair(Spool())
+    pair = Pair(MemorySpool())
     pair.connect()
     pair.spool.append([b"a"])
     pair.send()
@@ -68,7 +70,7 @@ def test_a_full_block_does_not_wait_for_an_ack() -> None:
 
 
 def test_no_more_than_the_window_is_unacknowledged() -> None:
-    pair = Pair(Spool(), window=3 * BLOCK_BYTES)
+    pair = Pair(MemorySpool(), window=3 * BLOCK_BYTES)
     pair.connect()
     pair.spool.append(FULL * 10)
     assert 3 * BLOCK_BYTES < pair.send() < 3 * BLOCK_BYTES + 100
@@ -78,14 +80,14 @@ def test_no_more_than_the_window_is_unacknowledged() -> None:
 
 
 def test_a_block_larger_than_the_window_goes_alone() -> None:
-    pair = Pair(Spool(), window=1000)
+    pair = Pair(MemorySpool(), window=1000)
     pair.spool.append([*FULL, *FULL])
     pair.run()
     assert len(pair.server.stored) == 128
 
 
 def test_what_is_durable_is_forgotten_and_the_rest_sent_from_there() -> None:
-    pair = Pair(sealed(Spool(), b"a", b"b", b"c"))
+    pair = Pair(sealed(MemorySpool(), b"a", b"b", b"c"))
     pair.server.durable[pair.spool.stream] = 0
     pair.connect()
     pair.send()
@@ -98,7 +100,7 @@ def test_what_is_durable_is_forgotten_and_the_rest_sent_from_there() -> None:
 
 
 def test_what_was_only_taken_is_sent_again_after_a_crash() -> None:
-    pair = Pair(sealed(Spool(), b"a", b"b"))
+    pair = Pair(sealed(MemorySpool(), b"a", b"b"))
     pair.connect()
     pair.send()
     pair.server.crash()
@@ -118,20 +120,20 @@ def test_streams_of_earlier_runs_go_first_each_over_a_connection_of_its_own(tmp_
 
 
 def test_a_finished_courier_closes_its_stream_when_it_is_empty() -> None:
-    pair = Pair(Spool())
+    pair = Pair(MemorySpool())
     pair.spool.append([b"a"])
     pair.run()
     assert pair.server.durable
-    pair.courier.finishing = True
+    pair.courier.is_finishing = True
     pair.send()
     pair.ack()
-    assert pair.courier.ended
+    assert pair.courier.must_hang_up
     assert not pair.server.durable
     assert pair.hang_up() == 0.0
 
 
 def test_a_number_that_was_never_sent_means_another_stream_and_is_told() -> None:
-    pair = Pair(sealed(Spool(), b"a", b"b"))
+    pair = Pair(sealed(MemorySpool(), b"a", b"b"))
     old = pair.spool.stream
     pair.server.durable[old] = 1
     pair.run()
@@ -154,11 +156,11 @@ def test_a_stream_of_an_earlier_run_that_another_has_used_gets_a_new_name(tmp_pa
 
 
 def test_a_gap_is_passed_over_with_a_new_connection() -> None:
-    pair = Pair(Spool(), window=2 * BLOCK_BYTES)
+    pair = Pair(MemorySpool(), window=2 * BLOCK_BYTES)
     pair.spool.append(FULL * 6)
     pair.connect()
     pair.send()
-    pair.courier.make_room(4 * BLOCK_BYTES)
+    pair.courier.trim_spool(4 * BLOCK_BYTES)
     pair.run()
     assert pair.server.stored == [*FULL * 2, b"nodelog: dropped 192 lines (spool full)", *FULL]
     assert [number for _, number in filter(None, pair.server.offered)] == [1, 5]
@@ -166,11 +168,11 @@ def test_a_gap_is_passed_over_with_a_new_connection() -> None:
 
 
 def test_what_is_dropped_before_the_answer_does_not_shift_numbers() -> None:
-    pair = Pair(Spool())
+    pair = Pair(MemorySpool())
     pair.spool.append(FULL * 3)
     pair.connection = pair.server.connect()
-    pair.server.receive(pair.connection, pair.courier.begin())
-    pair.courier.make_room(2 * BLOCK_BYTES)
+    pair.server.receive(pair.connection, pair.courier.connection_made())
+    pair.courier.trim_spool(2 * BLOCK_BYTES)
     pair.hear()
     pair.run()
     assert pair.server.durable == {pair.spool.stream: 3}
@@ -178,18 +180,18 @@ def test_what_is_dropped_before_the_answer_does_not_shift_numbers() -> None:
 
 
 def test_what_was_stored_before_it_was_dropped_is_not_announced() -> None:
-    pair = Pair(sealed(Spool(), b"a", b"b"))
+    pair = Pair(sealed(MemorySpool(), b"a", b"b"))
     pair.connect()
     pair.send()
     pair.server.commit()
     pair.hang_up()
-    pair.courier.make_room(2)
+    pair.courier.trim_spool(2)
     pair.run()
     assert pair.server.stored == [b"a", b"b"]
 
 
 def test_a_server_without_streams_gets_blocks_at_least_once() -> None:
-    pair = Pair(sealed(Spool(), b"a", b"b"), Server(keeps_streams=False))
+    pair = Pair(sealed(MemorySpool(), b"a", b"b"), Server(keeps_streams=False))
     pair.connect()
     pair.send()
     pair.server.commit()
@@ -199,8 +201,8 @@ def test_a_server_without_streams_gets_blocks_at_least_once() -> None:
 
 
 def test_an_exhausted_connection_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = Pair(Spool())
-    monkeypatch.setattr(ClientSession, "exhausted", property(lambda session: session._next > 3))
+    pair = Pair(MemorySpool())
+    monkeypatch.setattr(ClientSession, "is_exhausted", property(lambda session: session._next_txnr > 3))
     for letter in b"abcdefgh":
         sealed(pair.spool, bytes([letter]))
     pair.run()

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from tests.client.shipping.world import Pair, Server
+from tests.client.shipping.simulated_collector import Pair, Server
 
-from nodelog.spool.memory_spool import Spool
+from nodelog.spool.memory_spool import MemorySpool
 
 
 @pytest.fixture
 def foreign() -> Pair:
     """Give a pair whose server is not ours and knows `syslog` alone."""
-    return Pair(Spool(), Server(foreign=True))
+    return Pair(MemorySpool(), Server(foreign=True))
 
 
 def test_a_foreign_server_gets_each_line_as_a_message(foreign: Pair) -> None:

@@ -3,27 +3,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.world import Server
+from tests.client.shipping.simulated_collector import Server
 
-from nodelog.shipping.engine import Carrier
-from nodelog.shipping.line_queue import Full, Intake
+from nodelog.shipping.engine import ShippingEngine
+from nodelog.shipping.line_queue import FullPolicy, LineQueue
 from nodelog.shipping.settings import Settings
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.file_spool import FileSpool
-from nodelog.spool.memory_spool import Spool
+from nodelog.spool.memory_spool import MemorySpool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from nodelog.spool.spool import Spool
 
 
 class Rig:
     """A carrier with its intake and its spool, and a server for it."""
 
-    def __init__(self, spool: Spool, full: Full = Full.BLOCK, most: int = 1 << 20) -> None:
+    def __init__(self, spool: Spool, full: FullPolicy = FullPolicy.BLOCK, most: int = 1 << 20) -> None:
         """Put it together."""
         self.told: list[str] = []
         self.spool = spool
-        self.intake = Intake(most, full, lambda: None)
+        self.intake = LineQueue(most, full, lambda: None)
         settings = Settings(
             hosts=("127.0.0.1",),
             port=1,
@@ -33,22 +35,22 @@ class Rig:
             max_bytes=most,
             tell=self.told.append,
         )
-        self.carrier = Carrier(settings, spool, self.intake)
+        self.carrier = ShippingEngine(settings, spool, self.intake)
         self.server = Server()
         self.connection = self.server.connect()
 
     def connect(self) -> None:
         """Connect."""
         self.connection = self.server.connect()
-        self.carrier.place = "there"
-        self.server.receive(self.connection, self.carrier.courier.begin())
+        self.carrier.destination = "there"
+        self.server.receive(self.connection, self.carrier.session.connection_made())
 
     def turn(self) -> bool:
         """Take a turn over the connection; tell whether lines came."""
         self.server.commit()
         answers = [bytes(self.connection.out)] if self.connection.out else []
         self.connection.out.clear()
-        came, frames = self.carrier.turn(answers, sends=True)
+        came, frames = self.carrier.step(answers, sends=True)
         self.server.receive(self.connection, b"".join(frames))
         return came
 
@@ -63,20 +65,20 @@ def failing(*_: object) -> None:
 
 
 def test_a_turn_carries_lines_from_the_intake_to_the_server() -> None:
-    rig = Rig(Spool())
+    rig = Rig(MemorySpool())
     rig.connect()
     rig.intake.offer(b"a")
     assert rig.turn()
     assert not rig.turn()
     rig.turns()
     assert rig.server.stored == [b"a"]
-    assert rig.intake.left == 0
+    assert rig.intake.unacknowledged == 0
 
 
 def test_lines_wait_in_the_intake_while_the_disk_takes_none_and_those_in_the_spool_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = Rig(Spool())
+    rig = Rig(MemorySpool())
     rig.intake.offer(b"a")
     rig.turn()
     with monkeypatch.context() as patch:
@@ -85,16 +87,16 @@ def test_lines_wait_in_the_intake_while_the_disk_takes_none_and_those_in_the_spo
         rig.connect()
         rig.turns()
         assert rig.server.stored == [b"a"]
-        assert rig.carrier.trouble == "the disk is full"
-        assert rig.intake.left == 1
+        assert rig.carrier.spool_error == "the disk is full"
+        assert rig.intake.unacknowledged == 1
     rig.turns()
-    assert not rig.carrier.trouble
+    assert not rig.carrier.spool_error
     assert rig.server.stored == [b"a", b"b"]
     assert rig.told == ["the disk is full; nothing is lost so far, trying again every 1 s"]
 
 
 def test_the_oldest_are_dropped_until_the_spool_has_its_size() -> None:
-    rig = Rig(Spool(), Full.DROP_OLDEST, most=200_000)
+    rig = Rig(MemorySpool(), FullPolicy.DROP_OLDEST, most=200_000)
     for letter in b"abcdefgh":
         rig.intake.offer(bytes([letter]) * 65_535)
         rig.turn()
@@ -116,14 +118,14 @@ def test_a_damaged_spool_is_replaced_and_that_is_told_in_the_stream(tmp_path: Pa
     for _ in range(100):
         rig.intake.offer(b"x" * 60_000)
         rig.turn()
-    rig.spool.settle_for_good()
+    rig.spool.sync_removals()
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(bytes(6_000_000))
     rig.connect()
-    while not rig.carrier.courier.ended:
+    while not rig.carrier.session.must_hang_up:
         rig.turn()
-    rig.carrier.lost()
+    rig.carrier.connection_lost()
     rig.intake.offer(b"new")
     rig.connect()
     rig.turns()
@@ -134,13 +136,13 @@ def test_a_damaged_spool_is_replaced_and_that_is_told_in_the_stream(tmp_path: Pa
     assert b"is damaged" in text
     assert f"it is kept as {path}.damaged-1, a new one is begun".encode() in text
     assert rig.told == [text.decode().removeprefix("nodelog: ")]
-    assert rig.intake.left == 0
+    assert rig.intake.unacknowledged == 0
     rig.carrier.close()
 
 
 def test_what_an_opened_spool_has_to_say_goes_into_the_stream() -> None:
-    spool = Spool()
-    spool.news.append("something happened")
+    spool = MemorySpool()
+    spool.notices.append("something happened")
     rig = Rig(spool)
     rig.connect()
     rig.turns()
@@ -149,13 +151,13 @@ def test_what_an_opened_spool_has_to_say_goes_into_the_stream() -> None:
 
 
 def test_an_outage_is_told_once_and_its_end() -> None:
-    rig = Rig(Spool())
-    rig.carrier.place = "there"
+    rig = Rig(MemorySpool())
+    rig.carrier.destination = "there"
     for _ in range(3):
-        rig.carrier.lost("Connection refused")
+        rig.carrier.connection_lost("Connection refused")
     rig.connect()
     rig.turns()
-    rig.carrier.lost("it hung up", by_peer=True)
+    rig.carrier.connection_lost("it hung up", by_peer=True)
     assert rig.told == [
         "no connection to there: Connection refused; trying again, lines wait in memory",
         "connected to there",
@@ -164,17 +166,17 @@ def test_an_outage_is_told_once_and_its_end() -> None:
 
 
 def test_an_end_that_was_agreed_on_is_not_told() -> None:
-    rig = Rig(Spool())
+    rig = Rig(MemorySpool())
     rig.connect()
     rig.turns()
-    rig.carrier.courier.feed(b"0 serverclose 0\n")
-    rig.carrier.lost("it hung up", by_peer=True)
+    rig.carrier.session.feed(b"0 serverclose 0\n")
+    rig.carrier.connection_lost("it hung up", by_peer=True)
     assert not rig.told
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig(Spool())
+    rig = Rig(MemorySpool())
     rig.intake.offer(b"bad")
     with monkeypatch.context() as patch:
         patch.setattr(rig.spool, "set_aside", failing)
@@ -182,20 +184,20 @@ def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.Mon
             rig.connect()
             rig.turn()
             rig.server.crash()
-            pause = rig.carrier.lost("it hung up", by_peer=True)
+            pause = rig.carrier.connection_lost("it hung up", by_peer=True)
         assert pause == 1.0
         assert rig.spool.lines == 1
     rig.connect()
     rig.turn()
     rig.server.crash()
-    rig.carrier.lost("it hung up", by_peer=True)
+    rig.carrier.connection_lost("it hung up", by_peer=True)
     assert rig.spool.lines == 0
     assert rig.told[-1].startswith("dropped 1 lines: in 0 s the collector hung up")
 
 
 @pytest.mark.parametrize("lasting", [True, False])
 def test_the_end_keeps_what_it_can_and_tells_what_is_left(tmp_path: Path, *, lasting: bool) -> None:
-    rig = Rig(FileSpool(tmp_path / "spool") if lasting else Spool())
+    rig = Rig(FileSpool(tmp_path / "spool") if lasting else MemorySpool())
     lines = [b"x" * 30_000] * 10
     for line in lines:
         rig.intake.offer(line)
@@ -231,7 +233,7 @@ def test_an_end_that_cannot_erase_what_was_acknowledged_has_lost_nothing(
 ) -> None:
     rig = Rig(FileSpool(tmp_path / "spool"))
     rig.intake.offer(b"a")
-    monkeypatch.setattr(rig.spool, "settle", failing)
+    monkeypatch.setattr(rig.spool, "commit_removals", failing)
     rig.intake.close()
     rig.carrier.close()
     assert rig.told[0].startswith("1 lines are not acknowledged and wait in a file: the next run sends them")

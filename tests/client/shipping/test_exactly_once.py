@@ -15,10 +15,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.client.shipping.world import Connection, Server
-from tests.client.spool.files import leave
+from tests.client.shipping.simulated_collector import Connection, Server
+from tests.client.spool.spool_files import leave
 
-from nodelog.shipping.delivery_session import Courier
+from nodelog.shipping.delivery_session import DeliverySession
 from nodelog.spool.blocks import BLOCK_BYTES
 from nodelog.spool.file_spool import FileSpool
 
@@ -46,7 +46,9 @@ class World(RuleBasedStateMachine):
         """Start the client."""
         self.spool = FileSpool(self.folder / "spool")
         window = 4 * BLOCK_BYTES
-        self.courier = Courier(self.spool, name="it", tell=self.told.append, window=window, draw=lambda: 1)
+        self.courier = DeliverySession(
+            self.spool, name="it", tell=self.told.append, window=window, draw=lambda: 1
+        )
 
     @rule(sizes=SIZES, arrives=PART, commits=st.booleans(), hears=PART)
     def exchange(self, sizes: list[int], arrives: int, hears: int, *, commits: bool) -> None:
@@ -57,15 +59,15 @@ class World(RuleBasedStateMachine):
             self.kept += lines
         if self.here is None:
             self.here = self.server.connect()
-            self.ways.append((self.here, bytearray(self.courier.begin())))
-        self.ways[-1][1].extend(b"".join(self.courier.frames()))
+            self.ways.append((self.here, bytearray(self.courier.connection_made())))
+        self.ways[-1][1].extend(b"".join(self.courier.frames_to_send()))
         self.arrive(len(self.ways) - 1, arrives)
         if commits:
             self.server.commit()
         data = bytes(self.here.out[:hears])
         del self.here.out[:hears]
         self.courier.feed(data)
-        if self.courier.ended:
+        if self.courier.must_hang_up:
             self.lose_connection(by_peer=False)
         elif not self.here.is_open:  # a late `open` of an older connection has ended it
             self.lose_connection(by_peer=True)
@@ -98,7 +100,7 @@ class World(RuleBasedStateMachine):
     def lose_connection(self, *, by_peer: bool) -> None:
         """Lose the connection; the server does not notice."""
         if self.here is not None:
-            self.courier.lost(by_peer=by_peer)
+            self.courier.connection_lost(by_peer=by_peer)
             self.here = None
 
     def crash_server(self) -> None:
@@ -118,7 +120,7 @@ class World(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """Write down what was forgotten."""
-        self.spool.settle()
+        self.spool.commit_removals()
 
     @invariant()
     def nothing_is_stored_twice_or_torn(self) -> None:
@@ -130,7 +132,7 @@ class World(RuleBasedStateMachine):
         """Let all of it arrive: nothing is missing, and all is in order."""
         try:
             for _ in range(300):
-                if not self.courier.is_wanted:
+                if not self.courier.has_lines:
                     break
                 for number in range(len(self.ways)):
                     self.arrive(number, ALL)

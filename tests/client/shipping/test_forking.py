@@ -14,7 +14,7 @@ from nodelog.spool.file_spool import FileSpool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.client.shipping.collector import Collector
+    from tests.client.shipping.fake_collector import Collector
 
 BEGIN = """
 import os, signal, sys, threading, warnings

@@ -3,29 +3,29 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.client.shipping.intakes import Wakes, carry, intake_of
+from tests.client.shipping.line_queues import Wakes, carry, intake_of
 from tests.running import wait_for
 
-from nodelog.shipping.line_queue import Full, Intake
+from nodelog.shipping.line_queue import FullPolicy, LineQueue
 from nodelog.spool.blocks import BLOCK_BYTES
-from nodelog.spool.memory_spool import Spool
+from nodelog.spool.memory_spool import MemorySpool
 
 
 def test_lines_are_taken_in_order() -> None:
     intake = intake_of()
     assert all(intake.offer(line) for line in (b"a", b"b", b"c"))
-    assert intake.take() == [b"a", b"b", b"c"]
-    assert intake.take() == []
-    assert intake.sent == 3
+    assert intake.take_batch() == [b"a", b"b", b"c"]
+    assert intake.take_batch() == []
+    assert intake.accepted == 3
 
 
 def test_the_driver_is_woken_once_when_enough_is_there() -> None:
     wakes = Wakes()
-    intake = Intake(100, Full.BLOCK, wakes)
+    intake = LineQueue(100, FullPolicy.BLOCK, wakes)
     intake.offer(b"a")
     assert wakes.count == 0
-    assert intake.wake_at(1)
-    assert not intake.wake_at(5)
+    assert intake.request_wakeup(1)
+    assert not intake.request_wakeup(5)
     intake.offer(b"b")
     assert wakes.count == 0
     intake.offer(b"c")
@@ -39,7 +39,7 @@ def test_about_a_block_is_taken_at_a_time() -> None:
     for line in lines:
         intake.offer(line)
     taken = []
-    while some := intake.take():
+    while some := intake.take_batch():
         assert len(some) <= 66
         taken += some
     assert taken == lines
@@ -49,17 +49,17 @@ def test_what_could_not_be_kept_comes_first_again() -> None:
     intake = intake_of()
     intake.offer(b"a")
     intake.offer(b"b")
-    lines = intake.take()
+    lines = intake.take_batch()
     intake.offer(b"c")
-    intake.give_back(lines)
-    assert intake.left == 3
-    assert intake.take() == [b"a", b"b", b"c"]
+    intake.put_back(lines)
+    assert intake.unacknowledged == 3
+    assert intake.take_batch() == [b"a", b"b", b"c"]
 
 
 def test_nothing_is_taken_after_the_end() -> None:
-    intake, spool = intake_of(), Spool()
+    intake, spool = intake_of(), MemorySpool()
     intake.close()
-    intake.settle(spool)
+    intake.sync_with_spool(spool)
     with pytest.raises(ValueError, match="the shipper is closed"):
         intake.offer(b"a")
 
@@ -71,7 +71,7 @@ def test_a_sender_that_waits_is_told_of_the_end() -> None:
 
     def send() -> None:
         try:
-            intake.wait_for_room(b"x", None)
+            intake.offer_blocking(b"x", None)
         except ValueError as error:
             errors.append(error)
 
@@ -84,30 +84,30 @@ def test_a_sender_that_waits_is_told_of_the_end() -> None:
 
 
 def test_a_watch_sees_what_was_there_and_not_what_comes_later() -> None:
-    intake, spool = intake_of(), Spool()
+    intake, spool = intake_of(), MemorySpool()
     intake.offer(b"a")
-    kept, gone = intake.watch_kept(), intake.watch_gone()
+    kept, gone = intake.watch_unspooled(), intake.watch_unacknowledged()
     intake.offer(b"b")
     assert (kept(), gone()) == (1, 1)
     carry(intake, spool)
     assert (kept(), gone()) == (0, 1)
-    assert intake.wait(gone, 0.001) == 1
+    assert intake.wait_until_zero(gone, 0.001) == 1
     spool.forget(spool.stream, 1)
-    intake.settle(spool)
-    assert intake.wait(gone, 30) == 0
+    intake.sync_with_spool(spool)
+    assert intake.wait_until_zero(gone, 30) == 0
 
 
 def test_what_an_earlier_run_left_is_watched_too() -> None:
-    intake, spool = intake_of(), Spool()
+    intake, spool = intake_of(), MemorySpool()
     spool.append([b"old", b"older"])
-    intake.settle(spool)
-    gone = intake.watch_gone()
-    assert gone() == intake.left == 2
+    intake.sync_with_spool(spool)
+    gone = intake.watch_unacknowledged()
+    assert gone() == intake.unacknowledged == 2
     spool.drop_oldest(b"", 0)
-    intake.settle(spool)
+    intake.sync_with_spool(spool)
     assert gone() == 1  # the line that tells of them
     spool.forget(spool.stream, 1)
-    intake.settle(spool)
+    intake.sync_with_spool(spool)
     assert gone() == 0
 
 
@@ -115,26 +115,26 @@ def test_a_signal_handler_may_send_in_the_middle_of_sending() -> None:
     intake = intake_of()
     with intake._lock:
         assert intake.offer(b"from a handler")
-    assert intake.left == 1
+    assert intake.unacknowledged == 1
 
 
 def test_many_threads_lose_and_double_nothing() -> None:
-    intake, spool = intake_of(4 * BLOCK_BYTES), Spool()
+    intake, spool = intake_of(4 * BLOCK_BYTES), MemorySpool()
     ended = threading.Event()
 
     def drive() -> None:
-        while not ended.is_set() or intake.left > spool.lines:
+        while not ended.is_set() or intake.unacknowledged > spool.lines:
             carry(intake, spool)
-            spool.gone += 0
+            spool.removed += 0
             for block in list(spool.blocks(spool.stream))[:-1]:
                 stored.append(spool.read(block))
                 spool.forget(spool.stream, block.number)
-            intake.settle(spool)
+            intake.sync_with_spool(spool)
 
     def send(name: int) -> None:
         for number in range(2000):
             line = b"%d %d" % (name, number)
-            assert intake.offer(line) or intake.wait_for_room(line, 30)
+            assert intake.offer(line) or intake.offer_blocking(line, 30)
 
     stored: list[bytes] = []
     driver = threading.Thread(target=drive)
@@ -151,4 +151,4 @@ def test_many_threads_lose_and_double_nothing() -> None:
     for name in range(4):
         mine = [line for line in lines if line.startswith(b"%d " % name)]
         assert mine == [b"%d %d" % (name, number) for number in range(2000)]
-    assert intake.sent == len(lines) == 8000
+    assert intake.accepted == len(lines) == 8000

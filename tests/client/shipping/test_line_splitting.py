@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.shipping.line_splitting import LONGEST, cut, line_of, messages
+from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_into_messages, split_long_line, to_line
 
 
 @pytest.mark.parametrize(
@@ -22,23 +22,23 @@ from nodelog.shipping.line_splitting import LONGEST, cut, line_of, messages
     ],
 )
 def test_whatever_is_said_becomes_one_line(text: str | bytes, line: bytes) -> None:
-    assert line_of(text) == line
+    assert to_line(text) == line
 
 
 @given(st.text() | st.binary())
 def test_no_text_is_more_than_one_line(text: str | bytes) -> None:
-    assert b"\n" not in line_of(text)
+    assert b"\n" not in to_line(text)
 
 
-@pytest.mark.parametrize("extra", [-1, 0, 1, LONGEST, LONGEST + 1])
+@pytest.mark.parametrize("extra", [-1, 0, 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1])
 def test_a_line_that_is_too_long_is_cut(extra: int) -> None:
-    line = bytes(LONGEST + extra)
-    parts = cut(line)
+    line = bytes(MAX_LINE_BYTES + extra)
+    parts = split_long_line(line)
     assert b"".join(parts) == line
-    assert all(len(part) == LONGEST for part in parts[:-1])
-    assert len(parts[-1]) <= LONGEST
+    assert all(len(part) == MAX_LINE_BYTES for part in parts[:-1])
+    assert len(parts[-1]) <= MAX_LINE_BYTES
 
 
 def test_lines_become_messages_of_no_more_than_so_many_bytes() -> None:
-    assert messages(b"a\n\nb\n", 100) == [b"a", b"", b"b"]
-    assert messages(b"abcde\n\nfgh\n", 2) == [b"ab", b"cd", b"e", b"", b"fg", b"h"]
+    assert split_into_messages(b"a\n\nb\n", 100) == [b"a", b"", b"b"]
+    assert split_into_messages(b"abcde\n\nfgh\n", 2) == [b"ab", b"cd", b"e", b"", b"fg", b"h"]

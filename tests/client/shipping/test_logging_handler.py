@@ -7,12 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.collector import Collector
+from tests.client.shipping.fake_collector import Collector
 from tests.running import PATIENCE
 
 import nodelog
 from nodelog import NodeLogHandler
-from nodelog.shipping.settings import LEAST_BYTES
+from nodelog.shipping.settings import MIN_MAX_BYTES
 from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_a_record_after_the_end_is_counted_and_does_not_raise(
 @pytest.mark.parametrize("full", ["block", "drop-newest"])
 def test_a_full_spool_drops_counts_and_tells(collector: Collector, logger: logging.Logger, full: str) -> None:
     collector.reads = False
-    handler = NodeLogHandler(HOST, collector.port, full=full, max_bytes=LEAST_BYTES)
+    handler = NodeLogHandler(HOST, collector.port, full=full, max_bytes=MIN_MAX_BYTES)
     logger.addHandler(handler)
     for _ in range(20):
         logger.warning("x" * 65_535)
@@ -152,7 +152,7 @@ PROGRAM = """
 import logging, sys
 import nodelog.shipping.shipper
 from nodelog import NodeLogHandler
-nodelog.shipping.shipper.GRACE = 20.0  # a busy disk is not one that does not answer
+nodelog.shipping.shipper.GRACE_SECONDS = 20.0  # a busy disk is not one that does not answer
 port, spool, timeout = int(sys.argv[1]), sys.argv[2] or None, float(sys.argv[3])
 handler = NodeLogHandler("127.0.0.1", port, spool=spool, exit_timeout=timeout)
 logging.basicConfig(handlers=[handler], level="INFO", format="%(message)s")

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from nodelog.shipping.line_queue import Full
-from nodelog.shipping.settings import LEAST_BYTES, settings_of, to_stderr
+from nodelog.shipping.line_queue import FullPolicy
+from nodelog.shipping.settings import MIN_MAX_BYTES, make_settings, to_stderr
 
 GIVEN: dict[str, Any] = {
     "host": "10.0.0.1",
     "port": 6666,
     "spool": None,
     "full": "block",
-    "max_bytes": LEAST_BYTES,
+    "max_bytes": MIN_MAX_BYTES,
     "name": None,
     "tell": None,
 }
@@ -21,35 +21,35 @@ GIVEN: dict[str, Any] = {
 
 def test_a_client_is_called_as_its_pod_or_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOSTNAME", "pod-1")
-    assert settings_of(**GIVEN).name == "pod-1"
-    assert settings_of(**GIVEN | {"name": "me"}).name == "me"
+    assert make_settings(**GIVEN).name == "pod-1"
+    assert make_settings(**GIVEN | {"name": "me"}).name == "me"
     monkeypatch.delenv("HOSTNAME")
-    assert settings_of(**GIVEN).name == socket.gethostname()
+    assert make_settings(**GIVEN).name == socket.gethostname()
 
 
 def test_a_spool_may_be_given_as_a_path() -> None:
-    assert settings_of(**GIVEN | {"spool": Path("/a/b")}).spool == "/a/b"
+    assert make_settings(**GIVEN | {"spool": Path("/a/b")}).spool == "/a/b"
 
 
 def test_full_is_one_of_three() -> None:
-    assert settings_of(**GIVEN | {"full": "drop-oldest"}).full is Full.DROP_OLDEST
-    with pytest.raises(ValueError, match="'drop' is not a valid Full"):
-        settings_of(**GIVEN | {"full": "drop"})
+    assert make_settings(**GIVEN | {"full": "drop-oldest"}).full is FullPolicy.DROP_OLDEST
+    with pytest.raises(ValueError, match="'drop' is not a valid FullPolicy"):
+        make_settings(**GIVEN | {"full": "drop"})
 
 
 def test_a_spool_has_room_for_some_blocks() -> None:
     with pytest.raises(ValueError, match="max_bytes is 1048575, it must be 1048576 at least"):
-        settings_of(**GIVEN | {"max_bytes": LEAST_BYTES - 1})
+        make_settings(**GIVEN | {"max_bytes": MIN_MAX_BYTES - 1})
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_a_port_is_one_of_tcp(port: int) -> None:
     with pytest.raises(ValueError, match=f"port is {port}, not 1 to 65535"):
-        settings_of(**GIVEN | {"port": port})
+        make_settings(**GIVEN | {"port": port})
 
 
 def test_what_is_told_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    settings_of(**GIVEN).tell("it is full")
+    make_settings(**GIVEN).tell("it is full")
     assert capsys.readouterr().err == "nodelog: it is full\n"
 
 
@@ -67,7 +67,7 @@ def test_who_is_told_may_fail_and_ends_nothing(capsys: pytest.CaptureFixture[str
     def fail(_: str) -> None:
         raise ValueError("closed")
 
-    settings_of(**GIVEN | {"tell": fail}).tell("it is full")
+    make_settings(**GIVEN | {"tell": fail}).tell("it is full")
     assert (
         capsys.readouterr().err
         == "nodelog: it is full (it could not be told as asked: ValueError('closed'))\n"

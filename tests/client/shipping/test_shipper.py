@@ -6,12 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.collector import Collector
+from tests.client.shipping.fake_collector import Collector
 from tests.client.shipping.sending import HOST, lines_of, send_all
 from tests.running import PATIENCE
 
 from nodelog import NoHostError, Shipper, SpoolError
-from nodelog.shipping.settings import LEAST_BYTES
+from nodelog.shipping.settings import MIN_MAX_BYTES
 from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_a_missing_host_is_an_error_that_says_what_to_do(monkeypatch: pytest.Mon
 def test_block_waits_for_room_and_no_longer_than_told(collector: Collector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
-    with Shipper(HOST, collector.port, spool=spool, max_bytes=LEAST_BYTES) as shipper:
+    with Shipper(HOST, collector.port, spool=spool, max_bytes=MIN_MAX_BYTES) as shipper:
         assert [shipper.send(line, 0) for _ in range(17)] == [True] * 16 + [False]
         assert not shipper.send(line, 0.01)
         collector.reads = True
@@ -89,7 +89,7 @@ def test_block_waits_for_room_and_no_longer_than_told(collector: Collector, spoo
 def test_drop_newest_keeps_what_was_first_and_tells(collector: Collector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
-    with Shipper(HOST, collector.port, spool=spool, full="drop-newest", max_bytes=LEAST_BYTES) as shipper:
+    with Shipper(HOST, collector.port, spool=spool, full="drop-newest", max_bytes=MIN_MAX_BYTES) as shipper:
         assert [shipper.send(line) for _ in range(20)] == [True] * 16 + [False] * 4
         collector.reads = True
         assert shipper.flush(PATIENCE) == 0
@@ -105,7 +105,7 @@ def test_drop_oldest_keeps_what_was_last_and_tells_where_something_is_missing(sp
     lines = [b"%06d" % number + b"x" * 993 for number in range(5000)]
     told: list[str] = []
     with Shipper(
-        HOST, collector.port, spool=spool, full="drop-oldest", max_bytes=LEAST_BYTES, tell=told.append
+        HOST, collector.port, spool=spool, full="drop-oldest", max_bytes=MIN_MAX_BYTES, tell=told.append
     ) as shipper:
         for number, line in enumerate(lines):
             assert shipper.send(line)
@@ -128,8 +128,8 @@ def test_what_is_kept_is_in_the_spool(tmp_path: Path) -> None:
     for number in range(1000):
         shipper.send(str(number))
     assert shipper.keep(PATIENCE) == 0
-    carrier = shipper._runner.carrier  # type: ignore[union-attr]
-    assert carrier.spool.lines == 1000
+    engine = shipper._driver.engine  # type: ignore[union-attr]
+    assert engine.spool.lines == 1000
     shipper.close(0)
     spool = FileSpool(path)
     assert spool.lines == 1000
@@ -168,7 +168,7 @@ def test_many_lines_at_once_are_lines_like_others(collector: Collector, spool: s
 def test_of_many_lines_at_once_each_that_is_dropped_is_counted(collector: Collector, full: str) -> None:
     collector.stop()
     run = b"a line of many\n" * 4000
-    with Shipper(HOST, collector.port, full=full, max_bytes=LEAST_BYTES, tell=lambda _: None) as shipper:
+    with Shipper(HOST, collector.port, full=full, max_bytes=MIN_MAX_BYTES, tell=lambda _: None) as shipper:
         taken = [shipper.send_lines(run) for _ in range(40)]
         assert all(taken) is (full == "drop-oldest")
         collector.start()

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.collector import Collector
+from tests.client.shipping.fake_collector import Collector
 from tests.client.shipping.sending import HOST, lines_of, send_all
 from tests.running import PATIENCE, wait_for
 
@@ -190,7 +190,7 @@ def test_a_disk_that_takes_no_more_loses_nothing(collector: Collector, tmp_path:
     with Shipper(HOST, collector.port, spool=tmp_path / "spool", tell=told.append) as shipper:
         shipper.send("before")
         shipper.flush(PATIENCE)
-        file = shipper._runner.carrier.spool._file  # type: ignore[union-attr]
+        file = shipper._driver.engine.spool._database  # type: ignore[union-attr]
         file.execute("PRAGMA max_page_count = 1")
         pages = file.execute("PRAGMA max_page_count").fetchone()[0]
         big = "x" * 60_000

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.spool.files import KEEPER, held, leave
+from tests.client.spool.spool_files import KEEPER, held, leave
 
 from nodelog.spool.blocks import BLOCK_BYTES, SpoolError
 from nodelog.spool.file_spool import FileSpool
-from nodelog.spool.memory_spool import Spool
+from nodelog.spool.memory_spool import MemorySpool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from nodelog.spool.spool import Spool
 
 
 NOBODY = b""
@@ -51,7 +53,7 @@ def test_what_was_forgotten_comes_back_only_after_a_crash(path: Path) -> None:
         spool.append([line])
         spool.seal(spool.blocks(spool.stream)[-1])
     spool.forget(spool.stream, 1)
-    spool.settle()
+    spool.commit_removals()
     spool.forget(spool.stream, 2)
     leave(spool)
     spool = FileSpool(path)
@@ -63,7 +65,7 @@ def test_what_was_forgotten_comes_back_only_after_a_crash(path: Path) -> None:
     spool = FileSpool(path)
     assert list(held(spool).values()) == [[(3, b"c\n")], [(1, b"d\n")]]
     spool.forget(stream, 3)
-    spool.settle_for_good()
+    spool.sync_removals()
     leave(spool)
     spool = FileSpool(path)
     assert list(held(spool).values()) == [[(1, b"d\n")]]
@@ -92,8 +94,8 @@ def test_blocks_that_are_not_in_memory_are_read_from_the_file(path: Path) -> Non
     for line in lines:
         spool.append([line])
     blocks = spool.blocks(spool.stream)
-    assert sum(block.kept is None for block in blocks) > 20
-    assert sum(len(piece) for block in blocks for piece in block.kept or ()) <= 4 * 1024 * 1024
+    assert sum(block.chunks is None for block in blocks) > 20
+    assert sum(len(piece) for block in blocks for piece in block.chunks or ()) <= 4 * 1024 * 1024
     assert b"".join(data for _, data in held(spool)[spool.stream]) == b"".join(line + b"\n" for line in lines)
     spool.close()
 
@@ -120,7 +122,7 @@ def test_a_block_that_is_set_aside_is_kept_and_never_sent_again(path: Path) -> N
     spool.seal(spool.blocks(spool.stream)[0])
     spool.append([b"good"])
     assert spool.set_aside(spool.stream, "it bites") == f"set aside 2 lines in {path}: it bites"
-    assert (spool.aside, spool.gone, spool.lines) == (2, 2, 1)
+    assert (spool.aside, spool.removed, spool.lines) == (2, 2, 1)
     stream = spool.stream
     leave(spool)
     spool = FileSpool(path)
@@ -132,7 +134,7 @@ def test_a_block_that_is_set_aside_is_kept_and_never_sent_again(path: Path) -> N
 
 
 def test_no_more_is_set_aside_than_a_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nodelog.spool.file_spool._ASIDE_LIMIT", 10)
+    monkeypatch.setattr("nodelog.spool.file_spool._MAX_ASIDE_BYTES", 10)
     spool = FileSpool(path)
     for line in (b"123456", b"7890"):
         spool.append([line])
@@ -145,14 +147,14 @@ def test_no_more_is_set_aside_than_a_limit(path: Path, monkeypatch: pytest.Monke
 
 def test_a_stream_that_got_another_name_has_it_in_the_next_run(path: Path) -> None:
     spool = FileSpool(path)
-    spool.rename(spool.stream)
+    spool.rename_stream(spool.stream)
     spool.append([b"a"])
-    spool.rename(spool.stream)
+    spool.rename_stream(spool.stream)
     expected = held(spool)
     leave(spool)
     spool = FileSpool(path)
     assert held(spool) == expected
-    spool.rename(*expected)
+    spool.rename_stream(*expected)
     assert list(held(spool).values()) == list(expected.values())
     assert held(spool).keys() != expected.keys()
     spool.close()
@@ -172,9 +174,9 @@ def do(spool: Spool, step: str, number: int) -> None:
     if step == "append":
         spool.append([b"x" * number])
     elif step == "settle":
-        spool.settle()
+        spool.commit_removals()
     elif step == "rename":
-        spool.rename(stream)
+        spool.rename_stream(stream)
     elif not blocks:
         pass
     elif step == "seal":
@@ -197,17 +199,17 @@ def test_a_file_has_what_memory_would_have(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
 ) -> None:
     path = tmp_path_factory.mktemp("spools") / "spool"
-    in_file, in_memory = FileSpool(path), Spool()
+    in_file, in_memory = FileSpool(path), MemorySpool()
     for step, number in steps:
         do(in_file, step, number)
         do(in_memory, step, number)
         assert contents(in_file) == contents(in_memory)
-        assert (in_file.lines, in_file.size, in_file.gone) == (
+        assert (in_file.lines, in_file.size, in_file.removed) == (
             in_memory.lines,
             in_memory.size,
-            in_memory.gone,
+            in_memory.removed,
         )
-    in_file.settle()
+    in_file.commit_removals()
     expected = held(in_file)
     leave(in_file)
     again = FileSpool(path)

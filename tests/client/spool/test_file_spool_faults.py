@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.spool.files import KEEPER, held, leave
+from tests.client.spool.spool_files import KEEPER, held, leave
 
 from nodelog.spool.blocks import BLOCK_BYTES, DamagedSpoolError, SpoolError
 from nodelog.spool.file_spool import FileSpool
@@ -62,12 +62,12 @@ def test_a_spool_that_was_rolled_back_gives_new_lines_no_old_name(path: Path) ->
 def test_a_full_disk_leaves_what_is_there_and_is_one_line(path: Path) -> None:
     spool = FileSpool(path)
     spool.append([b"a"])
-    pages = spool._file.execute("PRAGMA page_count").fetchone()[0]
-    spool._file.execute(f"PRAGMA max_page_count = {pages}")
+    pages = spool._database.execute("PRAGMA page_count").fetchone()[0]
+    spool._database.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(SpoolError, match=f"^cannot use spool {path}: database or disk is full$"):
         spool.append([b"b" * 50_000])
     spool.append([b"c"])
-    spool._file.execute("PRAGMA max_page_count = 100000")
+    spool._database.execute("PRAGMA max_page_count = 100000")
     spool.append([b"b" * 50_000])
     (data,) = (data for _, data in held(spool)[spool.stream])
     assert data == b"a\nc\n" + b"b" * 50_000 + b"\n"
@@ -78,15 +78,15 @@ def test_damage_in_use_puts_the_file_aside_and_counts_its_lines(path: Path) -> N
     spool = FileSpool(path)
     for letter in range(100):
         spool.append([bytes([65 + letter % 26]) * BLOCK_BYTES])
-    spool.settle_for_good()
+    spool.sync_removals()
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(os.urandom(4096 * 1000))
     with pytest.raises(DamagedSpoolError, match=f"spool {path} is damaged"):
         [spool.read(block) for block in spool.blocks(spool.stream)]
-    spool.renew()
-    assert (spool.lines, spool.aside, spool.gone, spool.streams()) == (0, 100, 100, [])
-    (news,) = spool.news
+    spool.reopen()
+    assert (spool.lines, spool.aside, spool.removed, spool.streams()) == (0, 100, 100, [])
+    (news,) = spool.notices
     assert f"it is kept as {path}.damaged-1" in news
     spool.append([b"new"])
     assert held(spool) == {spool.stream: [(1, b"new\n")]}
@@ -99,14 +99,14 @@ def test_a_spool_that_cannot_be_opened_again_is_tried_again(
     spool = FileSpool(path)
     spool.append([b"a"])
     with monkeypatch.context() as patch:
-        patch.setattr("nodelog.spool.file_spool.opened", _raising(SpoolError("no")))
+        patch.setattr("nodelog.spool.file_spool.open_spool_database", _raising(SpoolError("no")))
         with pytest.raises(SpoolError, match="no"):
-            spool.renew()
+            spool.reopen()
     assert (spool.lines, spool.aside) == (0, 1)
     with pytest.raises(DamagedSpoolError):
         spool.append([b"b"])
-    spool.renew()
-    assert (spool.lines, spool.aside, spool.gone) == (1, 0, 0)
+    spool.reopen()
+    assert (spool.lines, spool.aside, spool.removed) == (1, 0, 0)
     spool.append([b"b"])
     assert [data for blocks in held(spool).values() for _, data in blocks] == [b"a\n", b"b\n"]
     spool.close()

@@ -7,7 +7,7 @@ from tests.running import PATIENCE
 
 PROGRAM = """
 import os, sys, threading, warnings
-from nodelog.spool import forking
+from nodelog.spool import fork_guard
 from nodelog.spool.fork_guard import ForkGuard
 warnings.simplefilter("ignore", DeprecationWarning)
 guard, entered, left = ForkGuard(), threading.Event(), []
@@ -43,7 +43,7 @@ def test_a_fork_waits_until_the_block_is_left() -> None:
 
 
 def test_a_fork_does_not_wait_for_ever() -> None:
-    program = "forever = threading.Event(); forking._PATIENCE = 0.05; wait = forever.wait"
+    program = "forever = threading.Event(); fork_guard._MAX_WAIT_SECONDS = 0.05; wait = forever.wait"
     assert run(before=program, inside="forever.wait(0.5)") == "0"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.file_spool import FileSpool
-from nodelog.spool.inspection import contents
+from nodelog.spool.inspection import inspect_spool
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def spool(path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 def test_it_reads_what_is_there_and_changes_nothing(spool: Path) -> None:
     before = files(spool)
-    held = contents(spool)
+    held = inspect_spool(spool)
     assert (held.oldest, held.newest) == (b"one", b"two")
     assert [(stream.lines, stream.size) for stream in held.streams] == [(2, 8)]
     assert files(spool) == before
@@ -57,7 +57,7 @@ def test_the_owner_goes_on_while_somebody_looks(path: Path) -> None:
 
         def look() -> None:
             while not ended.is_set():
-                contents(path)
+                inspect_spool(path)
 
         thread = threading.Thread(target=look)
         thread.start()
@@ -65,10 +65,10 @@ def test_the_owner_goes_on_while_somebody_looks(path: Path) -> None:
             spool.append([b"x" * 1000])
             if number % 10 == 0:
                 spool.forget(spool.stream, spool.lowest(spool.stream))
-                spool.settle()
+                spool.commit_removals()
         ended.set()
         thread.join()
-        assert sum(stream.lines for stream in contents(path).streams) == spool.lines
+        assert sum(stream.lines for stream in inspect_spool(path).streams) == spool.lines
 
 
 def test_somebody_who_looks_never_keeps_an_owner_out(path: Path) -> None:
@@ -77,7 +77,7 @@ def test_somebody_who_looks_never_keeps_an_owner_out(path: Path) -> None:
 
     def look() -> None:
         while not ended.is_set():
-            contents(path)
+            inspect_spool(path)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -96,7 +96,7 @@ def test_what_was_dropped_is_counted(path: Path) -> None:
             spool.seal(spool.blocks(spool.stream)[-1])
         spool.drop_oldest(spool.stream, 0)
         spool.drop_oldest(spool.stream, 0)
-        assert [stream.dropped for stream in contents(path).streams] == [2]
+        assert [stream.dropped for stream in inspect_spool(path).streams] == [2]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_was_dropped_is_counted(path: Path) -> None:
 def test_what_is_no_spool_is_said_to_be_none(path: Path, data: bytes, wrong: str) -> None:
     path.write_bytes(data)
     with pytest.raises(SpoolError, match=wrong):
-        contents(path)
+        inspect_spool(path)
     assert path.read_bytes() == data
 
 
@@ -114,7 +114,7 @@ def test_a_file_of_another_program_is_no_spool(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE things (name)")
     with pytest.raises(SpoolError, match="is a SQLite file but not a spool"):
-        contents(path)
+        inspect_spool(path)
 
 
 def test_another_format_is_named(path: Path) -> None:
@@ -122,7 +122,7 @@ def test_another_format_is_named(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA user_version = 7")
     with pytest.raises(SpoolError, match="has format 7, this nodelog knows 1"):
-        contents(path)
+        inspect_spool(path)
 
 
 def test_damage_is_one_line_and_nothing_is_put_aside(path: Path) -> None:
@@ -133,7 +133,7 @@ def test_damage_is_one_line_and_nothing_is_put_aside(path: Path) -> None:
     data[4096:] = b"\xaa" * (len(data) - 4096)
     path.write_bytes(data)
     with pytest.raises(SpoolError, match="is damaged") as found:
-        contents(path)
+        inspect_spool(path)
     assert "\n" not in str(found.value)
     assert path.read_bytes() == data
 
@@ -141,4 +141,4 @@ def test_damage_is_one_line_and_nothing_is_put_aside(path: Path) -> None:
 def test_a_folder_is_no_spool(path: Path) -> None:
     path.mkdir()
     with pytest.raises(SpoolError, match="Is a directory"):
-        contents(path)
+        inspect_spool(path)

@@ -5,12 +5,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.spool.files import held, leave
+from tests.client.spool.spool_files import held, leave
 
 from nodelog.spool import orphans
 from nodelog.spool.file_spool import FileSpool
-from nodelog.spool.orphans import path_in_child
-from nodelog.spool.spool_database import opened
+from nodelog.spool.orphans import child_spool_path
+from nodelog.spool.spool_database import open_spool_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_crash_while_taking_over_doubles_nothing(path: Path, monkeypatch: pyte
     child.append([b"child"])
     leave(child)
     with monkeypatch.context() as patch:
-        patch.setattr(orphans, "remove", lambda _: None)
+        patch.setattr(orphans, "remove_spool", lambda _: None)
         leave(FileSpool(path))
     assert "spool.child-7" in names(path)
     parent = FileSpool(path)
@@ -100,7 +100,7 @@ def test_what_is_not_a_childs_spool_is_left_alone_and_named(path: Path) -> None:
     for name in ("spool.child-7", "spool.child-x", "spool.1", "other.child-7"):
         path.with_name(name).write_text("text")
     spool = FileSpool(path)
-    assert spool.news == [
+    assert spool.notices == [
         f"{path}.child-7 is not a spool and is left as it is; give another, or move it away; left as it is"
     ]
     spool.close()
@@ -109,7 +109,7 @@ def test_what_is_not_a_childs_spool_is_left_alone_and_named(path: Path) -> None:
 
 def test_each_child_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getpid", lambda: 12)
-    assert path_in_child("/spool") == "/spool.child-12"
+    assert child_spool_path("/spool") == "/spool.child-12"
 
 
 def test_what_was_taken_over_is_on_the_disk_before_it_is_removed(
@@ -119,10 +119,10 @@ def test_what_was_taken_over_is_on_the_disk_before_it_is_removed(
     child.append([b"child"])
     leave(child)
     steps: list[str] = []
-    monkeypatch.setattr(orphans, "remove", lambda _: steps.append("removed"))
-    with closing(opened(path, [])) as file:
+    monkeypatch.setattr(orphans, "remove_spool", lambda _: steps.append("removed"))
+    with closing(open_spool_database(path, [])) as file:
         file.set_trace_callback(steps.append)
-        orphans.adopt(file, path, [])
+        orphans.adopt_orphans(file, path, [])
         (level,) = file.execute("PRAGMA main.synchronous").fetchone()
     awaited = ("PRAGMA main.sync", "COMMIT", "removed")
     assert [step.strip(" \n;") for step in steps if step.strip().startswith(awaited)] == [

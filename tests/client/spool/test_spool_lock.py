@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.spool_lock import Lock
+from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 FORKING = """
 import os, sys
 from pathlib import Path
-from nodelog.spool.spool_lock import Lock
-lock = Lock(Path(sys.argv[1]))
+from nodelog.spool.spool_lock import SpoolLock
+lock = SpoolLock(Path(sys.argv[1]))
 if os.fork():
     os._exit(0)  # and the child lives on
 print("here", flush=True)
@@ -26,13 +26,13 @@ os.read(0, 1)
 
 
 def test_one_holds_it_until_it_lets_go(tmp_path: Path) -> None:
-    lock = Lock(tmp_path / "spool")
+    lock = SpoolLock(tmp_path / "spool")
     with pytest.raises(
         SpoolError, match=rf"^{tmp_path}/spool is in use by process {os.getpid()} on .*: give another"
     ):
-        Lock(tmp_path / "spool")
+        SpoolLock(tmp_path / "spool")
     lock.release()
-    Lock(tmp_path / "spool").release()
+    SpoolLock(tmp_path / "spool").release()
 
 
 def test_a_forked_child_does_not_hold_what_its_parent_held(tmp_path: Path) -> None:
@@ -41,25 +41,25 @@ def test_a_forked_child_does_not_hold_what_its_parent_held(tmp_path: Path) -> No
         assert parent.wait(30) == 0
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"here\n"
-        Lock(tmp_path / "spool").release()  # while the child waits for us
+        SpoolLock(tmp_path / "spool").release()  # while the child waits for us
 
 
 def test_a_lock_that_was_removed_while_we_waited_is_not_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "spool"
-    took = Lock._locked
+    took = SpoolLock._open_and_lock
 
-    def slow(self: Lock, path: Path) -> int:
+    def slow(self: SpoolLock, path: Path) -> int:
         fd = took(self, path)
         monkeypatch.undo()
         self._path.unlink()
         return fd
 
-    monkeypatch.setattr(Lock, "_locked", slow)
-    lock = Lock(path)
+    monkeypatch.setattr(SpoolLock, "_open_and_lock", slow)
+    lock = SpoolLock(path)
     with pytest.raises(SpoolError):
-        Lock(path)
+        SpoolLock(path)
     lock.release()
 
 
@@ -67,4 +67,4 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(
         SpoolError, match=r"^cannot open .*/none/spool.lock: No such file or directory; give another"
     ):
-        Lock(tmp_path / "none" / "spool")
+        SpoolLock(tmp_path / "none" / "spool")

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.wire.cutting import CUTS, cut, fed
+from tests.client.wire.byte_cuts import CUTS, cut, fed
 
 from nodelog.wire.client_session import (
     Acked,
@@ -180,19 +180,19 @@ def test_unknown_offers_and_commands_are_passed_over() -> None:
 
 def test_the_transactions_end_before_they_begin_again() -> None:
     session = welcomed()
-    session._next = session._oldest = 999_999_998
-    before = session.exhausted
+    session._next_txnr = session._oldest_txnr = 999_999_998
+    before = session.is_exhausted
     session.block(b"a\n")
-    assert (before, session.exhausted) == (False, True)
+    assert (before, session.is_exhausted) == (False, True)
     assert session.close() == b"999999999 close 0\n"
     assert session.feed(b"999999998 rsp 6 200 OK\n999999999 rsp 0\n") == [Acked(), Closed()]
 
 
 def test_numbers_of_many_frames_are_taken_in_one_go() -> None:
     session = welcomed(messages=True)
-    left = session.left
-    assert session.transactions(3) == range(2, 5)
-    assert session.left == left - 3
+    left = session.frames_left
+    assert session.reserve_transactions(3) == range(2, 5)
+    assert session.frames_left == left - 3
     assert session.message(b"a") == b"5 syslog 1 a\n"
     assert session.unacknowledged == 4
     assert session.feed(b"2 rsp 6 200 OK\n3 rsp 6 200 OK\n") == [Acked(), Acked()]
@@ -203,7 +203,7 @@ def test_the_acks_before_a_fault_are_not_lost_with_it() -> None:
     session.block(b"a\n")
     with pytest.raises(WireError) as caught:
         session.feed(b"2 rsp 6 200 OK\ngarbage")
-    assert caught.value.before == [Acked()]
+    assert caught.value.completed == [Acked()]
 
 
 ANSWERS = st.lists(

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nodelog.wire.errors import WireError, gathered
+from nodelog.wire.errors import WireError, collect
 
 
 def steps(fault: Exception) -> Iterator[int]:
@@ -13,15 +13,15 @@ def steps(fault: Exception) -> Iterator[int]:
 
 def test_what_came_before_a_fault_comes_with_it() -> None:
     with pytest.raises(WireError, match="bad") as caught:
-        gathered(steps(WireError("bad")))
-    assert caught.value.before == [1, 2]
+        collect(steps(WireError("bad")))
+    assert caught.value.completed == [1, 2]
 
 
 def test_a_wire_error_is_a_value_error_with_nothing_before_it() -> None:
     assert isinstance(WireError("bad"), ValueError)
-    assert WireError("bad").before == []
+    assert WireError("bad").completed == []
 
 
 def test_other_errors_pass_as_they_are() -> None:
     with pytest.raises(KeyError):
-        gathered(steps(KeyError("a bug")))
+        collect(steps(KeyError("a bug")))

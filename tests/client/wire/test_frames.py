@@ -3,7 +3,7 @@ from typing import TypeAlias
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.wire.cutting import COMMANDS, CUTS, cut, fed
+from tests.client.wire.byte_cuts import COMMANDS, CUTS, cut, fed
 
 from nodelog.wire.errors import WireError
 from nodelog.wire.frames import (
@@ -15,7 +15,7 @@ from nodelog.wire.frames import (
     Frame,
     Oversized,
     encode,
-    header,
+    encode_header,
 )
 
 Parts: TypeAlias = tuple[int, bytes, bytes]
@@ -52,7 +52,7 @@ def joined(parts: list[Parts]) -> bytes:
 )
 def test_a_frame_is_as_librelp_writes_it(parts: Parts, expected: bytes) -> None:
     assert encode(*parts) == expected
-    assert header(parts[0], parts[1], len(parts[2])) + parts[2] + TRAILER == expected
+    assert encode_header(parts[0], parts[1], len(parts[2])) + parts[2] + TRAILER == expected
     assert Decoder(max_data=LIMIT).feed(expected) == [Frame(parts[0], parts[1], memoryview(parts[2]))]
 
 
@@ -118,7 +118,7 @@ def test_a_header_that_does_not_end_is_refused_within_64_bytes(endless: bytes) -
     decoder = Decoder(max_data=LIMIT)
     assert fed(decoder.feed, [endless] * HEADER_LIMIT)[1]
     assert decoder.pending <= HEADER_LIMIT
-    assert len(header(LARGEST_NUMBER, b"a" * 32, LARGEST_NUMBER)) <= HEADER_LIMIT
+    assert len(encode_header(LARGEST_NUMBER, b"a" * 32, LARGEST_NUMBER)) <= HEADER_LIMIT
 
 
 def test_a_size_is_refused_before_it_is_buffered_with_both_numbers() -> None:
@@ -186,7 +186,7 @@ def test_a_cut_frame_outlives_what_was_fed() -> None:
 def test_the_frames_before_a_fault_come_with_it() -> None:
     with pytest.raises(WireError) as caught:
         Decoder(max_data=LIMIT).feed(encode(1, b"lines", b"good\n") + b"garbage")
-    assert caught.value.before == [Frame(1, b"lines", memoryview(b"good\n"))]
+    assert caught.value.completed == [Frame(1, b"lines", memoryview(b"good\n"))]
 
 
 def test_frames_are_kept_no_longer_than_they_are_needed() -> None:

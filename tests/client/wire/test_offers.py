@@ -1,14 +1,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.wire.cutting import COMMANDS
+from tests.client.wire.byte_cuts import COMMANDS
 
 from nodelog.wire.errors import WireError
-from nodelog.wire.offers import Offers, format_offers, parse_offers, plain
+from nodelog.wire.offers import Offers, format_offers, parse_offers, sanitize
 
 STREAM = bytes(range(16))
 HEX = b"000102030405060708090a0b0c0d0e0f"
-TEXTS = st.text(max_size=300).map(plain).map(lambda text: text or None)
+TEXTS = st.text(max_size=300).map(sanitize).map(lambda text: text or None)
 OFFERS = st.builds(
     Offers,
     version=st.integers(0, 999_999_999),
@@ -102,13 +102,13 @@ def test_a_name_cannot_bring_anything_else_with_it() -> None:
 
 
 def test_a_long_text_is_cut_between_two_characters() -> None:
-    assert plain("a" * 300) == "a" * 255
-    assert plain("a" + "\u00e9" * 300) == "a" + "\u00e9" * 127
-    assert plain("aa" + "\u00e9" * 300) == "aa" + "\u00e9" * 126
+    assert sanitize("a" * 300) == "a" * 255
+    assert sanitize("a" + "\u00e9" * 300) == "a" + "\u00e9" * 127
+    assert sanitize("aa" + "\u00e9" * 300) == "aa" + "\u00e9" * 126
 
 
 @given(st.text(max_size=400))
 def test_a_plain_text_is_printable_and_short(text: str) -> None:
-    assert plain(text).isprintable()
-    assert len(plain(text).encode()) <= 255
-    assert plain(plain(text)) == plain(text)
+    assert sanitize(text).isprintable()
+    assert len(sanitize(text).encode()) <= 255
+    assert sanitize(sanitize(text)) == sanitize(text)

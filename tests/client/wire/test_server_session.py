@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.wire.cutting import CUTS, cut, fed
+from tests.client.wire.byte_cuts import CUTS, cut, fed
 
 from nodelog.wire.errors import WireError
 from nodelog.wire.frames import LARGEST_NUMBER, Decoder, Frame, Oversized, encode
@@ -131,11 +131,11 @@ def test_transactions_are_counted_without_a_gap(txnr: int) -> None:
 
 def test_transactions_begin_at_1_again_after_the_largest() -> None:
     session = opened()
-    session._next = LARGEST_NUMBER
+    session._next_txnr = LARGEST_NUMBER
     events = session.feed(encode(LARGEST_NUMBER, b"syslog", b"a") + encode(1, b"syslog", b"b"))
     assert events == [Message(LARGEST_NUMBER, memoryview(b"a")), Message(1, memoryview(b"b"))]
     assert session.ack(LARGEST_NUMBER) == b"999999999 rsp 6 200 OK\n"
-    session._next = 1
+    session._next_txnr = 1
     with pytest.raises(WireError, match="transaction 1 is open"):
         session.feed(encode(1, b"open", format_offers(LINES)))
 
@@ -173,7 +173,7 @@ def test_a_block_before_the_answer_to_open_has_no_number_yet_and_is_a_fault() ->
     session = ServerSession(max_data=LIMIT)
     with pytest.raises(WireError, match="a block came before the answer to open") as caught:
         session.feed(encode(1, b"open", format_offers(LINES)) + encode(2, b"lines", b"a\n"))
-    assert caught.value.before == [Open(LINES)]
+    assert caught.value.completed == [Open(LINES)]
 
 
 def test_a_message_may_come_before_the_answer_to_open() -> None:
@@ -210,7 +210,7 @@ def test_blocks_before_a_fault_are_not_lost_with_it() -> None:
     session = opened()
     with pytest.raises(WireError) as caught:
         session.feed(encode(2, b"lines", b"good\n") + encode(3, b"lines", b"bad"))
-    assert caught.value.before == [Block(2, None, memoryview(b"good\n"))]
+    assert caught.value.completed == [Block(2, None, memoryview(b"good\n"))]
 
 
 FRAMES = st.lists(

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nodelog.commands.stop_signals import Patience
-from nodelog.shipping.addresses import addresses
+from nodelog.shipping.addresses import collector_addresses
 from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Shipped:
         say: Callable[[str], None],
     ) -> None:
         self.is_done = False
-        self._place = f"{' or '.join(addresses(host, os.environ))} port {port}"
+        self._place = f"{' or '.join(collector_addresses(host, os.environ))} port {port}"
         self._stop = stop
         self._until_told = Patience(stop, 0)
         self._at_end = Patience(stop, timeout)

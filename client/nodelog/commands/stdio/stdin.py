@@ -10,7 +10,7 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Final
 
-from nodelog.shipping.line_splitting import LONGEST, runs
+from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_into_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,13 +61,13 @@ class Input:
         end = data.rfind(b"\n") + 1
         if not end:
             self._rest += data
-            while len(self._rest) > LONGEST:
-                yield bytes(self._rest[:LONGEST]) + b"\n"
-                del self._rest[:LONGEST]
+            while len(self._rest) > MAX_LINE_BYTES:
+                yield bytes(self._rest[:MAX_LINE_BYTES]) + b"\n"
+                del self._rest[:MAX_LINE_BYTES]
             return
         whole = b"".join((self._rest, memoryview(data)[:end]))
         self._rest = bytearray(data[end:])
-        yield from runs(whole)
+        yield from split_into_batches(whole)
 
 
 def _in_pipe(fd: int) -> int:

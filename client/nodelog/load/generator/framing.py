@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nodelog.load.generator.line_blocks import LineBlock
 from nodelog.load.generator.line_source import supply
-from nodelog.wire.frames import TRAILER, header
+from nodelog.wire.frames import TRAILER, encode_header
 
 if TYPE_CHECKING:
     from nodelog.load.generator.settings import Settings
@@ -30,7 +30,7 @@ class BlockFrames:
     def pieces(self, connection: int, first: int, lines: int, txnr: int) -> list[bytes | memoryview]:
         """Give the frame with these lines; good until the next call."""
         size = lines * self._size
-        return [header(txnr, b"lines", size), self._supply.fill(connection, first)[:size], TRAILER]
+        return [encode_header(txnr, b"lines", size), self._supply.fill(connection, first)[:size], TRAILER]
 
 
 class MessageFrames:
@@ -42,7 +42,7 @@ class MessageFrames:
     def __init__(self, settings: Settings) -> None:
         self.data = settings.line_size - 1
         self.lines = 1
-        head = b"%d" + header(0, b"syslog", self.data).removeprefix(b"0")
+        head = b"%d" + encode_header(0, b"syslog", self.data).removeprefix(b"0")
         self._width = len(head) + settings.line_size
         self._block = LineBlock(settings.line_format, settings.write_lines, prefix=head)
 

@@ -134,11 +134,11 @@ class Relp(Connection):
         try:
             self._take(self._session.feed(data))
         except WireError as error:
-            self._take(error.before)
+            self._take(error.completed)
             raise OSError(str(error)) from None
         if not data and not (self.ended or self._is_leaving):
             raise OSError("it hung up")
-        is_used_up = self._session.left < self._per_write and not self._session.unacknowledged
+        is_used_up = self._session.frames_left < self._per_write and not self._session.unacknowledged
         return not data or self._is_leaving or self._is_closed or is_used_up
 
     def stop(self) -> None:
@@ -165,9 +165,9 @@ class Relp(Connection):
         """Send a write, or what is left of it; True if that is all."""
         if not self._txnr:
             frames = -(-(last - first) // self._frames.lines)
-            if self._session.left < frames:
+            if self._session.frames_left < frames:
                 return False
-            self._txnr = self._session.transactions(frames).start
+            self._txnr = self._session.reserve_transactions(frames).start
         pieces = self._frames.pieces(self.number, first, last - first, self._txnr)
         size = sum(map(len, pieces))
         assert self.sock is not None  # noqa: S101 (only a connection that is open is pushed)

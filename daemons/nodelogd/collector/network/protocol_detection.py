@@ -9,7 +9,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from nodelog.wire.detection import Protocol, detect
+from nodelog.wire.sniffing import Protocol, sniff_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class UndecidedConnection:
         if not data:
             return 0
         start = self._start + data
-        match detect(start):
+        match sniff_protocol(start):
             case None:
                 self._start = start
                 self._lines.set_tail(start)
@@ -77,7 +77,7 @@ class UndecidedConnection:
 
         If it was RELP, it must read nothing: what was never acknowledged is sent again.
         """
-        if detect(self._start + rest) is Protocol.RELP:
+        if sniff_protocol(self._start + rest) is Protocol.RELP:
             self._lines.drop_unfinished("stop")
             rest = b""
         return self._lines, rest

@@ -105,7 +105,7 @@ class RelpConnection:
         try:
             events = self._session.feed(data)
         except WireError as error:
-            events, self.protocol_error = error.before, str(error)
+            events, self.protocol_error = error.completed, str(error)
         before, self.unfinished = self.unfinished, self._session.pending
         added = self._add_events(events, arena) if events else 0
         self._metrics.overhead.inc(before + len(data) - self.unfinished - added)

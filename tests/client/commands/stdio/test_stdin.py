@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nodelog.commands.stdio.stdin import Input
 from nodelog.commands.stop_signals import Stop
-from nodelog.shipping.line_splitting import LONGEST, runs
+from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_into_batches
 from nodelog.spool.blocks import BLOCK_BYTES
 
 
@@ -30,7 +30,7 @@ def read(data: bytes, stop: Stop, folder: Path) -> list[bytes]:
 @given(st.lists(st.integers(0, 3 * BLOCK_BYTES), max_size=6))
 def test_runs_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
     data = b"".join(b"x" * size + b"\n" for size in sizes)
-    cuts = list(runs(data))
+    cuts = list(split_into_batches(data))
     assert b"".join(cuts) == data
     assert all(run.endswith(b"\n") for run in cuts)
     assert all(len(run) <= BLOCK_BYTES or run.count(b"\n") == 1 for run in cuts)
@@ -39,10 +39,28 @@ def test_runs_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
 def test_a_line_that_is_too_long_is_cut_as_the_collector_would(
     stop: tuple[Stop, socket.socket], tmp_path: Path
 ) -> None:
-    data = b"a\n" + b"x" * (2 * LONGEST + 5) + b"\nb\n" + b"y" * LONGEST + b"\n" + b"z" * (LONGEST + 1)
-    pieces = [b"a", b"x" * LONGEST, b"x" * LONGEST, b"x" * 5, b"b", b"y" * LONGEST, b"z" * LONGEST, b"z"]
+    data = (
+        b"a\n"
+        + b"x" * (2 * MAX_LINE_BYTES + 5)
+        + b"\nb\n"
+        + b"y" * MAX_LINE_BYTES
+        + b"\n"
+        + b"z" * (MAX_LINE_BYTES + 1)
+    )
+    pieces = [
+        b"a",
+        b"x" * MAX_LINE_BYTES,
+        b"x" * MAX_LINE_BYTES,
+        b"x" * 5,
+        b"b",
+        b"y" * MAX_LINE_BYTES,
+        b"z" * MAX_LINE_BYTES,
+        b"z",
+    ]
     assert b"".join(read(data, stop[0], tmp_path)) == b"".join(piece + b"\n" for piece in pieces)
-    assert b"".join(runs(data[: -LONGEST - 1])) == b"".join(piece + b"\n" for piece in pieces[:-2])
+    assert b"".join(split_into_batches(data[: -MAX_LINE_BYTES - 1])) == b"".join(
+        piece + b"\n" for piece in pieces[:-2]
+    )
 
 
 def test_bytes_go_through_as_they_are_and_the_last_line_gets_its_end(

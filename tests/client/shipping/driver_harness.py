@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from nodelog.shipping.driver import Runner
-from nodelog.shipping.engine import Carrier
-from nodelog.shipping.line_queue import Full, Intake
+from nodelog.shipping.driver import Driver
+from nodelog.shipping.engine import ShippingEngine
+from nodelog.shipping.line_queue import FullPolicy, LineQueue
 from nodelog.shipping.settings import Settings
-from nodelog.shipping.wakeup import Bell
-from nodelog.spool.memory_spool import Spool
+from nodelog.shipping.wakeup import Wakeup
+from nodelog.spool.memory_spool import MemorySpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nodelog.spool.spool import Spool
 
 
 class Clock:
@@ -37,27 +39,27 @@ class Rig:
         """Put it together."""
         self.told: list[str] = []
         self.rings: list[int] = []
-        self.intake = Intake(1 << 20, Full.BLOCK, lambda: self.rings.append(1))
+        self.intake = LineQueue(1 << 20, FullPolicy.BLOCK, lambda: self.rings.append(1))
         settings = Settings(
             hosts=hosts or ("127.0.0.1",),
             port=port,
             name="test",
             spool=None,
-            full=Full.BLOCK,
+            full=FullPolicy.BLOCK,
             max_bytes=1 << 20,
             tell=self.told.append,
         )
-        self.spool = spool or Spool()
-        self.runner = Runner(settings, Carrier(settings, self.spool, self.intake))
-        self.runner._courier._draw = lambda: 1.0
+        self.spool = spool or MemorySpool()
+        self.runner = Driver(settings, ShippingEngine(settings, self.spool, self.intake))
+        self.runner._session._jitter = lambda: 1.0
 
     def until(self, fact: Callable[[], object]) -> None:
         """Take turns, each when the link is ready, until something is so."""
-        with closing(Bell()) as bell:
+        with closing(Wakeup()) as bell:
             for _ in range(1000):
                 if fact():
                     return
-                self.runner.turn(is_ready=bell.wait(0.02, self.runner.link))
+                self.runner.step(is_ready=bell.wait(0.02, self.runner.connection))
         pytest.fail(f"not within 1000 turns: {self.told}")
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodelog.wire.client_session import ClientSession
-from nodelog.wire.detection import Protocol, detect
+from nodelog.wire.sniffing import Protocol, sniff_protocol
 
 LIBRELP = b"librelp,1.11.0,http://librelp.adiscon.com"
 OMRELP = b"1 open 86 relp_version=0\nrelp_software=" + LIBRELP + b"\ncommands=syslog\n"
@@ -42,14 +42,14 @@ LIKE_OPEN = st.from_regex(rb"1? ?o?p?e?n? ?[0-9]{0,5} ?r?e?l?p?_?v?e?r?s?i?o?n?=
 
 @pytest.mark.parametrize("start", STAY_LINES)
 def test_a_line_is_never_taken_for_relp(start: bytes) -> None:
-    assert detect(start) is Protocol.LINES
+    assert sniff_protocol(start) is Protocol.LINES
 
 
 @pytest.mark.parametrize("start", STAY_LINES)
 def test_nothing_is_awaited_once_it_can_only_be_lines(start: bytes) -> None:
-    decided = next(size for size in range(len(start) + 1) if detect(start[:size]))
+    decided = next(size for size in range(len(start) + 1) if sniff_protocol(start[:size]))
     assert decided <= 25
-    assert all(detect(start[:size]) is Protocol.LINES for size in range(decided, len(start) + 1))
+    assert all(sniff_protocol(start[:size]) is Protocol.LINES for size in range(decided, len(start) + 1))
 
 
 @pytest.mark.parametrize(
@@ -64,25 +64,25 @@ def test_nothing_is_awaited_once_it_can_only_be_lines(start: bytes) -> None:
 def test_an_open_is_relp_as_soon_as_it_can_be_nothing_else(start: bytes) -> None:
     decided = start.index(b"=") + 1
     assert decided <= 25
-    assert [detect(start[:size]) for size in range(decided)] == [None] * decided
-    assert all(detect(start[:size]) is Protocol.RELP for size in range(decided, len(start) + 1))
+    assert [sniff_protocol(start[:size]) for size in range(decided)] == [None] * decided
+    assert all(sniff_protocol(start[:size]) is Protocol.RELP for size in range(decided, len(start) + 1))
 
 
 def test_nothing_is_decided_by_nothing() -> None:
-    assert detect(b"") is None
+    assert sniff_protocol(b"") is None
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_any_kind_of_bytes_will_do(kind: type[bytes]) -> None:
-    assert detect(kind(OMRELP)) is Protocol.RELP
-    assert detect(kind(OMRELP[:9])) is None
+    assert sniff_protocol(kind(OMRELP)) is Protocol.RELP
+    assert sniff_protocol(kind(OMRELP[:9])) is None
 
 
 @given(st.one_of(LIKE_OPEN, st.binary(max_size=40)), st.integers(0, 50))
 def test_more_bytes_never_change_what_was_decided(start: bytes, size: int) -> None:
-    early = detect(start[:size])
+    early = sniff_protocol(start[:size])
     if early is None:
         assert size <= 24 or len(start) <= 24
         assert b"\n" not in start[:size]
     else:
-        assert detect(start) is early
+        assert sniff_protocol(start) is early

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nodelog.shipping.delivery_session import Courier
+from nodelog.shipping.delivery_session import DeliverySession
 from nodelog.wire.frames import SERVER_CLOSE, Oversized
 from nodelog.wire.server_session import Block, Close, Message, Open, ServerSession
 
 if TYPE_CHECKING:
-    from nodelog.spool.memory_spool import Spool
+    from nodelog.spool.spool import Spool
     from nodelog.wire.offers import Offers
     from nodelog.wire.server_session import Event
 
@@ -20,8 +20,8 @@ MAX_DATA = 1024 * 1024 + 64 * 1024
 class ForeignSession(ServerSession):
     """One that has never heard of blocks and streams."""
 
-    def _open(self, offers: Offers) -> Open:
-        return super()._open(replace(offers, commands=(b"syslog",), stream=None))
+    def _on_open(self, offers: Offers) -> Open:
+        return super()._on_open(replace(offers, commands=(b"syslog",), stream=None))
 
 
 @dataclass(eq=False)
@@ -118,18 +118,20 @@ class Pair:
         self.told: list[str] = []
         self.server = server or Server()
         self.spool = spool
-        self.courier = Courier(spool, name="test", tell=self.told.append, window=window, draw=lambda: 1.0)
+        self.courier = DeliverySession(
+            spool, name="test", tell=self.told.append, window=window, draw=lambda: 1.0
+        )
         self.connection = self.server.connect()
 
     def connect(self) -> None:
         """Make a connection, up to the server's answer."""
         self.connection = self.server.connect()
-        self.server.receive(self.connection, self.courier.begin())
+        self.server.receive(self.connection, self.courier.connection_made())
         self.hear()
 
     def send(self) -> int:
         """Let the courier send; give the number of bytes."""
-        data = b"".join(self.courier.frames())
+        data = b"".join(self.courier.frames_to_send())
         self.server.receive(self.connection, data)
         return len(data)
 
@@ -153,19 +155,19 @@ class Pair:
     def hang_up(self) -> float:
         """Let the server hang up."""
         self.connection.is_open = False
-        return self.courier.lost(by_peer=True)
+        return self.courier.connection_lost(by_peer=True)
 
     def run(self) -> None:
         """Go on until there is nothing more to do, over as many connections as it takes."""
         for _ in range(1000):
-            if self.courier.ended:
-                self.courier.lost(by_peer=False)
+            if self.courier.must_hang_up:
+                self.courier.connection_lost(by_peer=False)
             if self.courier.welcome is None:
-                if not self.courier.is_wanted:
+                if not self.courier.has_lines:
                     return
                 self.connect()
             is_quiet = not self.send() and not self.server._taken
             self.ack()
-            if is_quiet and not self.courier.ended:
+            if is_quiet and not self.courier.must_hang_up:
                 return
         raise AssertionError("it does not end")

@@ -31,5 +31,5 @@ def fed(feed: Callable[[bytes], list[_T]], pieces: Iterable[bytes]) -> tuple[lis
         try:
             done += feed(piece)
         except WireError as error:
-            return done + error.before, str(error)
+            return done + error.completed, str(error)
     return done, ""

@@ -6,10 +6,10 @@ import enum
 import re
 from typing import Final
 
-from nodelog.wire.frames import beginning
+from nodelog.wire.frames import prefix_pattern
 
 _OPEN: Final = re.compile(rb"1 open [0-9]{2,4} relp_version=")
-_SO_FAR: Final = beginning(
+_OPEN_PREFIX: Final = prefix_pattern(
     *(re.escape(bytes([byte])) for byte in b"1 open "),
     *(b"[0-9]", b"[0-9]", b"[0-9]?", b"[0-9]?"),
     *(bytes([byte]) for byte in b" relp_version="),
@@ -23,11 +23,11 @@ class Protocol(enum.Enum):
     RELP = "relp"
 
 
-def detect(start: bytes | bytearray | memoryview) -> Protocol | None:
+def sniff_protocol(start: bytes | bytearray | memoryview) -> Protocol | None:
     """Tell the protocol of a connection that begins so; None while it could be either.
 
     That lasts for 24 bytes at the most, and never past an LF. At the end of the stream None means lines.
     """
     if _OPEN.match(start):
         return Protocol.RELP
-    return None if _SO_FAR.fullmatch(start) else Protocol.LINES
+    return None if _OPEN_PREFIX.fullmatch(start) else Protocol.LINES

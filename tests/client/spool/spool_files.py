@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nodelog.spool.file_spool import FileSpool
-    from nodelog.spool.memory_spool import Spool
+    from nodelog.spool.spool import Spool
 
 KEEPER = """
 import sys
@@ -29,5 +29,5 @@ def held(spool: Spool) -> dict[bytes, list[tuple[int, bytes]]]:
 
 def leave(spool: FileSpool) -> None:
     """Let go of the file as a process does that is killed: nothing more is written."""
-    spool._file.close()
+    spool._database.close()
     spool._lock.release()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodelog.shipping.line_queue import Full, Intake
+from nodelog.shipping.line_queue import FullPolicy, LineQueue
 
 if TYPE_CHECKING:
-    from nodelog.spool.memory_spool import Spool
+    from nodelog.spool.spool import Spool
 
 
 class Wakes:
@@ -22,12 +22,12 @@ class Wakes:
         self.count += 1
 
 
-def intake_of(most: int = 100, full: Full = Full.BLOCK) -> Intake:
-    return Intake(most, full, lambda: None)
+def intake_of(most: int = 100, full: FullPolicy = FullPolicy.BLOCK) -> LineQueue:
+    return LineQueue(most, full, lambda: None)
 
 
-def carry(intake: Intake, spool: Spool) -> None:
+def carry(intake: LineQueue, spool: Spool) -> None:
     """Put what there is into the spool."""
-    while lines := intake.take():
+    while lines := intake.take_batch():
         spool.append(lines)
-        intake.settle(spool)
+        intake.sync_with_spool(spool)
