@@ -1,4 +1,4 @@
-"""A runner whose clock a test sets, and whose turns it takes."""
+"""A driver whose steps a test takes itself, and a clock that a test sets."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """A time that passes when a test says so."""
+    """A monotonic clock that moves only when a test sets `now`."""
 
     def __init__(self) -> None:
-        """Begin somewhere."""
+        """Start at an arbitrary time."""
         self.now = 1000.0
 
     def monotonic(self) -> float:
-        """Tell it."""
+        """Return the time."""
         return self.now
 
 
-class Rig:
-    """A runner that is driven by a test."""
+class DriverHarness:
+    """A driver with its queue and its spool; `wakeups` counts how often the queue woke it."""
 
     def __init__(self, port: int, *hosts: str, spool: Spool | None = None) -> None:
-        """Put it together."""
-        self.told: list[str] = []
-        self.rings: list[int] = []
-        self.intake = LineQueue(1 << 20, FullPolicy.BLOCK, lambda: self.rings.append(1))
+        """Create a driver that has not connected yet."""
+        self.messages: list[str] = []
+        self.wakeups = 0
+        self.queue = LineQueue(1 << 20, FullPolicy.BLOCK, self._count_wakeup)
         settings = Settings(
             hosts=hosts or ("127.0.0.1",),
             port=port,
@@ -47,24 +47,27 @@ class Rig:
             spool=None,
             full=FullPolicy.BLOCK,
             max_bytes=1 << 20,
-            tell=self.told.append,
+            tell=self.messages.append,
         )
         self.spool = spool or MemorySpool()
-        self.runner = Driver(settings, ShippingEngine(settings, self.spool, self.intake))
-        self.runner._session._jitter = lambda: 1.0
+        self.driver = Driver(settings, ShippingEngine(settings, self.spool, self.queue))
+        self.driver._session._jitter = lambda: 1.0
 
-    def until(self, fact: Callable[[], object]) -> None:
-        """Take turns, each when the link is ready, until something is so."""
-        with closing(Wakeup()) as bell:
+    def step_until(self, condition: Callable[[], object]) -> None:
+        """Take steps, each when the connection is ready, until the condition is true."""
+        with closing(Wakeup()) as wakeup:
             for _ in range(1000):
-                if fact():
+                if condition():
                     return
-                self.runner.step(is_ready=bell.wait(0.02, self.runner.connection))
-        pytest.fail(f"not within 1000 turns: {self.told}")
+                self.driver.step(is_ready=wakeup.wait(0.02, self.driver.connection))
+        pytest.fail(f"not within 1000 steps: {self.messages}")
+
+    def _count_wakeup(self) -> None:
+        self.wakeups += 1
 
 
-class Rigs(Protocol):
-    """What the fixture `rigged` is."""
+class MakeHarness(Protocol):
+    """The type of the fixture `make_harness`."""
 
-    def __call__(self, port: int, *hosts: str, spool: Spool | None = None) -> Rig:
-        """Make a rig."""
+    def __call__(self, port: int, *hosts: str, spool: Spool | None = None) -> DriverHarness:
+        """Create a harness."""

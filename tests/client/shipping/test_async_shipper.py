@@ -38,7 +38,7 @@ async def test_lines_arrive_once_and_in_order(collector: Collector, spool: str |
     assert not collector.streams
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("ending", ["crash", "stop"])
 async def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
     collector: Collector, spool: str | None, ending: str

@@ -37,7 +37,7 @@ def test_a_stream_is_closed_only_when_its_blocks_cannot_come_back(
     pair.spool.close()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("quick_quarantine")
 def test_a_block_that_hangs_the_server_up_five_times_in_a_row_is_set_aside(tmp_path: Path) -> None:
     pair = Pair(sealed(FileSpool(tmp_path / "spool"), b"bad", b"good"))
     for _ in range(5):
@@ -66,7 +66,7 @@ def test_a_collector_that_is_ended_again_and_again_costs_no_block() -> None:
     assert pair.server.stored == [b"a", b"b"]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("quick_quarantine")
 def test_a_suspect_goes_alone_so_that_the_guilty_one_is_found() -> None:
     pair = Pair(sealed(MemorySpool(), b"good", b"bad", b"fine"))
     for _ in range(20):

@@ -174,7 +174,7 @@ def test_an_end_that_was_agreed_on_is_not_told() -> None:
     assert not rig.told
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("quick_quarantine")
 def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(MemorySpool())
     rig.intake.offer(b"bad")

@@ -34,7 +34,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     return str(tmp_path / "spool") if request.param == "file" else None
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("ending", ["crash", "stop"])
 def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
     collector: Collector, spool: str | None, ending: str
@@ -52,7 +52,7 @@ def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
     assert collector.lines == lines
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("short_pauses")
 def test_acks_that_are_lost_double_nothing(collector: Collector, spool: str | None) -> None:
     lines = lines_of("line", 3000)
     with Shipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
@@ -83,7 +83,7 @@ def test_flush_tells_how_many_are_left_while_the_collector_does_not_read(collect
     assert collector.lines == [b"a", b"0", b"1", b"2", b"3", b"4"]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("short_pauses")
 def test_a_collector_that_is_not_there_yet_is_waited_for_and_told_of_once() -> None:
     told: list[str] = []
     collector = Collector().start()
@@ -141,7 +141,7 @@ def test_the_next_address_is_tried_when_the_first_has_no_collector(
     assert not told
 
 
-@pytest.mark.usefixtures("quick", "impatient")
+@pytest.mark.usefixtures("short_pauses", "quick_quarantine")
 def test_a_block_that_the_collector_dies_of_does_not_stop_the_others(
     collector: Collector, tmp_path: Path
 ) -> None:
@@ -163,7 +163,7 @@ def test_a_block_that_the_collector_dies_of_does_not_stop_the_others(
     assert collector.lines == [b"before", b"after", f"nodelog: {why}".encode()]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("short_pauses")
 def test_close_tells_how_many_lines_are_left_and_where(spool: str | None) -> None:
     collector = Collector().start()
     collector.crash()
