@@ -5,7 +5,7 @@ import pytest
 from nodelogd.collector.pipeline.arena import ARENA_SIZE, Arena, ArenaPool
 
 
-def test_what_is_added_stands_behind_what_was_there() -> None:
+def test_added_bytes_are_appended() -> None:
     arena = Arena(100)
     arena.add(b"one\n", memoryview(b"two\n"))
     arena.add(b"three\n")
@@ -19,7 +19,7 @@ def test_the_last_line_end_is_found_between_two_offsets(start: int, stop: int, e
     assert arena.last_line_end(start, stop) == end
 
 
-def test_behind_a_full_arena_is_room_for_one_more_addition() -> None:
+def test_a_full_arena_has_headroom_for_one_more_addition() -> None:
     arena = Arena(100)
     arena.add(bytes(ARENA_SIZE - 1))
     before = arena.is_full
@@ -43,7 +43,7 @@ def test_the_writer_has_one_arena_while_the_other_fills() -> None:
     assert first.is_empty
 
 
-def test_nothing_is_swapped_while_the_writer_has_the_other_one_and_the_return_is_announced_once() -> None:
+def test_swap_fails_while_the_writer_has_the_other_arena_and_its_release_is_announced_once() -> None:
     returns: list[int] = []
     arenas = ArenaPool(100, lambda: returns.append(1))
     first = arenas.swap()
@@ -60,7 +60,7 @@ def test_nothing_is_swapped_while_the_writer_has_the_other_one_and_the_return_is
     assert len(returns) == 1  # nobody waited for it
 
 
-def test_more_arenas_are_lent_to_those_that_owe_answers_and_only_as_many_as_allowed() -> None:
+def test_spare_arenas_are_lent_while_acks_are_owed_up_to_the_limit() -> None:
     arenas = ArenaPool(100, lambda: None, spare=2)
     handed = []
     for _ in range(3):
@@ -76,7 +76,7 @@ def test_more_arenas_are_lent_to_those_that_owe_answers_and_only_as_many_as_allo
     assert arenas.swap() is None  # nothing is owed now: the lent ones are back
 
 
-def test_lines_that_nobody_waits_for_are_lent_nothing() -> None:
+def test_no_spare_arena_is_lent_when_no_acks_are_owed() -> None:
     arenas = ArenaPool(100, lambda: None, spare=2)
     arenas.swap()
     arenas.current.add(b"a line\n")

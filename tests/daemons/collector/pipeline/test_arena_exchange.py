@@ -33,7 +33,7 @@ class Sides:
         self.exchange.note_release()
 
 
-async def test_what_comes_first_is_handed_over_at_once_and_what_follows_soon() -> None:
+async def test_the_first_batch_is_submitted_immediately_and_the_next_soon_after() -> None:
     sides = Sides()
     sides.add(b"one\n")
     sides.exchange.submit()
@@ -47,14 +47,14 @@ async def test_what_comes_first_is_handed_over_at_once_and_what_follows_soon() -
     assert bytes(sides.kept[0].view[: sides.kept[0].end]) == b"two\nthree\n"
 
 
-async def test_nothing_is_handed_over_if_there_is_nothing() -> None:
+async def test_an_empty_arena_is_not_submitted() -> None:
     sides = Sides()
     sides.exchange.submit()
     assert sides.exchange.submit_now()
     assert sides.kept == []
 
 
-async def test_there_is_room_as_long_as_one_of_two_arenas_can_be_filled() -> None:
+async def test_there_is_room_while_one_of_the_two_arenas_is_not_full() -> None:
     sides = Sides()
     sides.add(bytes(ARENA_SIZE))
     assert sides.exchange.ensure_room()
@@ -67,7 +67,7 @@ async def test_there_is_room_as_long_as_one_of_two_arenas_can_be_filled() -> Non
     assert sides.arenas.current.is_empty
 
 
-async def test_whoever_waits_until_all_is_handed_over_is_woken_by_the_return_of_an_arena() -> None:
+async def test_every_waiting_flush_is_woken_by_the_release_of_an_arena() -> None:
     sides = Sides()
     sides.add(b"one\n")
     await sides.exchange.flush()

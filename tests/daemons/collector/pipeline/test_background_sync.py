@@ -29,7 +29,7 @@ def is_open(fd: int) -> bool:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_journal_is_synced_before_the_lines_and_both_are_closed_whatever_happens(
+def test_the_journal_is_synced_before_the_lines_and_both_are_closed_even_after_a_failure(
     tmp_path: Path, *, fails: bool
 ) -> None:
     reports: list[tuple[SyncJob, OSError | None]] = []
@@ -53,7 +53,7 @@ def test_the_journal_is_synced_before_the_lines_and_both_are_closed_whatever_hap
     assert not is_open(job.journal)
 
 
-def test_a_file_that_is_left_is_synced_closed_and_reported(tmp_path: Path) -> None:
+def test_a_file_that_is_no_longer_active_is_synced_closed_and_reported(tmp_path: Path) -> None:
     left: list[str] = []
     metrics = Metrics()
     background_sync = BackgroundSync(metrics, lambda *_: None, lambda: left.append("left"))

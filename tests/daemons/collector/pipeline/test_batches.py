@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("soon")
     "policy",
     [SyncPolicy(gap=0.001), SyncPolicy(mode=SyncMode.INTERVAL, interval=0.02), SyncPolicy(mode=SyncMode.OFF)],
 )
-def test_a_full_disk_loses_and_doubles_nothing_and_says_why_it_waits(log: Path, policy: SyncPolicy) -> None:
+def test_a_full_disk_loses_and_duplicates_nothing_and_is_reported(log: Path, policy: SyncPolicy) -> None:
     with writing(log, policy) as bench:
         bench.put(b"one\n", {STREAM: 1})
         wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
@@ -40,7 +40,7 @@ def test_a_full_disk_loses_and_doubles_nothing_and_says_why_it_waits(log: Path, 
     assert bench.count("nodelog_write_failures_total", what="write") > 0
 
 
-def test_an_acknowledged_batch_is_held_until_it_is_synced_and_lines_behind_it_too(log: Path) -> None:
+def test_a_batch_that_owes_acks_is_held_until_it_is_synced_and_so_are_lines_behind_it(log: Path) -> None:
     gate = threading.Event()
 
     def before(called: str, _: tuple[Any, ...]) -> None:
@@ -61,7 +61,7 @@ def test_an_acknowledged_batch_is_held_until_it_is_synced_and_lines_behind_it_to
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_again(
+def test_after_a_failed_sync_held_batches_are_stored_once_and_the_file_is_not_synced_again(
     log: Path, times: int
 ) -> None:
     with writing(log) as bench:
@@ -80,7 +80,7 @@ def test_after_a_failed_sync_held_batches_stand_once_and_the_file_is_not_synced_
     assert LogStore(FileNames.resolve(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 2}
 
 
-def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log: Path) -> None:
+def test_a_failed_background_sync_seals_the_file_and_keeps_its_lines(log: Path) -> None:
     with writing(log) as bench, failing("fdatasync", 1, errno.EIO):
         bench.put(b"one\n")
         wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
@@ -100,7 +100,7 @@ def test_a_failed_sync_in_the_background_seals_the_file_and_keeps_its_lines(log:
         (SyncPolicy(mode=SyncMode.OFF), True, False),
     ],
 )
-def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_are_syncs(
+def test_acks_wait_for_a_sync_as_the_policy_requires_and_a_fence_waits_unless_syncs_are_off(
     log: Path, policy: SyncPolicy, *, fence: bool, waits: bool
 ) -> None:
     gate = threading.Event()
@@ -117,7 +117,7 @@ def test_answers_wait_for_a_sync_as_the_policy_says_and_a_fence_wherever_there_a
         assert durable == (0 if policy.mode is SyncMode.INTERVAL and not fence else 1)
 
 
-def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> None:
+def test_a_batch_without_lines_is_recorded_synced_and_acknowledged(log: Path) -> None:
     with writing(log) as bench:
         bench.put(b"", owed=3)
         wait_for(lambda: bench.stored == [{bench.peer: 3}])
@@ -128,7 +128,7 @@ def test_a_batch_of_answers_alone_is_recorded_synced_and_answered(log: Path) -> 
     assert LogStore(FileNames.resolve(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
 
 
-def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_not(log: Path) -> None:
+def test_the_file_is_not_rotated_before_awaited_batches_are_durable_with_or_without_blocks(log: Path) -> None:
     gate = threading.Event()
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
@@ -148,7 +148,7 @@ def test_the_file_is_not_turned_over_before_what_is_awaited_is_durable_block_or_
             wait_for(lambda: bench.stored == [{bench.peer: 1}])
 
 
-def test_after_a_failed_sync_each_frame_is_answered_once(log: Path) -> None:
+def test_after_a_failed_sync_each_frame_is_acknowledged_once(log: Path) -> None:
     with writing(log) as bench, failing("fdatasync", 3, errno.EIO):
         bench.put(b"one\n", owed=2)
         bench.put(b"", owed=1)
@@ -157,7 +157,7 @@ def test_after_a_failed_sync_each_frame_is_answered_once(log: Path) -> None:
     assert [sum(receipts.values()) for receipts in bench.stored] == [2, 1, 1]
 
 
-def test_what_is_written_is_not_held_any_more_though_its_answer_waits(log: Path) -> None:
+def test_written_bytes_do_not_count_as_unwritten_while_their_ack_waits(log: Path) -> None:
     gate = threading.Event()
     with writing(log) as bench:
         wait_for(lambda: bench.opened)

@@ -15,7 +15,7 @@ FULL = OSError(errno.ENOSPC, "", "/log")
 SAID = "cannot write /log: No space left on device; reading is paused, nothing is lost, retrying every 1 s"
 
 
-def test_the_same_trouble_is_said_once_and_shown_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_repeated_error_is_logged_once_and_reported_until_it_ends(caplog: pytest.LogCaptureFixture) -> None:
     metrics, health = Metrics(), Health()
     disk_errors = DiskErrors(Path("/log"), metrics, health)
     for _ in range(3):

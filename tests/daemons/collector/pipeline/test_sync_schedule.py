@@ -14,7 +14,7 @@ def made(mode: SyncMode = SyncMode.BATCH) -> SyncSchedule:
     return SyncSchedule(SyncPolicy(mode=mode, interval=2.0, gap=GAP), START)
 
 
-def test_a_sync_that_is_awaited_comes_a_gap_after_the_one_before() -> None:
+def test_awaited_syncs_keep_the_gap_between_them() -> None:
     schedule = made()
     assert schedule.seconds_until_sync(START, is_awaited=True) == GAP
     assert schedule.seconds_until_sync(START + 2 * GAP, is_awaited=True) == 0
@@ -26,7 +26,7 @@ def test_a_sync_that_is_awaited_comes_a_gap_after_the_one_before() -> None:
     ("mode", "delay"),
     [(SyncMode.BATCH, BACKGROUND_DELAY), (SyncMode.INTERVAL, 2.0), (SyncMode.OFF, math.inf)],
 )
-def test_lines_nobody_waits_for_are_synced_some_time_after_the_first_of_them(
+def test_lines_nobody_waits_for_are_synced_a_fixed_delay_after_the_first_of_them(
     mode: SyncMode, delay: float
 ) -> None:
     schedule = made(mode)
@@ -36,18 +36,18 @@ def test_lines_nobody_waits_for_are_synced_some_time_after_the_first_of_them(
     assert schedule.seconds_until_sync(START + 60, is_awaited=False) == (0 if delay < math.inf else math.inf)
 
 
-def test_nothing_written_is_nothing_to_sync() -> None:
+def test_without_writes_no_sync_is_due() -> None:
     assert made().seconds_until_sync(START + 60, is_awaited=False) == math.inf
 
 
-def test_a_sync_that_is_awaited_leaves_nothing_for_the_background() -> None:
+def test_an_awaited_sync_leaves_nothing_for_the_background() -> None:
     schedule = made()
     schedule.note_written(START)
     schedule.start_awaited_sync(START + 1)
     assert schedule.seconds_until_sync(START + 60, is_awaited=False) == math.inf
 
 
-def test_syncs_in_the_background_go_one_at_a_time() -> None:
+def test_background_syncs_run_one_at_a_time() -> None:
     schedule = made()
     schedule.note_written(START)
     schedule.start_background_sync(is_needed=True)
@@ -57,7 +57,7 @@ def test_syncs_in_the_background_go_one_at_a_time() -> None:
     assert schedule.seconds_until_sync(START + 1, is_awaited=False) == BACKGROUND_DELAY
 
 
-def test_a_sync_that_was_not_needed_holds_up_no_other() -> None:
+def test_a_background_sync_that_was_not_needed_does_not_block_the_next() -> None:
     schedule = made()
     schedule.note_written(START)
     schedule.start_background_sync(is_needed=False)
@@ -66,7 +66,7 @@ def test_a_sync_that_was_not_needed_holds_up_no_other() -> None:
     assert schedule.seconds_until_sync(START + 60, is_awaited=False) == BACKGROUND_DELAY
 
 
-def test_a_sync_that_cannot_begin_is_put_off() -> None:
+def test_a_background_sync_that_cannot_start_is_postponed() -> None:
     schedule = made()
     schedule.note_written(START)
     schedule.postpone_background_sync(START + 60, 1.0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("soon")
 
 
-def test_batches_are_written_in_order_and_all_of_them_before_the_end(log: Path) -> None:
+def test_batches_are_written_in_order_and_all_before_close_returns(log: Path) -> None:
     with writing(log) as bench:
         for number in range(200):
             bench.put(b"line %d\n" % number)
@@ -47,7 +47,7 @@ def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> 
             assert 2 <= syncs[0] <= 2 * most  # data and journal
 
 
-def test_what_came_during_a_slow_sync_has_the_next_one_in_common(log: Path) -> None:
+def test_batches_written_during_a_slow_sync_share_the_next_sync(log: Path) -> None:
     gate, syncs = threading.Event(), [0]
 
     def before(called: str, _: tuple[Any, ...]) -> None:
@@ -74,7 +74,7 @@ def test_lines_nobody_waits_for_are_synced_in_the_background(log: Path) -> None:
     assert log.read_bytes() == b"one\n"
 
 
-def test_with_sync_off_nothing_is_synced_before_the_end(log: Path) -> None:
+def test_with_sync_off_nothing_is_synced_until_close(log: Path) -> None:
     with writing(log, SyncPolicy(mode=SyncMode.OFF)) as bench:
         for number in range(20):
             bench.put(b"line\n", {STREAM: number + 1})
@@ -83,21 +83,21 @@ def test_with_sync_off_nothing_is_synced_before_the_end(log: Path) -> None:
     assert bench.count("nodelog_sync_seconds_count") > 0
 
 
-def test_a_start_on_a_full_disk_waits_for_space(log: Path) -> None:
+def test_startup_on_a_full_disk_waits_for_space(log: Path) -> None:
     with failing("posix_fallocate", 5), writing(log) as bench:
         wait_for(lambda: bench.opened)
         bench.put(b"one\n")
     assert log.read_bytes() == b"one\n"
 
 
-def test_a_start_that_only_an_operator_can_help_is_reported(log: Path) -> None:
+def test_a_startup_error_that_only_an_operator_can_fix_is_reported(log: Path) -> None:
     log.mkdir()
     bench = Bench(log, SyncPolicy())
     wait_for(lambda: bench.opened)
     assert isinstance(bench.opened[0], IsADirectoryError)
 
 
-def test_whoever_hears_that_the_log_is_open_may_ask_what_is_durable(log: Path) -> None:
+def test_durable_blocks_can_be_read_in_the_on_open_callback(log: Path) -> None:
     answers: list[int] = []
 
     def on_open(_: OSError | None) -> None:
@@ -109,7 +109,7 @@ def test_whoever_hears_that_the_log_is_open_may_ask_what_is_durable(log: Path) -
     assert answers == [0]
 
 
-def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(log: Path) -> None:
+def test_a_stuck_writer_reports_for_how_long_and_close_returns_after_its_timeout(log: Path) -> None:
     gate = threading.Event()
 
     def before(called: str, _: tuple[Any, ...]) -> None:
@@ -126,7 +126,7 @@ def test_a_writer_that_is_stuck_says_for_how_long_and_does_not_hold_up_the_end(l
             wait_for(lambda: bench.writer.seconds_stuck() == 0)
 
 
-def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
+def test_a_requested_rotation_takes_place_between_two_batches(log: Path) -> None:
     with writing(log) as bench:
         bench.put(b"one\n")
         bench.writer.rotate()
@@ -135,7 +135,7 @@ def test_a_log_is_sealed_on_request_between_two_batches(log: Path) -> None:
     assert log.read_bytes() == b"two\n"
 
 
-def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_costs_nothing_meanwhile(
+def test_without_a_free_descriptor_a_background_sync_is_postponed_without_busy_waiting(
     log: Path,
 ) -> None:
     tries: list[float] = []
@@ -155,7 +155,7 @@ def test_without_a_free_descriptor_a_sync_in_the_background_comes_later_and_cost
         wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)
 
 
-def test_a_stream_is_forgotten_in_its_turn(log: Path) -> None:
+def test_a_stream_is_forgotten_in_queue_order(log: Path) -> None:
     with writing(log) as bench:
         bench.put(b"one\n", {STREAM: 1})
         bench.writer.forget(STREAM)

@@ -54,7 +54,7 @@ def test_name_time_and_mode_are_kept(source: Path) -> None:
 
 
 @pytest.mark.parametrize("time", [-1, 2**33])
-def test_a_time_that_gzip_cannot_write_is_no_hindrance(source: Path, time: int) -> None:
+def test_a_time_that_a_gzip_header_cannot_hold_is_accepted(source: Path, time: int) -> None:
     os.utime(source, (time, time))
     compress(source)
     assert gzip.decompress(packed(source).read_bytes()) == LINES
@@ -62,7 +62,7 @@ def test_a_time_that_gzip_cannot_write_is_no_hindrance(source: Path, time: int) 
 
 
 @pytest.mark.parametrize("level", [1, 9])
-def test_of_two_a_whole_gz_stays(source: Path, level: int) -> None:
+def test_a_complete_gz_beside_its_source_is_kept(source: Path, level: int) -> None:
     whole = gzip.compress(LINES, level)
     packed(source).write_bytes(whole)
     compress(source)
@@ -85,14 +85,14 @@ def test_of_two_a_whole_gz_stays(source: Path, level: int) -> None:
         gzip.compress(LINES) + b"garbage",
     ],
 )
-def test_of_two_a_damaged_gz_is_made_anew(source: Path, damaged: bytes) -> None:
+def test_a_damaged_gz_beside_its_source_is_rebuilt(source: Path, damaged: bytes) -> None:
     packed(source).write_bytes(damaged)
     compress(source)
     assert not source.exists()
     assert gzip.decompress(packed(source).read_bytes()) == LINES
 
 
-def test_a_disk_that_takes_no_more_leaves_the_source(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_source(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -103,7 +103,7 @@ def test_a_disk_that_takes_no_more_leaves_the_source(source: Path, monkeypatch: 
     assert source.read_bytes() == LINES
 
 
-def test_a_source_that_cannot_be_read_leaves_both(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_source_leaves_both_files(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed(source).write_bytes(b"damaged")
 
     def fails(*_: object) -> None:
@@ -118,7 +118,7 @@ def test_a_source_that_cannot_be_read_leaves_both(source: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("packed_before", [b"", gzip.compress(LINES)])
-def test_asked_to_stop_it_leaves_everything_as_it_was(source: Path, packed_before: bytes) -> None:
+def test_a_stopped_compression_leaves_everything_unchanged(source: Path, packed_before: bytes) -> None:
     if packed_before:
         packed(source).write_bytes(packed_before)
     there = {path: path.read_bytes() for path in source.parent.iterdir()}
@@ -132,19 +132,19 @@ def test_the_program_compresses_one_file(source: Path) -> None:
     assert gzip.decompress(packed(source).read_bytes()) == LINES
 
 
-def test_the_program_has_nothing_to_say_of_a_file_that_was_removed_meanwhile(tmp_path: Path) -> None:
+def test_the_program_is_silent_about_a_file_that_was_removed_meanwhile(tmp_path: Path) -> None:
     done = subprocess.run(program(tmp_path / "gone"), capture_output=True, check=True)
     assert done.stderr == b""
 
 
-def test_the_program_says_in_one_line_what_it_cannot_do(tmp_path: Path) -> None:
+def test_the_program_reports_an_error_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(program(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "Is a directory" in done.stderr
 
 
-def test_the_program_gives_up_on_sigterm_and_leaves_the_source(source: Path) -> None:
+def test_the_program_stops_on_sigterm_and_leaves_the_source(source: Path) -> None:
     with source.open("wb") as file:
         file.truncate(10**11)  # takes it minutes
     child = subprocess.Popen(program(source), stderr=subprocess.PIPE)

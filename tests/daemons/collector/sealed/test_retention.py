@@ -67,7 +67,7 @@ def journal_about(names: FileNames, path: Path) -> None:
     names.journal.write_bytes(header.encode())
 
 
-def test_what_the_budget_does_not_allow_is_removed_counted_and_said(
+def test_what_the_budget_does_not_allow_is_removed_counted_and_logged(
     names: FileNames,
     metrics: Metrics,
     keeping: Callable[[Budget], Retention],
@@ -84,7 +84,9 @@ def test_what_the_budget_does_not_allow_is_removed_counted_and_said(
     assert caplog.messages == ["removed by --keep-count"] * 2
 
 
-def test_a_torn_end_is_removed_in_its_turn(names: FileNames, keeping: Callable[[Budget], Retention]) -> None:
+def test_torn_files_are_removed_in_order_too(
+    names: FileNames, keeping: Callable[[Budget], Retention]
+) -> None:
     leave(names, 1)
     names.torn_path(2).write_bytes(b"half")
     newest = leave(names, 3)
@@ -107,7 +109,7 @@ def test_a_file_and_its_compressed_form_count_as_one(
     assert list(names.directory.iterdir()) == [newest]
 
 
-def test_a_file_that_cannot_be_removed_does_not_keep_the_others_and_is_named_once(
+def test_a_file_that_cannot_be_removed_does_not_protect_others_and_is_logged_once(
     names: FileNames,
     metrics: Metrics,
     keeping: Callable[[Budget], Retention],
@@ -124,7 +126,7 @@ def test_a_file_that_cannot_be_removed_does_not_keep_the_others_and_is_named_onc
     assert value(metrics, "nodelog_sealed_files") == 1
 
 
-def test_a_directory_that_cannot_be_read_is_said_once_until_it_can(
+def test_an_unreadable_directory_is_logged_once_until_it_can_be_read_again(
     names: FileNames, keeping: Callable[[Budget], Retention], caplog: pytest.LogCaptureFixture
 ) -> None:
     away = names.directory.with_name("away")
@@ -139,7 +141,7 @@ def test_a_directory_that_cannot_be_read_is_said_once_until_it_can(
     assert "cannot look after sealed files: [Errno 2] No such file or directory" in caplog.messages[0]
 
 
-def test_sealed_files_are_compressed_and_others_are_not(
+def test_only_sealed_files_are_compressed(
     names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]
 ) -> None:
     names.log.write_bytes(b"active\n")
@@ -154,7 +156,9 @@ def test_sealed_files_are_compressed_and_others_are_not(
     assert names.torn_path(2).exists()
 
 
-def test_woken_it_looks_at_once(names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]) -> None:
+def test_wake_checks_immediately(
+    names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]
+) -> None:
     keeper = keeping()
     keeper.start()
     wait_for(lambda: value(metrics, "nodelog_disk_free_bytes") > 0)
@@ -163,7 +167,7 @@ def test_woken_it_looks_at_once(names: FileNames, metrics: Metrics, keeping: Cal
     wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 1)
 
 
-def test_a_file_that_the_journal_is_still_about_is_not_compressed(
+def test_the_file_that_the_journal_still_describes_is_not_compressed(
     names: FileNames, metrics: Metrics, keeping: Callable[[], Retention]
 ) -> None:
     in_use, finished = leave(names, 1), leave(names, 2)  # in the order in which they are compressed
@@ -179,7 +183,7 @@ def test_a_file_that_the_journal_is_still_about_is_not_compressed(
     assert not in_use.exists()
 
 
-def test_a_file_that_cannot_be_compressed_stays_and_is_tried_again_later(
+def test_a_file_that_cannot_be_compressed_stays_and_is_retried_later(
     names: FileNames, metrics: Metrics, keeping: Callable[[], Retention], monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -204,7 +208,7 @@ def test_a_file_that_cannot_be_compressed_stays_and_is_tried_again_later(
     wait_for(lambda: tried(0) and value(metrics, "nodelog_compressed_files_total") == 1)
 
 
-def test_without_a_process_to_be_had_it_goes_on_later(
+def test_compression_resumes_after_a_process_could_not_be_started(
     names: FileNames, metrics: Metrics, keeping: Callable[[], Retention], monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -223,7 +227,7 @@ def test_without_a_process_to_be_had_it_goes_on_later(
     assert "cannot compress sealed files: [Errno 11]" in caplog.messages[0]
 
 
-def test_the_budget_is_kept_while_a_large_file_is_compressed(
+def test_the_budget_is_enforced_while_a_large_file_is_compressed(
     names: FileNames,
     metrics: Metrics,
     keeping: Callable[[Budget], Retention],
@@ -241,7 +245,7 @@ def test_the_budget_is_kept_while_a_large_file_is_compressed(
     assert list(names.directory.glob(".*.tmp-*"))
 
 
-def test_at_the_end_a_file_that_is_being_compressed_stays_as_it_is(
+def test_close_leaves_a_file_that_is_being_compressed_unchanged(
     names: FileNames, keeping: Callable[[], Retention], caplog: pytest.LogCaptureFixture
 ) -> None:
     large = leave(names, 1)
@@ -255,5 +259,5 @@ def test_at_the_end_a_file_that_is_being_compressed_stays_as_it_is(
     assert caplog.messages == []
 
 
-def test_one_that_was_never_started_can_be_closed(keeping: Callable[[], Retention]) -> None:
+def test_close_works_without_a_start(keeping: Callable[[], Retention]) -> None:
     keeping().close(30)

@@ -30,7 +30,7 @@ def append(path: Path, foreign: bytes) -> None:
         file.write(foreign)
 
 
-def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_tried_before_there_is_space(
+def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_retried_before_there_is_space(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = opened(path)
@@ -56,7 +56,7 @@ def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_tried_before_there_
     assert (path.read_bytes(), file.end) == (b"one\ntwo\n", 8)
 
 
-def test_a_file_system_that_says_nothing_of_its_blocks_is_simply_tried_again(
+def test_on_a_file_system_that_reports_no_blocks_the_write_is_simply_retried(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = opened(path)
@@ -66,7 +66,7 @@ def test_a_file_system_that_says_nothing_of_its_blocks_is_simply_tried_again(
     assert path.read_bytes() == b"one\n"
 
 
-def test_it_is_seen_when_somebody_was_faster(path: Path) -> None:
+def test_a_change_during_our_write_is_noticed(path: Path) -> None:
     file = opened(path)
     assert not file.was_changed_during_write()
     append(path, b"stranger\n")
@@ -74,7 +74,7 @@ def test_it_is_seen_when_somebody_was_faster(path: Path) -> None:
     assert file.was_changed_during_write()
 
 
-def test_what_others_left_is_ended_by_a_line_feed_only_where_one_is_missing(path: Path) -> None:
+def test_a_last_line_gets_a_line_feed_only_if_it_has_none(path: Path) -> None:
     append(path, b"one")
     assert ActiveFile(path).terminate_last_line() == 4
     assert ActiveFile(path).terminate_last_line() == 4
@@ -90,7 +90,7 @@ def test_a_file_that_was_moved_or_removed_is_not_at_its_path(path: Path) -> None
     assert not file.is_at_path()
 
 
-def test_a_file_that_was_opened_in_vain_is_let_go(tmp_path: Path) -> None:
+def test_a_file_is_closed_if_the_body_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"), opening(tmp_path / "log") as file:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_start_knows_the_last_block_of_every_stream(log: Path) -> None:
+def test_a_start_restores_the_last_block_of_every_stream(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
@@ -22,7 +22,7 @@ def test_a_start_knows_the_last_block_of_every_stream(log: Path) -> None:
     assert opened(log).streams.durable == {STREAM: 2}
 
 
-def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: Path) -> None:
+def test_a_record_that_could_not_be_written_is_retried_in_the_same_place(log: Path) -> None:
     store = opened(log)
     with once("pwrite", full()), pytest.raises(OSError, match="No space"):
         put(store, b"one\n", 1)
@@ -31,9 +31,7 @@ def test_a_record_that_could_not_be_written_is_written_again_at_its_place(log: P
     assert opened(log).streams.durable == {STREAM: 1}
 
 
-def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_journal_is_restarted_and_loses_nothing(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodelogd.collector.store.journal_file.JOURNAL_SIZE", 1000)
     store = opened(log)
     for number in range(1, 101):
@@ -44,7 +42,7 @@ def test_a_journal_that_is_full_is_begun_anew_and_forgets_nothing(
     assert log.read_bytes().count(b"\n") == 100
 
 
-def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
+def test_what_another_thread_synced_counts_as_durable(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     job = store.commits.sync_job()
@@ -61,9 +59,7 @@ def test_what_another_thread_synced_is_durable_up_to_there(log: Path) -> None:
         os.close(fd)
 
 
-def test_what_comes_behind_a_clean_end_is_somebody_elses_and_stays(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_behind_a_clean_end_are_foreign_and_stay(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(log)
     put(store, b"one\n")
     store.close()
@@ -73,7 +69,7 @@ def test_what_comes_behind_a_clean_end_is_somebody_elses_and_stays(
     assert log.read_bytes() == b"one\nstranger\n"
 
 
-def test_a_big_table_of_streams_survives(log: Path) -> None:
+def test_a_large_stream_table_survives(log: Path) -> None:
     store = opened(log)
     streams = {number.to_bytes(16, "little"): number for number in range(100_000)}
     store.append(memoryview(b"one\n"), streams)

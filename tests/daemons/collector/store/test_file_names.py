@@ -22,7 +22,7 @@ def names(tmp_path: Path) -> FileNames:
     return FileNames(tmp_path / "node_log")
 
 
-def test_everything_lies_beside_the_log(names: FileNames, tmp_path: Path) -> None:
+def test_all_files_are_beside_the_log(names: FileNames, tmp_path: Path) -> None:
     assert names.directory == tmp_path
     assert names.journal == tmp_path / ".node_log.journal"
     assert names.lock == tmp_path / ".node_log.lock"
@@ -30,13 +30,13 @@ def test_everything_lies_beside_the_log(names: FileNames, tmp_path: Path) -> Non
     assert names.torn_path(43) == tmp_path / "node_log.torn-00000043"
 
 
-def test_everything_lies_beside_what_a_link_points_to(tmp_path: Path) -> None:
+def test_all_files_are_beside_the_target_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "link").symlink_to("store/lines")
     assert FileNames.resolve(tmp_path / "link").log == (tmp_path / "store" / "lines").resolve()
 
 
-def test_a_log_that_is_sealed_at_the_same_moment_is_still_one(tmp_path: Path) -> None:
+def test_a_log_that_is_being_sealed_is_still_resolved(tmp_path: Path) -> None:
     log, away = tmp_path / "node_log", tmp_path / "sealed"
     log.touch()
     over = Event()
@@ -55,7 +55,7 @@ def test_a_log_that_is_sealed_at_the_same_moment_is_still_one(tmp_path: Path) ->
         coming.result()
 
 
-def test_a_loop_of_links_is_an_error_of_the_system(tmp_path: Path) -> None:
+def test_a_loop_of_links_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError, match="Too many levels of symbolic links") as caught:
@@ -63,19 +63,19 @@ def test_a_loop_of_links_is_an_error_of_the_system(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ELOOP
 
 
-def test_a_directory_is_no_log(tmp_path: Path) -> None:
+def test_a_directory_is_refused_as_a_log(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         FileNames.resolve(tmp_path)
 
 
-def test_a_pipe_is_no_log(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_as_a_log(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="Not a regular file"):
         FileNames.resolve(tmp_path / "pipe")
 
 
 @given(st.integers(1, 10**12), st.floats(-1e9, 4e9), st.sampled_from(["", ".gz"]))
-def test_a_name_that_is_given_is_found_again(number: int, now: float, ending: str) -> None:
+def test_a_sealed_name_is_found_again(number: int, now: float, ending: str) -> None:
     with TemporaryDirectory() as folder:
         names = FileNames(Path(folder) / "node_log")
         path = names.sealed_path(number, now)
@@ -85,7 +85,7 @@ def test_a_name_that_is_given_is_found_again(number: int, now: float, ending: st
         assert names.last_number() == number
 
 
-def test_files_are_ordered_by_their_numbers_whatever_the_clock_said(names: FileNames) -> None:
+def test_files_are_ordered_by_number_whatever_the_clock_showed(names: FileNames) -> None:
     made = [
         names.sealed_path(9, MOMENT),
         names.sealed_path(10, MOMENT - 1e6),
@@ -99,7 +99,7 @@ def test_files_are_ordered_by_their_numbers_whatever_the_clock_said(names: FileN
     assert names.last_number() == 100_000_000
 
 
-def test_an_empty_directory_has_no_last_number(names: FileNames) -> None:
+def test_in_an_empty_directory_the_last_number_is_0(names: FileNames) -> None:
     assert names.sealed_files() == []
     assert names.last_number() == 0
 
@@ -136,12 +136,12 @@ def test_only_a_plain_sealed_file_waits_to_be_compressed(
         ".node_log-20261122T130000Z-00000042.log.gz.tmp-1-0a",
     ],
 )
-def test_files_of_others_are_left_alone(names: FileNames, name: str) -> None:
+def test_foreign_files_are_not_listed(names: FileNames, name: str) -> None:
     (names.directory / name).touch()
     assert names.sealed_files() == []
 
 
-def test_what_a_kill_leaves_half_made_is_known(names: FileNames) -> None:
+def test_the_temporary_files_of_a_killed_process_are_found(names: FileNames) -> None:
     sealed = names.sealed_path(1, MOMENT)
     targets = [names.journal, sealed.with_name(f"{sealed.name}.gz"), names.torn_path(2)]
     with publish_atomically(targets[0]), publish_atomically(targets[1]), publish_atomically(targets[2]):
@@ -151,7 +151,7 @@ def test_what_a_kill_leaves_half_made_is_known(names: FileNames) -> None:
 
 
 @pytest.mark.parametrize("name", ["node_log2", "node_log-b", "node_log.b", "other"])
-def test_what_another_log_has_half_made_is_left_alone(names: FileNames, name: str) -> None:
+def test_the_temporary_files_of_another_log_are_not_listed(names: FileNames, name: str) -> None:
     other = FileNames(names.log.with_name(name))
     sealed = other.sealed_path(1, MOMENT)
     with (
@@ -162,7 +162,7 @@ def test_what_another_log_has_half_made_is_left_alone(names: FileNames, name: st
         assert names.leftovers() == []
 
 
-def test_the_name_of_a_log_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_special_characters_in_the_name_of_a_log_match_literally(tmp_path: Path) -> None:
     names = FileNames(tmp_path / "a+b.(log)")
     names.sealed_path(7, MOMENT).touch()
     assert names.last_number() == 7

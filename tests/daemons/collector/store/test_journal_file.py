@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_journal_has_its_space_before_it_needs_it(tmp_path: Path) -> None:
+def test_the_space_of_a_journal_is_allocated_in_advance(tmp_path: Path) -> None:
     journal = JournalFile(tmp_path / "journal", b"head")
     blocks = (tmp_path / "journal").stat().st_blocks
     assert blocks * 512 >= JOURNAL_SIZE
@@ -23,7 +23,7 @@ def test_a_journal_has_its_space_before_it_needs_it(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_record_that_failed_half_way_is_written_over(tmp_path: Path) -> None:
+def test_a_record_that_failed_half_way_is_overwritten(tmp_path: Path) -> None:
     journal = JournalFile(tmp_path / "journal", b"head")
     real = os.pwrite
 

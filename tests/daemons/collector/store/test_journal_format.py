@@ -47,14 +47,14 @@ def encoded(header: Header, records: list[Record]) -> bytes:
 
 
 @given(journals(), st.integers(0, 200))
-def test_a_journal_reads_as_it_was_written_whatever_space_is_behind_it(
+def test_a_journal_decodes_to_what_was_encoded_whatever_space_follows(
     journal: tuple[Header, list[Record]], space: int
 ) -> None:
     assert decode(encoded(*journal) + bytes(space)) == journal
 
 
 @given(journals(), st.data())
-def test_a_journal_that_was_cut_anywhere_gives_the_records_that_are_whole(
+def test_a_journal_cut_anywhere_decodes_to_its_complete_records(
     journal: tuple[Header, list[Record]], data: st.DataObject
 ) -> None:
     header, records = journal
@@ -69,7 +69,7 @@ def test_a_journal_that_was_cut_anywhere_gives_the_records_that_are_whole(
 
 
 @given(journals(), st.data())
-def test_one_wrong_bit_ends_the_records_there_and_never_invents_one(
+def test_a_flipped_bit_ends_the_records_there_and_never_adds_one(
     journal: tuple[Header, list[Record]], data: st.DataObject
 ) -> None:
     header, records = journal
@@ -85,12 +85,12 @@ def test_one_wrong_bit_ends_the_records_there_and_never_invents_one(
 
 
 @given(st.binary(max_size=300))
-def test_foreign_bytes_are_no_journal(foreign: bytes) -> None:
+def test_foreign_bytes_are_not_a_journal(foreign: bytes) -> None:
     with pytest.raises(JournalError):
         decode(foreign)
 
 
-def test_a_version_from_the_future_is_refused_by_its_number() -> None:
+def test_a_newer_format_version_is_refused() -> None:
     header = Header(
         generation=1,
         device=2,
@@ -105,7 +105,7 @@ def test_a_version_from_the_future_is_refused_by_its_number() -> None:
         decode(header[:8] + b"\x07\x00" + header[10:])
 
 
-def test_a_record_of_another_place_ends_the_journal() -> None:
+def test_a_record_that_does_not_follow_the_last_one_ends_the_journal() -> None:
     header = Header(
         generation=1,
         device=2,

@@ -40,20 +40,20 @@ def nobody(text: str) -> None:
     pytest.fail(f"waited: {text}")
 
 
-async def test_a_free_lock_is_held_at_once_and_names_its_holder(path: Path) -> None:
+async def test_a_free_lock_is_acquired_immediately_and_names_its_holder(path: Path) -> None:
     async with locked(path, 0, asyncio.Event(), nobody):
         assert path.read_text() == f"{HOLDER}\n"
     async with locked(path, 0, asyncio.Event(), nobody):
         pass
 
 
-async def test_what_an_earlier_holder_wrote_does_not_stay(path: Path) -> None:
+async def test_the_name_of_an_earlier_holder_is_replaced(path: Path) -> None:
     path.write_text("a very long name of an earlier holder" * 10)
     async with locked(path, 0, asyncio.Event(), nobody):
         assert path.read_text() == f"{HOLDER}\n"
 
 
-async def test_a_holder_that_does_not_go_is_named(path: Path) -> None:
+async def test_a_holder_that_does_not_release_the_lock_is_named(path: Path) -> None:
     said: list[str] = []
     async with locked(path, 0, asyncio.Event(), nobody):
         with pytest.raises(LockedError, match=f"is held by {HOLDER}; end it, or choose another --log"):
@@ -61,7 +61,7 @@ async def test_a_holder_that_does_not_go_is_named(path: Path) -> None:
     assert said == [f"{path} is held by {HOLDER}; waiting 0.2 s for it to end"]
 
 
-async def test_a_holder_that_goes_is_waited_for(path: Path) -> None:
+async def test_the_lock_is_acquired_when_its_holder_releases_it(path: Path) -> None:
     said = asyncio.Event()
     async with AsyncExitStack() as first:
         await first.enter_async_context(locked(path, 0, asyncio.Event(), nobody))
@@ -71,14 +71,14 @@ async def test_a_holder_that_goes_is_waited_for(path: Path) -> None:
     await second
 
 
-async def test_asked_to_stop_it_waits_no_longer(path: Path) -> None:
+async def test_a_stop_ends_the_wait_for_the_holder(path: Path) -> None:
     stop = asyncio.Event()
     async with locked(path, 0, asyncio.Event(), nobody):
         with pytest.raises(LockedError):
             await _enter(locked(path, 60, stop, lambda _: stop.set()))
 
 
-async def test_a_holder_without_a_name_is_an_unknown_process(
+async def test_a_holder_that_could_not_write_its_name_is_an_unknown_process(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> int:
@@ -90,9 +90,7 @@ async def test_a_holder_without_a_name_is_an_unknown_process(
             await _enter(locked(path, 0, asyncio.Event(), lambda _: None))
 
 
-async def test_a_disk_that_has_no_room_for_the_lock_is_waited_for(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))] * 2
     _fail_to_open(monkeypatch, failures)
     monkeypatch.setattr(log_lock, "RETRY_INTERVAL", 0.01)
@@ -102,14 +100,14 @@ async def test_a_disk_that_has_no_room_for_the_lock_is_waited_for(
     assert said == [f"cannot open {path}: No space left on device; retrying every 0 s"]
 
 
-async def test_asked_to_stop_it_does_not_wait_for_a_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_ends_the_wait_for_a_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _fail_to_open(monkeypatch, [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))] * 9)
     stop = asyncio.Event()
     with pytest.raises(OSError, match="No space left on device"):
         await _enter(locked(path, 60, stop, lambda _: stop.set()))
 
 
-async def test_what_only_an_operator_can_mend_is_not_waited_for(path: Path) -> None:
+async def test_an_error_that_only_an_operator_can_fix_is_raised_immediately(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await _enter(locked(path / "nowhere", 60, asyncio.Event(), nobody))
 

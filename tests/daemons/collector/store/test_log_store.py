@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_log_holds_the_lines_and_nothing_but_the_lines(log: Path) -> None:
+def test_the_log_contains_the_lines_and_nothing_else(log: Path) -> None:
     store = opened(log)
     assert put(store, b"one\ntwo\n") == 0
     assert put(store, b"three\n") == 8
@@ -26,7 +26,7 @@ def test_the_log_holds_the_lines_and_nothing_but_the_lines(log: Path) -> None:
     assert log.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_same_batch_later(
+def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_the_same_batch_succeeds_later(
     log: Path,
 ) -> None:
     store = opened(log)
@@ -59,7 +59,7 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_takes_the_sa
     ],
     ids=["echo", "printf", "truncated", "cut in a line", "removed"],
 )
-def test_whatever_somebody_else_does_to_the_log_our_lines_stay_whole(
+def test_whatever_another_program_does_to_the_log_our_lines_stay_whole(
     log: Path, foreign: Callable[[Path], None], what: str, expected: bytes
 ) -> None:
     metrics = Metrics()
@@ -82,7 +82,7 @@ def test_whatever_somebody_else_does_to_the_log_our_lines_stay_whole(
     ],
     ids=["echo", "truncated"],
 )
-def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_his(
+def test_a_change_just_before_our_write_costs_no_line_that_follows_it(
     log: Path, foreign: Callable[[Path], None], what: str, expected: bytes
 ) -> None:
     metrics = Metrics()
@@ -104,7 +104,7 @@ def test_a_stranger_who_is_faster_than_our_write_costs_no_line_that_comes_after_
     assert metrics.registry.get_sample_value("nodelog_foreign_writes_total", {"what": what}) == 1
 
 
-def test_a_log_that_was_moved_away_stays_as_it_was_and_a_new_one_begins(log: Path) -> None:
+def test_a_log_that_was_moved_away_stays_unchanged_and_a_new_one_is_created(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n")
     log.rename(log.with_name("node_log.1"))
@@ -115,7 +115,7 @@ def test_a_log_that_was_moved_away_stays_as_it_was_and_a_new_one_begins(log: Pat
     assert log.read_bytes() == b"two\n"
 
 
-def test_a_log_is_sealed_before_it_is_larger_than_told(log: Path) -> None:
+def test_a_log_is_sealed_before_it_exceeds_the_rotate_size(log: Path) -> None:
     store = opened(log, rotate_size=10)
     for number in range(5):
         put(store, b"line %d\n" % number)
@@ -134,7 +134,7 @@ def test_an_empty_log_is_not_sealed(log: Path) -> None:
     assert sealed(log) == [b"one\n"]
 
 
-def test_a_log_grown_old_is_sealed_and_an_age_counts_over_restarts(
+def test_a_log_is_sealed_at_the_rotate_age_which_counts_across_restarts(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(log)
@@ -150,7 +150,7 @@ def test_a_log_grown_old_is_sealed_and_an_age_counts_over_restarts(
     assert sealed(log) == [b"one\n"]
 
 
-def test_numbers_of_sealed_files_go_on_after_the_files_are_gone(log: Path) -> None:
+def test_the_numbers_of_removed_sealed_files_are_not_reused(log: Path) -> None:
     store = opened(log)
     for _ in range(2):
         put(store, b"one\n")
@@ -163,7 +163,7 @@ def test_numbers_of_sealed_files_go_on_after_the_files_are_gone(log: Path) -> No
     assert [each.number for each in FileNames.resolve(log).sealed_files()] == [3]
 
 
-def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log: Path) -> None:
+def test_a_rotation_interrupted_by_a_full_disk_continues_where_it_stopped(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
@@ -176,7 +176,7 @@ def test_a_rotation_that_a_full_disk_interrupts_is_taken_up_where_it_stopped(log
     assert opened(log).streams.durable == {STREAM: 2}
 
 
-def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(log: Path) -> None:
+def test_after_a_failed_sync_held_batches_are_written_again_and_stored_once(log: Path) -> None:
     store = opened(log)
     put(store, b"lines alone\n")
     start = put(store, b"one\n", 1)
@@ -192,7 +192,7 @@ def test_after_a_failed_sync_what_was_held_is_written_once_more_and_stands_once(
     assert (sealed(log), log.read_bytes()) == ([b"lines alone\n"], b"one\ntwo\n")
 
 
-def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log: Path) -> None:
+def test_after_a_failed_sync_a_file_that_becomes_empty_is_not_sealed(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     with once("fdatasync", broken()), pytest.raises(SyncError):
@@ -203,7 +203,7 @@ def test_after_a_failed_sync_a_file_with_nothing_worth_keeping_is_not_sealed(log
     assert (sealed(log), log.read_bytes()) == ([], b"one\n")
 
 
-def test_a_rotation_cut_short_knows_its_blocks_though_the_sealed_file_is_gone(log: Path) -> None:
+def test_an_interrupted_rotation_keeps_its_blocks_even_if_the_sealed_file_is_gone(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize("work", [work.__name__ for work in WORKS])
-def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(work: str) -> None:
+def test_a_kill_between_any_two_calls_loses_and_duplicates_nothing(work: str) -> None:
     command = [sys.executable, "-m", "tests.daemons.collector.killing", work]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]

@@ -74,7 +74,7 @@ def recovered(journal: bytes, file: bytes, boot: bytes = BOOT) -> RecoveryPoint:
 
 
 @given(RUNS, st.data())
-def test_after_a_kill_at_any_byte_the_file_ends_in_whole_batches_and_the_table_knows_just_those(
+def test_after_a_kill_at_any_byte_the_file_ends_in_whole_batches_and_the_table_has_exactly_those(
     run: Run, data: st.DataObject
 ) -> None:
     """The record comes before its batch, so at most one record has no batch, and at most one is in part."""
@@ -90,7 +90,7 @@ def test_after_a_kill_at_any_byte_the_file_ends_in_whole_batches_and_the_table_k
 
 
 @given(RUNS, st.data())
-def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_goes(
+def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_is_lost(
     run: Run, data: st.DataObject
 ) -> None:
     """Journal and file reach the disk in any order, each at least as far as the last sync."""
@@ -108,7 +108,7 @@ def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_goes(
 
 
 @given(RUNS, st.binary(min_size=1, max_size=50))
-def test_what_somebody_appended_after_a_kill_stays(run: Run, foreign: bytes) -> None:
+def test_foreign_bytes_appended_after_a_kill_stay(run: Run, foreign: bytes) -> None:
     file = run.file(len(run.batches)) + foreign
     found = recovered(run.journal(len(run.batches)), file)
     assert (found.end, found.cut_reason) == (len(file), "")
@@ -116,15 +116,13 @@ def test_what_somebody_appended_after_a_kill_stays(run: Run, foreign: bytes) -> 
 
 
 @given(RUNS, st.binary(min_size=1, max_size=50))
-def test_what_is_behind_the_end_of_a_run_that_closed_stays_even_over_a_power_loss(
-    run: Run, foreign: bytes
-) -> None:
+def test_bytes_behind_a_closed_end_stay_even_after_a_power_loss(run: Run, foreign: bytes) -> None:
     file = run.file(len(run.batches)) + foreign
     found = recovered(run.journal(len(run.batches), closed=True), file, OTHER)
     assert (found.end, found.cut_reason) == (len(file), "")
 
 
-def test_a_kernel_that_does_not_name_its_run_is_never_the_same() -> None:
+def test_two_unknown_boot_ids_never_count_as_the_same_boot() -> None:
     run = Run(base=b"", batches=[(b"one\n", True, False)], boot=UNKNOWN_BOOT)
     found = recovered(run.journal(1), run.file(1) + b"two\n", UNKNOWN_BOOT)
     assert found.end == 4
@@ -133,7 +131,7 @@ def test_a_kernel_that_does_not_name_its_run_is_never_the_same() -> None:
 
 @given(RUNS, st.data())
 @example(run=Run(base=b"a\n", batches=[(b"b\n", True, True), (b"c\n", False, False)]), data=None)
-def test_a_file_that_was_truncated_is_not_cut_further_and_what_was_durable_counts_as_stored(
+def test_a_truncated_file_is_not_cut_further_and_what_was_durable_counts_as_stored(
     run: Run, data: st.DataObject | None
 ) -> None:
     synced = max((number + 1 for number, batch in enumerate(run.batches[:-1]) if batch[2]), default=0)
@@ -143,7 +141,7 @@ def test_a_file_that_was_truncated_is_not_cut_further_and_what_was_durable_count
     assert found.streams == run.blocks(synced)
 
 
-def test_what_is_durable_is_not_read_again() -> None:
+def test_durable_batches_are_not_read_again() -> None:
     run = Run(base=b"", batches=[(b"x" * 1000 + b"\n", False, True)] * 50 + [(b"end\n", True, False)])
     found = recovered(run.journal(51), run.file(51))
     assert found.bytes_read == 4

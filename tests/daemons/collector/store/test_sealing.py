@@ -34,7 +34,7 @@ def seal(names: FileNames, sealer: Sealer, lines: bytes) -> None:
         os.close(file.fd)
 
 
-def test_numbers_go_on_behind_the_last_one_that_was_given_or_is_there(names: FileNames) -> None:
+def test_numbers_continue_after_the_last_one_used_or_found(names: FileNames) -> None:
     sealer = Sealer(names, Metrics(), last_number=6)
     seal(names, sealer, b"one\n")
     names.sealed_path(9, 0.0).write_bytes(b"somebody's\n")
@@ -44,7 +44,7 @@ def test_numbers_go_on_behind_the_last_one_that_was_given_or_is_there(names: Fil
     assert sealer.last_number == 10
 
 
-def test_a_seal_that_stopped_half_way_is_finished_under_the_same_name(names: FileNames) -> None:
+def test_an_interrupted_seal_is_finished_under_the_same_name(names: FileNames) -> None:
     sealer = Sealer(names, Metrics(), last_number=0)
 
     def before(called: str, _: tuple[Any, ...]) -> None:

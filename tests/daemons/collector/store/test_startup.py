@@ -39,12 +39,12 @@ def results(metrics: Metrics) -> dict[str, float]:
     return {sample.labels["result"]: sample.value for sample in samples if sample.name.endswith("_total")}
 
 
-def test_a_first_start_needs_nothing(log: Path) -> None:
+def test_a_first_start_needs_no_files(log: Path) -> None:
     assert opened(log).streams.durable == {}
     assert log.read_bytes() == b""
 
 
-def test_a_batch_that_is_there_in_part_is_cut_off_and_kept_beside(log: Path) -> None:
+def test_an_incomplete_batch_is_cut_off_and_kept_in_a_torn_file(log: Path) -> None:
     died(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
     metrics = Metrics()
@@ -68,7 +68,7 @@ def test_a_torn_end_that_cannot_be_kept_is_not_cut(log: Path) -> None:
     assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
 
 
-def test_an_unfinished_line_of_a_stranger_is_cut_off_and_kept_beside(log: Path) -> None:
+def test_an_unfinished_foreign_line_is_cut_off_and_kept_in_a_torn_file(log: Path) -> None:
     died(log, b"one\n")
     with log.open("ab") as file:
         file.write(b"stranger\nunfin")
@@ -77,7 +77,7 @@ def test_an_unfinished_line_of_a_stranger_is_cut_off_and_kept_beside(log: Path) 
 
 
 @pytest.mark.parametrize("journal", [b"", b"garbage" * 100, b"nodelog\0\x09\x00" + bytes(200)])
-def test_a_journal_that_cannot_be_used_is_set_aside_and_the_log_stays(log: Path, journal: bytes) -> None:
+def test_an_unusable_journal_is_set_aside_and_the_log_stays(log: Path, journal: bytes) -> None:
     died(log, b"one\n", b"two\n")
     names = FileNames.resolve(log)
     names.journal.write_bytes(journal)
@@ -88,7 +88,7 @@ def test_a_journal_that_cannot_be_used_is_set_aside_and_the_log_stays(log: Path,
     assert [path.read_bytes() for path in log.parent.glob(".node_log.journal-*")] == [journal]
 
 
-def test_a_log_that_was_replaced_while_nobody_ran_is_taken_as_it_is(log: Path) -> None:
+def test_a_log_replaced_while_the_collector_was_down_is_used_as_it_is(log: Path) -> None:
     died(log, b"one\n", b"two\n")
     log.rename(log.with_name("node_log.1"))
     log.write_bytes(b"new\n")
@@ -96,7 +96,7 @@ def test_a_log_that_was_replaced_while_nobody_ran_is_taken_as_it_is(log: Path) -
     assert (log.read_bytes(), torn(log)) == (b"new\n", [])
 
 
-def test_a_log_that_was_moved_and_torn_is_read_where_it_is_and_left_as_it_is(log: Path) -> None:
+def test_a_moved_and_torn_log_is_read_in_its_new_place_and_left_unchanged(log: Path) -> None:
     died(log, b"one\n", b"two\n")
     moved = log.with_name("node_log.1")
     log.rename(moved)
@@ -105,7 +105,7 @@ def test_a_log_that_was_moved_and_torn_is_read_where_it_is_and_left_as_it_is(log
     assert (moved.read_bytes(), log.read_bytes(), torn(log)) == (b"one\ntw", b"", [])
 
 
-def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path) -> None:
+def test_a_foreign_file_that_reuses_the_inode_of_the_log_is_left_unchanged(log: Path) -> None:
     died(log, b"one\n", b"two\n")
     log.unlink()
     stranger = log.with_name("stranger")
@@ -118,7 +118,7 @@ def test_a_stranger_who_was_given_the_inode_of_the_log_keeps_his_file(log: Path)
     assert (stranger.read_bytes(), torn(log)) == (b"of another kind", [])
 
 
-def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
+def test_without_its_file_a_journal_still_shows_what_was_durable(log: Path) -> None:
     store = opened(log)
     store.append(memoryview(b"one\n"), {STREAM: 1})
     store.commits.sync()
@@ -130,7 +130,7 @@ def test_without_its_file_a_journal_says_what_was_durable(log: Path) -> None:
     assert results(metrics) == {"moved": 1}
 
 
-def test_a_rotation_cut_short_between_its_two_names_is_finished(log: Path) -> None:
+def test_a_rotation_interrupted_between_link_and_unlink_is_finished(log: Path) -> None:
     died(log, b"one\n")
     target = FileNames.resolve(log).sealed_path(1, 0.0)
     os.link(log, target)
@@ -140,7 +140,7 @@ def test_a_rotation_cut_short_between_its_two_names_is_finished(log: Path) -> No
     assert (target.read_bytes(), log.read_bytes()) == (b"one\n", b"two\n")
 
 
-def test_a_start_leaves_its_own_number_free_for_the_next_sealed_file(log: Path) -> None:
+def test_a_torn_file_and_the_next_sealed_file_get_different_numbers(log: Path) -> None:
     died(log, b"one\n", b"two\n")
     os.truncate(log, 5)
     store = opened(log)
@@ -149,7 +149,7 @@ def test_a_start_leaves_its_own_number_free_for_the_next_sealed_file(log: Path) 
     assert numbers == sorted(set(numbers)) == [1, 2]
 
 
-def test_a_second_start_in_a_row_changes_nothing(log: Path) -> None:
+def test_a_second_start_changes_nothing(log: Path) -> None:
     died(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
     first = opened(log).streams.durable

@@ -16,7 +16,7 @@ def table(connected: set[bytes] | None = None, **durable: int) -> StreamTable:
     return StreamTable(known, (connected or set()).__contains__)
 
 
-def test_a_block_that_is_written_is_not_durable_before_it_is_settled() -> None:
+def test_a_written_block_is_not_durable_until_it_is_noted_as_durable() -> None:
     streams = table(a=4)
     streams.note_written({A: 5, B: 1})
     assert (streams.last_block(A), streams.last_block(B)) == (4, 0)
@@ -26,7 +26,7 @@ def test_a_block_that_is_written_is_not_durable_before_it_is_settled() -> None:
     assert streams.unsynced == {}
 
 
-def test_what_was_written_while_the_disk_was_synced_stays_fresh() -> None:
+def test_blocks_written_during_a_sync_stay_unsynced() -> None:
     streams = table()
     streams.note_written({A: 1, B: 1})
     before = dict(streams.unsynced)
@@ -35,14 +35,14 @@ def test_what_was_written_while_the_disk_was_synced_stays_fresh() -> None:
     assert (streams.durable, streams.unsynced) == ({A: 1, B: 1}, {A: 2})
 
 
-def test_what_was_not_durable_can_be_undone() -> None:
+def test_unsynced_blocks_can_be_discarded() -> None:
     streams = table(a=1)
     streams.note_written({A: 2})
     streams.discard_unsynced()
     assert (streams.last_block(A, written=True), streams.snapshot()) == (1, {A: 1})
 
 
-def test_a_stream_that_was_forgotten_does_not_come_back_with_a_sync() -> None:
+def test_a_forgotten_stream_does_not_reappear_after_a_sync() -> None:
     streams = table(a=1)
     streams.note_written({A: 2})
     last_blocks = dict(streams.unsynced)
@@ -51,7 +51,7 @@ def test_a_stream_that_was_forgotten_does_not_come_back_with_a_sync() -> None:
     assert streams.snapshot() == {}
 
 
-def test_beyond_the_most_those_used_longest_ago_are_forgotten_but_never_a_connected_one(
+def test_beyond_the_limit_the_least_recently_used_are_forgotten_but_never_a_connected_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MAX_STREAMS", 2)
@@ -64,7 +64,7 @@ def test_beyond_the_most_those_used_longest_ago_are_forgotten_but_never_a_connec
     assert [*streams.durable] == [A, D]
 
 
-def test_with_all_of_them_connected_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_all_streams_are_connected_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_STREAMS", 1)
     streams = table({A, B, C}, a=1, b=1)
     streams.note_written({C: 1})
@@ -72,14 +72,14 @@ def test_with_all_of_them_connected_none_is_forgotten(monkeypatch: pytest.Monkey
     assert streams.durable == {A: 1, B: 1, C: 1}
 
 
-def test_the_order_of_use_is_kept_in_what_the_journal_is_given() -> None:
+def test_a_snapshot_keeps_the_order_of_use() -> None:
     streams = table(a=1, b=1, c=1)
     streams.note_written({A: 2})
     assert [*streams.snapshot()] == [B, C, A]
     assert [*streams.durable] == [A, B, C]
 
 
-def test_use_moves_to_the_end() -> None:
+def test_an_update_moves_streams_to_the_end() -> None:
     known = {A: 1, B: 1, C: 1}
     update_lru(known, {B: 2, D: 1})
     assert [*known.items()] == [(A, 1), (C, 1), (B, 2), (D, 1)]

@@ -15,5 +15,7 @@ from nodelogd.collector.store.transient_errors import is_transient
         (errno.ENOENT, False),
     ],
 )
-def test_what_an_operator_must_change_is_told_apart_from_what_passes(number: int, transient: bool) -> None:
+def test_errors_that_pass_are_told_apart_from_those_an_operator_must_fix(
+    number: int, transient: bool
+) -> None:
     assert is_transient(OSError(number, "")) is transient
