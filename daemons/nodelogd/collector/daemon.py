@@ -132,7 +132,7 @@ class Collector:
             )
         wiring.reader.stop()
         wiring.connections.close_all()
-        await asyncio.to_thread(wiring.keeper.close, 1.0)
+        await asyncio.to_thread(wiring.retention.close, 1.0)
         log.info("stopped")
         return complete
 

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Divisors of --buffer.
-UNFINISHED = (
-    4  # unfinished lines and frames get a quarter of --buffer; buffers of long lines may take twice that
-)
-UNSENT = 4  # responses that peers do not receive get a quarter of the memory for unfinished lines and frames
-SPARE = 4  # batches that wait for a sync get a quarter of --buffer
+# Divisors: unfinished lines and frames get a quarter of --buffer, and buffers of long lines up to twice that;
+# responses that peers do not read get a quarter of that quarter; batches that wait for a sync get
+# a quarter of --buffer.
+UNFINISHED_PART = 4
+UNSENT_PART = 4
+SPARE_PART = 4
 
 
 class Wiring:
@@ -49,17 +49,17 @@ class Wiring:
         """Create what needs neither disk nor network."""
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self.opened: asyncio.Future[None] = self._loop.create_future()  # or the OSError
+        self.opened: asyncio.Future[None] = self._loop.create_future()  # the log is open, or an OSError
         self.names = FileNames.resolve(settings.log)
         self.metrics = Metrics()
         self.health = Health()
         self.health.set_not_ready("start", "starting")
         limits = LineLimits(settings.max_line, stamp=settings.stamp)
-        self.keeper = Retention(self.names, settings.keep, self.metrics)
+        self.retention = Retention(self.names, settings.keep, self.metrics)
         self._arenas = ArenaPool(
-            limits.max_addition,
-            partial(self._in_loop, self._on_return),
-            spare=settings.buffer // SPARE // ARENA_SIZE if settings.sync.mode is SyncMode.BATCH else 0,
+            limits.headroom,
+            partial(self._in_loop, self._on_release),
+            spare=settings.buffer // SPARE_PART // ARENA_SIZE if settings.sync.mode is SyncMode.BATCH else 0,
         )
         self.writer = Writer(
             self._open_store,
@@ -69,34 +69,34 @@ class Wiring:
                 metrics=self.metrics,
                 on_open=partial(self._in_loop, self._on_open),
                 on_stored=self._on_stored,
-                on_file_closed=self.keeper.wake,
+                on_file_closed=self.retention.wake,
             ),
             DiskErrors(self.names.log, self.metrics, self.health),
         )
         self.clients: RelpClients[RelpConnection] = RelpClients(
             self.writer.last_durable_block, self.writer.forget
         )
-        unfinished = max(settings.buffer // UNFINISHED, limits.largest_frame)
+        unfinished = max(settings.buffer // UNFINISHED_PART, limits.largest_frame)
         self.connections = Connections(self.metrics, self.clients)
         self.connection_factory = ConnectionFactory(
             limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
-        self._acks = Acks(self.connections, self.clients, max_unsent=unfinished // UNSENT)
-        handover = ArenaExchange(self._loop, self._arenas, self.writer.put)
-        memory_limit = MemoryLimit(self.connections, handover, unfinished)
-        self.reader = Reader(self.connections, self._acks, handover, memory_limit, self.metrics)
+        self._acks = Acks(self.connections, self.clients, max_unsent=unfinished // UNSENT_PART)
+        exchange = ArenaExchange(self._loop, self._arenas, self.writer.put)
+        memory_limit = MemoryLimit(self.connections, exchange, unfinished)
+        self.reader = Reader(self.connections, self._acks, exchange, memory_limit, self.metrics)
         self.metrics.buffer.set(settings.buffer)
         self.metrics.held.set_function(self.held_bytes)
 
     def held_bytes(self) -> int:
-        """Give the bytes that were received and are not written yet; for any thread."""
+        """Return the number of bytes received but not yet written. Thread-safe."""
         return self.reader.held_bytes + self._arenas.unwritten
 
     def _open_store(self, close_file: Callable[[int], None]) -> LogStore:
-        """Make room first, then recover; in the writer's thread."""
+        """Free disk space, then recover the log; called in the writer's thread."""
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
-        self.keeper.enforce_budget()
+        self.retention.enforce_budget()
         is_connected = self.clients.by_stream.__contains__
         return LogStore(self.names, self._settings.store, self.metrics, close_file, is_connected)
 
@@ -105,20 +105,18 @@ class Wiring:
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
-        self.keeper.start()
+        self.retention.start()
         self.reader.resume()
         self.health.clear_not_ready("start")
         log.info("ready: lines go to %s", self.names.log)
 
-    def _on_return(self) -> None:
+    def _on_release(self) -> None:
         self.reader.resume()
 
-    def _on_stored(
-        self, receipts: Mapping[Any, int]
-    ) -> None:  # the network alone owes acks: to RelpConnections
+    def _on_stored(self, receipts: Mapping[Any, int]) -> None:  # all owners are RelpConnections
         self._acks.queue(receipts)
         self._in_loop(self._acks.send)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and so has what would be called
+        with suppress(RuntimeError):  # the loop has ended; nothing is left to call
             self._loop.call_soon_threadsafe(call, *arguments)

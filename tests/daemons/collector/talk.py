@@ -44,7 +44,7 @@ class Talk:
         self.clients: RelpClients[RelpConnection] = RelpClients(lambda _: durable, self.forgotten.append)
         self.relp = RelpConnection(self.sock, b"peer", self.limits, self.metrics, self.clients)
         self.session = ClientSession(stream=stream, name="pod", frames=frames)
-        self.arena = Arena(self.limits.max_addition)
+        self.arena = Arena(self.limits.headroom)
         self.sent = 0  # bytes
         self.written = b""
         self.pairs: dict[bytes, int] = {}

@@ -61,7 +61,7 @@ class Machine(RuleBasedStateMachine):
             self.store.streams.last_block, self.store.streams.forget
         )
         self.clients.on_replaced = self.end
-        self.arena = Arena(LIMITS.max_addition)
+        self.arena = Arena(LIMITS.headroom)
         self.connections: list[RelpConnection] = []
 
     def stop(self) -> None:

@@ -92,7 +92,7 @@ class Wired:
         self.stuck = False
         self.most_held = 0  # bytes
         self._kept: list[Arena] = []
-        self._arenas = ArenaPool(self.limits.max_addition, self._resume)
+        self._arenas = ArenaPool(self.limits.headroom, self._resume)
         self.durable: dict[bytes, int] = {}  # what the store has of each stream
         self.forgotten: list[bytes] = []
         self.fences: list[bool] = []  # of each batch

@@ -45,8 +45,8 @@ class Acks:
                 connection.send_responses(count)
                 self.close_or_rearm(connection)
 
-    def flush(self, connection: Connection, event: int) -> bool:
-        """Send unsent responses if the socket is writable; return True if there is something to read, too."""
+    def handle_event(self, connection: Connection, event: int) -> bool:
+        """Send unsent responses if the socket is writable; return True if it is to be read, too."""
         if event & select.EPOLLOUT and isinstance(connection, RelpConnection):
             connection.flush()
             self.close_or_rearm(connection)

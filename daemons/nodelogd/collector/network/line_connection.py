@@ -33,8 +33,8 @@ class LineLimits:
     """Sizes that follow from `--max-line` and `--stamp`: of a read, and of what it may add to an arena."""
 
     __slots__ = (
+        "headroom",
         "largest_frame",
-        "max_addition",
         "max_data",
         "max_line",
         "max_tail",
@@ -57,7 +57,7 @@ class LineLimits:
         self.largest_frame = HEADER_LIMIT + self.max_data
         frame = self.largest_frame + self.relp_read_size
         stamps = frame * MAX_STAMP if stamp else 0
-        self.max_addition = max(self.max_tail + self.read_size, max_line + 1, 2 * frame) + stamps
+        self.headroom = max(self.max_tail + self.read_size, max_line + 1, 2 * frame) + stamps
 
 
 class LongLine:

@@ -133,7 +133,7 @@ class Reader:
             if acks.queued:  # a turn may take as long as a sync
                 acks.send()
             connection = by_descriptor.get(descriptor)
-            if connection is None or (event != select.EPOLLIN and not acks.flush(connection, event)):
+            if connection is None or (event != select.EPOLLIN and not acks.handle_event(connection, event)):
                 continue
             if count := self._receive(connection, arena):
                 connection.last_read = now

@@ -37,7 +37,7 @@ class Reading:
         self.metrics = Metrics()
         limits = LineLimits(max_line, stamp=stamp)
         self.lines = LineConnection(self.sock, b"peer", limits, self.metrics)
-        self.arena = Arena(limits.max_addition)
+        self.arena = Arena(limits.headroom)
         self.written = b""
 
     def __enter__(self) -> Self:
@@ -225,7 +225,7 @@ def test_what_came_before_a_reset_is_read_and_the_reset_is_an_error() -> None:
     with ExitStack() as stack:
         stack.enter_context(accepted)
         limits = LineLimits(MIB)
-        arena, lines = Arena(limits.max_addition), LineConnection(accepted, b"", limits, Metrics())
+        arena, lines = Arena(limits.headroom), LineConnection(accepted, b"", limits, Metrics())
         client.sendall(b"whole\nhalf")
         accepted.setblocking(True)
         accepted.recv(1, socket.MSG_PEEK)

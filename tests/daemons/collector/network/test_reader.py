@@ -80,7 +80,7 @@ async def test_reading_stops_when_the_writer_has_both_arenas_and_nothing_is_lost
             return wired.paused
 
     await until(send)
-    assert wired.reader.held_bytes < ARENA_SIZE + wired.limits.max_addition
+    assert wired.reader.held_bytes < ARENA_SIZE + wired.limits.headroom
     wired.reader.count_pause()
     assert wired.count("nodelog_paused_seconds_total") > 0
     wired.stuck = False
