@@ -191,7 +191,7 @@ def port_number(text: str) -> int:
 def time_to_run(text: str) -> float:
     """Parse FOR=."""
     try:
-        return quantities.duration(text)
+        return quantities.parse_duration(text)
     except ValueError as error:
         raise DemoError(f"FOR: {error}") from None
 

@@ -13,7 +13,7 @@ import pytest
 from nodeagent.cli import nodeagent
 from nodeagent.metrics import Metrics as AgentMetrics
 from nodelog import AsyncShipper, NodeLogHandler, Shipper, Stats
-from nodelog.cli import _parser
+from nodelog.cli import build_parser
 from nodelogd.collector.cli import logd
 from nodelogd.collector.metrics import Metrics
 from nodelogd.compressor.cli import logcd
@@ -65,7 +65,7 @@ def test_the_page_on_load_names_options_that_are_there() -> None:
 
 def _helps() -> list[str]:
     """Give the help of each command of `nodelog`."""
-    actions = _parser({})._actions
+    actions = build_parser({})._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction))
     return [parser.format_help() for parser in commands.choices.values()]
 

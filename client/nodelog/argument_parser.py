@@ -1,4 +1,7 @@
-"""Options of `nodelog` and their values: each is also a variable NODELOG_..., and a wrong one is one line."""
+"""The options of `nodelog` commands and how their values are parsed.
+
+Each option can also be set by a variable NODELOG_..., and an invalid value is reported in one line.
+"""
 
 from __future__ import annotations
 
@@ -14,86 +17,86 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_SHORTEST = quantities.duration("1ms")
-_LONGEST = quantities.duration("365d")
-_YES = ("1", "true", "yes", "on")
+_MIN_DURATION = quantities.parse_duration("1ms")
+_MAX_DURATION = quantities.parse_duration("365d")
+_TRUE = ("1", "true", "yes", "on")
 
 
-class Parser(argparse.ArgumentParser):
-    """One line for a wrong value instead of a page of usage."""
+class ArgumentParser(argparse.ArgumentParser):
+    """An argparse parser that reports an invalid value in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        """Say it, and end."""
+        """Print `message` and exit with code 2."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-class Options:
-    """Adds options to a command; `env` has the variables."""
+class CommandOptions:
+    """Adds options to a command; the default of each may be set by a variable `<prefix>_<OPTION>`."""
 
     def __init__(
         self, command: argparse.ArgumentParser, env: Mapping[str, str], prefix: str = "NODELOG"
     ) -> None:
-        """Take a command; `prefix` is how its variables begin."""
         self._command = command
         self._env = env
         self._prefix = prefix
 
-    def add(self, name: str, parse: Callable[[str], object], default: str | None, about: str) -> None:
-        """Add one with a value."""
+    def add(self, name: str, parse: Callable[[str], object], default: str | None, description: str) -> None:
+        """Add an option with a value."""
         variable = self._variable(name)
         self._command.add_argument(
             f"--{name}",
-            type=_telling(parse, variable),
+            type=_keep_message(parse, variable),
             default=self._env.get(variable) or default,
             metavar=name.upper(),
-            help=f"{about} [{variable}]",
+            help=f"{description} [{variable}]",
         )
 
-    def flag(self, name: str, about: str) -> None:
-        """Add one that is given or not."""
+    def add_flag(self, name: str, description: str) -> None:
+        """Add an option without a value."""
         variable = self._variable(name)
         self._command.add_argument(
             f"--{name}",
             action="store_true",
-            default=self._env.get(variable, "").lower() in _YES,
-            help=f"{about} [{variable}=1]",
+            default=self._env.get(variable, "").lower() in _TRUE,
+            help=f"{description} [{variable}=1]",
         )
 
-    def add_files(self, name: str, metavar: str, about: str) -> None:
-        """Add one or more files, given without an option."""
-        self._command.add_argument(name, nargs="+", type=Path, metavar=metavar, help=about)
+    def add_files(self, name: str, metavar: str, description: str) -> None:
+        """Add positional arguments: one or more files."""
+        self._command.add_argument(name, nargs="+", type=Path, metavar=metavar, help=description)
 
     def _variable(self, name: str) -> str:
         return f"{self._prefix}_{name.upper().replace('-', '_')}"
 
 
-def whole(what: str, least: int, most: int) -> Callable[[str], int]:
-    """Read a whole number within bounds."""
+def integer(what: str, minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a parser of integers from `minimum` to `maximum`; `what` names the value in errors."""
 
-    def parsed(text: str) -> int:
-        # ASCII and short: int() would also take other scripts' digits, underscores, and a million digits.
-        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
-            raise ValueError(f"{text!r} is not {what}, {least} to {most}")
+    def parse(text: str) -> int:
+        # Short ASCII digits only: int() would also accept digits of other scripts, underscores and a million
+        # digits.
+        if not re.fullmatch("[0-9]{1,18}", text) or not minimum <= int(text) <= maximum:
+            raise ValueError(f"{text!r} is not {what}, {minimum} to {maximum}")
         return int(text)
 
-    return parsed
+    return parse
 
 
-def time(text: str) -> float:
-    """Read a time that a person may wait for."""
-    seconds = quantities.duration(text)
-    if not _SHORTEST <= seconds <= _LONGEST:
+def duration(text: str) -> float:
+    """Parse a duration from 1ms to 365d."""
+    seconds = quantities.parse_duration(text)
+    if not _MIN_DURATION <= seconds <= _MAX_DURATION:
         raise ValueError(f"{text!r} is not a time from 1ms to 365d")
     return seconds
 
 
-def _telling(parse: Callable[[str], _T], variable: str) -> Callable[[str], _T]:
-    """Keep what `parse` says about a wrong value: argparse forgets the text of a ValueError."""
+def _keep_message(parse: Callable[[str], _T], variable: str) -> Callable[[str], _T]:
+    """Wrap `parse` so that its error message is shown: argparse discards the text of a ValueError."""
 
-    def parsed(text: str) -> _T:
+    def parse_argument(text: str) -> _T:
         try:
             return parse(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"{error} (option or variable {variable})") from None
 
-    return parsed
+    return parse_argument

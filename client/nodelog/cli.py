@@ -1,7 +1,8 @@
-"""The command `nodelog`: what it can do, with its options and its environment, read here and nowhere else.
+"""The command `nodelog`: its sub-commands, options and environment, which are read only here.
 
-Every option is also a variable NODELOG_..., so that a pod's manifest needs no command line; beside these only
-what Kubernetes people set anyway: HOST_IP and HOST_IPS (the node's addresses) and HOSTNAME (the pod's name).
+Every option can also be set by a variable NODELOG_..., so that a pod's manifest needs no command line.
+Besides these it reads only what Kubernetes manifests commonly set: HOST_IP and HOST_IPS (the node's
+collector_addresses) and HOSTNAME (the pod's name).
 """
 
 import argparse
@@ -11,71 +12,73 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from nodelog import __version__
-from nodelog.argument_parser import Parser
+from nodelog.argument_parser import ArgumentParser
 from nodelog.commands import archive_arguments, command_arguments
-from nodelog.commands.stdio.stderr import Voice
+from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import OutputError
-from nodelog.load import load_arguments as load
+from nodelog.load import load_arguments
 from nodelog.shipping.addresses import NO_HOST_MESSAGE, NoHostError
 from nodelog.spool.blocks import SpoolError
 
-INTERRUPTED = 130  # as shells have it
+INTERRUPTED = 130
+"""The exit code that shells use for a program ended by Ctrl-C."""
 _TOOLS = {"hdrh", "rich"}
-"""What comes with the extra `tools`."""
-_OWN = {"pipe", "greet", "status", "archive", "tail"}
-"""Each a module; only the one that is asked for is imported, as `app | nodelog pipe` is to start at once."""
+"""Packages that come with the extra `tools`."""
+_COMMAND_MODULES = {"pipe", "greet", "status", "archive", "tail"}
+"""Modules of nodelog.commands; only the one requested is imported: `app | nodelog pipe` must start fast."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return its exit code."""
-    given = _parser(os.environ).parse_args(arguments)
+    args = build_parser(os.environ).parse_args(arguments)
     try:
-        return _own(given) if given.command in _OWN else _with_tools(given)
+        return _run_command(args) if args.command in _COMMAND_MODULES else _run_with_tools(args)
     except BrokenPipeError:
-        # Whoever read our output has left. Python would complain once more when it flushes at exit.
+        # The reader of our output is gone. Python would report it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OutputError as error:
-        Voice(given.command)(str(error))
+        MessagePrinter(args.command)(str(error))
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _own(given: argparse.Namespace) -> int:
-    """Run a command that needs the standard library alone."""
-    say = Voice(given.command)
+def _run_command(args: argparse.Namespace) -> int:
+    """Run a command that needs only the standard library."""
+    print_message = MessagePrinter(args.command)
     try:
-        code: int = import_module(f"nodelog.commands.{given.command}").command(given)
+        code: int = import_module(f"nodelog.commands.{args.command}").run(args)
     except NoHostError:
-        say(f"{NO_HOST_MESSAGE} --host")
+        print_message(f"{NO_HOST_MESSAGE} --host")
     except SpoolError as error:
-        say(str(error))
+        print_message(str(error))
     else:
         return code
     return 2
 
 
-def _with_tools(given: argparse.Namespace) -> int:
-    """Run a command that needs more than the standard library, if it is there."""
+def _run_with_tools(args: argparse.Namespace) -> int:
+    """Run a command that needs the extra `tools`, or report that it is not installed."""
     try:
-        from nodelog.load import (  # noqa: PLC0415 (greet must do without what they need)
+        from nodelog.load import (  # noqa: PLC0415 (the other commands work without these packages)
             load_command,
             verify_command,
         )
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _TOOLS:
             raise
-        text = f"nodelog {given.command} needs the extra \"tools\": pip install 'nodelog[tools]'"
+        text = f"nodelog {args.command} needs the extra \"tools\": pip install 'nodelog[tools]'"
         print(text, file=sys.stderr)
         return 2
-    return load_command.command(given) if given.command == "load" else verify_command.command(given)
+    return load_command.run(args) if args.command == "load" else verify_command.run(args)
 
 
-def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = Parser(
+def build_parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Return the parser of the command line, with defaults from `env`."""
+    parser = ArgumentParser(
         prog="nodelog",
-        description="Send lines to the log collector of this node, see what becomes of them, read archives.",
+        description="Send lines to the log collector of this node, follow its log, and read log archives.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nodelog {__version__}")
@@ -85,6 +88,6 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     command_arguments.add_status(commands, env)
     archive_arguments.add_archive(commands, env)
     command_arguments.add_tail(commands, env)
-    load.add_load(commands, env)
-    load.add_verify(commands, env)
+    load_arguments.add_load(commands, env)
+    load_arguments.add_verify(commands, env)
     return parser

@@ -1,7 +1,7 @@
-"""Sizes and times as people write them: `64KiB` is 65536 bytes, `15s` is 15 seconds.
+"""Sizes and durations as people write them: `64KiB` is 65536 bytes, `15s` is 15 seconds.
 
-Plain numbers are bytes and seconds. Nothing negative, infinite or fractional of a byte gets through, so that
-whoever reads an option with these two functions need not look again.
+Plain numbers are bytes and seconds. Negative and infinite values and fractions of a byte are refused, so that
+an option parsed by these functions needs no further checks.
 """
 
 import re
@@ -9,31 +9,31 @@ from typing import Final
 
 _SIZES: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _TIMES: Final = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-# ASCII digits only, and few enough of them that no arithmetic on the result is out of proportion.
-_FORM: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))? ?([A-Za-z]*)")
+# ASCII digits only, and few enough that arithmetic on the result stays cheap.
+_QUANTITY: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))? ?([A-Za-z]*)")
 
 
-def size(text: str) -> int:
-    """Return the bytes that `text` stands for: `4096`, `64KiB`, `1.5MiB`."""
+def parse_size(text: str) -> int:
+    """Return the number of bytes in `text`, such as `4096`, `64KiB` or `1.5MiB`. Raises ValueError."""
     allowed = "a number of bytes, or of B, KiB, MiB, GiB or TiB, such as 64KiB"
-    amount, scale = _fraction(text, _SIZES, allowed)
+    amount, scale = _parse_fraction(text, _SIZES, allowed)
     total, rest = divmod(amount, scale)
     if rest:
         raise ValueError(f"{text!r} is not a whole number of bytes")
     return total
 
 
-def duration(text: str) -> float:
-    """Return the seconds that `text` stands for: `500ms`, `15s`, `1.5h`, `1d`."""
+def parse_duration(text: str) -> float:
+    """Return the number of seconds in `text`, such as `500ms`, `15s`, `1.5h` or `1d`. Raises ValueError."""
     allowed = "a number of seconds, or of ms, s, m (min), h or d, such as 15s"
-    thousandths, scale = _fraction(text, _TIMES, allowed)
+    thousandths, scale = _parse_fraction(text, _TIMES, allowed)
     return thousandths / (1000 * scale)
 
 
-def _fraction(text: str, units: dict[str, int], allowed: str) -> tuple[int, int]:
-    """Read `text` as a fraction of integers: 0.1 is a tenth, and `decimal` would cost a daemon 0.6 MB."""
-    found = _FORM.fullmatch(text.strip())
-    if found is None or found[3] not in units:
+def _parse_fraction(text: str, units: dict[str, int], allowed: str) -> tuple[int, int]:
+    """Return numerator and denominator, so that 0.1 is exact; `decimal` would cost a daemon 0.6 MB."""
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None or match[3] not in units:
         raise ValueError(f"{text!r} is not {allowed}")
-    decimals = found[2] or ""
-    return int(found[1] + decimals) * units[found[3]], 10 ** len(decimals)
+    decimals = match[2] or ""
+    return int(match[1] + decimals) * units[match[3]], 10 ** len(decimals)

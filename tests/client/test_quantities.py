@@ -19,7 +19,7 @@ from nodelog import quantities
     ],
 )
 def test_a_size_is_bytes(text: str, expected: int) -> None:
-    assert quantities.size(text) == expected
+    assert quantities.parse_size(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_size_is_bytes(text: str, expected: int) -> None:
     ],
 )
 def test_a_duration_is_seconds(text: str, expected: float) -> None:
-    assert quantities.duration(text) == expected
+    assert quantities.parse_duration(text) == expected
 
 
 WRONG = [
@@ -63,25 +63,25 @@ WRONG = [
 @pytest.mark.parametrize("text", [*WRONG, "KiB", "1kb", "1KB", "1kib", "1s", "1PiB"])
 def test_a_wrong_size_is_refused_with_the_value_and_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match="KiB, MiB, GiB or TiB") as refusal:
-        quantities.size(text)
+        quantities.parse_size(text)
     assert str(refusal.value).startswith(repr(text))
 
 
 @pytest.mark.parametrize("text", [*WRONG, "ms", "1S", "1sec", "1w", "1KiB"])
 def test_a_wrong_duration_is_refused_with_the_value_and_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"of ms, s, m \(min\), h or d") as refusal:
-        quantities.duration(text)
+        quantities.parse_duration(text)
     assert str(refusal.value).startswith(repr(text))
 
 
 def test_a_part_of_a_byte_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'0\.3KiB' is not a whole number of bytes"):
-        quantities.size("0.3KiB")
+        quantities.parse_size("0.3KiB")
 
 
 @given(st.text())
 def test_any_text_gives_a_value_or_a_value_error(text: str) -> None:
-    for parse in (quantities.size, quantities.duration):
+    for parse in (quantities.parse_size, quantities.parse_duration):
         try:
             assert parse(text) >= 0
         except ValueError as refusal:

@@ -15,7 +15,7 @@ from tests.deploy.manifests import COMPOSE, PROGRAMS
 from tests.running import wait_for
 
 from nodelog import __version__
-from nodelog.quantities import duration
+from nodelog.quantities import parse_duration
 from nodelogd.collector.settings import Settings
 from nodelogd.compressor.daemon import GRACE
 
@@ -146,7 +146,7 @@ def test_a_service_has_longer_to_end_than_its_program_takes() -> None:
     ours = [service for service in found["services"].values() if "build" in service]
     assert len(ours) == 6
     for service in ours:
-        assert duration(service["stop_grace_period"]) > max(Settings().grace, GRACE)
+        assert parse_duration(service["stop_grace_period"]) > max(Settings().grace, GRACE)
 
 
 def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:

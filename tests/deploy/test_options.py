@@ -8,7 +8,7 @@ import yaml
 from tests.deploy.manifests import COMPOSE, MIXES, Object, command, containers, pod, rendered
 
 from nodeagent.cli import nodeagent
-from nodelog.cli import _parser
+from nodelog.cli import build_parser
 from nodelogd.collector.cli import logd
 from nodelogd.compressor.cli import logcd
 
@@ -26,7 +26,7 @@ def parsed(program: str, *arguments: str) -> None:
             subcommand, *options = arguments
             nodeagent.commands[subcommand].make_context(program, options)
         case "nodelog":
-            _parser({}).parse_args(arguments)
+            build_parser({}).parse_args(arguments)
         case _:
             assert program in PLAIN
 

@@ -29,7 +29,7 @@ from tests.running import wait_for
 from tests.soak.archive_life import BUSY, SPARSE, Life, Writer
 
 from nodelog import quantities
-from nodelog.archive.archive_reader import Archive, opened
+from nodelog.archive.archive_reader import Archive, open_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,15 +114,16 @@ class Day:
         """Look into the archive by its index."""
         if left := [path.name for path in self._logs.iterdir() if ".tmp-" in path.name]:
             raise Fault(f"temporary files are left: {left}")
-        with opened(self.logcd.archive) as archive:
+        with open_archive(self.logcd.archive) as archive:
             if archive.index is None:
-                raise Fault(f"it has no index of its own: {archive.unindexed}")
+                raise Fault(f"it has no index of its own: {archive.index_problem}")
             self._check_names(member.name for member in archive.index.members)
             for name in self.life.names() | {BUSY}:
-                found = archive.find({self._member(name)})
+                found = archive.find_last({self._member(name)})
                 assert found is not None
-                assert found.content is not None
-                self._check_content(name, found.content.read())
+                content = found.open_content()
+                assert content is not None
+                self._check_content(name, content.read())
             if _signature(archive, self._member(SPARSE)) != self._sparse:
                 self.check_all()
         self.life.see()
@@ -138,7 +139,7 @@ class Day:
                 if name == SPARSE:
                     self._check_sparse(content)
         self._check_names(names)
-        with opened(self.logcd.archive) as archive:
+        with open_archive(self.logcd.archive) as archive:
             self._sparse = _signature(archive, self._member(SPARSE))
         self.counts["read as a whole"] += 1
 
@@ -192,7 +193,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("--cycles", type=int, default=DAY, help=f"how many (default {DAY})")
-    add("--sparse", type=quantities.size, default="9GiB", help="bytes of the log with a hole (default 9GiB)")
+    add(
+        "--sparse",
+        type=quantities.parse_size,
+        default="9GiB",
+        help="bytes of the log with a hole (default 9GiB)",
+    )
     add("--seed", type=int, default=1, help="of what happens (default 1)")
     add("--dir", type=Path, help="where the logs lie (default: the temporary directory)")
     options = parser.parse_args()

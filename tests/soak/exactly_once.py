@@ -184,7 +184,13 @@ def main() -> int:
     """Run it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--for", type=quantities.duration, default="60s", dest="time", help="time for a scene (default 60s)")
+    add(
+        "--for",
+        type=quantities.parse_duration,
+        default="60s",
+        dest="time",
+        help="time for a scene (default 60s)",
+    )
     add("--clients", type=int, default=50, help="each a process with a spool (default 50)")
     add("--rate", type=int, default=20_000, help="lines per second of all together (default 20000)")
     add("--scene", choices=[*(scene.name for scene in SCENES), "all"], default="all")

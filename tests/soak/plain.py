@@ -63,7 +63,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     for name in ("port", "connections", "line-size", "write-size", "rate"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    parser.add_argument("--duration", type=quantities.duration, required=True)
+    parser.add_argument("--duration", type=quantities.parse_duration, required=True)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     layout = LineFormat(given.run, given.line_size)

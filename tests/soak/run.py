@@ -134,9 +134,12 @@ def main() -> int:
     """Run it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--for", type=quantities.duration, default="1h", dest="time", help="how long (default 1h)")
+    add("--for", type=quantities.parse_duration, default="1h", dest="time", help="how long (default 1h)")
     add(
-        "--round", type=quantities.duration, default="45s", help="time for the loads of a round (default 45s)"
+        "--round",
+        type=quantities.parse_duration,
+        default="45s",
+        help="time for the loads of a round (default 45s)",
     )
     add("--rotate-size", default="128MiB", help="of the log (default 128MiB)")
     add("--dir", type=Path, help="where the log lies (default: the temporary directory)")

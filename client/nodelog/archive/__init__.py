@@ -1,1 +1,1 @@
-"""Archives of logs: a `.tar.gz` that any tar reads, and the index beside it that gives random access."""
+"""Log archives: a `.tar.gz` that any tar reads, and the index beside it that gives random access."""

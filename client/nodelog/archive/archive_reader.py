@@ -1,11 +1,11 @@
-"""An archive, opened: its members in their order, or one of them, by the index where that is its own.
+"""An open archive: all its members in order, or one of them, with the help of its index if there is one.
 
-    with opened(path) as archive:
-        for found in archive.members():
+    with open_archive(path) as archive:
+        for member in archive.members():
             ...
 
-Without an index, or with one of another archive, everything is read by Python's tarfile, from the beginning.
-With it each member is found where the index says, and one that is damaged does not hide the others.
+Without an index, or with one that belongs to another archive, Python's tarfile reads everything from the
+start. With an index each member is found at its position, and a damaged member does not hide the others.
 """
 
 from __future__ import annotations
@@ -26,76 +26,77 @@ if TYPE_CHECKING:
 _GZIP: Final = b"\x1f\x8b"
 _BUFFER: Final = 1 << 16
 ARCHIVE: Final = "the archive"
-"""What is damaged, if it cannot be told which member."""
+"""The name of a DamagedPart if the damage cannot be attributed to a member."""
 END: Final = 2 * tarfile.BLOCKSIZE
-"""Zero bytes behind the last member, at the least."""
+"""Zero bytes after the last member, at least."""
 
 
 class ArchiveError(Exception):
-    """Why a file cannot be read as an archive at all, in one line."""
+    """A file cannot be read as an archive at all; the message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A member."""
+class ArchiveMember:
+    """A member whose header was read."""
 
     tar: tarfile.TarFile
-    """Reads it."""
+    """The TarFile that reads it."""
     info: tarfile.TarInfo
 
     @property
     def name(self) -> str:
-        """Its path, without a slash in front."""
+        """Its path, without a leading slash."""
         return self.info.name
 
-    @property
-    def content(self) -> IO[bytes] | None:
-        """Give what is in it, by a link too; None for what has none, such as a directory."""
+    def open_content(self) -> IO[bytes] | None:
+        """Open its content, following links; return None if it has none, as a directory."""
         try:
             return self.tar.extractfile(self.info)
-        except KeyError:  # a link to what is not in the archive
+        except KeyError:  # a link to something that is not in the archive
             return None
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
-    """What stands where a member should be."""
+class DamagedPart:
+    """Stands for a member that is damaged."""
 
     name: str
-    """What is damaged: a member's name, or what is known of the place."""
+    """The name of the member, or a description of the place."""
     why: str
 
 
-def damaged(name: str, error: Exception) -> Damaged:
-    """Say what an error means for what was being read."""
-    return Damaged(ARCHIVE if isinstance(error, ChecksumError) else name, str(error))
+def damaged_part(name: str, error: Exception) -> DamagedPart:
+    """Return the damage that an error reports, in what was being read as `name`."""
+    return DamagedPart(ARCHIVE if isinstance(error, ChecksumError) else name, str(error))
 
 
 class Archive:
-    """One that is open. `index` is its own; if there is none, `unindexed` says why."""
+    """An open archive. `index` is its own index; if that is None, `index_problem` says why, or is empty."""
 
-    def __init__(self, path: Path, file: BinaryIO, tell: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, file: BinaryIO, on_progress: Callable[[int], None]) -> None:
         self.file = file
-        self.tell = tell
-        self.index, self.unindexed = _own_index(path, file)
-        raw = PieceStream(file, self.index.pieces, tell) if self.index else GzipStream(file, tell)
+        self.on_progress = on_progress
+        self.index, self.index_problem = _read_index(path, file)
+        raw = (
+            PieceStream(file, self.index.pieces, on_progress) if self.index else GzipStream(file, on_progress)
+        )
         self._stream = io.BufferedReader(raw, _BUFFER)
 
-    def members(self, names: Collection[str] | None = None) -> Iterator[Found | Damaged]:
-        """Give all of them in their order, or those of these names, and what is damaged."""
-        return self._indexed(self.index, names) if self.index else self._all(names)
+    def members(self, names: Collection[str] | None = None) -> Iterator[ArchiveMember | DamagedPart]:
+        """Yield all members, or those with these names, in order, and damaged parts."""
+        return self._by_index(self.index, names) if self.index else self._by_scan(names)
 
-    def find(self, names: Collection[str]) -> Found | None:
-        """Give the last member of one of these names, as extracting it would leave it. Raises DamageError."""
+    def find_last(self, names: Collection[str]) -> ArchiveMember | None:
+        """Return the last member of these names, the one that extracting would leave. Raises DamageError."""
         last = None
-        for found in self.members(names):
-            if isinstance(found, Damaged):
-                raise DamageError(f"{found.name}: {found.why}")
-            last = found
+        for member in self.members(names):
+            if isinstance(member, DamagedPart):
+                raise DamageError(f"{member.name}: {member.why}")
+            last = member
         return last
 
-    def end(self, offset: int) -> None:
-        """Check that from here on there are but the zeros that end a tar stream. Raises DamageError."""
+    def check_end(self, offset: int) -> None:
+        """Check that only the zeros that end a tar stream follow `offset`. Raises DamageError."""
         self._stream.seek(offset)
         size = 0
         while data := self._stream.read(_BUFFER):
@@ -105,41 +106,45 @@ class Archive:
         if size < END:
             raise DamageError("the zeros at its end are missing")
 
-    def _indexed(self, known: index.Index, names: Collection[str] | None) -> Iterator[Found | Damaged]:
-        for member in known.members:
+    def _by_index(
+        self, own: index.Index, names: Collection[str] | None
+    ) -> Iterator[ArchiveMember | DamagedPart]:
+        for member in own.members:
             if names is None or member.name in names:
                 try:
-                    yield self._at(member)
+                    yield self._read_member(member)
                 except DamageError as error:
-                    yield Damaged(member.name, str(error))
+                    yield DamagedPart(member.name, str(error))
 
-    def _at(self, member: index.Member) -> Found:
+    def _read_member(self, member: index.Member) -> ArchiveMember:
         self._stream.seek(member.start)
-        tar = self._tar()
+        tar = self._open_tar()
         info = tar.next()
         if info is None or (info.name, info.size, info.offset_data) != (
             member.name,
             member.length,
             member.content,
         ):
-            raise DamageError(f"its header, at byte {member.start} of the tar stream, is another one")
-        return Found(tar, info)
+            raise DamageError(
+                f"its header, at byte {member.start} of the tar stream, does not match the index"
+            )
+        return ArchiveMember(tar, info)
 
-    def _all(self, names: Collection[str] | None) -> Iterator[Found | Damaged]:
+    def _by_scan(self, names: Collection[str] | None) -> Iterator[ArchiveMember | DamagedPart]:
         name = "the beginning"
         try:
             self._stream.seek(0)
-            tar = self._tar()
+            tar = self._open_tar()
             while (info := tar.next()) is not None:
                 name = f"{info.name}, or what follows it"
                 if names is None or info.name in names:
-                    yield Found(tar, info)
-            # tarfile takes anything that is no header for the end.
-            self.end(tar.offset)
+                    yield ArchiveMember(tar, info)
+            # tarfile takes anything that is not a header for the end.
+            self.check_end(tar.offset)
         except (DamageError, tarfile.TarError) as error:
-            yield damaged(name, error)
+            yield damaged_part(name, error)
 
-    def _tar(self) -> tarfile.TarFile:
+    def _open_tar(self) -> tarfile.TarFile:
         try:
             return tarfile.open(fileobj=self._stream, mode="r:", encoding="utf-8", errors="surrogateescape")
         except tarfile.TarError as error:
@@ -147,27 +152,27 @@ class Archive:
 
 
 @contextmanager
-def opened(path: Path, tell: Callable[[int], None] = lambda _: None) -> Generator[Archive]:
-    """Open an archive that logcd or anybody else made.
+def open_archive(path: Path, on_progress: Callable[[int], None] = lambda _: None) -> Generator[Archive]:
+    """Open an archive made by logcd or any other program.
 
-    `tell` is called with how far the file is read, bytes. Raises ArchiveError, OSError.
+    `on_progress` is called with the number of bytes of the file read so far. Raises ArchiveError, OSError.
     """
     with path.open("rb") as file:
         if file.read(len(_GZIP)) != _GZIP:
             raise ArchiveError(f"cannot read {path}: it is not a gzip file")
         file.seek(0)
-        yield Archive(path, file, tell)
+        yield Archive(path, file, on_progress)
 
 
-def _own_index(path: Path, file: BinaryIO) -> tuple[index.Index | None, str]:
-    """Give the index if it is that of this very file, or why not."""
+def _read_index(path: Path, file: BinaryIO) -> tuple[index.Index | None, str]:
+    """Return the index if it belongs to this file, else None and the reason; no reason if there is none."""
     try:
-        known = index.read_index(index.index_path(path))
-        index.check_matches(known.trailer, file.fileno())
+        own = index.read_index(index.index_path(path))
+        index.check_matches(own.trailer, file.fileno())
     except FileNotFoundError:
         return None, ""
     except OSError as error:
         return None, error.strerror or str(error)
     except index.InvalidIndexError as error:
         return None, str(error)
-    return known, ""
+    return own, ""

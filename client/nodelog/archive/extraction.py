@@ -1,7 +1,7 @@
-"""Members of an archive as files of a folder, and nowhere else.
+"""Extraction of members as files below one directory, and nowhere else.
 
-An archive may come from anybody. tarfile's data filter sees to the paths and modes; links and devices, by
-which others have found a way around it, are left out altogether: an archive of logs has none.
+An archive may come from anyone. tarfile's data filter checks paths and modes; links and devices, which have
+been used to circumvent it, are left out altogether: a log archive has none.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.archive.archive_reader import Archive, ArchiveError, Damaged, Found
+from nodelog.archive.archive_reader import Archive, ArchiveError, ArchiveMember, DamagedPart
 from nodelog.archive.tar_stream import DamageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-_KINDS: Final = {
+_SKIPPED_TYPES: Final = {
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.LNKTYPE: "a hard link",
     tarfile.CHRTYPE: "a device",
@@ -29,7 +29,7 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A member that is a file or a directory now."""
+    """A member that is now a file or a directory."""
 
     name: str
     size: int
@@ -37,53 +37,53 @@ class Extracted:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A member that is not, although nothing is wrong with the archive."""
+    """A member that was not extracted, although nothing is wrong with the archive."""
 
     name: str
     why: str
 
 
 def extract(
-    archive: Archive, folder: Path, names: Collection[str] | None = None
-) -> Iterator[Extracted | LeftOut | Damaged]:
-    """Extract all members, or those of these names; tell of each what became of it.
+    archive: Archive, directory: Path, names: Collection[str] | None = None
+) -> Iterator[Extracted | LeftOut | DamagedPart]:
+    """Extract all members, or those with these names; yield the result of each.
 
-    Files that are there already are replaced. Raises ArchiveError where Python cannot do it safely or the
-    folder cannot be made, OSError when the archive cannot be read.
+    Existing files are replaced. Raises ArchiveError if this Python cannot extract safely or the directory
+    cannot be created, OSError if the archive cannot be read.
     """
     if not hasattr(tarfile, "data_filter"):
         raise ArchiveError("cannot extract safely with this Python: 3.11.4 or newer is needed")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArchiveError(f"cannot make the folder {folder}: {error.strerror or error}") from None
-    for found in archive.members(names):
-        yield found if isinstance(found, Damaged) else _extracted(found, folder)
+        raise ArchiveError(f"cannot create the directory {directory}: {error.strerror or error}") from None
+    for member in archive.members(names):
+        yield member if isinstance(member, DamagedPart) else _extract_member(member, directory)
 
 
-def _extracted(found: Found, folder: Path) -> Extracted | LeftOut | Damaged:
-    if kind := _KINDS.get(found.info.type):
-        return LeftOut(found.name, f"it is {kind}")
+def _extract_member(member: ArchiveMember, directory: Path) -> Extracted | LeftOut | DamagedPart:
+    if kind := _SKIPPED_TYPES.get(member.info.type):
+        return LeftOut(member.name, f"it is {kind}")
     try:
-        _write(found, folder)
+        _write(member, directory)
     except DamageError as error:
-        return Damaged(found.name, f"{error}; what is in front of it is extracted")
+        return DamagedPart(member.name, f"{error}; what comes before it is extracted")
     except tarfile.FilterError:
-        return LeftOut(found.name, f"it would lie outside of {folder}")
+        return LeftOut(member.name, f"it would lie outside of {directory}")
     except tarfile.TarError as error:
-        return Damaged(found.name, str(error))
+        return DamagedPart(member.name, str(error))
     except OSError as error:
-        return LeftOut(found.name, error.strerror or str(error))
-    return Extracted(found.name, found.info.size)
+        return LeftOut(member.name, error.strerror or str(error))
+    return Extracted(member.name, member.info.size)
 
 
-def _write(found: Found, folder: Path) -> None:
-    info = tarfile.data_filter(found.info, str(folder))
-    target = folder / info.name
+def _write(member: ArchiveMember, directory: Path) -> None:
+    info = tarfile.data_filter(member.info, str(directory))
+    target = directory / info.name
     if info.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return
     if target.is_symlink():
-        raise FileExistsError(errno.EEXIST, "a symbolic link is in its place")
-    target.unlink(missing_ok=True)  # somebody may be reading it, or it is not for writing
-    found.tar.extract(info, folder, filter="data")
+        raise FileExistsError(errno.EEXIST, "there is a symbolic link with its name")
+    target.unlink(missing_ok=True)  # it may be read by someone, or be read-only
+    member.tar.extract(info, directory, filter="data")

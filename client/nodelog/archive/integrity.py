@@ -1,7 +1,8 @@
-"""Whether an archive is whole, and if not, which members are damaged.
+"""Whether an archive is intact and, if not, which members are damaged.
 
-With its index each piece is inflated by itself and checked against its CRC, so damage is told exactly and
-what is behind it still counts. Without one there is no way past the first damage: gzip has no landmarks.
+With an index, each piece is inflated on its own and checked against its CRC, so damage is located exactly and
+what comes after it still counts. Without one there is no way past the first damage: gzip has no
+synchronization points.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.archive.archive_reader import ARCHIVE, Archive, Damaged, Found, damaged
+from nodelog.archive.archive_reader import ARCHIVE, Archive, ArchiveMember, DamagedPart, damaged_part
 from nodelog.archive.index import GZIP_END, padded_size
-from nodelog.archive.tar_stream import DamageError, inflated
+from nodelog.archive.tar_stream import DamageError, inflate_piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,116 +24,119 @@ if TYPE_CHECKING:
 
 _BUFFER: Final = 1 << 20
 _HEADER: Final = b"\x1f\x8b\x08\x00"
-"""gzip, deflate, no extra fields; the six bytes behind it may be anything."""
-_LAST: Final = b"\x03\x00"
-"""The block that ends the deflate data; CRC and size follow."""
+"""gzip, deflate, no optional fields; the six bytes that follow may be anything."""
+_LAST_BLOCK: Final = b"\x03\x00"
+"""The block that ends the deflate data; CRC and size follow it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What came of it; nothing is damaged if there is no `damaged`."""
+class IntegrityReport:
+    """The result of a check; the archive is intact if `damaged` is empty."""
 
     members: int
-    """Those that are proved to be whole."""
+    """Members known to be intact."""
     size: int
-    """Bytes in these, without compression."""
-    damaged: tuple[Damaged, ...]
+    """Uncompressed bytes of these members."""
+    damaged: tuple[DamagedPart, ...]
 
 
-def verify(archive: Archive) -> Verdict:
-    """Read all of an archive. Raises OSError."""
+def check_integrity(archive: Archive) -> IntegrityReport:
+    """Read and check a whole archive. Raises OSError."""
     if archive.index is None:
-        verdict = _verdict(list(_read(archive)))
-        # The only checksum is at the end and of all of it.
-        return Verdict(0, 0, verdict.damaged) if verdict.damaged else verdict
-    bad, faults = _check(archive, archive.index)
-    hit = [(member, _hit(member, bad)) for member in archive.index.members]
-    faults += [Damaged(member.name, why) for member, why in hit if why]
-    if bad and not faults:
-        faults.append(Damaged(ARCHIVE, "what follows its last member is damaged"))
-    if faults:
-        whole = [member.length for member, why in hit if not why]
-        return Verdict(len(whole), sum(whole), tuple(faults))
-    return _verdict(list(_structure(archive, archive.index)))
+        report = _summarize(list(_read_members(archive)))
+        # The only checksum is at the end and covers everything.
+        return IntegrityReport(0, 0, report.damaged) if report.damaged else report
+    bad_pieces, damaged = _check_bytes(archive, archive.index)
+    members = [(member, _describe_damage(member, bad_pieces)) for member in archive.index.members]
+    damaged += [DamagedPart(member.name, why) for member, why in members if why]
+    if bad_pieces and not damaged:
+        damaged.append(DamagedPart(ARCHIVE, "what follows its last member is damaged"))
+    if damaged:
+        intact = [member.length for member, why in members if not why]
+        return IntegrityReport(len(intact), sum(intact), tuple(damaged))
+    return _summarize(list(_check_structure(archive, archive.index)))
 
 
-def _verdict(results: list[int | Damaged]) -> Verdict:
-    """Sum up the sizes of what is whole, and what is not."""
-    faults = tuple(result for result in results if isinstance(result, Damaged))
+def _summarize(results: list[int | DamagedPart]) -> IntegrityReport:
+    """Return a report on the sizes of intact members and on damaged parts."""
+    damaged = tuple(result for result in results if isinstance(result, DamagedPart))
     sizes = [result for result in results if isinstance(result, int)]
-    return Verdict(len(sizes), sum(sizes), faults)
+    return IntegrityReport(len(sizes), sum(sizes), damaged)
 
 
-def _read(archive: Archive) -> Iterator[int | Damaged]:
-    """Read the content of every member, for an archive without an index."""
-    for found in archive.members():
+def _read_members(archive: Archive) -> Iterator[int | DamagedPart]:
+    """Read the content of every member of an archive without an index; yield sizes and damage."""
+    for member in archive.members():
         try:
-            yield found if isinstance(found, Damaged) else _size_read(found)
+            yield member if isinstance(member, DamagedPart) else _read_content(member)
         except (DamageError, tarfile.TarError) as error:
-            yield damaged(f"{found.name} and what follows it", error)
+            yield damaged_part(f"{member.name} and what follows it", error)
             return
 
 
-def _size_read(found: Found) -> int:
-    if found.info.isreg() and (content := found.content) is not None:
+def _read_content(member: ArchiveMember) -> int:
+    if member.info.isreg() and (content := member.open_content()) is not None:
         while content.read(_BUFFER):
             pass
-    return found.info.size
+    return member.info.size
 
 
-def _structure(archive: Archive, known: Index) -> Iterator[int | Damaged]:
-    """Check that there is nothing in the tar stream but the members of the index, row on row, and its end."""
-    at = 0
-    for member, found in zip(known.members, archive.members(), strict=True):
-        if isinstance(found, Damaged):
+def _check_structure(archive: Archive, index: Index) -> Iterator[int | DamagedPart]:
+    """Check that the tar stream consists of the index's members, without gaps, and its end."""
+    position = 0
+    for member, found in zip(index.members, archive.members(), strict=True):
+        if isinstance(found, DamagedPart):
             yield found
-        elif member.start != at:
-            yield Damaged(member.name, f"it begins at byte {member.start} of the tar stream, not at {at}")
+        elif member.start != position:
+            why = f"it begins at byte {member.start} of the tar stream, not at {position}"
+            yield DamagedPart(member.name, why)
         else:
             yield member.length
-        at = member.content + padded_size(member.length)
+        position = member.content + padded_size(member.length)
     try:
-        archive.end(at)
+        archive.check_end(position)
     except DamageError as error:
-        yield Damaged(ARCHIVE, str(error))
+        yield DamagedPart(ARCHIVE, str(error))
 
 
-def _check(archive: Archive, known: Index) -> tuple[list[Piece], list[Damaged]]:
-    """Check all bytes of the file; give the pieces that are damaged, and what else is."""
-    bad: list[Piece] = []
+def _check_bytes(archive: Archive, index: Index) -> tuple[list[Piece], list[DamagedPart]]:
+    """Check all bytes of the file; return the damaged pieces and any damage outside of the pieces."""
+    bad_pieces: list[Piece] = []
     crc = 0
-    for piece in known.pieces:
+    for piece in index.pieces:
         try:
-            crc = zlib.crc32(inflated(archive.file, piece), crc)
+            crc = zlib.crc32(inflate_piece(archive.file, piece), crc)
         except DamageError:
-            bad.append(piece)
-        archive.tell(piece.offset + piece.length)
-    faults = []
+            bad_pieces.append(piece)
+        archive.on_progress(piece.offset + piece.length)
+    damaged = []
     if os.pread(archive.file.fileno(), len(_HEADER), 0) != _HEADER:
-        faults.append(Damaged(ARCHIVE, "its gzip header is damaged"))
-    # The CRC and the length behind it are those of the index, or it would not have been taken for its own.
-    if os.pread(archive.file.fileno(), len(_LAST), known.trailer.length - GZIP_END) != _LAST:
-        faults.append(Damaged(ARCHIVE, "the end of its compressed data is damaged"))
-    if not bad and crc != known.trailer.crc:
-        faults.append(Damaged(ARCHIVE, "its CRC-32 is not that of its content"))
-    return bad, faults
+        damaged.append(DamagedPart(ARCHIVE, "its gzip header is damaged"))
+    # The CRC and the length that follow equal those in the index, or the index would not have been accepted.
+    last_block = os.pread(archive.file.fileno(), len(_LAST_BLOCK), index.trailer.length - GZIP_END)
+    if last_block != _LAST_BLOCK:
+        damaged.append(DamagedPart(ARCHIVE, "the end of its compressed data is damaged"))
+    if not bad_pieces and crc != index.trailer.crc:
+        damaged.append(DamagedPart(ARCHIVE, "its CRC-32 is not that of its content"))
+    return bad_pieces, damaged
 
 
-def _hit(member: Member, bad: list[Piece]) -> str:
-    """Say what of a member lies in damaged pieces; nothing if it is whole."""
+def _describe_damage(member: Member, bad_pieces: list[Piece]) -> str:
+    """Return which parts of a member lie in damaged pieces; empty if it is intact."""
     end = member.content + member.length
-    header, places = _within(bad, member.start, member.content), _within(bad, member.content, end)
-    said = ["its header is damaged"] if header else []
-    return ", ".join([*said, *(f"bytes {first} to {last - 1} are damaged" for first, last in places)])
+    header = _overlaps(bad_pieces, member.start, member.content)
+    ranges = _overlaps(bad_pieces, member.content, end)
+    parts = ["its header is damaged"] if header else []
+    return ", ".join([*parts, *(f"bytes {first} to {last - 1} are damaged" for first, last in ranges)])
 
 
-def _within(bad: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
-    """Give what of a part of the tar stream is damaged, counted from its start; neighbours together."""
-    places: list[tuple[int, int]] = []
-    for piece in bad:
+def _overlaps(bad_pieces: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
+    """Return the damaged ranges between `start` and `end`, relative to `start`; adjacent ones are merged."""
+    ranges: list[tuple[int, int]] = []
+    for piece in bad_pieces:
         first, last = max(piece.start, start) - start, min(piece.start + piece.size, end) - start
-        if places and places[-1][1] == first < last:
-            places[-1] = places[-1][0], last
+        if ranges and ranges[-1][1] == first < last:
+            ranges[-1] = ranges[-1][0], last
         elif first < last:
-            places.append((first, last))
-    return places
+            ranges.append((first, last))
+    return ranges

@@ -1,6 +1,6 @@
-"""The tar stream of an archive as a file: from its beginning by gzip alone, or from anywhere by its index.
+"""The tar stream of an archive as a file: by gzip alone from the beginning, or by the index from anywhere.
 
-Whatever is wrong with the archive is a DamageError; an OSError is the disk's.
+Anything wrong with the archive is a DamageError; an OSError comes from the disk.
 """
 
 from __future__ import annotations
@@ -23,53 +23,53 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _RAW: Final = -15
-"""zlib's name for deflate data without a header."""
-_LAST: Final = b"\x03\x00"
-"""The block that ends deflate data; it is understood only where another block may begin."""
+"""The zlib window size that means deflate data without a header."""
+_LAST_BLOCK: Final = b"\x03\x00"
+"""The block that ends deflate data; it is only understood where a new block may begin."""
 
 
 class DamageError(Exception):
-    """What is wrong with an archive, in one line."""
+    """The archive is damaged; the message says how in one line."""
 
 
 class ChecksumError(DamageError):
-    """The content is not what was compressed, and nothing says where."""
+    """The content differs from what was compressed, and nothing shows where."""
 
 
 class GzipStream(io.RawIOBase):
-    """Any gzip file; going back means to read it once more from its beginning."""
+    """Any gzip file; seeking backwards reads it again from its beginning."""
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int], None]) -> None:
-        """Take a file at its beginning; `tell` is called with how many of its bytes are read."""
+    def __init__(self, file: BinaryIO, on_progress: Callable[[int], None]) -> None:
+        """Wrap a file at its beginning; `on_progress` is called with the number of its bytes read so far."""
         self._file = file
         self._plain = gzip.GzipFile(fileobj=file)
-        self._tell = tell
+        self._on_progress = on_progress
         self._damage: DamageError | None = None
 
     def readable(self) -> bool:
-        """Say that it is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Give the position in the tar stream."""
+        """Return the position in the tar stream."""
         return self._plain.tell()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position; beyond the end means to the end."""
+        """Move to a position; one beyond the end means the end."""
         return self._checked(lambda: self._plain.seek(offset, whence))
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read what comes next. Raises DamageError."""
+        """Read the next bytes. Raises DamageError."""
         with memoryview(buffer) as view:
-            # Never more than is there at once, so that what comes before damage is not lost with it.
-            found = self._checked(lambda: self._plain.read1(len(view)))
-            view[: len(found)] = found
-        self._tell(self._file.tell())
-        return len(found)
+            # Only what one read yields, so that the bytes before a damage are not lost with it.
+            data = self._checked(lambda: self._plain.read1(len(view)))
+            view[: len(data)] = data
+        self._on_progress(self._file.tell())
+        return len(data)
 
     def _checked(self, call: Callable[[], _T]) -> _T:
         if self._damage is None:
@@ -81,71 +81,73 @@ class GzipStream(io.RawIOBase):
                 self._damage = DamageError("its compressed data is damaged")
             except gzip.BadGzipFile as error:
                 self._damage = ChecksumError(f"its content may be damaged anywhere: {error}")
-        # Whatever could be read behind damage would be something else than what is asked for.
+        # Anything that could be read after a damage would be other bytes than those asked for.
         raise self._damage
 
 
 class PieceStream(io.RawIOBase):
-    """An archive whose pieces are known: each is inflated, and checked, when something of it is read."""
+    """An archive with known pieces; each is inflated and checked when a part of it is read."""
 
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], tell: Callable[[int], None]) -> None:
-        """Take a file; `tell` is called with how far it is read, bytes."""
+    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], on_progress: Callable[[int], None]) -> None:
+        """Wrap a file; `on_progress` is called with the position in it, in bytes, after each piece."""
         self._file = file
         self._pieces = pieces
-        self._tell = tell
-        self._at = 0
+        self._on_progress = on_progress
+        self._position = 0
         self._start, self._data = 0, b""  # the piece that was read last
 
     @property
     def size(self) -> int:
-        """Give the bytes of the tar stream."""
+        """Bytes of the tar stream."""
         return self._pieces[-1].start + self._pieces[-1].size if self._pieces else 0
 
     def readable(self) -> bool:
-        """Say that it is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Give the position in the tar stream."""
-        return self._at
+        """Return the position in the tar stream."""
+        return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position; nothing is read yet."""
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
-        return self._at
+        """Move to a position; nothing is read yet."""
+        self._position = (
+            offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        )
+        return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read what comes next, of one piece. Raises DamageError."""
-        if self._at >= self.size:
+        """Read the next bytes of one piece. Raises DamageError."""
+        if self._position >= self.size:
             return 0
-        offset = self._at - self._start
+        offset = self._position - self._start
         if not 0 <= offset < len(self._data):
-            piece = self._pieces[bisect_right(self._pieces, self._at, key=attrgetter("start")) - 1]
-            self._start, self._data = piece.start, inflated(self._file, piece)
-            self._tell(piece.offset + piece.length)
-            offset = self._at - self._start
+            piece = self._pieces[bisect_right(self._pieces, self._position, key=attrgetter("start")) - 1]
+            self._start, self._data = piece.start, inflate_piece(self._file, piece)
+            self._on_progress(piece.offset + piece.length)
+            offset = self._position - self._start
         with memoryview(buffer) as view:
-            found = self._data[offset : offset + len(view)]
-            view[: len(found)] = found
-        self._at += len(found)
-        return len(found)
+            data = self._data[offset : offset + len(view)]
+            view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
-def inflated(file: BinaryIO, piece: Piece) -> bytes:
-    """Give the part of the tar stream that a piece holds. Raises DamageError."""
+def inflate_piece(file: BinaryIO, piece: Piece) -> bytes:
+    """Return the part of the tar stream that a piece holds. Raises DamageError."""
     data = os.pread(file.fileno(), piece.length, piece.offset)
     inflater = zlib.decompressobj(_RAW)
     try:
-        # One more than there should be, so that data which goes on is seen, and a false size costs no memory.
+        # One byte more than expected, so that data that goes on is noticed and a wrong size costs no memory.
         plain = inflater.decompress(data, piece.size + 1)
-        at_end = not inflater.eof and inflater.decompress(inflater.unconsumed_tail + _LAST) == b""
+        at_end = not inflater.eof and inflater.decompress(inflater.unconsumed_tail + _LAST_BLOCK) == b""
     except zlib.error:
         plain, at_end = b"", False
-    # Plain tools would not get over a piece that ends all data, nor over one that ends within a block.
+    # Other tools could not read past a piece that ends the deflate data, or that ends within a block.
     if at_end and inflater.eof and len(plain) == piece.size and zlib.crc32(plain) == piece.crc:
         return plain
     end = piece.start + piece.size - 1

@@ -1,6 +1,6 @@
-"""What people type, one module each: `pipe`, `greet`, `status`, `archive`, `tail`.
+"""The sub-commands of `nodelog` that need only the standard library: pipe, greet, status, archive, tail.
 
-`options` and `archive_options` have their options. `pipe` reads with `input` and prints with `tee`, others by
-`printing`. `greet` sends through `shipped`, `plain` or `appending`; `archive` shows members with `listing`.
-`stopping` is about signals, `saying` and `progress` about what they tell on standard error.
+`command_arguments` and `archive_arguments` define their options. `destinations` holds the ways in which
+`greet` sends its lines, `stdio` reads and writes the standard streams, and `stop_signals` handles SIGTERM and
+SIGINT.
 """

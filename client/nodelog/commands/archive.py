@@ -1,4 +1,4 @@
-"""`nodelog archive`: what is in an archive of logs, a file out of it, all of it, and whether it is whole."""
+"""`nodelog archive`: lists, prints and extracts the members of a log archive, and verifies the archive."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Final
 
-from nodelog.archive.archive_reader import ArchiveError, Damaged, opened
+from nodelog.archive.archive_reader import ArchiveError, DamagedPart, open_archive
 from nodelog.archive.extraction import Extracted, LeftOut, extract
-from nodelog.archive.integrity import verify
+from nodelog.archive.integrity import check_integrity
 from nodelog.archive.tar_stream import DamageError
 from nodelog.commands.archive_listing import to_json, to_text
-from nodelog.commands.stdio.progress_bar import reading
-from nodelog.commands.stdio.stderr import Voice, shown
-from nodelog.commands.stdio.stdout import is_terminal, put, put_line
+from nodelog.commands.stdio.progress_bar import progress_bar
+from nodelog.commands.stdio.stderr import MessagePrinter
+from nodelog.commands.stdio.stdout import is_terminal, write, write_line
+from nodelog.commands.stdio.terminal_escaping import escape
 
 if TYPE_CHECKING:
     import argparse
@@ -25,77 +26,83 @@ FAULTY: Final = 1
 UNUSABLE: Final = 2
 _BUFFER: Final = 1 << 20
 
-say = Voice("archive")
+print_message = MessagePrinter("archive")
 
 
-def command(given: argparse.Namespace) -> int:
-    """Run it with these options; return the exit code."""
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     try:
-        return _ACTIONS[given.action](given)
+        return _ACTIONS[args.action](args)
     except BrokenPipeError:
         raise
     except ArchiveError as error:
-        say(str(error))
+        print_message(str(error))
     except OSError as error:
-        say(f"cannot read {given.archive}: {error.strerror or error}")
+        print_message(f"cannot read {args.archive}: {error.strerror or error}")
     return UNUSABLE
 
 
-def _list(given: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> int:
     seen: set[str] = set()
     rows, damaged = [], []
-    with opened(given.archive) as archive:
-        for found in archive.members(_wanted(given.members)):
-            seen.add(found.name)
-            if isinstance(found, Damaged):
-                damaged.append(found)
-            elif given.json:
-                rows.append(to_json(found.info))
+    with open_archive(args.archive) as archive:
+        for member in archive.members(_wanted(args.members)):
+            seen.add(member.name)
+            if isinstance(member, DamagedPart):
+                damaged.append(member)
+            elif args.json:
+                rows.append(to_json(member.info))
             else:
-                _print(to_text(found.info))
-    if given.json:
+                _print(to_text(member.info))
+    if args.json:
         _print(json.dumps(rows))
-    return _ended(given, seen, damaged)
+    return _report(args, seen, damaged)
 
 
-def _cat(given: argparse.Namespace) -> int:
-    (name,) = given.members
+def _cat(args: argparse.Namespace) -> int:
+    (name,) = args.members
     try:
-        with opened(given.archive) as archive:
-            found = archive.find(_wanted(given.members) or ())
-            if found is None:
-                return _ended(given, (), ())
-            if (content := found.content) is None:
-                return _ended(given, [name], [LeftOut(name, "there is nothing in it to print")])
+        with open_archive(args.archive) as archive:
+            member = archive.find_last(_wanted(args.members) or ())
+            if member is None:
+                return _report(args, (), ())
+            if (content := member.open_content()) is None:
+                return _report(args, [name], [LeftOut(name, "it has no content to print")])
             while data := content.read(_BUFFER):
-                put(data)
+                write(data)
     except (DamageError, tarfile.TarError) as error:
-        return _ended(given, [name], [Damaged(name, str(error))])
+        return _report(args, [name], [DamagedPart(name, str(error))])
     return GOOD
 
 
-def _verify(given: argparse.Namespace) -> int:
-    with reading("verifying", _size(given.archive)) as tell, opened(given.archive, tell) as archive:
-        verdict = verify(archive)
+def _verify(args: argparse.Namespace) -> int:
+    with (
+        progress_bar("verifying", _size(args.archive)) as update,
+        open_archive(args.archive, update) as archive,
+    ):
+        report = check_integrity(archive)
         pieces = f" in {len(archive.index.pieces):,} pieces" if archive.index else ""
-    if archive.unindexed:
-        say(f"{given.archive}: its index is not used: {archive.unindexed}")
-    _print(f"{given.archive}: whole: {_count(verdict.members)}, {verdict.size:,} bytes{pieces}")
-    return _ended(given, given.members, verdict.damaged)
+    if archive.index_problem:
+        print_message(f"{args.archive}: its index is not used: {archive.index_problem}")
+    _print(f"{args.archive}: whole: {_count(report.members)}, {report.size:,} bytes{pieces}")
+    return _report(args, args.members, report.damaged)
 
 
-def _extract(given: argparse.Namespace) -> int:
+def _extract(args: argparse.Namespace) -> int:
     seen: set[str] = set()
-    troubles, count, size = [], 0, 0
-    with reading("extracting", _size(given.archive)) as tell, opened(given.archive, tell) as archive:
-        for done in extract(archive, given.to, _wanted(given.members)):
-            seen.add(done.name)
-            if isinstance(done, Extracted):
-                count, size = count + 1, size + done.size
+    problems, count, size = [], 0, 0
+    with (
+        progress_bar("extracting", _size(args.archive)) as update,
+        open_archive(args.archive, update) as archive,
+    ):
+        for result in extract(archive, args.to, _wanted(args.members)):
+            seen.add(result.name)
+            if isinstance(result, Extracted):
+                count, size = count + 1, size + result.size
             else:
-                troubles.append(done)
-    _print(f"{_count(count)}, {size:,} bytes, extracted to {given.to}")
-    return _ended(given, seen, troubles)
+                problems.append(result)
+    _print(f"{_count(count)}, {size:,} bytes, extracted to {args.to}")
+    return _report(args, seen, problems)
 
 
 _ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
@@ -106,30 +113,30 @@ _ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
 }
 
 
-def _forms(name: str) -> set[str]:
-    """Give the names that a person may mean: members have no slash in front."""
+def _spellings(name: str) -> set[str]:
+    """Return the member names that `name` may mean: members have no leading slash."""
     return {name, name.lstrip("/")}
 
 
 def _wanted(names: Iterable[str]) -> set[str] | None:
-    return {form for name in names for form in _forms(name)} or None
+    return {spelling for name in names for spelling in _spellings(name)} or None
 
 
-def _ended(given: argparse.Namespace, seen: Iterable[str], troubles: Iterable[Damaged | LeftOut]) -> int:
-    """Say what is not as it should be; give the exit code."""
-    missing = [name for name in given.members if _forms(name).isdisjoint(seen)]
-    lines = [f"{_named(one.name)} is {_STATES[type(one)]}: {one.why}" for one in troubles]
-    lines += [f"{_named(name)} was not found in it" for name in missing]
+def _report(args: argparse.Namespace, seen: Iterable[str], problems: Iterable[DamagedPart | LeftOut]) -> int:
+    """Print what is damaged, left out or missing; return the exit code."""
+    missing = [name for name in args.members if _spellings(name).isdisjoint(seen)]
+    lines = [f"{_printable(one.name)} is {_STATES[type(one)]}: {one.why}" for one in problems]
+    lines += [f"{_printable(name)} was not found in it" for name in missing]
     for line in lines:
-        say(f"{given.archive}: {line}")
+        print_message(f"{args.archive}: {line}")
     return FAULTY if lines else GOOD
 
 
-_STATES: Final[Mapping[type, str]] = {Damaged: "damaged", LeftOut: "left out"}
+_STATES: Final[Mapping[type, str]] = {DamagedPart: "damaged", LeftOut: "left out"}
 
 
-def _named(name: str) -> str:
-    return shown(name.encode(errors="surrogateescape"))
+def _printable(name: str) -> str:
+    return escape(name.encode(errors="surrogateescape"))
 
 
 def _count(members: int) -> str:
@@ -141,5 +148,5 @@ def _size(path: Path) -> int:
 
 
 def _print(line: str) -> None:
-    """Print a line: harmless on a terminal, else with the bytes that names have."""
-    put_line(shown(line.encode(errors="surrogateescape")) if is_terminal() else line)
+    """Print a line: escaped on a terminal, with the names' own bytes elsewhere."""
+    write_line(escape(line.encode(errors="surrogateescape")) if is_terminal() else line)

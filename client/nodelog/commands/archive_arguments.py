@@ -6,17 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nodelog.argument_parser import Options, Parser
+from nodelog.argument_parser import ArgumentParser, CommandOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 (argparse has no other name for it)
+    Commands = argparse._SubParsersAction[ArgumentParser]  # noqa: SLF001 (argparse has no public name for it)
 
-_ARCHIVE: Final = """\
-Shows what is in an archive of logs, gets files out of it, and says whether it is whole. With the index that
-logcd writes beside its archives one file is found at once, however large the archive; without one, and for
-archives that any other program made (.tar.gz), all of it is read."""
+_DESCRIPTION: Final = """\
+Lists the members of a log archive, prints or extracts them, and checks the archive for damage. With the index
+that logcd writes beside its archives, a single file is found at once, however large the archive is. Without
+an index, and for archives made by other programs (.tar.gz), the whole archive is read."""
 
 _NOTES: Final = """\
 examples:
@@ -25,42 +25,49 @@ examples:
   nodelog archive verify /var/log/all-logs-2026-11-22.tar.gz
   nodelog archive extract --to /tmp/logs /var/log/all-logs-2026-11-22.tar.gz
 
-Exit code 0: as it should be; 1: something is damaged, missing or left out, and a line says what; 2: it cannot
-be read at all, or the output cannot be written."""
+Exit code 0: everything is in order; 1: something is damaged, missing or left out, and a message says what;
+2: the archive cannot be read at all, or the output cannot be written."""
 
-_MEMBERS: Final = "names as list prints them (default: all)"
-_VARIABLES: Final = "NODELOG_ARCHIVE"
-"""How they begin: NODELOG_TO is where greetings go."""
+_MEMBERS: Final = "member names as printed by list (default: all)"
+_PREFIX: Final = "NODELOG_ARCHIVE"
+"""Prefix of the variables: NODELOG_TO is already the destination of greetings."""
 
 
 def add_archive(commands: Commands, env: Mapping[str, str]) -> None:
-    """Add the command and its four actions."""
-    parser = _described(commands, "archive", "reads archives of logs", _ARCHIVE, _NOTES)
+    """Add the command with its four actions."""
+    parser = _add_parser(commands, "archive", "read log archives", _DESCRIPTION, _NOTES)
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
-    about = "lists the members as tar -tv does"
-    listing = _action(actions, "list", about, "*", _MEMBERS)
-    Options(listing, env, _VARIABLES).flag("json", "print a JSON array, of one object for each")
-    _action(actions, "cat", "prints one member", 1, "its name, as list prints it")
-    about = "checks every byte, and says which members are damaged"
-    _action(actions, "verify", about, 0)
-    extract = _action(actions, "extract", "writes members as files", "*", _MEMBERS)
-    Options(extract, env, _VARIABLES).add("to", Path, ".", "folder for them (default: the current one)")
+    list_parser = _add_action(actions, "list", "list the members as tar -tv does", "*", _MEMBERS)
+    CommandOptions(list_parser, env, _PREFIX).add_flag(
+        "json", "print a JSON array with one object per member"
+    )
+    _add_action(actions, "cat", "print one member", 1, "the member's name, as printed by list")
+    _add_action(actions, "verify", "check every byte, and name the damaged members", 0)
+    extract_parser = _add_action(actions, "extract", "write members as files", "*", _MEMBERS)
+    extract_options = CommandOptions(extract_parser, env, _PREFIX)
+    extract_options.add("to", Path, ".", "directory to extract into (default: the current one)")
 
 
-def _action(commands: Commands, name: str, about: str, number: int | str, names: str = "") -> Parser:
-    parser = _described(commands, name, about, f"Reads an archive: {about}.")
+def _add_action(
+    commands: Commands, name: str, summary: str, members: int | str, members_help: str = ""
+) -> ArgumentParser:
+    """Add an action for an archive and, unless it is 0, this number of members."""
+    description = f"{summary[0].upper()}{summary[1:]}."
+    parser = _add_parser(commands, name, summary, description)
     parser.add_argument("archive", type=Path, metavar="ARCHIVE")
-    if number:
-        parser.add_argument("members", nargs=number, metavar="MEMBER", help=names)
+    if members:
+        parser.add_argument("members", nargs=members, metavar="MEMBER", help=members_help)
     else:
         parser.set_defaults(members=[])
     return parser
 
 
-def _described(commands: Commands, name: str, about: str, description: str, notes: str = "") -> Parser:
+def _add_parser(
+    commands: Commands, name: str, summary: str, description: str, notes: str = ""
+) -> ArgumentParser:
     return commands.add_parser(
         name,
-        help=about,
+        help=summary,
         description=description,
         epilog=notes,
         formatter_class=argparse.RawDescriptionHelpFormatter,

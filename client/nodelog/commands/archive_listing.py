@@ -1,4 +1,4 @@
-"""The members of an archive as `tar tvf` lists them, and for programs."""
+"""Members of an archive as text, in the format of `tar tvf`, and as JSON."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KINDS: Final = {
 }
 _UNKNOWN: Final = ("?", "unknown")
 _WIDTH: Final = 19
-"""Columns for owner and size together, as GNU tar has them; more if they need more."""
+"""Columns for owner and size together, as in GNU tar; more if they do not fit."""
 
 
 def to_text(info: tarfile.TarInfo) -> str:
-    """Give the line of a member; its name may have any bytes but NUL, by surrogateescape."""
+    """Return the line of a member; its name may contain any byte except NUL, as surrogate escapes."""
     kind, _ = _KINDS.get(info.type, _UNKNOWN)
     owner, size = f"{info.uname or info.uid}/{info.gname or info.gid}", str(info.size)
     space = " " * max(1, _WIDTH - len(owner) - len(size))
@@ -36,7 +36,7 @@ def to_text(info: tarfile.TarInfo) -> str:
 
 
 def to_json(info: tarfile.TarInfo) -> dict[str, Any]:
-    """Give what `--json` prints of a member: bytes, seconds since 1970."""
+    """Return what `--json` prints of a member; sizes are bytes, times seconds since 1970."""
     return {
         "name": info.name,
         "type": _KINDS.get(info.type, _UNKNOWN)[1],
@@ -58,7 +58,7 @@ def _permissions(mode: int) -> str:
 def _time(seconds: float) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-    except (ValueError, OverflowError, OSError):  # no such year
+    except (ValueError, OverflowError, OSError):  # out of range
         return str(seconds)
 
 

@@ -1,4 +1,4 @@
-"""`nodelog greet`, the sample pod: a greeting every few seconds, by any of the ways to a node's log."""
+"""`nodelog greet`, the sample pod: sends a greeting every few seconds to one of several destinations."""
 
 from __future__ import annotations
 
@@ -8,121 +8,118 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from nodelog.commands.destinations.acknowledged_tcp import Shipped
-from nodelog.commands.destinations.appended_file import File, UnusableFileError
-from nodelog.commands.destinations.plain_tcp import Plain
-from nodelog.commands.stdio.stderr import Voice
-from nodelog.commands.stdio.stdout import put_line
-from nodelog.commands.stop_signals import Stop, told_to_stop
+from nodelog.commands.destinations.acknowledged_tcp import AcknowledgedTcp
+from nodelog.commands.destinations.appended_file import AppendedFile, UnusableFileError
+from nodelog.commands.destinations.plain_tcp import PlainTcp
+from nodelog.commands.stdio.stderr import MessagePrinter
+from nodelog.commands.stdio.stdout import write_line
+from nodelog.commands.stop_signals import StopSignals, handle_stop_signals
 from nodelog.shipping.addresses import collector_addresses
+from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-WAYS = ("tcp", "lines", "file")
+DESTINATIONS = ("tcp", "lines", "file")
 
-say = Voice("greet")
+print_message = MessagePrinter("greet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Who greets, how often and by which way."""
+    """What to send, how often, and where."""
 
     to: str
-    """One of WAYS."""
+    """One of DESTINATIONS."""
     host: str | None
     """As for Shipper."""
     port: int
     name: str
     every: float
-    """Seconds from one greeting to the next."""
+    """Seconds between two greetings."""
     count: int | None
-    """How many greetings; None: until told to stop."""
+    """Number of greetings; None: until a stop signal."""
     spool: Path | None
     timeout: float
     """Seconds to wait for acknowledgements at the end."""
     file: Path
 
 
-class Way(Protocol):
-    """Takes lines somewhere."""
+class Destination(Protocol):
+    """Where greetings are sent."""
 
     @property
-    def is_done(self) -> bool:
-        """Whether all lines are where they should be, after `close`."""
+    def is_complete(self) -> bool:
+        """Whether all lines have arrived, as far as that can be known; valid after `close`."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long; True as soon as it is time to stop."""
+        """Wait up to `seconds`; return True as soon as there was a stop signal."""
 
     def send(self, line: bytes) -> bool:
-        """Hand a line over, which comes with its LF; False if told to stop before."""
+        """Send a line, which ends with an LF; return False if a stop signal came first."""
 
     def close(self) -> None:
-        """Bring it to its end."""
+        """Finish sending and close it."""
 
-    def report(self, sent: int) -> str:
-        """Tell what was done."""
+    def summary(self, sent: int) -> str:
+        """Return what was done, in one line."""
 
 
-def command(given: argparse.Namespace) -> int:
-    """Run it with these options; return the exit code. Raises NoHostError, SpoolError."""
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code. Raises NoHostError, SpoolError."""
     settings = Settings(
-        to=given.to,
-        host=given.host,
-        port=given.port,
-        name=given.name,
-        every=given.every,
-        count=given.count,
-        spool=given.spool,
-        timeout=given.timeout,
-        file=given.file,
+        to=args.to,
+        host=args.host,
+        port=args.port,
+        name=args.name,
+        every=args.every,
+        count=args.count,
+        spool=args.spool,
+        timeout=args.timeout,
+        file=args.file,
     )
     try:
         return greet(settings)
     except UnusableFileError as error:
-        say(str(error))
+        print_message(str(error))
         return 2
 
 
 def greet(settings: Settings) -> int:
-    """Greet until SIGTERM, SIGINT or `settings.count`; return the exit code.
+    """Send greetings until SIGTERM, SIGINT or `settings.count`; return the exit code.
 
-    Each line that was sent is printed on standard output. For the main thread only: it handles signals.
+    Each line is printed on standard output once it was sent. For the main thread only: it handles signals.
     Raises NoHostError, SpoolError, UnusableFileError, OutputError.
     """
     sent = 0
-    with told_to_stop() as stop:
-        with closing(_way(settings, stop)) as way:
+    with handle_stop_signals() as stop:
+        with closing(_destination(settings, stop)) as destination:
             due = time.monotonic()
-            while sent != settings.count and not way.wait(due - time.monotonic()):
+            while sent != settings.count and not destination.wait(due - time.monotonic()):
                 line = greeting(settings.name, time.time())
-                if not way.send(line.encode(errors="surrogateescape") + b"\n"):
-                    say(f"told to stop before this line was sent: {line}")
+                if not destination.send(line.encode(errors="surrogateescape") + b"\n"):
+                    print_message(f"told to stop before this line was sent: {line}")
                     break
                 sent += 1
-                put_line(line)
+                write_line(line)
                 due = max(due + settings.every, time.monotonic())
-        say(way.report(sent))
-        return 0 if way.is_done else 1
+        print_message(destination.summary(sent))
+        return 0 if destination.is_complete else 1
 
 
 def greeting(name: str, now: float) -> str:
-    """Return the line for the moment `now`, its date in the form of `LC_ALL=C date`."""
+    """Return the greeting for the time `now`, with the date in the form of `LC_ALL=C date`."""
     return f"{time.strftime('%a %b %e %H:%M:%S %Z %Y', time.localtime(now))} - Greetings from {name}"
 
 
-def _way(settings: Settings, stop: Stop) -> Way:
+def _destination(settings: Settings, stop: StopSignals) -> Destination:
     if settings.to == "file":
-        return File(settings.file, stop, say)
+        return AppendedFile(settings.file, stop, print_message)
+    hosts = collector_addresses(settings.host, os.environ)
     if settings.to == "lines":
-        return Plain(collector_addresses(settings.host, os.environ)[0], settings.port, stop, say)
-    return Shipped(
-        settings.host,
-        settings.port,
-        name=settings.name,
-        spool=settings.spool,
-        timeout=settings.timeout,
-        stop=stop,
-        say=say,
+        return PlainTcp(hosts[0], settings.port, stop, print_message)
+    shipper = Shipper(
+        settings.host, settings.port, spool=settings.spool, name=settings.name, tell=print_message
     )
+    return AcknowledgedTcp(shipper, f"{' or '.join(hosts)} port {settings.port}", stop, settings.timeout)

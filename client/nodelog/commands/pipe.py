@@ -1,6 +1,6 @@
-"""`app | nodelog pipe`: what a program prints, to the collector, so that no restart loses a line of it.
+"""`app | nodelog pipe`: sends a program's output to the collector, so that no restart loses a line of it.
 
-The main thread reads and prints, and waits for nothing but room; the shipper's thread does the rest.
+The main thread reads and prints, and waits only for room in the spool; the shipper's thread does the rest.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelog.commands.stdio.stderr import Voice
-from nodelog.commands.stdio.stdin import Input
+from nodelog.commands.stdio.stderr import MessagePrinter
+from nodelog.commands.stdio.stdin import StdinReader
 from nodelog.commands.stdio.tee import Tee
-from nodelog.commands.stop_signals import Patience, Stop, told_to_stop
+from nodelog.commands.stop_signals import ShutdownDeadline, StopSignals, handle_stop_signals
 from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 STDIN: Final = 0
 STDOUT: Final = 1
-_SILENT: Final = 1.0
-"""Seconds to wait for the collector without a word."""
+_QUIET_SECONDS: Final = 1.0
+"""Seconds to wait for acknowledgements before a message says so."""
 
-say = Voice("pipe")
+print_message = MessagePrinter("pipe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,28 +48,29 @@ class Settings:
     """Seconds to wait at the end; None: as long as it takes."""
 
 
-def command(given: argparse.Namespace) -> int:
-    """Run it with these options; return the exit code. Raises NoHostError, SpoolError."""
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code. Raises NoHostError, SpoolError."""
     settings = Settings(
-        host=given.host,
-        port=given.port,
-        name=given.name,
-        spool=given.spool,
-        full=given.full,
-        max_bytes=given.max_bytes,
-        tee=given.tee,
-        timeout=given.timeout,
+        host=args.host,
+        port=args.port,
+        name=args.name,
+        spool=args.spool,
+        full=args.full,
+        max_bytes=args.max_bytes,
+        tee=args.tee,
+        timeout=args.timeout,
     )
     return pipe(settings)
 
 
 def pipe(settings: Settings) -> int:
-    """Carry standard input to the collector; return the exit code.
+    """Send standard input to the collector; return the exit code.
 
-    0: all of it is acknowledged, and what the spool held before; 1: not so. Raises NoHostError, SpoolError.
+    0: all of it is acknowledged, including what the spool held before; 1: it is not. Raises NoHostError,
+    SpoolError.
     """
-    with told_to_stop() as stop:
-        patience = Patience(stop, settings.timeout)
+    with handle_stop_signals() as stop:
+        deadline = ShutdownDeadline(stop, settings.timeout)
         shipper = Shipper(
             settings.host,
             settings.port,
@@ -77,77 +78,79 @@ def pipe(settings: Settings) -> int:
             full=settings.full,
             max_bytes=settings.max_bytes,
             name=settings.name,
-            tell=say,
+            tell=print_message,
         )
-        carrying = _Carrying(shipper, patience, _tee(stop) if settings.tee else None)
-        was_read = carrying.all_of(stop, waits=settings.full == "block")
-        return 0 if _ended(shipper, patience) and was_read else 1
+        transfer = _Transfer(shipper, deadline, _tee(stop) if settings.tee else None)
+        was_read = transfer.send_all(stop, waits=settings.full == "block")
+        return 0 if _finish(shipper, deadline) and was_read else 1
 
 
-class _Carrying:
-    """From the input through the spool to standard output, one run of lines after the other."""
+class _Transfer:
+    """Moves lines from the input into the spool, then to standard output, one batch after the other."""
 
-    def __init__(self, shipper: Shipper, patience: Patience, tee: Tee | None) -> None:
+    def __init__(self, shipper: Shipper, deadline: ShutdownDeadline, tee: Tee | None) -> None:
         self._shipper = shipper
-        self._patience = patience
+        self._deadline = deadline
         self._tee = tee
 
-    def all_of(self, stop: Stop, *, waits: bool) -> bool:
-        """Carry until there is no more, or patience is over; False if it could not be read."""
+    def send_all(self, stop: StopSignals, *, waits: bool) -> bool:
+        """Send the input until it ends or the deadline has passed; return False if it cannot be read."""
         try:
-            for run in _input(stop).runs():
-                self._carry(run, waits=waits)
-                if self._patience.is_over:
+            for batch in _stdin(stop).batches():
+                self._send(batch, waits=waits)
+                if self._deadline.has_passed:
                     break
         except OSError as error:
-            say(f"cannot read standard input: {error.strerror}; it ends here")
+            print_message(f"cannot read standard input: {error.strerror}; it ends here")
             return False
         return True
 
-    def _carry(self, run: bytes, *, waits: bool) -> None:
+    def _send(self, batch: bytes, *, waits: bool) -> None:
         def refused(seconds: float) -> int:
-            return not self._shipper.send_lines(run, seconds)
+            return not self._shipper.send_lines(batch, seconds)
 
-        if self._patience.wait(refused) if waits else refused(0):
-            self._shipper.refuse(run.count(b"\n"))
-        elif self._tee and not self._patience.wait(self._shipper.keep):
-            self._tee.write(run)
-
-
-# A program may be started with a stream closed. Its number then is that of a file or a socket of ours by now.
+        if self._deadline.wait(refused) if waits else refused(0):
+            self._shipper.refuse(batch.count(b"\n"))
+        elif self._tee and not self._deadline.wait(self._shipper.keep):
+            self._tee.write(batch)
 
 
-def _input(stop: Stop) -> Input:
+# A program may be started with a stream closed. Its file descriptor may belong to one of our files by now.
+
+
+def _stdin(stop: StopSignals) -> StdinReader:
     if sys.__stdin__ is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    return Input(STDIN, stop)
+    return StdinReader(STDIN, stop)
 
 
-def _tee(stop: Stop) -> Tee | None:
-    return None if sys.__stdout__ is None else Tee(STDOUT, stop, say)
+def _tee(stop: StopSignals) -> Tee | None:
+    return None if sys.__stdout__ is None else Tee(STDOUT, stop, print_message)
 
 
-def _ended(shipper: Shipper, patience: Patience) -> bool:
-    """Wait for the acknowledgements, and say what is missing; tell whether nothing is."""
-    patience.begin()
-    patience.wait(_flushing(shipper))
+def _finish(shipper: Shipper, deadline: ShutdownDeadline) -> bool:
+    """Wait for the acknowledgements and report missing lines; return whether there are none."""
+    deadline.start()
+    deadline.wait(_flush(shipper))
     left = shipper.close(0)
     stats = shipper.stats
     if stats.dropped:
-        say(f"{stats.dropped} lines were dropped: there was no room for them")
+        print_message(f"{stats.dropped} lines were dropped: there was no room for them")
     return not (left or stats.dropped or stats.set_aside)
 
 
-def _flushing(shipper: Shipper) -> Callable[[float], int]:
-    """Give what waits for the acknowledgements, and says so if that takes a while."""
-    speaks_at = time.monotonic() + _SILENT
+def _flush(shipper: Shipper) -> Callable[[float], int]:
+    """Return a function that waits for the acknowledgements, and says so if that takes a while."""
+    message_at = time.monotonic() + _QUIET_SECONDS
 
     def flush(seconds: float) -> int:
-        nonlocal speaks_at
+        nonlocal message_at
         left = shipper.flush(seconds)
-        if left and time.monotonic() >= speaks_at:
-            say(f"waiting until {left} lines are acknowledged; Ctrl-C or SIGTERM, twice, ends it at once")
-            speaks_at = math.inf
+        if left and time.monotonic() >= message_at:
+            print_message(
+                f"waiting until {left} lines are acknowledged; Ctrl-C or SIGTERM, twice, ends it at once"
+            )
+            message_at = math.inf
         return left
 
     return flush

@@ -1,7 +1,7 @@
-"""SIGTERM and SIGINT: the first one ends the work in its order, the second one at once.
+"""SIGTERM and SIGINT: the first one ends the work in order, the second one ends it at once.
 
-Handlers raise nothing: an exception out of nowhere is no way to end something that must not lose a line. So
-nothing here waits without looking around.
+The handlers raise nothing: an exception at an arbitrary point would be no way to end a program that must not
+lose a line. Therefore every wait in these commands also watches for signals.
 """
 
 from __future__ import annotations
@@ -17,77 +17,77 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-STEP: Final = 0.1
-"""Seconds from one look at the signals to the next, where they cannot be waited for."""
+POLL_SECONDS: Final = 0.1
+"""Seconds between two checks for signals in waits that a signal cannot interrupt."""
 
 
-class Stop:
-    """Has been told to stop once it is readable; a file descriptor for poll()."""
+class StopSignals:
+    """The signals so far; its file descriptor, for poll(), is readable from the first one on."""
 
-    def __init__(self, told: socket.socket) -> None:
-        self.times = 0
-        """How many signals there were."""
-        self._told = told
+    def __init__(self, wakeup: socket.socket) -> None:
+        self.count = 0
+        """Number of signals."""
+        self._wakeup = wakeup
 
     def fileno(self) -> int:
-        """Give what becomes readable with the first signal and stays so."""
-        return self._told.fileno()
+        """Return the file descriptor that becomes readable with the first signal and stays so."""
+        return self._wakeup.fileno()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long; True as soon as it is time to stop."""
+        """Wait up to `seconds`; return True as soon as there was a signal."""
         return bool(select.select([self], [], [], max(0.0, seconds))[0])
 
-    def tell(self, *_: object) -> None:
-        """Take a signal."""
-        self.times += 1
+    def handle(self, *_: object) -> None:
+        """Count a signal; this is the signal handler."""
+        self.count += 1
 
 
-class Patience:
-    """How long to wait at the end: `timeout` seconds from the end of the input or the first signal on.
+class ShutdownDeadline:
+    """How long to wait at the end: `timeout` seconds after `start` or the first signal.
 
-    None is as long as it takes. The second signal ends all patience.
+    With a timeout of None there is no limit. The second signal ends every wait at once.
     """
 
-    def __init__(self, stop: Stop, timeout: float | None) -> None:
+    def __init__(self, stop: StopSignals, timeout: float | None) -> None:
         self._stop = stop
         self._timeout = float("inf") if timeout is None else timeout
         self._end: float | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Tell whether to wait no longer."""
-        if self._stop.times and self._end is None:
-            self.begin()
-        return self._stop.times > 1 or (self._end is not None and time.monotonic() >= self._end)
+    def has_passed(self) -> bool:
+        """Whether to wait no longer."""
+        if self._stop.count and self._end is None:
+            self.start()
+        return self._stop.count > 1 or (self._end is not None and time.monotonic() >= self._end)
 
-    def begin(self) -> None:
-        """Begin to count, as the input has ended."""
+    def start(self) -> None:
+        """Start the timeout, because the input has ended. Later calls do nothing."""
         if self._end is None:
             self._end = time.monotonic() + self._timeout
 
     def wait(self, remaining: Callable[[float], int]) -> int:
-        """Call this, which waits so many seconds, until nothing remains or patience is over.
+        """Call `remaining` until it returns 0 or the deadline has passed; return its last result.
 
-        Give what remains.
+        `remaining` waits up to the seconds that it is given, and returns how much remains.
         """
-        while (left := remaining(STEP)) and not self.is_over:
+        while (left := remaining(POLL_SECONDS)) and not self.has_passed:
             pass
         return left
 
 
 @contextmanager
-def told_to_stop() -> Generator[Stop]:
-    """Take the signals for as long as the block lasts. For the main thread only."""
-    told, tell = socket.socketpair()
-    tell.setblocking(False)
-    stop = Stop(told)
-    old = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
-    handlers = {number: signal.signal(number, stop.tell) for number in _SIGNALS}
+def handle_stop_signals() -> Generator[StopSignals]:
+    """Handle SIGTERM and SIGINT while the block runs. For the main thread only."""
+    wakeup, sender = socket.socketpair()
+    sender.setblocking(False)
+    stop = StopSignals(wakeup)
+    old = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    handlers = {number: signal.signal(number, stop.handle) for number in _SIGNALS}
     try:
         yield stop
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(old)
-        told.close()
-        tell.close()
+        wakeup.close()
+        sender.close()

@@ -1,4 +1,4 @@
-"""`nodelog tail`: the log of a node as it grows, from the agent there.
+"""`nodelog tail`: the log of a node as it grows, streamed by the node's agent.
 
 The agent sends server-sent events whose data is JSON, so that no byte of a line is part of the protocol.
 """
@@ -15,29 +15,30 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nodelog.backoff import delays
-from nodelog.commands.stdio.stderr import Voice, shown
-from nodelog.commands.stdio.stdout import is_terminal, put
+from nodelog.commands.stdio.stderr import MessagePrinter
+from nodelog.commands.stdio.stdout import is_terminal, write
+from nodelog.commands.stdio.terminal_escaping import escape
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-SILENCE: Final = 40.0
-"""Seconds without a word after which the agent counts as gone: it says something every 15."""
-LONGEST: Final = 64 * 1024**2
-"""Bytes of an event."""
+IDLE_TIMEOUT: Final = 40.0
+"""Seconds without data after which the agent counts as gone; it sends something every 15 seconds."""
+MAX_EVENT: Final = 64 * 1024**2
+"""Bytes of an event, at most."""
 OK: Final = 200
 
-say = Voice("tail")
+print_message = MessagePrinter("tail")
 
 
 class RefusedError(Exception):
-    """The agent does not show the log, and will not if it is asked again."""
+    """The agent does not show the log, and asking again would not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to show, and where it is."""
+    """What to show, and where the agent is."""
 
     agent: tuple[str, int]
     token: str
@@ -45,68 +46,69 @@ class Settings:
     filter: str
 
 
-class Source(Protocol):
-    """Gives bytes line by line."""
+class LineReader(Protocol):
+    """A stream that is read line by line."""
 
     def readline(self, limit: int = -1, /) -> bytes:
-        """Give the next line with its LF, at most `limit` bytes; nothing at the end."""
+        """Return the next line with its LF, at most `limit` bytes; empty at the end."""
 
 
-def command(given: argparse.Namespace) -> int:
-    """Run it with these options; return the exit code."""
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     try:
-        token = given.token_file.read_text().strip() if given.token_file else ""
+        token = args.token_file.read_text().strip() if args.token_file else ""
     except (OSError, ValueError) as error:
-        say(f"cannot read {given.token_file}: {getattr(error, 'strerror', None) or error}; see --token-file")
+        why = getattr(error, "strerror", None) or error
+        print_message(f"cannot read {args.token_file}: {why}; see --token-file")
         return 2
-    if not (token.isascii() and token.isprintable()):  # it goes into a header
-        say(f"{given.token_file} holds no token: one line of printable ASCII; see --token-file")
+    if not (token.isascii() and token.isprintable()):  # it is sent in a header
+        print_message(f"{args.token_file} holds no token: one line of printable ASCII; see --token-file")
         return 2
-    screen = Screen(put, is_terminal=is_terminal())
+    printer = EventPrinter(write, is_terminal=is_terminal())
     try:
-        for event, data in followed(Settings(given.agent, token, given.lines, given.filter)):
-            screen.show(event, data)
+        for event, data in follow(Settings(args.agent, token, args.lines, args.filter)):
+            printer.show(event, data)
     except RefusedError as error:
-        say(str(error))
+        print_message(str(error))
     return 1
 
 
-def followed(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Yield what the agent sends, without end, whatever becomes of it meanwhile. Raises RefusedError."""
+def follow(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Yield the agent's events without end, reconnecting when the agent goes away. Raises RefusedError."""
     pauses = delays(random.random)
     lines, is_away = settings.lines, False
     while True:
         try:
-            with closing(HTTPConnection(*settings.agent, timeout=SILENCE)) as connection:
-                answer = asked(connection, settings, lines)
+            with closing(HTTPConnection(*settings.agent, timeout=IDLE_TIMEOUT)) as connection:
+                response = request_log(connection, settings, lines)
                 if is_away:
-                    say("the agent is back; what came meanwhile is not shown")
+                    print_message("the agent is back; what came meanwhile is not shown")
                 lines, is_away, pauses = 0, False, delays(random.random)
-                yield from events(answer)
+                yield from parse_events(response)
             why = "it hung up"
         except (OSError, HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         if not is_away:
-            say(f"no answer from the agent at {_name(settings.agent)}: {why}; trying again")
+            print_message(f"no answer from the agent at {_address(settings.agent)}: {why}; trying again")
             is_away = True
         time.sleep(next(pauses))
 
 
-def asked(connection: HTTPConnection, settings: Settings, lines: int) -> Source:
-    """Ask the agent for the log; give its answer. Raises RefusedError."""
+def request_log(connection: HTTPConnection, settings: Settings, lines: int) -> LineReader:
+    """Request the log, beginning with its last `lines` lines; return the response. Raises RefusedError."""
     query = urllib.parse.urlencode({"lines": lines, "filter": settings.filter}, errors="surrogateescape")
     connection.request("GET", f"/tail?{query}", headers={"Authorization": f"Bearer {settings.token}"})
-    answer = connection.getresponse()
-    if answer.status == OK:
-        return answer
-    text = shown(answer.read(200).strip())
-    raise RefusedError(f"the agent at {_name(settings.agent)} refuses: {answer.status} {text}")
+    response = connection.getresponse()
+    if response.status == OK:
+        return response
+    text = escape(response.read(200).strip())
+    raise RefusedError(f"the agent at {_address(settings.agent)} refuses: {response.status} {text}")
 
 
-def events(source: Source) -> Iterator[tuple[str, Any]]:
-    """Yield the events of a stream, each with its data. Raises RefusedError if it is none of an agent."""
+def parse_events(reader: LineReader) -> Iterator[tuple[str, Any]]:
+    """Yield the name and data of each event. Raises RefusedError if the stream is not an agent's."""
     name = ""
-    while line := source.readline(LONGEST):
+    while line := reader.readline(MAX_EVENT):
         field, _, value = line.rstrip(b"\n").partition(b": ")
         if field == b"event":
             name = value.decode(errors="replace")
@@ -114,43 +116,43 @@ def events(source: Source) -> Iterator[tuple[str, Any]]:
             try:
                 data = json.loads(value)
             except ValueError:
-                raise RefusedError(f"not an event of an agent: {shown(line[:80])}") from None
+                raise RefusedError(f"not an event of an agent: {escape(line[:80])}") from None
             yield name, data
 
 
-class Screen:
-    """Where lines are shown: escaped on a terminal, as they are elsewhere."""
+class EventPrinter:
+    """Prints the lines of events: escaped on a terminal, unchanged elsewhere."""
 
-    def __init__(self, put: Callable[[bytes], object], *, is_terminal: bool) -> None:
-        self._put = put
+    def __init__(self, write: Callable[[bytes], object], *, is_terminal: bool) -> None:
+        self._write = write
         self._is_terminal = is_terminal
 
     def show(self, event: str, data: Any) -> None:  # noqa: ANN401 (JSON)
-        """Show an event; one of an unknown kind is passed over. Raises RefusedError."""
+        """Print an event; ignore one of an unknown kind. Raises RefusedError."""
         match event, data:
             case "lines", [*lines]:
-                self._put(b"".join(self._line(raw(str(line))) for line in lines))
+                self._write(b"".join(self._format(line_bytes(str(line))) for line in lines))
             case "skipped", {"bytes": int(size)}:
-                say(f"{size:,} bytes skipped: they came faster than they were read")
+                print_message(f"{size:,} bytes skipped: they came faster than they were read")
             case "truncated", _:
-                say("the log was truncated; going on at its beginning")
+                print_message("the log was truncated; going on at its beginning")
             case "failed", {"why": str(why)}:
-                raise RefusedError(shown(why.encode(errors="replace")))
+                raise RefusedError(escape(why.encode(errors="replace")))
 
-    def _line(self, line: bytes) -> bytes:
+    def _format(self, line: bytes) -> bytes:
         if not self._is_terminal:
             return line + b"\n"
-        return "\t".join(map(shown, line.split(b"\t"))).encode() + b"\n"
+        return "\t".join(map(escape, line.split(b"\t"))).encode() + b"\n"
 
 
-def raw(line: str) -> bytes:
-    """Give the bytes of a line: the agent sends those that are no UTF-8 as Python's surrogates."""
+def line_bytes(line: str) -> bytes:
+    """Return the bytes of a line: the agent sends bytes that are not UTF-8 as Python's surrogate escapes."""
     try:
         return line.encode(errors="surrogateescape")
-    except UnicodeEncodeError:  # none of ours
+    except UnicodeEncodeError:  # other surrogates, which an agent does not send
         return line.encode(errors="backslashreplace")
 
 
-def _name(agent: tuple[str, int]) -> str:
+def _address(agent: tuple[str, int]) -> str:
     host, port = agent
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

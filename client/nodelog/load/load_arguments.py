@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nodelog import quantities
-from nodelog.argument_parser import Options, Parser, time, whole
+from nodelog.argument_parser import ArgumentParser, CommandOptions, duration, integer
 from nodelog.shipping.addresses import checked_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 (argparse has no other name for it)
+    Commands = argparse._SubParsersAction[ArgumentParser]  # noqa: SLF001 (argparse has no public name for it)
 
 _LEAST_LINE: Final = 50
 _MOST: Final = 1 << 20
@@ -68,16 +68,11 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    options = Options(command, env)
+    options = CommandOptions(command, env)
     add = options.add
-    add(
-        "host",
-        checked_address,
-        env.get("HOST_IP") or "127.0.0.1",
-        "the collector (default: HOST_IP, or 127.0.0.1)",
-    )
-    add("port", whole("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
-    add("connections", whole("a number of connections", 1, 65536), "64", "how many (default 64)")
+    add("host", checked_address, env.get("HOST_IP") or "127.0.0.1", "the collector (default: HOST_IP, or 127.0.0.1)")
+    add("port", integer("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
+    add("connections", integer("a number of connections", 1, 65536), "64", "how many (default 64)")
     add(
         "line-size",
         _line_size,
@@ -90,10 +85,10 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
         "64KiB",
         "bytes per write, up to 1MiB, rounded down to whole lines (default 64KiB); 'line': one line each",
     )
-    add("rate", whole("a number of lines", 1, 10**9), None, "lines per second in all (default: flat out)")
-    add("duration", time, None, "end after this time, such as 10s")
+    add("rate", integer("a number of lines", 1, 10**9), None, "lines per second in all (default: flat out)")
+    add("duration", duration, None, "end after this time, such as 10s")
     add("bytes", _amount, None, "end after so many bytes in all, such as 1GiB")
-    add("processes", whole("a number of processes", 1, 1024), "1", "share the connections out (default 1)")
+    add("processes", integer("a number of processes", 1, 1024), "1", "share the connections out (default 1)")
     add(
         "protocol",
         _one_of("lines", "relp"),
@@ -106,11 +101,18 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
         "lines",
         "with relp: a write is one frame of lines (the default), or a syslog frame of each, for others",
     )
-    add("window", quantities.size, "1MiB", "with relp: bytes unacknowledged on a connection (default 1MiB)")
-    options.flag("through-restarts", "with relp: at the end wait, and reconnect, until all is acknowledged")
+    add(
+        "window",
+        quantities.parse_size,
+        "1MiB",
+        "with relp: bytes unacknowledged on a connection (default 1MiB)",
+    )
+    options.add_flag(
+        "through-restarts", "with relp: at the end wait, and reconnect, until all is acknowledged"
+    )
     add("run", _run, None, "what the lines are marked with, up to 16 letters or digits (default: drawn)")
     add("report", Path, None, "write a page (HTML, one file) with rate over time and latencies")
-    options.flag("json", "print the figures as JSON, which nodelog verify --sent reads")
+    options.add_flag("json", "print the figures as JSON, which nodelog verify --sent reads")
 
 
 def add_verify(commands: Commands, env: Mapping[str, str]) -> None:
@@ -123,15 +125,15 @@ def add_verify(commands: Commands, env: Mapping[str, str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    options = Options(command, env)
+    options = CommandOptions(command, env)
     options.add("run", _run, None, "which load; may be left out with --sent")
     options.add("sent", Path, None, "what nodelog load --json printed: how many lines each connection sent")
-    options.flag("json", "print the result as JSON")
+    options.add_flag("json", "print the result as JSON")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files of the collector")
 
 
 def _line_size(text: str) -> int:
-    size = quantities.size(text)
+    size = quantities.parse_size(text)
     if not _LEAST_LINE <= size <= _MOST:
         raise ValueError(f"{text!r} is not the size of a line, {_LEAST_LINE}B to 1MiB")
     return size
@@ -140,7 +142,7 @@ def _line_size(text: str) -> int:
 def _write_size(text: str) -> int:
     if text == "line":
         return 0
-    size = quantities.size(text)
+    size = quantities.parse_size(text)
     if not _LEAST_LINE <= size <= _MOST:
         raise ValueError(f"{text!r} is not the size of a write, {_LEAST_LINE}B to 1MiB, or 'line'")
     return size
@@ -156,7 +158,7 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
 
 def _amount(text: str) -> int:
-    if not (size := quantities.size(text)):
+    if not (size := quantities.parse_size(text)):
         raise ValueError(f"{text!r} is nothing to send")
     return size
 

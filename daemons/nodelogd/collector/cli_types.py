@@ -26,7 +26,7 @@ class SyncPolicyType(OptionType[SyncPolicy]):
         if mode != "interval":
             raise ValueError("not a sync policy")
         try:
-            seconds = quantities.duration(interval)
+            seconds = quantities.parse_duration(interval)
         except ValueError:
             raise ValueError("not a sync policy") from None
         if not MIN_INTERVAL <= seconds <= MAX_INTERVAL:

@@ -118,7 +118,7 @@ class Size(BoundedQuantity[int]):
 
     def parse_number(self, text: str) -> int:
         """Parse a size into bytes."""
-        return quantities.size(text)
+        return quantities.parse_size(text)
 
     def to_text(self, value: int) -> str:
         """Return a size in the largest unit that needs no fraction."""
@@ -136,7 +136,7 @@ class Duration(BoundedQuantity[float]):
 
     def parse_number(self, text: str) -> float:
         """Parse a time into seconds."""
-        return quantities.duration(text)
+        return quantities.parse_duration(text)
 
     def to_text(self, value: float) -> str:
         """Return a time, rounded to milliseconds, in the largest unit that needs no fraction."""

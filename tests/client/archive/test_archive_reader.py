@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.client.archive.making import damage, foreign, made
 
-from nodelog.archive.archive_reader import ArchiveError, Damaged, Found, opened
+from nodelog.archive.archive_reader import ArchiveError, ArchiveMember, DamagedPart, open_archive
 from nodelog.archive.index import index_path
 
 FILES = {"var/log/a.log": b"one\n" * 5000, "var/log/b.log": b"", "var/log/c.log": b"three\n"}
@@ -14,14 +14,15 @@ ODD = {"x" * 200: b"long", "not utf-8 \udcff": b"odd", "two\nlines": b"", "-rf":
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         return {found.name: content(found) for found in archive.members()}
 
 
-def content(found: Found | Damaged | None) -> bytes:
-    assert isinstance(found, Found)
-    assert found.content is not None
-    return found.content.read()
+def content(found: ArchiveMember | DamagedPart | None) -> bytes:
+    assert isinstance(found, ArchiveMember)
+    content = found.open_content()
+    assert content is not None
+    return content.read()
 
 
 def test_members_and_names_are_the_same_with_and_without_an_index(tmp_path: Path) -> None:
@@ -37,9 +38,9 @@ def test_an_index_of_another_archive_is_not_used(tmp_path: Path) -> None:
     made(path, FILES)
     made(other, {"b": b"2"})
     index_path(other).replace(index_path(path))
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         assert archive.index is None
-        assert "it belongs to an archive of" in archive.unindexed
+        assert "it belongs to an archive of" in archive.index_problem
     assert contents(path) == FILES
 
 
@@ -47,9 +48,9 @@ def test_a_damaged_index_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     made(path, FILES)
     damage(index_path(path), 100)
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         assert archive.index is None
-        assert archive.unindexed
+        assert archive.index_problem
     assert contents(path) == FILES
 
 
@@ -57,9 +58,9 @@ def test_with_an_index_damage_hides_no_other_member(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     places = made(path, FILES)
     damage(path, places[0].offset + 5)
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         first, *others = archive.members()
-    assert isinstance(first, Damaged)
+    assert isinstance(first, DamagedPart)
     assert first.name == "var/log/a.log"
     assert [found.name for found in others] == ["var/log/b.log", "var/log/c.log"]
 
@@ -72,9 +73,9 @@ def test_an_index_whose_members_are_others_is_damage(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8] + whole[-8:])
     made(other := tmp_path / "y.tar.gz", {"a": b"1"})
     index_path(other).replace(index_path(path))
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         (found,) = archive.members()
-        assert isinstance(found, Damaged)
+        assert isinstance(found, DamagedPart)
 
 
 def test_of_two_members_of_one_name_the_last_one_is_found(tmp_path: Path) -> None:
@@ -84,36 +85,36 @@ def test_of_two_members_of_one_name_the_last_one_is_found(tmp_path: Path) -> Non
             info = tarfile.TarInfo("twice")
             info.size = size
             tar.addfile(info, io.BytesIO(bytes(size)))
-    with opened(path) as archive:
-        assert len(content(archive.find({"twice"}))) == 512
-        assert archive.find({"never"}) is None
+    with open_archive(path) as archive:
+        assert len(content(archive.find_last({"twice"}))) == 512
+        assert archive.find_last({"never"}) is None
 
 
 def test_without_an_index_a_torn_archive_gives_what_comes_before(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     foreign(path, FILES)
     path.write_bytes(path.read_bytes()[:-30])
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         *found, last = archive.members()
     assert [each.name for each in found] == list(FILES)[: len(found)]
-    assert isinstance(last, Damaged)
+    assert isinstance(last, DamagedPart)
     assert "what follows" in last.name
 
 
 def test_what_is_no_header_is_damage_not_the_end(tmp_path: Path) -> None:
     path, header = tmp_path / "x.tar.gz", tarfile.TarInfo("a").tobuf()
     path.write_bytes(gzip.compress(header + b"x" * 512 + bytes(1024)))
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         *_, last = archive.members()
-    assert last == Damaged("a, or what follows it", "there is no header at byte 512 of the tar stream")
+    assert last == DamagedPart("a, or what follows it", "there is no header at byte 512 of the tar stream")
 
 
 def test_a_missing_end_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(gzip.compress(tarfile.TarInfo("a").tobuf()))
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         *_, last = archive.members()
-    assert last == Damaged("a, or what follows it", "the zeros at its end are missing")
+    assert last == DamagedPart("a, or what follows it", "the zeros at its end are missing")
 
 
 def test_an_archive_of_nothing_has_no_members(tmp_path: Path) -> None:
@@ -126,5 +127,5 @@ def test_an_archive_of_nothing_has_no_members(tmp_path: Path) -> None:
 def test_what_is_no_gzip_file_is_said_to_be_none(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(data)
-    with pytest.raises(ArchiveError, match="it is not a gzip file"), opened(path):
+    with pytest.raises(ArchiveError, match="it is not a gzip file"), open_archive(path):
         pass

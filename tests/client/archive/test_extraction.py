@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from tests.client.archive.making import MODE, MTIME, damage, foreign, made
 
-from nodelog.archive.archive_reader import ArchiveError, Damaged, opened
+from nodelog.archive.archive_reader import ArchiveError, DamagedPart, open_archive
 from nodelog.archive.extraction import Extracted, LeftOut, extract
 
 FILES = {"var/log/a.log": bytes(range(256)) * 64, "var/log/b.log": b"two\n"}
 ODD = {"x" * 200: b"long", "not utf-8 \udcff": b"odd", "two\nlines": b"", "-rf": b"dash"}
 
 
-def extracted(path: Path, folder: Path, *names: str) -> list[Extracted | LeftOut | Damaged]:
-    with opened(path) as archive:
+def extracted(path: Path, folder: Path, *names: str) -> list[Extracted | LeftOut | DamagedPart]:
+    with open_archive(path) as archive:
         return list(extract(archive, folder, names or None))
 
 
@@ -45,7 +45,7 @@ def test_of_a_damaged_archive_what_is_whole_is_extracted(tmp_path: Path) -> None
     places = made(path, FILES)
     damage(path, places[3].offset + 2)
     first, second = extracted(path, folder)
-    assert isinstance(first, Damaged)
+    assert isinstance(first, DamagedPart)
     assert second == Extracted("var/log/b.log", 4)
     assert FILES["var/log/a.log"].startswith(files(folder)["var/log/a.log"])
 
@@ -105,7 +105,7 @@ def test_directories_are_made_and_their_files_too(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     made(path, FILES)
-    with pytest.raises(ArchiveError, match=r"cannot make the folder .*x.tar.gz/out: Not a directory"):
+    with pytest.raises(ArchiveError, match=r"cannot create the directory .*x.tar.gz/out: Not a directory"):
         extracted(path, path / "out")
 
 

@@ -4,39 +4,39 @@ from pathlib import Path
 import pytest
 from tests.client.archive.making import PIECE, damage, foreign, made
 
-from nodelog.archive.archive_reader import Damaged, opened
+from nodelog.archive.archive_reader import DamagedPart, open_archive
 from nodelog.archive.index import index_path, read_matching_index
-from nodelog.archive.integrity import Verdict, verify
+from nodelog.archive.integrity import IntegrityReport, check_integrity
 
 FILES = {"a": bytes(range(256)) * 64, "b": b"", "c": b"three\n" * 700}
 SIZE = sum(map(len, FILES.values()))
 
 
-def verdict(path: Path) -> Verdict:
-    with opened(path) as archive:
-        return verify(archive)
+def verdict(path: Path) -> IntegrityReport:
+    with open_archive(path) as archive:
+        return check_integrity(archive)
 
 
 def test_a_whole_archive_is_whole_with_and_without_an_index(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     made(path, FILES)
-    assert verdict(path) == Verdict(3, SIZE, ())
+    assert verdict(path) == IntegrityReport(3, SIZE, ())
     index_path(path).unlink()
-    assert verdict(path) == Verdict(3, SIZE, ())
+    assert verdict(path) == IntegrityReport(3, SIZE, ())
 
 
 def test_an_archive_of_others_is_whole_too(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     foreign(path, FILES)
-    assert verdict(path) == Verdict(3, SIZE, ())
+    assert verdict(path) == IntegrityReport(3, SIZE, ())
 
 
 def test_with_an_index_just_the_damaged_bytes_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     places = made(path, FILES)
     damage(path, places[2].offset + 3)  # the second piece of a
-    expected = Damaged("a", f"bytes {PIECE} to {2 * PIECE - 1} are damaged")
-    assert verdict(path) == Verdict(2, len(FILES["c"]), (expected,))
+    expected = DamagedPart("a", f"bytes {PIECE} to {2 * PIECE - 1} are damaged")
+    assert verdict(path) == IntegrityReport(2, len(FILES["c"]), (expected,))
 
 
 def test_damaged_neighbours_are_one_place(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_damaged_end_is_damage_of_no_member(tmp_path: Path) -> None:
     places = made(path, FILES)
     damage(path, places[-1].offset + 1)
     found = verdict(path)
-    assert found.damaged == (Damaged("the archive", "what follows its last member is damaged"),)
+    assert found.damaged == (DamagedPart("the archive", "what follows its last member is damaged"),)
     assert found.members == 3
 
 
@@ -64,7 +64,7 @@ def test_with_an_index_a_damaged_header_is_named(tmp_path: Path) -> None:
         read_matching_index(path).members[1].start
     )
     damage(path, places[number].offset + 3)
-    assert verdict(path).damaged == (Damaged("b", "its header is damaged"),)
+    assert verdict(path).damaged == (DamagedPart("b", "its header is damaged"),)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_with_an_index_damage_between_the_pieces_is_found(tmp_path: Path, offset
     path = tmp_path / "x.tar.gz"
     made(path, FILES)
     damage(path, offset % path.stat().st_size)
-    assert verdict(path).damaged == (Damaged("the archive", f"{what} is damaged"),)
+    assert verdict(path).damaged == (DamagedPart("the archive", f"{what} is damaged"),)
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -111,4 +111,4 @@ def test_without_an_index_damage_is_in_the_member_that_is_read(tmp_path: Path) -
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     found = verdict(path)
-    assert found.damaged == (Damaged("b and what follows it", "the archive ends in the middle"),)
+    assert found.damaged == (DamagedPart("b and what follows it", "the archive ends in the middle"),)

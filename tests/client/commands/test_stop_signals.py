@@ -2,16 +2,16 @@ import signal
 
 import pytest
 
-from nodelog.commands.stop_signals import Patience, told_to_stop
+from nodelog.commands.stop_signals import ShutdownDeadline, handle_stop_signals
 
 
 def test_a_signal_is_seen_and_what_was_there_before_is_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with told_to_stop() as stop:
+    with handle_stop_signals() as stop:
         assert not stop.wait(0)
         signal.raise_signal(signal.SIGTERM)
         assert stop.wait(60)
-        assert stop.times == 1
+        assert stop.count == 1
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -19,18 +19,18 @@ def test_a_signal_is_seen_and_what_was_there_before_is_restored() -> None:
 def test_patience_ends_with_its_time_or_with_the_second_signal(
     timeout: float | None, signals: int, is_over: bool
 ) -> None:
-    with told_to_stop() as stop:
-        patience = Patience(stop, timeout)
-        assert not patience.is_over
+    with handle_stop_signals() as stop:
+        patience = ShutdownDeadline(stop, timeout)
+        assert not patience.has_passed
         for _ in range(signals):
             signal.raise_signal(signal.SIGTERM)
-        assert patience.is_over is is_over
+        assert patience.has_passed is is_over
 
 
 def test_patience_waits_until_nothing_remains() -> None:
-    with told_to_stop() as stop:
-        patience = Patience(stop, None)
-        patience.begin()
+    with handle_stop_signals() as stop:
+        patience = ShutdownDeadline(stop, None)
+        patience.start()
         remaining = iter([3, 2, 0])
         assert patience.wait(lambda _: next(remaining)) == 0
         signal.raise_signal(signal.SIGTERM)

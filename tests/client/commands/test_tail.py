@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.commands.tail import RefusedError, Screen, events, raw
+from nodelog.commands.tail import EventPrinter, RefusedError, line_bytes, parse_events
 
 Run = Callable[..., Popen[bytes]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -131,18 +131,18 @@ def test_a_reader_who_leaves_ends_it(run: Run) -> None:
 
 def test_what_is_no_event_is_refused() -> None:
     with pytest.raises(RefusedError, match="not an event of an agent: data: <html>"):
-        list(events(io.BytesIO(b"event: lines\ndata: <html>\n")))
+        list(parse_events(io.BytesIO(b"event: lines\ndata: <html>\n")))
 
 
 @given(st.binary())
 def test_each_byte_of_a_line_arrives(line: bytes) -> None:
-    assert raw(line.decode(errors="surrogateescape")) == line
+    assert line_bytes(line.decode(errors="surrogateescape")) == line
 
 
 @given(st.text(st.characters()) | st.sampled_from(["\ud800", "\t"]))
 def test_no_character_steers_a_terminal(line: str) -> None:
     output = io.BytesIO()
-    Screen(output.write, is_terminal=True).show("lines", [line])
+    EventPrinter(output.write, is_terminal=True).show("lines", [line])
     shown = output.getvalue().decode().replace("\t", "")
     assert shown.endswith("\n")
     assert shown[:-1].isprintable()
@@ -152,5 +152,5 @@ def test_no_character_steers_a_terminal(line: str) -> None:
 def test_data_of_another_kind_is_passed_over(data: Any) -> None:  # noqa: ANN401 (JSON)
     output = io.BytesIO()
     for event in ("skipped", "failed", "new"):
-        Screen(output.write, is_terminal=False).show(event, data)
+        EventPrinter(output.write, is_terminal=False).show(event, data)
     assert output.getvalue() == b""

@@ -1,1 +1,1 @@
-"""Where `nodelog greet` can send its lines."""
+"""The destinations of `nodelog greet`."""

@@ -1,4 +1,4 @@
-"""Lines at the end of a file that others rotate, remove or empty whenever they like."""
+"""Lines appended to a file that others may rotate, remove or truncate at any time."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nodelog.commands.stop_signals import Stop
+    from nodelog.commands.stop_signals import StopSignals
 
 
 class UnusableFileError(Exception):
     """The file cannot be written; the message is one line for an operator."""
 
 
-class File:
-    """The file at `path`, made if there is none, also later. Raises UnusableFileError if it cannot begin."""
+class AppendedFile:
+    """The file at `path`, created whenever it is missing. Raises UnusableFileError if that fails at first."""
 
-    is_done = True
+    is_complete = True
 
-    def __init__(self, path: Path, stop: Stop, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, stop: StopSignals, on_message: Callable[[str], None]) -> None:
         self._path = path
         self._stop = stop
-        self._say = say
+        self._on_message = on_message
         self._failing = False
         try:
-            self._fd = self._opened()
+            self._fd = self._open()
         except OSError as error:
             raise UnusableFileError(f"cannot write {path}: {error.strerror}; give another --file") from None
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long; True as soon as it is time to stop."""
+        """Wait up to `seconds`; return True as soon as there was a stop signal."""
         return self._stop.wait(seconds)
 
     def send(self, line: bytes) -> bool:
-        """Append a line, however long the disk is full; False if told to stop before."""
+        """Append a line, retrying while the disk is full; return False if a stop signal came first."""
         pauses = delays(random.random)
         rest = memoryview(line)
         while rest:
             try:
-                if len(rest) == len(line):  # else the end of the line belongs where its beginning is
-                    self._follow()
+                if len(rest) == len(line):  # else the rest of the line belongs where its beginning is
+                    self._reopen_if_replaced()
                 rest = rest[os.write(self._fd, rest) :]
             except OSError as error:
                 self._report(error)
@@ -55,32 +55,32 @@ class File:
         return True
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         os.close(self._fd)
 
-    def report(self, sent: int) -> str:
-        """Tell what was done."""
+    def summary(self, sent: int) -> str:
+        """Return what was done, in one line."""
         return f"{sent} lines written to {self._path}"
 
-    def _opened(self) -> int:
-        # Appending goes to the end that the file has at that moment: an emptied one needs no more. To open a
-        # pipe that nobody reads would wait, and no signal would end it.
-        how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        return os.open(self._path, how, 0o644)
+    def _open(self) -> int:
+        # O_APPEND writes to whatever the end is at that moment, so a truncated file needs no special care.
+        # Without O_NONBLOCK, opening a pipe that nobody reads would block, and no signal would end that.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        return os.open(self._path, flags, 0o644)
 
-    def _follow(self) -> None:
-        """See that what is open is the file that has the name."""
+    def _reopen_if_replaced(self) -> None:
+        """Open the path again if it no longer names the open file."""
         try:
             in_place = os.path.samestat(self._path.stat(), os.fstat(self._fd))
         except FileNotFoundError:
             in_place = False
         if not in_place:
-            new = self._opened()
+            new = self._open()
             os.close(self._fd)
             self._fd = new
 
     def _report(self, error: OSError) -> None:
-        """Say it once per failure, not once per try."""
+        """Report a failure once, not at every retry."""
         if not self._failing:
             self._failing = True
-            self._say(f"cannot write {self._path}: {error.strerror}; trying again, nothing is skipped")
+            self._on_message(f"cannot write {self._path}: {error.strerror}; trying again, nothing is skipped")

@@ -1,9 +1,8 @@
-"""Lines over a plain connection, to a collector that does not acknowledge them.
+"""Lines over a plain TCP connection, without acknowledgements.
 
-A plain connection has no acknowledgements, and a write into one that the collector has already ended
-"succeeds" into nothing. So the end of the stream is looked for all the time between two lines and once more
-before each: the collector says goodbye (a FIN) before it goes, and a client that listens loses nothing to a
-restart.
+A write into a connection that the collector has already closed "succeeds", and the line is lost. Therefore
+the end of the stream is watched for between two lines and checked again before each line: the collector
+closes its side (sends a FIN) before it exits, and a client that watches for this loses nothing to a restart.
 """
 
 from __future__ import annotations
@@ -20,68 +19,71 @@ from nodelog.backoff import delays
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelog.commands.stop_signals import Stop
+    from nodelog.commands.stop_signals import StopSignals
 
 _CONNECT_SECONDS: Final = 5.0
-_GOODBYE_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 2.0
 
 
-class Plain:
-    """One connection to the collector at a time, made when there is something to send."""
+class PlainTcp:
+    """One connection to the collector at a time, opened when there is something to send."""
 
-    is_done = True
-    """As far as anybody can know."""
+    is_complete = True
+    """Without acknowledgements, nothing else can be known."""
 
-    def __init__(self, host: str, port: int, stop: Stop, say: Callable[[str], None]) -> None:
+    def __init__(self, host: str, port: int, stop: StopSignals, on_message: Callable[[str], None]) -> None:
         self._address = (host, port)
         self._stop = stop
-        self._say = say
+        self._on_message = on_message
         self._socket: socket.socket | None = None
         self._failing = False
 
     def wait(self, seconds: float) -> bool:
-        """Wait that long, and hang up as soon as the collector does; True as soon as it is time to stop."""
+        """Wait up to `seconds`, and disconnect as soon as the collector does.
+
+        Return True as soon as there was a stop signal.
+        """
         end = time.monotonic() + seconds
         while True:
             left = max(0.0, end - time.monotonic())
-            events = self._events(left, select.POLLIN)
+            events = self._poll(left, select.POLLIN)
             if self._stop.fileno() in events:
                 return True
             if not events and left <= 0:
                 return False
-            if events and self._collector_hung_up():
-                self._hang_up()
+            if events and self._is_closed_by_collector():
+                self._disconnect()
 
     def send(self, line: bytes) -> bool:
-        """Hand `line` over, however many connections it takes; False if told to stop before."""
+        """Send `line`, over as many connections as it takes; return False if a stop signal came first."""
         pauses = delays(random.random)
         pause = 0.0
         while not self.wait(pause):
             pause = 0.0
             try:
                 if self._socket is None:
-                    self._connect()  # and look once more for a signal or a FIN before the line goes
+                    self._connect()  # and check for a signal and a FIN once more before the line is sent
                 else:
                     return self._write(self._socket, line)
             except OSError as error:
-                self._hang_up()
+                self._disconnect()
                 self._report(error)
                 pause = next(pauses)
         return False
 
     def close(self) -> None:
-        """End the stream, and give the collector a moment to read all of it and close its side."""
+        """End the stream, and wait a moment for the collector to read all of it and close its side."""
         if self._socket is None:
             return
-        with contextlib.suppress(OSError):  # it hung up first: there is nobody left to say goodbye to
+        with contextlib.suppress(OSError):  # the collector closed the connection first
             self._socket.shutdown(socket.SHUT_WR)
-            self._socket.settimeout(_GOODBYE_SECONDS)
+            self._socket.settimeout(_CLOSE_SECONDS)
             while self._socket.recv(4096):
                 pass
-        self._hang_up()
+        self._disconnect()
 
-    def report(self, sent: int) -> str:
-        """Tell what was done."""
+    def summary(self, sent: int) -> str:
+        """Return what was done, in one line."""
         host, port = self._address
         return f"{sent} lines sent to {host} port {port}"
 
@@ -91,45 +93,46 @@ class Plain:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._failing:
             self._failing = False
-            self._say(f"connected to {self}")
+            self._on_message(f"connected to {self}")
 
     def _write(self, connection: socket.socket, line: bytes) -> bool:
         rest = memoryview(line)
         while rest:
             try:
                 rest = rest[connection.send(rest) :]
-            except BlockingIOError:  # the collector does not read at the moment: its disk is slow or full
-                if self._stop.fileno() in self._events(None, select.POLLOUT):
+            except BlockingIOError:  # the collector is not reading: its disk is slow or full
+                if self._stop.fileno() in self._poll(None, select.POLLOUT):
                     return False
         return True
 
-    def _events(self, seconds: float | None, awaited: int) -> set[int]:
-        """Wait for the signal or for the connection; return the file descriptors of what happened."""
+    def _poll(self, seconds: float | None, events: int) -> set[int]:
+        """Wait for a stop signal or for `events` on the connection; return the descriptors that are ready."""
         poll = select.poll()
         poll.register(self._stop, select.POLLIN)
         if self._socket is not None:
-            poll.register(self._socket, awaited)
+            poll.register(self._socket, events)
         return {number for number, _ in poll.poll(None if seconds is None else seconds * 1000)}
 
-    def _collector_hung_up(self) -> bool:
+    def _is_closed_by_collector(self) -> bool:
         try:
-            return self._socket is not None and not self._socket.recv(4096)  # what it says is of no interest
+            return self._socket is not None and not self._socket.recv(4096)  # what it sends is ignored
         except BlockingIOError:
             return False
         except OSError as error:
             self._report(error)
             return True
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _report(self, error: OSError) -> None:
-        """Say it once per outage, not once per try."""
+        """Report an outage once, not at every retry."""
         if not self._failing:
             self._failing = True
-            self._say(f"no connection to {self}: {error.strerror or error}; trying again, nothing is skipped")
+            text = f"no connection to {self}: {error.strerror or error}; trying again, nothing is skipped"
+            self._on_message(text)
 
     def __str__(self) -> str:
         host, port = self._address

@@ -1,4 +1,4 @@
-"""What a command prints: bytes on standard output, at once; a full disk behind it is no traceback."""
+"""Bytes on standard output, flushed at once; a full disk is an OutputError, not a traceback."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import sys
 
 
 class OutputError(Exception):
-    """Why standard output takes no more, in a line for an operator."""
+    """Standard output cannot be written; the message is one line for an operator."""
 
 
 def is_terminal() -> bool:
-    """Tell whether a person reads it, whose terminal no line should steer."""
+    """Tell whether standard output is a terminal, which printed lines must not control."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def put(data: bytes) -> None:
-    """Print it, unless standard output was closed from the start. Raises OutputError, BrokenPipeError."""
+def write(data: bytes) -> None:
+    """Write `data`, unless the program started with standard output closed.
+
+    Raises OutputError, BrokenPipeError.
+    """
     if sys.stdout is None:
         return
     try:
@@ -27,6 +30,6 @@ def put(data: bytes) -> None:
         raise OutputError(f"cannot write to standard output: {error.strerror or error}") from None
 
 
-def put_line(text: str) -> None:
-    """Print it as a line, with the bytes that a name in it has. Raises as `put` does."""
-    put(text.encode(errors="surrogateescape") + b"\n")
+def write_line(text: str) -> None:
+    """Write `text` and a line feed; surrogate escapes become their bytes. Raises as `write` does."""
+    write(text.encode(errors="surrogateescape") + b"\n")

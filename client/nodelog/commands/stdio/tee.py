@@ -1,4 +1,4 @@
-"""Standard output for what went through: as it is, at once, and gone without harm if its reader is."""
+"""A copy of the accepted lines on standard output; a reader that goes away does no harm."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import os
 import select
 from typing import TYPE_CHECKING
 
-from nodelog.commands.stop_signals import STEP
+from nodelog.commands.stop_signals import POLL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelog.commands.stop_signals import Stop
+    from nodelog.commands.stop_signals import StopSignals
 
 
 class Tee:
-    """Writes to `fd` until that fails, which it tells once."""
+    """Writes to `fd` until that fails, which it reports once through `on_message`."""
 
-    def __init__(self, fd: int, stop: Stop, tell: Callable[[str], None]) -> None:
+    def __init__(self, fd: int, stop: StopSignals, on_message: Callable[[str], None]) -> None:
         self._fd = fd
         self._stop = stop
-        self._tell = tell
+        self._on_message = on_message
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
         self._is_broken = False
 
     def write(self, data: bytes) -> None:
-        """Write all of it, however slow its reader is; the second signal ends that too."""
+        """Write all of `data`, however slow the reader is, unless a second signal ends the wait."""
         rest = memoryview(data)
         while rest and not self._is_broken:
             try:
                 rest = rest[self._write(rest) :]
             except OSError as error:
                 self._is_broken = True
-                self._tell(f"standard output: {error.strerror}; lines still go to the collector")
+                self._on_message(f"standard output: {error.strerror}; lines still go to the collector")
 
     def _write(self, data: memoryview) -> int:
         """Write as much as cannot block, once that is possible."""
-        if self._poll.poll(STEP * 1000):
+        if self._poll.poll(POLL_SECONDS * 1000):
             return os.write(self._fd, data[: select.PIPE_BUF])
-        self._is_broken = self._stop.times > 1
+        self._is_broken = self._stop.count > 1
         return 0

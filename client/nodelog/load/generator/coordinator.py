@@ -57,7 +57,7 @@ class Record:
     """Which part of all processors of this machine was busy, by whatever; None if it does not tell."""
 
 
-def run(settings: Settings, tell: Callable[[Moment], None]) -> Record:
+def run_load(settings: Settings, tell: Callable[[Moment], None]) -> Record:
     """Send a load; `tell` is called with how far it is. SIGINT and SIGTERM end it in order.
 
     Raises LoadError. For the main thread only: it handles signals.

@@ -9,9 +9,9 @@ from typing import IO
 
 import pytest
 
-from nodelog.commands.destinations.plain_tcp import Plain
-from nodelog.commands.stdio.stderr import Voice
-from nodelog.commands.stop_signals import Stop
+from nodelog.commands.destinations.plain_tcp import PlainTcp
+from nodelog.commands.stdio.stderr import MessagePrinter
+from nodelog.commands.stop_signals import StopSignals
 
 Start = Callable[..., subprocess.Popen[str]]
 Listen = Callable[[int], socket.socket]
@@ -172,11 +172,11 @@ def test_a_collector_that_does_not_read_is_waited_for_until_a_signal(
     stop: tuple[socket.socket, socket.socket], collector: socket.socket
 ) -> None:
     told, tell = stop
-    link = Plain("127.0.0.1", port_of(collector), Stop(told), Voice("greet"))
+    link = PlainTcp("127.0.0.1", port_of(collector), StopSignals(told), MessagePrinter("greet"))
     tell.send(b"\0")
     link._connect()
     assert link._socket is not None
     with pytest.raises(BlockingIOError):
         [link._socket.send(bytes(65536)) for _ in itertools.count()]
     assert not link._write(link._socket, b"one more\n")
-    link._hang_up()
+    link._disconnect()

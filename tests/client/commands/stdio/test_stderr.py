@@ -1,5 +1,18 @@
-from nodelog.commands.stdio.stderr import shown
+import io
+import sys
+
+import pytest
+
+from nodelog.commands.stdio.stderr import MessagePrinter
 
 
-def test_a_line_is_harmless_for_a_terminal() -> None:
-    assert shown("grün \x1b[2J\t\u202e".encode() + b"\xff") == "grün \\x1b[2J\\t\\u202e\\xff"
+def test_a_message_is_one_line_that_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    MessagePrinter("greet")("connected")
+    assert capsys.readouterr().err == "nodelog greet: connected\n"
+
+
+def test_a_closed_standard_error_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    (closed := io.StringIO()).close()
+    for stderr in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        MessagePrinter("greet")("connected")

@@ -7,24 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.commands.stdio.stdin import Input
-from nodelog.commands.stop_signals import Stop
+from nodelog.commands.stdio.stdin import StdinReader
+from nodelog.commands.stop_signals import StopSignals
 from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_into_batches
 from nodelog.spool.blocks import BLOCK_BYTES
 
 
 @pytest.fixture
-def stop() -> Iterator[tuple[Stop, socket.socket]]:
+def stop() -> Iterator[tuple[StopSignals, socket.socket]]:
     told, tell = socket.socketpair()
     with told, tell:
-        yield Stop(told), tell
+        yield StopSignals(told), tell
 
 
-def read(data: bytes, stop: Stop, folder: Path) -> list[bytes]:
+def read(data: bytes, stop: StopSignals, folder: Path) -> list[bytes]:
     path = folder / "input"
     path.write_bytes(data)
     with path.open("rb") as file:
-        return list(Input(file.fileno(), stop).runs())
+        return list(StdinReader(file.fileno(), stop).batches())
 
 
 @given(st.lists(st.integers(0, 3 * BLOCK_BYTES), max_size=6))
@@ -37,34 +37,16 @@ def test_runs_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
 
 
 def test_a_line_that_is_too_long_is_cut_as_the_collector_would(
-    stop: tuple[Stop, socket.socket], tmp_path: Path
+    stop: tuple[StopSignals, socket.socket], tmp_path: Path
 ) -> None:
-    data = (
-        b"a\n"
-        + b"x" * (2 * MAX_LINE_BYTES + 5)
-        + b"\nb\n"
-        + b"y" * MAX_LINE_BYTES
-        + b"\n"
-        + b"z" * (MAX_LINE_BYTES + 1)
-    )
-    pieces = [
-        b"a",
-        b"x" * MAX_LINE_BYTES,
-        b"x" * MAX_LINE_BYTES,
-        b"x" * 5,
-        b"b",
-        b"y" * MAX_LINE_BYTES,
-        b"z" * MAX_LINE_BYTES,
-        b"z",
-    ]
+    data = b"a\n" + b"x" * (2 * MAX_LINE_BYTES + 5) + b"\nb\n" + b"y" * MAX_LINE_BYTES + b"\n" + b"z" * (MAX_LINE_BYTES + 1)
+    pieces = [b"a", b"x" * MAX_LINE_BYTES, b"x" * MAX_LINE_BYTES, b"x" * 5, b"b", b"y" * MAX_LINE_BYTES, b"z" * MAX_LINE_BYTES, b"z"]
     assert b"".join(read(data, stop[0], tmp_path)) == b"".join(piece + b"\n" for piece in pieces)
-    assert b"".join(split_into_batches(data[: -MAX_LINE_BYTES - 1])) == b"".join(
-        piece + b"\n" for piece in pieces[:-2]
-    )
+    assert b"".join(split_into_batches(data[: -MAX_LINE_BYTES - 1])) == b"".join(piece + b"\n" for piece in pieces[:-2])
 
 
 def test_bytes_go_through_as_they_are_and_the_last_line_gets_its_end(
-    stop: tuple[Stop, socket.socket], tmp_path: Path
+    stop: tuple[StopSignals, socket.socket], tmp_path: Path
 ) -> None:
     data = b"\xff\xfe\0\r\n\n\n{}\n" * 40_000 + b"no end \x80"
     found = read(data, stop[0], tmp_path)
@@ -72,13 +54,13 @@ def test_bytes_go_through_as_they_are_and_the_last_line_gets_its_end(
     assert len(found) < len(data) / BLOCK_BYTES * 3
 
 
-def test_nothing_is_nothing(stop: tuple[Stop, socket.socket], tmp_path: Path) -> None:
+def test_nothing_is_nothing(stop: tuple[StopSignals, socket.socket], tmp_path: Path) -> None:
     assert read(b"", stop[0], tmp_path) == []
 
 
-def test_what_has_come_is_given_at_once(stop: tuple[Stop, socket.socket]) -> None:
+def test_what_has_come_is_given_at_once(stop: tuple[StopSignals, socket.socket]) -> None:
     reader, writer = os.pipe()
-    source = Input(reader, stop[0]).runs()
+    source = StdinReader(reader, stop[0]).batches()
     for line in (b"one\n", b"two\nthree\n"):
         os.write(writer, line)
         assert next(source) == line
@@ -87,9 +69,9 @@ def test_what_has_come_is_given_at_once(stop: tuple[Stop, socket.socket]) -> Non
     os.close(reader)
 
 
-def test_a_signal_ends_it_after_what_is_in_the_pipe(stop: tuple[Stop, socket.socket]) -> None:
+def test_a_signal_ends_it_after_what_is_in_the_pipe(stop: tuple[StopSignals, socket.socket]) -> None:
     reader, writer = os.pipe()
-    source = Input(reader, stop[0]).runs()
+    source = StdinReader(reader, stop[0]).batches()
     os.write(writer, b"one\n")
     assert next(source) == b"one\n"
     os.write(writer, b"two\nthr")
@@ -99,16 +81,16 @@ def test_a_signal_ends_it_after_what_is_in_the_pipe(stop: tuple[Stop, socket.soc
     os.close(reader)
 
 
-def test_a_signal_ends_a_file_at_once(stop: tuple[Stop, socket.socket], tmp_path: Path) -> None:
+def test_a_signal_ends_a_file_at_once(stop: tuple[StopSignals, socket.socket], tmp_path: Path) -> None:
     stop[1].send(b"\0")
     assert read(b"one\n" * 100, stop[0], tmp_path) == []
 
 
-def test_a_pipe_that_somebody_made_nonblocking_is_waited_for(stop: tuple[Stop, socket.socket]) -> None:
+def test_a_pipe_that_somebody_made_nonblocking_is_waited_for(stop: tuple[StopSignals, socket.socket]) -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.write(writer, b"one\n")
-    source = Input(reader, stop[0]).runs()
+    source = StdinReader(reader, stop[0]).batches()
     assert next(source) == b"one\n"
     os.close(writer)
     assert list(source) == []

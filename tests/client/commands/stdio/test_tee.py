@@ -3,7 +3,7 @@ import signal
 import threading
 
 from nodelog.commands.stdio.tee import Tee
-from nodelog.commands.stop_signals import told_to_stop
+from nodelog.commands.stop_signals import handle_stop_signals
 
 
 def test_a_slow_reader_gets_everything() -> None:
@@ -18,7 +18,7 @@ def test_a_slow_reader_gets_everything() -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    with told_to_stop() as stop:
+    with handle_stop_signals() as stop:
         Tee(writer, stop, told.append).write(data)
     os.close(writer)
     thread.join()
@@ -30,7 +30,7 @@ def test_a_reader_who_has_left_is_told_of_once() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     told: list[str] = []
-    with told_to_stop() as stop:
+    with handle_stop_signals() as stop:
         tee = Tee(writer, stop, told.append)
         tee.write(b"one\n")
         tee.write(b"two\n")
@@ -41,7 +41,7 @@ def test_a_reader_who_has_left_is_told_of_once() -> None:
 def test_the_second_signal_ends_the_wait_for_a_reader() -> None:
     reader, writer = os.pipe()
     told: list[str] = []
-    with told_to_stop() as stop:
+    with handle_stop_signals() as stop:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         Tee(writer, stop, told.append).write(b"x" * 1024 * 1024)
