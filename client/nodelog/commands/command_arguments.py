@@ -88,7 +88,7 @@ On a terminal, control characters are escaped so that no line can control it; el
 unchanged. A reader that falls behind skips lines, and a message says how many bytes were skipped. When the
 agent ends, the command waits until it is back.
 
-It split_into_batches until Ctrl-C. Exit code 1: the agent refuses, or cannot read the log; 2: it could not start."""
+It runs until Ctrl-C. Exit code 1: the agent refuses, or cannot read the log; 2: it could not start."""
 
 _TEXTS: Final = {
     "pipe": (_PIPE, _PIPE_NOTES),
@@ -107,8 +107,18 @@ def add_pipe(commands: Commands, env: Mapping[str, str]) -> None:
     add("spool", Path, None, "file in which lines wait (default: memory)")
     options.add_flag("tee", "print each line once it is in the spool")
     add("timeout", _timeout, None, "time to wait at the end, such as 20s (default: as long as it takes)")
-    add("full", _one_of(*(full.value for full in FullPolicy)), "block", f"when --max-bytes are waiting: {_FULL}")
-    add("max-bytes", _max_bytes, str(DEFAULT_MAX_BYTES), "bytes of lines that may wait, such as 1GiB (default 64MiB)")
+    add(
+        "full",
+        _one_of(*(full.value for full in FullPolicy)),
+        "block",
+        f"when --max-bytes are waiting: {_FULL}",
+    )
+    add(
+        "max-bytes",
+        _max_bytes,
+        str(DEFAULT_MAX_BYTES),
+        "bytes of lines that may wait, such as 1GiB (default 64MiB)",
+    )
 
 
 def add_greet(commands: Commands, env: Mapping[str, str]) -> None:
@@ -155,7 +165,10 @@ def _add_command(commands: Commands, env: Mapping[str, str], name: str, summary:
 
 def _add_collector(options: CommandOptions, env: Mapping[str, str], name: str) -> None:
     options.add(
-        "host", checked_address, None, "address of the collector (default: the variables HOST_IP and HOST_IPS)"
+        "host",
+        checked_address,
+        None,
+        "address of the collector (default: the variables HOST_IP and HOST_IPS)",
     )
     options.add("port", integer("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
     options.add("name", _name, _hostname(env), f"{name} (default: the host's name)")

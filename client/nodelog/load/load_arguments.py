@@ -70,7 +70,12 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
     )
     options = CommandOptions(command, env)
     add = options.add
-    add("host", checked_address, env.get("HOST_IP") or "127.0.0.1", "the collector (default: HOST_IP, or 127.0.0.1)")
+    add(
+        "host",
+        checked_address,
+        env.get("HOST_IP") or "127.0.0.1",
+        "the collector (default: HOST_IP, or 127.0.0.1)",
+    )
     add("port", integer("a port", 1, 65535), "6666", "TCP port of the collector (default 6666)")
     add("connections", integer("a number of connections", 1, 65536), "64", "how many (default 64)")
     add(

@@ -39,10 +39,28 @@ def test_runs_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
 def test_a_line_that_is_too_long_is_cut_as_the_collector_would(
     stop: tuple[StopSignals, socket.socket], tmp_path: Path
 ) -> None:
-    data = b"a\n" + b"x" * (2 * MAX_LINE_BYTES + 5) + b"\nb\n" + b"y" * MAX_LINE_BYTES + b"\n" + b"z" * (MAX_LINE_BYTES + 1)
-    pieces = [b"a", b"x" * MAX_LINE_BYTES, b"x" * MAX_LINE_BYTES, b"x" * 5, b"b", b"y" * MAX_LINE_BYTES, b"z" * MAX_LINE_BYTES, b"z"]
+    data = (
+        b"a\n"
+        + b"x" * (2 * MAX_LINE_BYTES + 5)
+        + b"\nb\n"
+        + b"y" * MAX_LINE_BYTES
+        + b"\n"
+        + b"z" * (MAX_LINE_BYTES + 1)
+    )
+    pieces = [
+        b"a",
+        b"x" * MAX_LINE_BYTES,
+        b"x" * MAX_LINE_BYTES,
+        b"x" * 5,
+        b"b",
+        b"y" * MAX_LINE_BYTES,
+        b"z" * MAX_LINE_BYTES,
+        b"z",
+    ]
     assert b"".join(read(data, stop[0], tmp_path)) == b"".join(piece + b"\n" for piece in pieces)
-    assert b"".join(split_into_batches(data[: -MAX_LINE_BYTES - 1])) == b"".join(piece + b"\n" for piece in pieces[:-2])
+    assert b"".join(split_into_batches(data[: -MAX_LINE_BYTES - 1])) == b"".join(
+        piece + b"\n" for piece in pieces[:-2]
+    )
 
 
 def test_bytes_go_through_as_they_are_and_the_last_line_gets_its_end(
