@@ -1,4 +1,4 @@
-"""The documents name what the programs have."""
+"""The documents name only what the programs have, and leave nothing out."""
 
 import argparse
 import ast
@@ -35,13 +35,13 @@ def test_the_documents_list_each_metric_with_its_meaning(name: str) -> None:
     assert f"| `{name}` | {METRICS[name]} |" in page
 
 
-def test_the_documents_name_no_metric_that_is_not_there() -> None:
+def test_the_documents_name_no_metric_that_does_not_exist() -> None:
     for path in DOCS.glob("*.md"):
         named = set(re.findall(r"\bnodelog_[a-z_]+(?:_total|_bytes|_seconds)\b", path.read_text()))
         assert named <= METRICS.keys(), path.name
 
 
-def test_the_documents_name_no_option_that_is_not_there() -> None:
+def test_the_documents_name_no_option_that_does_not_exist() -> None:
     params = [*logd.params, *logcd.params]
     options = {name for param in params for name in [*param.opts, *param.secondary_opts]} | {"--help"}
     for path in [DOCS / "operations.md", DOCS / "protocol.md", DOCS / "storage.md"]:
@@ -49,7 +49,7 @@ def test_the_documents_name_no_option_that_is_not_there() -> None:
         assert named <= options, path.name
 
 
-def test_the_page_on_the_agent_names_options_that_are_there() -> None:
+def test_the_page_about_the_agent_names_only_options_that_exist() -> None:
     params = [param for command in nodeagent.commands.values() for param in command.params]
     known = {name for param in params for name in param.opts} | {"--help"}
     known |= set(re.findall(r"(--[a-z][a-z-]*)", "".join(_helps())))  # of nodelog tail
@@ -57,14 +57,14 @@ def test_the_page_on_the_agent_names_options_that_are_there() -> None:
     assert {"--config", "--tail-token"} < named <= known
 
 
-def test_the_page_on_load_names_options_that_are_there() -> None:
+def test_the_page_about_load_names_only_options_that_exist() -> None:
     known = set(re.findall(r"(--[a-z][a-z-]*)", "".join(_helps())))
     named = set(re.findall(r"(--[a-z][a-z-]*)", (DOCS / "load.md").read_text()))
     assert {"--rate", "--sent"} < named <= known
 
 
 def _helps() -> list[str]:
-    """Give the help of each command of `nodelog`."""
+    """Return the help of each command of `nodelog`."""
     actions = build_parser({})._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction))
     return [parser.format_help() for parser in commands.choices.values()]
@@ -73,7 +73,7 @@ def _helps() -> list[str]:
 CLIENT = (DOCS / "client.md").read_text()
 
 
-def test_the_page_on_the_client_lists_each_option_with_its_default() -> None:
+def test_the_page_about_the_client_lists_each_option_with_its_default() -> None:
     shipper, handler = inspect.signature(Shipper), inspect.signature(NodeLogHandler)
     assert shipper.parameters.keys() == inspect.signature(AsyncShipper).parameters.keys()
     options = shipper.parameters.keys() | handler.parameters.keys() - {"level"}
@@ -86,7 +86,7 @@ def test_the_page_on_the_client_lists_each_option_with_its_default() -> None:
     assert shipper.parameters["max_bytes"].default == handler.parameters["max_bytes"].default == 64 << 20
 
 
-def test_the_page_on_the_client_lists_each_figure_of_the_stats() -> None:
+def test_the_page_about_the_client_lists_each_figure_of_the_stats() -> None:
     (row,) = re.findall(r"^\| `stats` \| (.*) \|$", CLIENT, re.MULTILINE)
     assert re.findall("`([a-z_]+)`", row) == [field.name for field in dataclasses.fields(Stats)]
 
