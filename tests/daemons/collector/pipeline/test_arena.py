@@ -38,14 +38,14 @@ def test_the_writer_has_one_arena_while_the_other_fills() -> None:
     assert arenas.current is not first
     assert (arenas.current.end, arenas.unwritten) == (0, 6)
     arenas.note_written(6)
-    assert (first.end, arenas.unwritten) == (6, 0)  # written, and needed as long as it may be lost
+    assert (first.end, arenas.unwritten) == (6, 0)  # written, but kept while its lines may be lost
     arenas.release(first)
     assert first.is_empty
 
 
 def test_swap_fails_while_the_writer_has_the_other_arena_and_its_release_is_announced_once() -> None:
-    returns: list[int] = []
-    arenas = ArenaPool(100, lambda: returns.append(1))
+    releases: list[int] = []
+    arenas = ArenaPool(100, lambda: releases.append(1))
     first = arenas.swap()
     assert first is not None
     arenas.current.add(b"second\n")
@@ -53,27 +53,27 @@ def test_swap_fails_while_the_writer_has_the_other_arena_and_its_release_is_anno
     assert arenas.swap() is None
     assert arenas.current.end == 7
     arenas.release(first)
-    assert len(returns) == 1
+    assert len(releases) == 1
     second = arenas.swap()
     assert second is not None
     arenas.release(second)
-    assert len(returns) == 1  # nobody waited for it
+    assert len(releases) == 1  # nothing waited for it
 
 
 def test_spare_arenas_are_lent_while_acks_are_owed_up_to_the_limit() -> None:
     arenas = ArenaPool(100, lambda: None, spare=2)
-    handed = []
+    submitted = []
     for _ in range(3):
         arenas.current.add_acks(object(), 1)
-        handed.append(arenas.swap())
-    assert all(handed)
+        submitted.append(arenas.swap())
+    assert all(submitted)
     arenas.current.add_acks(object(), 1)
     assert arenas.swap() is None
-    for arena in handed:
+    for arena in submitted:
         assert arena is not None
         arenas.release(arena)
     assert arenas.swap() is not None
-    assert arenas.swap() is None  # nothing is owed now: the lent ones are back
+    assert arenas.swap() is None  # no acks are owed now, and the spare arenas are back
 
 
 def test_no_spare_arena_is_lent_when_no_acks_are_owed() -> None:

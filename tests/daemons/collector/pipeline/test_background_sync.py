@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def part(path: Path) -> SyncJob:
+def sync_job(path: Path) -> SyncJob:
     files = [os.open(path / name, os.O_CREAT | os.O_RDWR) for name in ("log", "journal")]
     return SyncJob(file=files[0], journal=files[1], generation=1, number=1, end=0, last_blocks={})
 
@@ -34,7 +34,7 @@ def test_the_journal_is_synced_before_the_lines_and_both_are_closed_even_after_a
 ) -> None:
     reports: list[tuple[SyncJob, OSError | None]] = []
     synced: list[int] = []
-    job = part(tmp_path)
+    job = sync_job(tmp_path)
 
     def before(called: str, arguments: tuple[Any, ...]) -> None:
         if called == "fdatasync":
@@ -48,19 +48,19 @@ def test_the_journal_is_synced_before_the_lines_and_both_are_closed_even_after_a
         background_sync.sync(job)
         background_sync.close()
     assert synced == [job.journal, job.file]
-    assert [(found, error is not None) for found, error in reports] == [(job, fails)]
+    assert [(synced_job, error is not None) for synced_job, error in reports] == [(job, fails)]
     assert not is_open(job.file)
     assert not is_open(job.journal)
 
 
 def test_a_file_that_is_no_longer_active_is_synced_closed_and_reported(tmp_path: Path) -> None:
-    left: list[str] = []
+    closed: list[str] = []
     metrics = Metrics()
-    background_sync = BackgroundSync(metrics, lambda *_: None, lambda: left.append("left"))
+    background_sync = BackgroundSync(metrics, lambda *_: None, lambda: closed.append("closed"))
     background_sync.start()
     fd = os.open(tmp_path / "log", os.O_CREAT | os.O_RDWR)
     background_sync.sync_and_close(fd)
     background_sync.close()
-    assert left == ["left"]
+    assert closed == ["closed"]
     assert not is_open(fd)
     assert metrics.registry.get_sample_value("nodelog_sync_seconds_count") == 1

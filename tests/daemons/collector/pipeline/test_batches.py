@@ -72,10 +72,11 @@ def test_after_a_failed_sync_held_batches_are_stored_once_and_the_file_is_not_sy
             bench.put(b"two\n", {STREAM: 2})
             bench.put(b"more lines\n")
             wait_for(lambda: bench.is_idle and not bench.health.not_ready_reasons())
-    whole = (
-        b"".join(each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()) + log.read_bytes()
+    stored = (
+        b"".join(sealed.path.read_bytes() for sealed in FileNames.resolve(log).sealed_files())
+        + log.read_bytes()
     )
-    assert whole == b"lines\none\ntwo\nmore lines\n"
+    assert stored == b"lines\none\ntwo\nmore lines\n"
     assert FileNames.resolve(log).sealed_files()
     assert LogStore(FileNames.resolve(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 2}
 
@@ -85,7 +86,7 @@ def test_a_failed_background_sync_seals_the_file_and_keeps_its_lines(log: Path) 
         bench.put(b"one\n")
         wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
         bench.put(b"two\n")
-    assert [each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()] == [b"one\n"]
+    assert [sealed.path.read_bytes() for sealed in FileNames.resolve(log).sealed_files()] == [b"one\n"]
     assert log.read_bytes() == b"two\n"
 
 
@@ -121,7 +122,7 @@ def test_a_batch_without_lines_is_recorded_synced_and_acknowledged(log: Path) ->
     with writing(log) as bench:
         bench.put(b"", owed=3)
         wait_for(lambda: bench.stored == [{bench.peer: 3}])
-        bench.put(b"", {STREAM: 1})  # a probe
+        bench.put(b"", {STREAM: 1})  # a probe: a block without bytes
         wait_for(lambda: bench.stored[1:] == [{bench.peer: 1}])
         bench.put(b"one\n")
     assert log.read_bytes() == b"one\n"
@@ -135,7 +136,7 @@ def test_the_file_is_not_rotated_before_awaited_batches_are_durable_with_or_with
         with gated(gate):
             bench.writer._schedule._last_awaited_sync = (
                 time.monotonic() + 60
-            )  # so that only the turn-over would sync
+            )  # so that only the rotation syncs
             bench.put(b"one\n", owed=1)
             wait_for(lambda: log.read_bytes() == b"one\n")
             bench.writer.rotate()
@@ -144,7 +145,7 @@ def test_the_file_is_not_rotated_before_awaited_batches_are_durable_with_or_with
             gate.set()
             wait_for(lambda: FileNames.resolve(log).sealed_files())
             bench.writer._schedule._last_awaited_sync = 0.0
-            bench.writer.forget(OTHER)  # an order, which wakes it
+            bench.writer.forget(OTHER)  # any command wakes the writer
             wait_for(lambda: bench.stored == [{bench.peer: 1}])
 
 

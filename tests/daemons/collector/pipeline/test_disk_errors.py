@@ -11,17 +11,17 @@ from nodelogd.service.health import Health
 if TYPE_CHECKING:
     import pytest
 
-FULL = OSError(errno.ENOSPC, "", "/log")
-SAID = "cannot write /log: No space left on device; reading is paused, nothing is lost, retrying every 1 s"
+DISK_FULL = OSError(errno.ENOSPC, "", "/log")
+MESSAGE = "cannot write /log: No space left on device; reading is paused, nothing is lost, retrying every 1 s"
 
 
 def test_a_repeated_error_is_logged_once_and_reported_until_it_ends(caplog: pytest.LogCaptureFixture) -> None:
     metrics, health = Metrics(), Health()
     disk_errors = DiskErrors(Path("/log"), metrics, health)
     for _ in range(3):
-        disk_errors.report(FULL, "write")
-    assert caplog.messages == [SAID]
-    assert health.not_ready_reasons() == {"disk": SAID}
+        disk_errors.report(DISK_FULL, "write")
+    assert caplog.messages == [MESSAGE]
+    assert health.not_ready_reasons() == {"disk": MESSAGE}
     disk_errors.report(OSError(errno.EIO, ""), "sync")
     assert "cannot sync /log: Input/output error" in caplog.messages[1]
     disk_errors.note_success()

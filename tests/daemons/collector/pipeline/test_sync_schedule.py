@@ -10,12 +10,12 @@ GAP = 0.5
 START = 1000.0
 
 
-def made(mode: SyncMode = SyncMode.BATCH) -> SyncSchedule:
+def make_schedule(mode: SyncMode = SyncMode.BATCH) -> SyncSchedule:
     return SyncSchedule(SyncPolicy(mode=mode, interval=2.0, gap=GAP), START)
 
 
 def test_awaited_syncs_keep_the_gap_between_them() -> None:
-    schedule = made()
+    schedule = make_schedule()
     assert schedule.seconds_until_sync(START, is_awaited=True) == GAP
     assert schedule.seconds_until_sync(START + 2 * GAP, is_awaited=True) == 0
     schedule.start_awaited_sync(START + 2 * GAP)
@@ -29,7 +29,7 @@ def test_awaited_syncs_keep_the_gap_between_them() -> None:
 def test_lines_nobody_waits_for_are_synced_a_fixed_delay_after_the_first_of_them(
     mode: SyncMode, delay: float
 ) -> None:
-    schedule = made(mode)
+    schedule = make_schedule(mode)
     schedule.note_written(START + 1)
     schedule.note_written(START + 2)
     assert schedule.seconds_until_sync(START + 2, is_awaited=False) == delay - 1
@@ -37,18 +37,18 @@ def test_lines_nobody_waits_for_are_synced_a_fixed_delay_after_the_first_of_them
 
 
 def test_without_writes_no_sync_is_due() -> None:
-    assert made().seconds_until_sync(START + 60, is_awaited=False) == math.inf
+    assert make_schedule().seconds_until_sync(START + 60, is_awaited=False) == math.inf
 
 
 def test_an_awaited_sync_leaves_nothing_for_the_background() -> None:
-    schedule = made()
+    schedule = make_schedule()
     schedule.note_written(START)
     schedule.start_awaited_sync(START + 1)
     assert schedule.seconds_until_sync(START + 60, is_awaited=False) == math.inf
 
 
 def test_background_syncs_run_one_at_a_time() -> None:
-    schedule = made()
+    schedule = make_schedule()
     schedule.note_written(START)
     schedule.start_background_sync(is_needed=True)
     schedule.note_written(START + 1)
@@ -58,7 +58,7 @@ def test_background_syncs_run_one_at_a_time() -> None:
 
 
 def test_a_background_sync_that_was_not_needed_does_not_block_the_next() -> None:
-    schedule = made()
+    schedule = make_schedule()
     schedule.note_written(START)
     schedule.start_background_sync(is_needed=False)
     assert schedule.seconds_until_sync(START + 60, is_awaited=False) == math.inf
@@ -67,7 +67,7 @@ def test_a_background_sync_that_was_not_needed_does_not_block_the_next() -> None
 
 
 def test_a_background_sync_that_cannot_start_is_postponed() -> None:
-    schedule = made()
+    schedule = make_schedule()
     schedule.note_written(START)
     schedule.postpone_background_sync(START + 60, 1.0)
     assert schedule.seconds_until_sync(START + 60, is_awaited=False) == 1.0

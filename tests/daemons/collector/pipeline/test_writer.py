@@ -33,33 +33,33 @@ def test_batches_are_written_in_order_and_all_before_close_returns(log: Path) ->
 def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> None:
     syncs = [0]
 
-    def before(called: str, _: tuple[Any, ...]) -> None:
+    def watch(called: str, _: tuple[Any, ...]) -> None:
         syncs[0] += called == "fdatasync"
 
     with writing(log, SyncPolicy(gap=0.2)) as bench:
         wait_for(lambda: bench.opened)
-        with watched(before):
+        with watched(watch):
             start = time.monotonic()
             for number in range(1, 9):
                 bench.put(b"line\n", {STREAM: number})
             wait_for(lambda: bench.is_idle)
-            most = (time.monotonic() - start) / 0.2 + 2
-            assert 2 <= syncs[0] <= 2 * most  # data and journal
+            max_syncs = (time.monotonic() - start) / 0.2 + 2
+            assert 2 <= syncs[0] <= 2 * max_syncs  # data and journal
 
 
 def test_batches_written_during_a_slow_sync_share_the_next_sync(log: Path) -> None:
     gate, syncs = threading.Event(), [0]
 
-    def before(called: str, _: tuple[Any, ...]) -> None:
+    def watch(called: str, _: tuple[Any, ...]) -> None:
         if called == "fdatasync":
             syncs[0] += 1
             assert gate.wait(PATIENCE)
 
     with writing(log, SyncPolicy(gap=0.0), spare=8) as bench:
         wait_for(lambda: bench.opened)
-        with watched(before):
+        with watched(watch):
             bench.put(b"line\n", {STREAM: 1})
-            wait_for(lambda: syncs[0] == 2)  # data and journal, at once
+            wait_for(lambda: syncs[0] == 2)  # data and journal, in parallel
             for number in range(2, 9):
                 bench.put(b"line\n", {STREAM: number})
             gate.set()
@@ -98,27 +98,27 @@ def test_a_startup_error_that_only_an_operator_can_fix_is_reported(log: Path) ->
 
 
 def test_durable_blocks_can_be_read_in_the_on_open_callback(log: Path) -> None:
-    answers: list[int] = []
+    durable: list[int] = []
 
     def on_open(_: OSError | None) -> None:
-        answers.append(bench.writer.last_durable_block(STREAM))
+        durable.append(bench.writer.last_durable_block(STREAM))
 
     bench = Bench(log, SyncPolicy(), on_open=on_open)
-    wait_for(lambda: answers)
+    wait_for(lambda: durable)
     assert bench.writer.close(PATIENCE)
-    assert answers == [0]
+    assert durable == [0]
 
 
 def test_a_stuck_writer_reports_for_how_long_and_close_returns_after_its_timeout(log: Path) -> None:
     gate = threading.Event()
 
-    def before(called: str, _: tuple[Any, ...]) -> None:
+    def watch(called: str, _: tuple[Any, ...]) -> None:
         if called == "write":
             assert gate.wait(PATIENCE)
 
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
-        with watched(before):
+        with watched(watch):
             bench.put(b"one\n")
             wait_for(lambda: bench.writer.seconds_stuck() > 0.05)
             assert not bench.writer.close(0.05)
@@ -131,26 +131,26 @@ def test_a_requested_rotation_takes_place_between_two_batches(log: Path) -> None
         bench.put(b"one\n")
         bench.writer.rotate()
         bench.put(b"two\n")
-    assert [each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()] == [b"one\n"]
+    assert [sealed.path.read_bytes() for sealed in FileNames.resolve(log).sealed_files()] == [b"one\n"]
     assert log.read_bytes() == b"two\n"
 
 
 def test_without_a_free_descriptor_a_background_sync_is_postponed_without_busy_waiting(
     log: Path,
 ) -> None:
-    tries: list[float] = []
+    attempts: list[float] = []
     free = threading.Event()
 
-    def before(called: str, arguments: tuple[Any, ...]) -> None:
+    def watch(called: str, arguments: tuple[Any, ...]) -> None:
         if called == "open" and "/proc/self/fd" in str(arguments[0]):
-            tries.append(time.monotonic())
+            attempts.append(time.monotonic())
             if not free.is_set():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    with writing(log) as bench, watched(before):
+    with writing(log) as bench, watched(watch):
         bench.put(b"one\n")
-        wait_for(lambda: len(tries) >= 5)
-        assert tries[4] - tries[0] >= 3 * writer_module.TICK
+        wait_for(lambda: len(attempts) >= 5)
+        assert attempts[4] - attempts[0] >= 3 * writer_module.TICK
         free.set()
         wait_for(lambda: bench.count("nodelog_sync_seconds_count") >= 2)
 

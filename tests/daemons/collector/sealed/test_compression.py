@@ -121,10 +121,10 @@ def test_an_unreadable_source_leaves_both_files(source: Path, monkeypatch: pytes
 def test_a_stopped_compression_leaves_everything_unchanged(source: Path, packed_before: bytes) -> None:
     if packed_before:
         packed(source).write_bytes(packed_before)
-    there = {path: path.read_bytes() for path in source.parent.iterdir()}
+    before = {path: path.read_bytes() for path in source.parent.iterdir()}
     with pytest.raises(StoppedError):
         compress(source, is_stopped=lambda: True)
-    assert {path: path.read_bytes() for path in source.parent.iterdir()} == there
+    assert {path: path.read_bytes() for path in source.parent.iterdir()} == before
 
 
 def test_the_program_compresses_one_file(source: Path) -> None:
@@ -146,12 +146,12 @@ def test_the_program_reports_an_error_in_one_line(tmp_path: Path) -> None:
 
 def test_the_program_stops_on_sigterm_and_leaves_the_source(source: Path) -> None:
     with source.open("wb") as file:
-        file.truncate(10**11)  # takes it minutes
+        file.truncate(10**11)  # takes minutes to compress
     child = subprocess.Popen(program(source), stderr=subprocess.PIPE)
     with child:
         while not list(source.parent.glob(".*.tmp-*")):
             assert child.poll() is None
-        assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19  # the loop's own work goes first
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19  # the collector itself has priority
         child.terminate()
         assert child.wait(30) == 128 + signal.SIGTERM
         assert child.stderr is not None

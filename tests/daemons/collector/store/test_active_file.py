@@ -35,22 +35,22 @@ def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_retried_before_ther
 ) -> None:
     file = opened(path)
     file.append(memoryview(b"one\n"))
-    real, tries = os.write, []
+    real, attempts = os.write, []
 
-    def half(name: str, arguments: tuple[Any, ...]) -> None:
+    def write_half(name: str, arguments: tuple[Any, ...]) -> None:
         if name == "write":
-            tries.append(real(arguments[0], b"tw"))
+            attempts.append(real(arguments[0], b"tw"))
             file._partial += 2  # what a short write reports
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     free = 0
     monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=9, f_bfree=free, f_frsize=1))
-    with watched(half):
+    with watched(write_half):
         for _ in range(3):
             with pytest.raises(OSError, match="No space left"):
                 file.append(memoryview(b"two\n"))
             assert path.read_bytes() == b"one\n"
-    assert tries == [2]
+    assert attempts == [2]
     free = 4
     file.append(memoryview(b"two\n"))
     assert (path.read_bytes(), file.end) == (b"one\ntwo\n", 8)

@@ -17,7 +17,7 @@ def test_a_start_restores_the_last_block_of_every_stream(log: Path) -> None:
     store = opened(log)
     put(store, b"one\n", 1)
     put(store, b"two\n", 2)
-    assert store.streams.durable == {}  # nothing is durable yet
+    assert store.streams.durable == {}  # not durable yet
     store.close()
     assert opened(log).streams.durable == {STREAM: 2}
 
@@ -27,7 +27,7 @@ def test_a_record_that_could_not_be_written_is_retried_in_the_same_place(log: Pa
     with once("pwrite", full()), pytest.raises(OSError, match="No space"):
         put(store, b"one\n", 1)
     put(store, b"one\n", 1)
-    del store  # as a kill leaves it
+    del store  # as after a kill
     assert opened(log).streams.durable == {STREAM: 1}
 
 
@@ -52,7 +52,7 @@ def test_what_another_thread_synced_counts_as_durable(log: Path) -> None:
     assert store.streams.durable == {STREAM: 1}
     assert (store.commits.last_synced, store.commits.last_written) == (job.number, job.number + 1)
     store.rotate()
-    store.commits.note_synced(job)  # about a file that was left: of no interest
+    store.commits.note_synced(job)  # for a file that is no longer active: ignored
     assert store.streams.durable == {STREAM: 2}
     assert store.commits.sync_job() is None
     for fd in (job.file, job.journal):

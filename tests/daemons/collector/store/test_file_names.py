@@ -39,20 +39,20 @@ def test_all_files_are_beside_the_target_of_a_link(tmp_path: Path) -> None:
 def test_a_log_that_is_being_sealed_is_still_resolved(tmp_path: Path) -> None:
     log, away = tmp_path / "node_log", tmp_path / "sealed"
     log.touch()
-    over = Event()
+    done = Event()
 
-    def come_and_go() -> None:
-        while not over.is_set():
+    def rename_back_and_forth() -> None:
+        while not done.is_set():
             log.rename(away)
             away.rename(log)
 
     with ThreadPoolExecutor() as pool:
-        coming = pool.submit(come_and_go)
+        renaming = pool.submit(rename_back_and_forth)
         try:
             assert {FileNames.resolve(log).log for _ in range(5000)} == {log.resolve()}
         finally:
-            over.set()
-        coming.result()
+            done.set()
+        renaming.result()
 
 
 def test_a_loop_of_links_is_an_os_error(tmp_path: Path) -> None:
@@ -86,16 +86,16 @@ def test_a_sealed_name_is_found_again(number: int, now: float, ending: str) -> N
 
 
 def test_files_are_ordered_by_number_whatever_the_clock_showed(names: FileNames) -> None:
-    made = [
+    paths = [
         names.sealed_path(9, MOMENT),
         names.sealed_path(10, MOMENT - 1e6),
         names.torn_path(11),
         names.sealed_path(99_999_999, MOMENT - 2e6),
         names.sealed_path(100_000_000, MOMENT - 3e6),
     ]
-    for path in reversed(made):
+    for path in reversed(paths):
         path.touch()
-    assert [sealed.path for sealed in names.sealed_files()] == made
+    assert [sealed.path for sealed in names.sealed_files()] == paths
     assert names.last_number() == 100_000_000
 
 

@@ -27,12 +27,12 @@ def test_a_record_that_failed_half_way_is_overwritten(tmp_path: Path) -> None:
     journal = JournalFile(tmp_path / "journal", b"head")
     real = os.pwrite
 
-    def half(name: str, arguments: tuple[Any, ...]) -> None:
+    def write_half(name: str, arguments: tuple[Any, ...]) -> None:
         if name == "pwrite":
             real(arguments[0], b"XX", arguments[2])
             raise OSError(errno.EIO, "broken")
 
-    with watched(half), pytest.raises(OSError, match="broken"):
+    with watched(write_half), pytest.raises(OSError, match="broken"):
         journal.append(b"first")
     journal.append(b"second")
     journal.close()

@@ -22,7 +22,7 @@ HEADERS = st.builds(
 
 @st.composite
 def journals(draw: st.DrawFn) -> tuple[Header, list[Record]]:
-    """Make a journal as the store writes it: records that follow each other."""
+    """Draw a journal as the store writes it, with consecutive records."""
     header = draw(HEADERS)
     number, end = header.first_batch, header.base
     records = []

@@ -33,13 +33,13 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_the_same_bat
     put(store, b"before\n")
     real = os.write
 
-    def half(name: str, arguments: tuple[Any, ...]) -> None:
+    def write_half(name: str, arguments: tuple[Any, ...]) -> None:
         if name == "write":
             real(arguments[0], b"bat")
             store._file._partial += 3  # what a short write reports
             raise full()
 
-    with watched(half), pytest.raises(OSError, match="No space"):
+    with watched(write_half), pytest.raises(OSError, match="No space"):
         put(store, b"batch\n", 1)
     assert log.read_bytes() == b"before\n"
     put(store, b"batch\n", 1)
@@ -160,7 +160,7 @@ def test_the_numbers_of_removed_sealed_files_are_not_reused(log: Path) -> None:
     store = opened(log)
     put(store, b"two\n")
     store.rotate()
-    assert [each.number for each in FileNames.resolve(log).sealed_files()] == [3]
+    assert [sealed.number for sealed in FileNames.resolve(log).sealed_files()] == [3]
 
 
 def test_a_rotation_interrupted_by_a_full_disk_continues_where_it_stopped(log: Path) -> None:
@@ -209,5 +209,5 @@ def test_an_interrupted_rotation_keeps_its_blocks_even_if_the_sealed_file_is_gon
     put(store, b"two\n", 2)
     with once("posix_fallocate", full()), pytest.raises(OSError, match="No space"):
         store.rotate()
-    FileNames.resolve(log).sealed_files()[0].path.unlink()  # as when it was compressed meanwhile
+    FileNames.resolve(log).sealed_files()[0].path.unlink()  # as if it was compressed meanwhile
     assert opened(log).streams.durable == {STREAM: 2}

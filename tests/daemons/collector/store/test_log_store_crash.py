@@ -1,4 +1,4 @@
-"""A kill of a process that writes a store: what `killing` does to it, for each kind of work."""
+"""Kills of a process that writes a store, by `killing`, for each of its workloads."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ def test_a_kill_between_any_two_calls_loses_and_duplicates_nothing(work: str) ->
     command = [sys.executable, "-m", "tests.daemons.collector.killing", work]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
-    assert int(done.stdout) > 80  # or it did not see the calls
+    assert int(done.stdout) > 80  # otherwise the calls were not intercepted

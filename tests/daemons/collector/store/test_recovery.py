@@ -7,20 +7,20 @@ from hypothesis import strategies as st
 from nodelogd.collector.store.journal_format import CLOSED, Header, Record
 from nodelogd.collector.store.recovery import UNKNOWN_BOOT, RecoveryPoint, find_recovery_point
 
-BOOT, OTHER = b"this run of it..", b"another run of it"[:16]
+BOOT, OTHER_BOOT = b"this boot id....", b"another boot id."
 STREAM = b"stream number 1."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a collector wrote before it died, in the order in which it wrote it."""
+    """What a collector wrote before it was killed, in the order of writing."""
 
     base: bytes
-    batches: list[tuple[bytes, bool, bool]]  # lines, whether they carry a block, whether a sync came behind
+    batches: list[tuple[bytes, bool, bool]]  # lines, whether they carry a block, whether a sync followed
     boot: bytes = BOOT
 
     def journal(self, records: int, *, closed: bool = False) -> bytes:
-        """Give the journal as it is with so many records in it."""
+        """Return the journal with the first `records` records."""
         header = Header(
             generation=1,
             device=1,
@@ -50,11 +50,11 @@ class Run:
         return out + bytes(100)
 
     def file(self, batches: int) -> bytes:
-        """Give the file as it is with so many batches in it."""
+        """Return the file with the first `batches` batches."""
         return self.base + b"".join(lines for lines, _, _ in self.batches[:batches])
 
     def blocks(self, batches: int) -> dict[bytes, int]:
-        """Give the table of streams as it is then."""
+        """Return the stream table at that time."""
         carrying = [number + 1 for number, (_, acked, _) in enumerate(self.batches[:batches]) if acked]
         return {STREAM: carrying[-1]} if carrying else {}
 
@@ -67,7 +67,7 @@ RUNS = st.builds(
 )
 
 
-def recovered(journal: bytes, file: bytes, boot: bytes = BOOT) -> RecoveryPoint:
+def recover(journal: bytes, file: bytes, boot: bytes = BOOT) -> RecoveryPoint:
     return find_recovery_point(
         journal, len(file), lambda offset, size: file[offset : offset + size], boot_id=boot
     )
@@ -77,16 +77,16 @@ def recovered(journal: bytes, file: bytes, boot: bytes = BOOT) -> RecoveryPoint:
 def test_after_a_kill_at_any_byte_the_file_ends_in_whole_batches_and_the_table_has_exactly_those(
     run: Run, data: st.DataObject
 ) -> None:
-    """The record comes before its batch, so at most one record has no batch, and at most one is in part."""
+    """A record precedes its batch, so at most one record has no batch or an incomplete one."""
     batches = data.draw(st.integers(0, len(run.batches)))
     records = data.draw(st.integers(batches, min(batches + 1, len(run.batches))))
     part = run.batches[batches][0] if records > batches else b""
     torn = part[: data.draw(st.integers(0, max(0, len(part) - 1)))]
-    found = recovered(run.journal(records), run.file(batches) + torn)
-    assert found.end == len(run.file(batches))
-    assert found.streams == run.blocks(batches)
-    assert found.next_number == 5 + batches
-    assert bool(found.cut_reason) == bool(torn)
+    point = recover(run.journal(records), run.file(batches) + torn)
+    assert point.end == len(run.file(batches))
+    assert point.streams == run.blocks(batches)
+    assert point.next_number == 5 + batches
+    assert bool(point.cut_reason) == bool(torn)
 
 
 @given(RUNS, st.data())
@@ -98,35 +98,35 @@ def test_after_a_power_loss_nothing_unrecorded_stays_and_nothing_durable_is_lost
     records = data.draw(st.integers(synced, len(run.batches)))
     length = data.draw(st.integers(len(run.file(synced)), len(run.file(len(run.batches)))))
     file = run.file(len(run.batches))[:length]
-    lost = data.draw(st.integers(len(run.file(synced)), length))  # a page that never came, full of zeros
+    lost = data.draw(st.integers(len(run.file(synced)), length))  # a page that never reached the disk: zeros
     file = file[:lost] + bytes(min(8, length - lost)) + file[lost + 8 :]
-    found = recovered(run.journal(records), file, OTHER)
-    kept = found.next_number - 5
+    point = recover(run.journal(records), file, OTHER_BOOT)
+    kept = point.next_number - 5
     assert synced <= kept <= records
-    assert file[: found.end] == run.file(kept)
-    assert found.streams == run.blocks(kept)
+    assert file[: point.end] == run.file(kept)
+    assert point.streams == run.blocks(kept)
 
 
 @given(RUNS, st.binary(min_size=1, max_size=50))
 def test_foreign_bytes_appended_after_a_kill_stay(run: Run, foreign: bytes) -> None:
     file = run.file(len(run.batches)) + foreign
-    found = recovered(run.journal(len(run.batches)), file)
-    assert (found.end, found.cut_reason) == (len(file), "")
-    assert found.streams == run.blocks(len(run.batches))
+    point = recover(run.journal(len(run.batches)), file)
+    assert (point.end, point.cut_reason) == (len(file), "")
+    assert point.streams == run.blocks(len(run.batches))
 
 
 @given(RUNS, st.binary(min_size=1, max_size=50))
 def test_bytes_behind_a_closed_end_stay_even_after_a_power_loss(run: Run, foreign: bytes) -> None:
     file = run.file(len(run.batches)) + foreign
-    found = recovered(run.journal(len(run.batches), closed=True), file, OTHER)
-    assert (found.end, found.cut_reason) == (len(file), "")
+    point = recover(run.journal(len(run.batches), closed=True), file, OTHER_BOOT)
+    assert (point.end, point.cut_reason) == (len(file), "")
 
 
 def test_two_unknown_boot_ids_never_count_as_the_same_boot() -> None:
     run = Run(base=b"", batches=[(b"one\n", True, False)], boot=UNKNOWN_BOOT)
-    found = recovered(run.journal(1), run.file(1) + b"two\n", UNKNOWN_BOOT)
-    assert found.end == 4
-    assert "lost when the machine crashed" in found.cut_reason
+    point = recover(run.journal(1), run.file(1) + b"two\n", UNKNOWN_BOOT)
+    assert point.end == 4
+    assert "lost when the machine crashed" in point.cut_reason
 
 
 @given(RUNS, st.data())
@@ -136,12 +136,12 @@ def test_a_truncated_file_is_not_cut_further_and_what_was_durable_counts_as_stor
 ) -> None:
     synced = max((number + 1 for number, batch in enumerate(run.batches[:-1]) if batch[2]), default=0)
     length = data.draw(st.integers(0, max(0, len(run.file(synced)) - 1))) if data else 1
-    found = recovered(run.journal(len(run.batches)), run.file(len(run.batches))[:length])
-    assert found.end == min(length, len(run.file(synced)))
-    assert found.streams == run.blocks(synced)
+    point = recover(run.journal(len(run.batches)), run.file(len(run.batches))[:length])
+    assert point.end == min(length, len(run.file(synced)))
+    assert point.streams == run.blocks(synced)
 
 
 def test_durable_batches_are_not_read_again() -> None:
     run = Run(base=b"", batches=[(b"x" * 1000 + b"\n", False, True)] * 50 + [(b"end\n", True, False)])
-    found = recovered(run.journal(51), run.file(51))
-    assert found.bytes_read == 4
+    point = recover(run.journal(51), run.file(51))
+    assert point.bytes_read == 4

@@ -22,7 +22,7 @@ def names(tmp_path: Path) -> FileNames:
 
 
 def sealed(names: FileNames) -> list[tuple[int, bytes]]:
-    return [(each.number, each.path.read_bytes()) for each in names.sealed_files()]
+    return [(file.number, file.path.read_bytes()) for file in names.sealed_files()]
 
 
 def seal(names: FileNames, sealer: Sealer, lines: bytes) -> None:
@@ -37,9 +37,9 @@ def seal(names: FileNames, sealer: Sealer, lines: bytes) -> None:
 def test_numbers_continue_after_the_last_one_used_or_found(names: FileNames) -> None:
     sealer = Sealer(names, Metrics(), last_number=6)
     seal(names, sealer, b"one\n")
-    names.sealed_path(9, 0.0).write_bytes(b"somebody's\n")
+    names.sealed_path(9, 0.0).write_bytes(b"foreign\n")
     seal(names, sealer, b"two\n")
-    assert sealed(names) == [(7, b"one\n"), (9, b"somebody's\n"), (10, b"two\n")]
+    assert sealed(names) == [(7, b"one\n"), (9, b"foreign\n"), (10, b"two\n")]
     assert not names.log.exists()
     assert sealer.last_number == 10
 
@@ -47,13 +47,13 @@ def test_numbers_continue_after_the_last_one_used_or_found(names: FileNames) -> 
 def test_an_interrupted_seal_is_finished_under_the_same_name(names: FileNames) -> None:
     sealer = Sealer(names, Metrics(), last_number=0)
 
-    def before(called: str, _: tuple[Any, ...]) -> None:
+    def fail_unlink(called: str, _: tuple[Any, ...]) -> None:
         if called == "unlink":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     names.log.write_bytes(b"one\n")
     file = ActiveFile(names.log)
-    with watched(before), pytest.raises(OSError, match="Input/output"):
+    with watched(fail_unlink), pytest.raises(OSError, match="Input/output"):
         sealer.seal(file)
     assert names.log.exists()
     sealer.seal(file)

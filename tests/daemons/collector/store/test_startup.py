@@ -23,8 +23,8 @@ def opened(log: Path, metrics: Metrics | None = None) -> LogStore:
     return LogStore(FileNames.resolve(log), StoreSettings(), metrics or Metrics())
 
 
-def died(log: Path, *batches: bytes) -> None:
-    """Leave what a killed collector leaves that wrote these batches."""
+def write_and_die(log: Path, *batches: bytes) -> None:
+    """Leave the files of a killed collector that wrote these batches."""
     store = opened(log)
     for number, batch in enumerate(batches, start=1):
         store.append(memoryview(batch), {STREAM: number})
@@ -45,7 +45,7 @@ def test_a_first_start_needs_no_files(log: Path) -> None:
 
 
 def test_an_incomplete_batch_is_cut_off_and_kept_in_a_torn_file(log: Path) -> None:
-    died(log, b"one\n", b"two\nthree\n")
+    write_and_die(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
     metrics = Metrics()
     assert opened(log, metrics).streams.durable == {STREAM: 1}
@@ -54,7 +54,7 @@ def test_an_incomplete_batch_is_cut_off_and_kept_in_a_torn_file(log: Path) -> No
 
 
 def test_a_torn_end_that_cannot_be_kept_is_not_cut(log: Path) -> None:
-    died(log, b"one\n", b"two\nthree\n")
+    write_and_die(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
 
     def fail(name: str, arguments: tuple[Any, ...]) -> None:
@@ -69,7 +69,7 @@ def test_a_torn_end_that_cannot_be_kept_is_not_cut(log: Path) -> None:
 
 
 def test_an_unfinished_foreign_line_is_cut_off_and_kept_in_a_torn_file(log: Path) -> None:
-    died(log, b"one\n")
+    write_and_die(log, b"one\n")
     with log.open("ab") as file:
         file.write(b"stranger\nunfin")
     assert opened(log).streams.durable == {STREAM: 1}
@@ -78,7 +78,7 @@ def test_an_unfinished_foreign_line_is_cut_off_and_kept_in_a_torn_file(log: Path
 
 @pytest.mark.parametrize("journal", [b"", b"garbage" * 100, b"nodelog\0\x09\x00" + bytes(200)])
 def test_an_unusable_journal_is_set_aside_and_the_log_stays(log: Path, journal: bytes) -> None:
-    died(log, b"one\n", b"two\n")
+    write_and_die(log, b"one\n", b"two\n")
     names = FileNames.resolve(log)
     names.journal.write_bytes(journal)
     with log.open("ab") as file:
@@ -89,7 +89,7 @@ def test_an_unusable_journal_is_set_aside_and_the_log_stays(log: Path, journal: 
 
 
 def test_a_log_replaced_while_the_collector_was_down_is_used_as_it_is(log: Path) -> None:
-    died(log, b"one\n", b"two\n")
+    write_and_die(log, b"one\n", b"two\n")
     log.rename(log.with_name("node_log.1"))
     log.write_bytes(b"new\n")
     assert opened(log).streams.durable == {STREAM: 2}
@@ -97,7 +97,7 @@ def test_a_log_replaced_while_the_collector_was_down_is_used_as_it_is(log: Path)
 
 
 def test_a_moved_and_torn_log_is_read_in_its_new_place_and_left_unchanged(log: Path) -> None:
-    died(log, b"one\n", b"two\n")
+    write_and_die(log, b"one\n", b"two\n")
     moved = log.with_name("node_log.1")
     log.rename(moved)
     os.truncate(moved, 6)
@@ -106,16 +106,16 @@ def test_a_moved_and_torn_log_is_read_in_its_new_place_and_left_unchanged(log: P
 
 
 def test_a_foreign_file_that_reuses_the_inode_of_the_log_is_left_unchanged(log: Path) -> None:
-    died(log, b"one\n", b"two\n")
+    write_and_die(log, b"one\n", b"two\n")
     log.unlink()
-    stranger = log.with_name("stranger")
-    stranger.write_bytes(b"of another kind")
+    foreign_file = log.with_name("stranger")
+    foreign_file.write_bytes(b"of another kind")
     journal = FileNames.resolve(log).journal
     header, records = decode(journal.read_bytes())
-    theirs = replace(header, inode=stranger.stat().st_ino)
-    journal.write_bytes(theirs.encode() + b"".join(record.encode() for record in records))
+    moved = replace(header, inode=foreign_file.stat().st_ino)
+    journal.write_bytes(moved.encode() + b"".join(record.encode() for record in records))
     assert opened(log).streams.durable == {}
-    assert (stranger.read_bytes(), torn(log)) == (b"of another kind", [])
+    assert (foreign_file.read_bytes(), torn(log)) == (b"of another kind", [])
 
 
 def test_without_its_file_a_journal_still_shows_what_was_durable(log: Path) -> None:
@@ -131,7 +131,7 @@ def test_without_its_file_a_journal_still_shows_what_was_durable(log: Path) -> N
 
 
 def test_a_rotation_interrupted_between_link_and_unlink_is_finished(log: Path) -> None:
-    died(log, b"one\n")
+    write_and_die(log, b"one\n")
     target = FileNames.resolve(log).sealed_path(1, 0.0)
     os.link(log, target)
     store = opened(log)
@@ -141,16 +141,16 @@ def test_a_rotation_interrupted_between_link_and_unlink_is_finished(log: Path) -
 
 
 def test_a_torn_file_and_the_next_sealed_file_get_different_numbers(log: Path) -> None:
-    died(log, b"one\n", b"two\n")
+    write_and_die(log, b"one\n", b"two\n")
     os.truncate(log, 5)
     store = opened(log)
     store.rotate()
-    numbers = [each.number for each in FileNames.resolve(log).sealed_files()]
+    numbers = [sealed.number for sealed in FileNames.resolve(log).sealed_files()]
     assert numbers == sorted(set(numbers)) == [1, 2]
 
 
 def test_a_second_start_changes_nothing(log: Path) -> None:
-    died(log, b"one\n", b"two\nthree\n")
+    write_and_die(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
     first = opened(log).streams.durable
     assert opened(log).streams.durable == first

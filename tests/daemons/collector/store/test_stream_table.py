@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.store import stream_table as module
+from nodelogd.collector.store import stream_table
 from nodelogd.collector.store.stream_table import StreamTable, update_lru
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_forgotten_stream_does_not_reappear_after_a_sync() -> None:
 def test_beyond_the_limit_the_least_recently_used_are_forgotten_but_never_a_connected_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MAX_STREAMS", 2)
+    monkeypatch.setattr(stream_table, "MAX_STREAMS", 2)
     streams = table({A}, a=1, b=1)
     streams.note_written({C: 1})
     streams.note_durable({C: 1})
@@ -65,7 +65,7 @@ def test_beyond_the_limit_the_least_recently_used_are_forgotten_but_never_a_conn
 
 
 def test_when_all_streams_are_connected_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_STREAMS", 1)
+    monkeypatch.setattr(stream_table, "MAX_STREAMS", 1)
     streams = table({A, B, C}, a=1, b=1)
     streams.note_written({C: 1})
     streams.note_durable({C: 1})
