@@ -1,4 +1,4 @@
-"""What holds for every test: both event loops, no deadline on hypothesis, and nothing skipped under CI."""
+"""Rules for every test: both event loops, no hypothesis deadline, and no skipped tests in CI."""
 
 import asyncio
 import os
@@ -9,42 +9,42 @@ import hypothesis
 import pytest
 import uvloop
 
-# The fixtures logd, logcd, faults, small_disk, freezable, image, start and cluster; here, before tests.soak
-# imports what they are made of.
+# The fixtures logd, logcd, faults, small_disk, freezable, image, start and cluster. They are registered here,
+# before tests.soak imports their modules.
 pytest_plugins = [
-    "tests.running",
-    "tests.archiving",
-    "tests.libfiu",
-    "tests.mounts",
+    "tests.processes.logd",
+    "tests.processes.logcd",
+    "tests.faults.libfiu",
+    "tests.faults.mounts",
     "tests.deploy.docker",
     "tests.deploy.three_nodes",
-    "tests.workers",
+    "tests.xdist_scheduling",
 ]
 
-# Hundreds of processes are started: let the first one compile for all.
+# Tests start hundreds of processes: the first one compiles the modules for all.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
-# Examples are run as long as they need: a busy machine is not a bug.
+# Examples may take as long as they need: a busy machine is not a bug.
 hypothesis.settings.register_profile("nodelog", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("nodelog")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every async test twice: the daemons use uvloop, and fall back on asyncio's own loop."""
+    """Run every async test twice: on asyncio's own loop and on uvloop, which the daemons use."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let no test be skipped in silence where nobody looks."""
+    """Fail a skipped test in CI."""
     return _not_skipped((yield))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Let no file of tests be skipped in silence either."""
+    """Fail a skipped test file in CI."""
     return _not_skipped((yield))
 
 

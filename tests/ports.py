@@ -1,4 +1,4 @@
-"""Ports for programs that a test starts, which nobody else gets meanwhile."""
+"""Ports for programs that a test starts: no other test gets them meanwhile."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ HOST = "127.0.0.1"
 
 
 def free_ports() -> Iterator[int]:
-    """Give ports where nobody listens, each once.
+    """Yield ports on which nothing listens, each once.
 
-    They are of those that the kernel gives nobody who does not ask for them. Where tests run in several
-    processes, each process has its own.
+    They are below the kernel's ephemeral range, so the kernel never assigns one by itself. Where tests run in
+    several processes, each process takes its own share of them.
     """
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    ours = range(first // 2 + worker, first, workers)
-    for port in random.sample(ours, len(ours)):
-        with socket.socket() as tried, suppress(OSError):
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((HOST, port))
+    own_ports = range(first // 2 + worker, first, workers)
+    for port in random.sample(own_ports, len(own_ports)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
             yield port
 
 
 def held_port() -> socket.socket:
-    """Give a socket that holds a port: a program can listen there, end and listen again.
+    """Return a socket that reserves a port: a program can listen on it, end, and listen again.
 
-    Without it the kernel could give the port to another test between the two.
+    Without it, the kernel could assign the port to another test in between.
     """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,5 +44,5 @@ def held_port() -> socket.socket:
 
 
 def port_of(holder: socket.socket) -> int:
-    """Say which one a socket holds."""
+    """Return the port that a socket holds."""
     return int(holder.getsockname()[1])

@@ -191,14 +191,14 @@ def _grow(logs: Logs, size: int) -> None:
 
 def _per_byte(daemon: Daemon, logs: Logs, step: int) -> Figures:
     """Give what cycles cost for each byte that is new."""
-    before, cpu = logs.size, daemon.cpu()
+    before, cpu = logs.size, daemon.cpu_seconds()
     for _ in range(AFTER):
         logs.grow(0, step)
         figures = daemon.measured()
     new = logs.size - before
     return figures | {
-        "cpu_seconds_per_gb": (daemon.cpu() - cpu) / new * 1e9,
-        "cpu": (daemon.cpu() - cpu) / AFTER,
+        "cpu_seconds_per_gb": (daemon.cpu_seconds() - cpu) / new * 1e9,
+        "cpu": (daemon.cpu_seconds() - cpu) / AFTER,
     }
 
 

@@ -13,9 +13,9 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.archiving import Logcd, environment
 from tests.bench.running import Failed
-from tests.running import wait_for
+from tests.processes.logcd import Logcd, logcd_environment
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.bench.measuring import Figures
@@ -51,19 +51,19 @@ class Daemon(Logcd):
 
     def __init__(self, folder: Path, *options: str) -> None:
         """Start it and wait until its first cycle has ended."""
-        super().__init__(folder, ["--log-level=debug", *options], environment(), [])
+        super().__init__(folder, ["--log-level=debug", *options], logcd_environment(), [])
         self._wait(0)
 
     def measured(self) -> Figures:
         """Have it make a cycle; give what that costs."""
-        before, cpu, start = self._ended(), self.cpu(), time.monotonic()
+        before, cpu, start = self._ended(), self.cpu_seconds(), time.monotonic()
         self.signal(signal.SIGHUP)
         self._wait(before)
         return self._figures(cpu, start)
 
     def idle(self, cycles: int) -> Figures:
         """Have it make many cycles that find nothing new; give what one of them costs."""
-        inode, cpu, start = self.archive.stat().st_ino, self.cpu(), time.monotonic()
+        inode, cpu, start = self.archive.stat().st_ino, self.cpu_seconds(), time.monotonic()
         for _ in range(cycles):
             self.measured()
         if self.archive.stat().st_ino != inode:
@@ -78,10 +78,10 @@ class Daemon(Logcd):
 
     def _figures(self, cpu: float, start: float) -> Figures:
         return {
-            "cpu": self.cpu() - cpu,
+            "cpu": self.cpu_seconds() - cpu,
             "seconds": time.monotonic() - start,
             "size": self.archive.stat().st_size,
-            "peak_rss": self.peak(),
+            "peak_rss": self.peak_rss(),
         }
 
     def _ended(self) -> int:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.naive import line_of
-from tests.running import Logd, wait_for
+from tests.processes.logd import Logd
+from tests.waiting import wait_for
 
 NAIVE = Path(__file__).with_name("naive.py")
 PROCESSES = 2

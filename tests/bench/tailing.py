@@ -16,7 +16,8 @@ import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from tests.running import Logd, wait_for
+from tests.processes.logd import Logd
+from tests.waiting import wait_for
 
 MEMORY = Path("/dev/shm")  # noqa: S108 (each run has a folder of its own there)
 PROGRAMS = Path(sys.executable).parent
@@ -34,11 +35,11 @@ def measured(*, is_tailed: bool) -> float:
         tail = _watching(stack, folder, daemon)
         if is_tailed:
             _reading(stack, tail)
-        cpu = daemon.cpu()
+        cpu = daemon.cpu_seconds()
         load = (f"--port={daemon.port}", "--host=127.0.0.1", "--connections=8", f"--bytes={BYTES}", "--json")
         subprocess.run([PROGRAMS / "nodelog", "load", *load], check=True, stdout=subprocess.DEVNULL)
         wait_for(lambda: daemon.metric("nodelog_held_bytes") == 0, "all is written")
-        return (daemon.cpu() - cpu) / daemon.metric("nodelog_written_bytes_total") * 1e9
+        return (daemon.cpu_seconds() - cpu) / daemon.metric("nodelog_written_bytes_total") * 1e9
 
 
 def _watching(stack: ExitStack, folder: Path, daemon: Logd) -> tuple[str, int]:

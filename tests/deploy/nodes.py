@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 from tests.deploy.spoken import Spoken
 from tests.ports import HOST
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.deploy.prometheus import Prometheus
-    from tests.running import Logd
+    from tests.processes.logd import Logd
 
 BIN = Path(sys.executable).parent
 ARCHIVES = "all-logs-*.tar.gz"

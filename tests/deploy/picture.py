@@ -25,8 +25,8 @@ from tests.deploy.dashboard import panels
 from tests.deploy.drawing import Curve, drawing
 from tests.deploy.nodes import Node
 from tests.deploy.prometheus import EVERY, running
-from tests.mounts import disk_in_memory
-from tests.running import PATIENCE
+from tests.faults.mounts import disk_in_memory
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.deploy.dashboard import Panel

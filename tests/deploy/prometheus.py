@@ -15,7 +15,7 @@ import pytest
 from tests.deploy.rules import ALERTS, in_a_hurry
 from tests.deploy.spoken import Spoken
 from tests.ports import free_ports
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

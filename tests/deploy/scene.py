@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.deploy.nodes import BIN
 from tests.ports import HOST
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

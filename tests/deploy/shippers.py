@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
-from tests.loads import sealed_files
+from tests.numbered_lines import sealed_files
 
 from nodelog.load.verifier.verdict import Verdict, read_sent, verify
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from tests.deploy.nodes import ARCHIVES, BIN, Node
 from tests.deploy.prometheus import running
-from tests.loads import Load
-from tests.mounts import disk_in_memory
-from tests.proxy import Proxy, Weather
-from tests.running import wait_for
+from tests.faults.faulty_proxy import FaultyProxy, NetworkFaults
+from tests.faults.mounts import disk_in_memory
+from tests.numbered_lines import LineSender
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.deploy.prometheus import Prometheus
-    from tests.mounts import Freezable, SmallDisk
-    from tests.running import StartLogd
+    from tests.faults.mounts import FreezableDisk, SmallDisk
+    from tests.processes.logd import StartLogd
 
 MIB = 1024 * 1024
-CALM = Weather(delay=0, split=0, drop=0, reset=0)
+CALM = NetworkFaults(delay=0, split=0, drop=0, reset=0)
 
 
 def test_a_way_then_a_collector_and_then_an_agent_that_is_gone(
@@ -32,7 +32,7 @@ def test_a_way_then_a_collector_and_then_an_agent_that_is_gone(
     collector = logd(node.http("logd"))
     with Node(prometheus) as other:
         other.watch_disk(collector.log.parent)
-        with Proxy(collector.port, CALM) as proxy:
+        with FaultyProxy(collector.port, CALM) as proxy:
             agent = node.watch(collector, port=proxy.port)
             node.wait_for("nodelog_agent_canary_ok == 1")
         node.wait_for_alert("NodelogCanaryFailing")
@@ -52,21 +52,21 @@ def test_no_agent_at_all(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_hangs_while_little_is_sent_and_while_much_is(
-    freezable: Freezable, node: Node, logd: StartLogd
+    freezable: FreezableDisk, node: Node, logd: StartLogd
 ) -> None:
     collector = logd(node.http("logd"), log=freezable.path / "node_log")
     node.watch(collector)
-    with Load(collector, "a", pause=0.2), freezable.frozen():
+    with LineSender(collector, "a", pause=0.2), freezable.frozen():
         node.wait_for_alert("NodelogHeldBytesGrowing")
     wait_for(lambda: "NodelogHeldBytesGrowing" not in node.alerts(), "it is written again")
-    with Load(collector, "b", pause=0.001), freezable.frozen():
+    with LineSender(collector, "b", pause=0.001), freezable.frozen():
         node.wait_for_alert("NodelogHeldBytesGrowing", "MiB")
 
 
 def test_a_disk_that_fills_up_slowly_and_at_once(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
     collector = logd(node.http("logd"), log=small_disk.path / "node_log")
     node.watch(collector, "--growth-window=12s")
-    with Load(collector, "a", pause=0.1):
+    with LineSender(collector, "a", pause=0.1):
         node.wait_for_alert("NodelogDiskFullSoon", str(small_disk.path))
     small_disk.fill()
     node.wait_for_alert("NodelogDiskFullSoon", "full in 0s")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tests.deploy.docker import BUILD, docker
 from tests.deploy.manifests import COMPOSE, PROGRAMS
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog import __version__
 from nodelog.quantities import parse_duration

@@ -9,8 +9,8 @@ import pytest
 from tests.deploy import scene
 from tests.deploy.dashboard import DASHBOARD, panels
 from tests.deploy.nodes import Node
-from tests.mounts import disk_in_memory
-from tests.running import wait_for
+from tests.faults.mounts import disk_in_memory
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator

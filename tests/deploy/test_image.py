@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.deploy.docker import BUILD, docker
 from tests.deploy.manifests import PROGRAMS, ROOT
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog import __version__
 

@@ -14,7 +14,7 @@ from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded
 from tests.deploy.shippers import Load, PlainLoad, tellers, what_was_told
 from tests.deploy.three_nodes import NEXT
-from tests.mounts import disk_in_memory
+from tests.faults.mounts import disk_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.deploy.kubelet.cluster import Cluster
     from tests.deploy.kubelet.node import Node
     from tests.deploy.kubelet.pod import Pod
-    from tests.mounts import SmallDisk
+    from tests.faults.mounts import SmallDisk
 
 pytestmark = pytest.mark.timeout(BUILD)
 

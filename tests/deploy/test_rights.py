@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.deploy.docker import BUILD
 from tests.deploy.manifests import KUBERNETES, Object, command, loaded
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 from nodelog import Shipper
 from nodelog.load.verifier.verdict import read_sent, verify

@@ -8,10 +8,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from tests.running import StartLogd
+    from tests.processes.logd import StartLogd
 
 KINDS = {
     "netcat-traditional": "nc.traditional -q 1",

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import pieces
-from tests.running import PATIENCE, wait_for
+from tests.numbered_lines import log_pieces
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
 MESSAGES = 10_000
 KILLS = 3
@@ -58,7 +58,7 @@ def rsyslog(folder: Path, port: int) -> Generator[None]:
 
 
 def found(collector: Logd) -> Counter[bytes]:
-    return Counter(line for piece in pieces(collector.log) for line in piece.splitlines())
+    return Counter(line for piece in log_pieces(collector.log) for line in piece.splitlines())
 
 
 def test_omrelp_loses_nothing_while_the_collector_is_killed_again_and_again(

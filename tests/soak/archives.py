@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 import pytest
-from tests.archiving import Logcd, environment
-from tests.running import wait_for
+from tests.processes.logcd import Logcd, logcd_environment
 from tests.soak.archive_life import BUSY, SPARSE, Life, Writer
+from tests.waiting import wait_for
 
 from nodelog import quantities
 from nodelog.archive.archive_reader import Archive, open_archive
@@ -61,7 +61,7 @@ class Day:
         self._chance = random.Random(seed)  # noqa: S311 (a seed makes it happen once more)
         self.life = Life(self._logs, self._chance, sparse)
         self._writer = Writer(self._logs / BUSY)
-        self.logcd = Logcd(self._logs, [], environment(), [])
+        self.logcd = Logcd(self._logs, [], logcd_environment(), [])
         self._sparse = (0, 0)  # the signature of the sparse log when it was read last
         self._busy = 0
         self._is_killed = False

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.libfiu import Faults
-from tests.loads import sealed_files
-from tests.mounts import disk_in_memory
-from tests.proxy import Proxy
-from tests.running import Logd
+from tests.faults.faulty_proxy import FaultyProxy
+from tests.faults.libfiu import Faults
+from tests.faults.mounts import disk_in_memory
+from tests.numbered_lines import sealed_files
+from tests.processes.logd import Logd
 from tests.soak.clients import Client, Feed
 from tests.soak.once_scenes import SCENES, Place, Scene
 
@@ -78,7 +78,7 @@ class Play:
             place = self._place(stack, scene, folder)
             port = place.logd.port
             if scene.weather:
-                port = stack.enter_context(Proxy(port, scene.weather)).port
+                port = stack.enter_context(FaultyProxy(port, scene.weather)).port
             clients = [Client(f"client{n}", folder, port, feed) for n in range(self.clients)]
             begin = time.monotonic()
             for client in clients:

@@ -6,15 +6,15 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.proxy import Weather
-from tests.running import wait_for
+from tests.faults.faulty_proxy import NetworkFaults
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.libfiu import Faults
-    from tests.mounts import SmallDisk
-    from tests.running import Logd
+    from tests.faults.libfiu import Faults
+    from tests.faults.mounts import SmallDisk
+    from tests.processes.logd import Logd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Scene:
     """Of logd."""
     on_small_disk: bool = False
     under_faults: bool = False
-    weather: Weather | None = None
+    weather: NetworkFaults | None = None
     """With a proxy in between."""
 
 
@@ -89,5 +89,5 @@ SCENES = (
     Scene(name="sigterm", happens=terminated),
     Scene(name="full", happens=filled, on_small_disk=True),
     Scene(name="fdatasync", happens=unsynced, options=("--sync=batch",), under_faults=True),
-    Scene(name="proxy", happens=killed, weather=Weather()),
+    Scene(name="proxy", happens=killed, weather=NetworkFaults()),
 )

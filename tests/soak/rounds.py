@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import all_written
+from tests.numbered_lines import wait_until_written
 from tests.soak import faults
 from tests.soak.loads import NODELOG
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.running import Logd
+    from tests.processes.logd import Logd
     from tests.soak.loads import Load
     from tests.soak.scenes import Scene
 
@@ -77,7 +77,7 @@ class Stage:
         sealed, said, begin = self._names.last_number(), len(self._logd.stderr), time.monotonic()
         codes = self._send(seconds)
         taken = time.monotonic() - begin
-        all_written(self._logd)
+        wait_until_written(self._logd)
         sent = {load: self._sent(load) for load in self._scene.loads if not codes[load.name]}
         self._link(sealed)
         found = self._verify(sent)

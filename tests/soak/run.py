@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import Logd
+from tests.processes.logd import Logd
 from tests.soak import faults
 from tests.soak.rounds import Round, Stage
 from tests.soak.scenes import MANY_LIVES, ONE_LIFE, Scene

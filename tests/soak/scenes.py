@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.running import wait_for
 from tests.soak.loads import FULL, MIXED
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.running import Logd
+    from tests.processes.logd import Logd
     from tests.soak.loads import Load
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.loads import sealed_files
+from tests.numbered_lines import sealed_files
 from tests.ports import free_ports
-from tests.running import Daemon, wait_for
+from tests.processes.daemon import Daemon
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -50,10 +51,10 @@ class Agent(Daemon):
         given = (f"--config={self._config}", f"--http=127.0.0.1:{self.http_port}")
         return [*self._program, "run", *given, *self._options]
 
-    def listens(self, record: dict[str, Any]) -> None:
+    def note_ports(self, record: dict[str, Any]) -> None:
         """Hear where it listens; what its children say of themselves, it says too."""
         if record["logger"].startswith("nodeagent"):
-            super().listens(record)
+            super().note_ports(record)
 
     def status(self) -> dict[str, Any]:
         """Give what it shows."""

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
 MB = 1_000_000
 MIB = 1024 * 1024
@@ -59,7 +59,7 @@ def unharmed(logd: Logd) -> Generator[None]:
         enough.set()
         bystander.join()
     assert logd.readyz()[0] == 200
-    assert logd.peak() <= MEMORY
+    assert logd.peak_rss() <= MEMORY
     assert logd.stop() == 0
     assert [line for line in lines_of(logd) if line.startswith(b"bystander")] == sent
 
@@ -137,11 +137,11 @@ def test_a_byte_at_a_time_costs_no_more_behind_a_long_tail(logd: StartLogd) -> N
             before = daemon.metric("nodelog_received_bytes_total")
             client.sendall(b"t" * tail)
             wait_for_bytes(daemon, int(before) + tail)
-            cpu = daemon.cpu()
+            cpu = daemon.cpu_seconds()
             for _ in range(TYPED):
                 client.send(b"b")
             wait_for_bytes(daemon, int(before) + tail + TYPED)
-            costs.append(daemon.cpu() - cpu)
+            costs.append(daemon.cpu_seconds() - cpu)
     short, long = costs
     assert long <= 3 * short + 0.2  # to search or copy the tail each time would cost a second or more
     assert daemon.stop() == 0

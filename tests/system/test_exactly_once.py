@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import wait_for
 from tests.soak.exactly_once import Play, line
 from tests.soak.once_scenes import SCENES, Place, Scene, killed
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

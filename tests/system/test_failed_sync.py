@@ -6,8 +6,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import Load, all_written, assert_whole, line, sealed_files
-from tests.running import wait_for
+from tests.numbered_lines import LineSender, assert_each_line_once, line, sealed_files, wait_until_written
+from tests.waiting import wait_for
 
 from nodelogd.collector.store.file_names import FileNames
 from nodelogd.collector.store.journal_format import decode
@@ -15,8 +15,8 @@ from nodelogd.collector.store.journal_format import decode
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.libfiu import Faults
-    from tests.running import Logd, StartLogd
+    from tests.faults.libfiu import Faults
+    from tests.processes.logd import Logd, StartLogd
 
 
 def failures(collector: Logd) -> float:
@@ -28,7 +28,7 @@ def test_after_a_failed_sync_in_the_background_the_file_is_sealed_and_a_new_one_
 ) -> None:
     collector = logd("--sync=interval=300ms", prefix=faults.prefix)
     faults.fail_once(collector, "posix/io/sync/fdatasync", errno.EIO)
-    with Load(collector, "a", pause=0.01) as load:
+    with LineSender(collector, "a", pause=0.01) as load:
         wait_for(lambda: sealed_files(collector.log))
         wait_for(lambda: collector.records("a sync in the background failed"))
         (record,) = collector.records("a sync in the background failed")
@@ -38,7 +38,7 @@ def test_after_a_failed_sync_in_the_background_the_file_is_sealed_and_a_new_one_
         load.finish()
     assert collector.stop() == 0
     assert len(sealed_files(collector.log)) == 1
-    assert_whole(collector.log, {"a": load.sent})
+    assert_each_line_once(collector.log, {"a": load.sent})
 
 
 def test_syncs_that_fail_at_the_end_are_said_and_exit_1(logd: StartLogd, faults: Faults) -> None:
@@ -53,7 +53,7 @@ def test_syncs_that_fail_at_the_end_are_said_and_exit_1(logd: StartLogd, faults:
     assert not collector.records("are lost")  # the kernel has them
     collector.restart()
     assert collector.stop() == 0
-    assert_whole(collector.log, {"a": 1})
+    assert_each_line_once(collector.log, {"a": 1})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_calls_that_fail_now_and_then_while_files_are_turned_over_lose_nothing(
     logd: StartLogd, faults: Faults, point: str, error: int, probability: float
 ) -> None:
     collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
-    with Load(collector, "a", pause=0.001) as load:
+    with LineSender(collector, "a", pause=0.001) as load:
         with faults.failing(collector, point, error, probability=probability):
             wait_for(
                 lambda: collector.records("cannot ") or collector.records("a sync in the background failed")
@@ -80,22 +80,22 @@ def test_calls_that_fail_now_and_then_while_files_are_turned_over_lose_nothing(
         assert failures(collector) > 0
         load.finish()
     assert collector.stop() == 0
-    assert_whole(collector.log, {"a": load.sent})
+    assert_each_line_once(collector.log, {"a": load.sent})
 
 
 def test_a_journal_that_is_written_in_pieces_is_whole(logd: StartLogd, faults: Faults) -> None:
     collector = logd(prefix=faults.prefix)
     with (
         faults.failing(collector, "posix/io/rw/pwrite/reduce", 0, probability=0.7),
-        Load(collector, "a", pause=0.001, lines=10_000) as load,
+        LineSender(collector, "a", pause=0.001, lines=10_000) as load,
     ):
         load.join()
-        all_written(collector)
+        wait_until_written(collector)
     assert failures(collector) == 0
     collector.kill()
     _, records = decode(FileNames.resolve(collector.log).journal.read_bytes())
     assert records[-1].end == collector.log.stat().st_size
-    assert_whole(collector.log, {"a": 10_000})
+    assert_each_line_once(collector.log, {"a": 10_000})
 
 
 def test_writes_that_fail_for_a_while_lose_nothing(logd: StartLogd, tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_writes_that_fail_for_a_while_lose_nothing(logd: StartLogd, tmp_path: Pa
         pytest.skip("strace is not installed")
     strace = ["strace", "-D", "-f", "-qq", "-o/dev/null", f"-P{tmp_path / 'node_log'}"]
     collector = logd(prefix=[*strace, "-einject=write:error=EIO:when=3..4"])
-    with Load(collector, "a", pause=0.01) as load:
+    with LineSender(collector, "a", pause=0.01) as load:
         wait_for(lambda: collector.records("writing again"))
         assert failures(collector) == 2
         load.finish()
     assert collector.stop() == 0
-    assert_whole(collector.log, {"a": load.sent})
+    assert_each_line_once(collector.log, {"a": load.sent})

@@ -6,20 +6,20 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import Load, all_written, assert_whole, line, numbers
-from tests.running import wait_for
+from tests.numbered_lines import LineSender, assert_each_line_once, line, line_numbers, wait_until_written
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
 
 def foreign(collector: Logd, what: str = "") -> int:
     return len(collector.records(f"somebody else changed the log ({what}"))
 
 
-def loaded(load: Load) -> None:
+def loaded(load: LineSender) -> None:
     """Return once much more was sent."""
     enough = load.sent + 1000
     wait_for(lambda: load.sent > enough)
@@ -32,7 +32,7 @@ def append(log: Path, text: bytes) -> None:
 
 def assert_restarts(collector: Logd, end: str = "kill") -> None:
     """Fail unless the next start takes the log as it is and goes on."""
-    all_written(collector)
+    wait_until_written(collector)
     wait_for(lambda: collector.metric("nodelog_foreign_writes_total") == foreign(collector))
     before = collector.log.read_bytes()
     getattr(collector, end)()
@@ -45,7 +45,7 @@ def assert_restarts(collector: Logd, end: str = "kill") -> None:
 
 def test_lines_that_others_append_stand_between_ours(logd: StartLogd) -> None:
     collector = logd()
-    with Load(collector, "a", pause=0.001) as first, Load(collector, "b", pause=0.001) as second:
+    with LineSender(collector, "a", pause=0.001) as first, LineSender(collector, "b", pause=0.001) as second:
         for number in range(50):
             append(collector.log, b"x %d\n" % number)
             wait_for(lambda sent=first.sent: first.sent > sent)  # type: ignore[misc]  # of this turn
@@ -54,14 +54,14 @@ def test_lines_that_others_append_stand_between_ours(logd: StartLogd) -> None:
         second.finish()
     assert_restarts(collector, "stop")
     others = [b"x %d" % number for number in range(50)]
-    assert_whole(collector.log, {"a": first.sent, "b": second.sent, "z": 1}, foreign=others)
+    assert_each_line_once(collector.log, {"a": first.sent, "b": second.sent, "z": 1}, foreign=others)
     assert [each for each in collector.log.read_bytes().splitlines() if each in others] == others
 
 
 def test_half_a_line_of_others_is_ended_before_ours_begins(logd: StartLogd) -> None:
     collector = logd()
     collector.send(line("a", 0))
-    all_written(collector)
+    wait_until_written(collector)
     append(collector.log, b"half")
     wait_for(lambda: foreign(collector, "appended") == 1)
     collector.send(line("a", 1))
@@ -75,27 +75,27 @@ def test_half_a_line_that_others_append_while_logd_is_down_does_not_become_part_
 ) -> None:
     collector = logd()
     collector.send(line("a", 0))
-    all_written(collector)
+    wait_until_written(collector)
     getattr(collector, end)()
     append(collector.log, b"x\nhalf")
     collector.restart()
     collector.send(line("a", 1))
     assert collector.stop() == 0
-    assert_whole(collector.log, {"a": 2}, foreign=[b"x", b"half"])
+    assert_each_line_once(collector.log, {"a": 2}, foreign=[b"x", b"half"])
     (torn,) = collector.log.parent.glob("*torn*")
     assert torn.read_bytes() == b"half"
 
 
 def test_a_log_that_is_emptied_under_load_goes_on_from_its_beginning(logd: StartLogd) -> None:
     collector = logd()
-    with Load(collector, "a", pause=0.001) as load:
+    with LineSender(collector, "a", pause=0.001) as load:
         wait_for(lambda: collector.log.stat().st_size, "there is something to take")
         collector.log.write_bytes(b"")  # : > node_log
         wait_for(lambda: foreign(collector, "truncated") == 1)
         loaded(load)
         load.finish()
     assert_restarts(collector)
-    found = numbers(collector.log)["a"]
+    found = line_numbers(collector.log)["a"]
     assert found == list(range(found[0], load.sent))
 
 
@@ -105,7 +105,7 @@ def test_copytruncate_leaves_what_was_before_in_the_copy_and_what_comes_after_in
     collector = logd()
     copy = collector.log.with_name("copy")
     collector.send(line("a", 0) + line("a", 1))
-    all_written(collector)
+    wait_until_written(collector)
     shutil.copy(collector.log, copy)
     os.truncate(collector.log, 0)
     collector.send(line("a", 2))
@@ -120,7 +120,7 @@ def test_a_log_that_is_moved_away_keeps_its_lines_and_a_new_one_takes_the_others
 ) -> None:
     collector = logd()
     moved = collector.log.with_name("moved")
-    with Load(collector, "a", pause=0.001) as load:
+    with LineSender(collector, "a", pause=0.001) as load:
         loaded(load)
         collector.log.rename(moved)
         if hangup:
@@ -129,7 +129,7 @@ def test_a_log_that_is_moved_away_keeps_its_lines_and_a_new_one_takes_the_others
         loaded(load)
         load.finish()
     assert_restarts(collector)
-    before, after = numbers(moved)["a"], numbers(collector.log)["a"]
+    before, after = line_numbers(moved)["a"], line_numbers(collector.log)["a"]
     assert before + after == list(range(load.sent))
 
 
@@ -137,7 +137,7 @@ def test_a_log_that_another_file_was_moved_onto_is_appended_to(logd: StartLogd) 
     collector = logd()
     other = collector.log.with_name("other")
     other.write_bytes(b"theirs")
-    with Load(collector, "a", pause=0.001) as load:
+    with LineSender(collector, "a", pause=0.001) as load:
         loaded(load)
         other.rename(collector.log)
         wait_for(lambda: foreign(collector) == 1)
@@ -145,13 +145,13 @@ def test_a_log_that_another_file_was_moved_onto_is_appended_to(logd: StartLogd) 
         load.finish()
     assert_restarts(collector)
     assert collector.log.read_bytes().startswith(b"theirs\n")
-    found = numbers(collector.log, foreign=[b"theirs"])["a"]
+    found = line_numbers(collector.log, foreign=[b"theirs"])["a"]
     assert found == list(range(found[0], load.sent))
 
 
 def test_a_log_that_is_removed_begins_anew(logd: StartLogd) -> None:
     collector = logd()
-    with Load(collector, "a", pause=0.001) as load:
+    with LineSender(collector, "a", pause=0.001) as load:
         loaded(load)
         collector.log.unlink()
         wait_for(lambda: foreign(collector, "removed") == 1)
@@ -159,7 +159,7 @@ def test_a_log_that_is_removed_begins_anew(logd: StartLogd) -> None:
         loaded(load)
         load.finish()
     assert_restarts(collector)
-    found = numbers(collector.log)["a"]
+    found = line_numbers(collector.log)["a"]
     assert found == list(range(found[0], load.sent))
 
 
@@ -172,4 +172,4 @@ def test_a_whole_store_that_is_removed_while_logd_is_down_begins_anew(logd: Star
     collector.restart()
     collector.send(line("a", 0))
     assert_restarts(collector)
-    assert_whole(collector.log, {"a": 1, "z": 1})
+    assert_each_line_once(collector.log, {"a": 1, "z": 1})

@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import Load, assert_whole, numbers, sealed_files
-from tests.running import wait_for
-from tests.watching import EndsInALine, Lives
+from tests.monitors import LineEndMonitor, LivenessMonitor
+from tests.numbered_lines import LineSender, assert_each_line_once, line_numbers, sealed_files
+from tests.waiting import wait_for
 
 from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
-    from tests.mounts import SmallDisk
-    from tests.running import Logd, StartLogd
+    from tests.faults.mounts import SmallDisk
+    from tests.processes.logd import Logd, StartLogd
 
 MIB = 1024 * 1024
 
@@ -40,33 +40,33 @@ def test_a_disk_that_fills_up_under_load_loses_nothing(
     collector = logd(f"--rotate-size={rotate_size}", log=small_disk.path / "node_log")
     small_disk.fill(but=2 * MIB)
     with ExitStack() as stack:
-        stack.enter_context(Lives(collector))
-        loads = [stack.enter_context(Load(collector, name, lines=LINES)) for name in ("a", "b", "c")]
+        stack.enter_context(LivenessMonitor(collector))
+        loads = [stack.enter_context(LineSender(collector, name, lines=LINES)) for name in ("a", "b", "c")]
         wait_for(lambda: "No space left on device" in why_not_ready(collector))
         assert str(collector.log) in why_not_ready(collector)
-        with EndsInALine(collector):
+        with LineEndMonitor(collector):
             up_for(collector, ENOUGH)
         assert collector.metric("nodelog_paused_seconds_total") > 0
-        assert collector.peak() < 100 * MIB
+        assert collector.peak_rss() < 100 * MIB
         small_disk.clear()
         collector.wait_ready()
         for load in loads:
             load.join()
     assert collector.stop() == 0
-    assert_whole(collector.log, {load.name: LINES for load in loads})
+    assert_each_line_once(collector.log, {load.name: LINES for load in loads})
 
 
 def test_a_disk_that_is_full_at_the_start_is_waited_for(small_disk: SmallDisk, logd: StartLogd) -> None:
     small_disk.fill()
     collector = logd(log=small_disk.path / "node_log", ready=False)
-    with Lives(collector), Load(collector, "a", lines=1000) as load:
+    with LivenessMonitor(collector), LineSender(collector, "a", lines=1000) as load:
         wait_for(lambda: "No space left on device" in why_not_ready(collector))
         wait_for(lambda: collector.metric("nodelog_connections_accepted_total") == 1)
         small_disk.clear()
         collector.wait_ready()
         load.join()
     assert collector.stop() == 0
-    assert_whole(collector.log, {"a": 1000})
+    assert_each_line_once(collector.log, {"a": 1000})
 
 
 def test_sigterm_while_the_disk_is_full_ends_in_time_and_says_what_is_lost(
@@ -74,7 +74,7 @@ def test_sigterm_while_the_disk_is_full_ends_in_time_and_says_what_is_lost(
 ) -> None:
     collector = logd("--grace=1s", log=small_disk.path / "node_log")
     small_disk.fill(but=MIB)
-    with Load(collector, "a", lines=4 * LINES):
+    with LineSender(collector, "a", lines=4 * LINES):
         wait_for(lambda: "No space left on device" in why_not_ready(collector))
         held = collector.get_json("/status")[1]["held_bytes"]
         collector.signal(signal.SIGTERM)
@@ -84,7 +84,7 @@ def test_sigterm_while_the_disk_is_full_ends_in_time_and_says_what_is_lost(
     assert lost is not None
     assert int(lost[1]) >= held > 0  # it takes what the connections still hold as long as there is room
     small_disk.clear()
-    (found,) = numbers(collector.log).values()
+    (found,) = line_numbers(collector.log).values()
     assert found == list(range(len(found)))
 
 
@@ -105,11 +105,11 @@ def test_a_log_larger_than_its_disk_goes_on_because_the_oldest_files_are_removed
 ) -> None:
     small_disk.fill(but=20 * MIB)
     collector = logd("--rotate-size=1MiB", "--keep-free=10%", log=small_disk.path / "node_log")
-    with Load(collector, "a", lines=8 * LINES, noisy=True) as load:
+    with LineSender(collector, "a", lines=8 * LINES, noisy=True) as load:
         load.join()
         wait_for(lambda: collector.records("removed by --keep-free"))
     assert collector.stop() == 0
-    (found,) = numbers(collector.log).values()
+    (found,) = line_numbers(collector.log).values()
     assert found[0] > 0
     assert found == list(range(found[0], 8 * LINES))
 

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelogd.collector.store.file_names import FileNames
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.mounts import SmallDisk
-    from tests.running import Logd, StartLogd
+    from tests.faults.mounts import SmallDisk
+    from tests.processes.logd import Logd, StartLogd
 
 
 def complaint(collector: Logd) -> str:

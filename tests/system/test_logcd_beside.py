@@ -8,29 +8,27 @@ import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tests.appending import Appending
-from tests.archiving import (
+from tests.archive_contents import archive_contents, assert_archive_whole, log_contents
+from tests.log_appender import LogAppender
+from tests.processes.logcd import (
+    ARCHIVE_NAME,
     AS_NOBODY,
     LOGCD,
-    NAME,
-    assert_whole,
-    beginning,
-    contents,
-    environment,
-    files,
-    once,
+    logcd_environment,
+    logcd_once_writing,
+    run_logcd_once,
 )
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 from nodelogd.compressor.upkeep.archive_names import Names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.archiving import StartLogcd
-    from tests.clock import Clock
+    from tests.faults.fake_clock import FakeClock
+    from tests.processes.logcd import StartLogcd
 
-pytest_plugins = ["tests.clock"]
+pytest_plugins = ["tests.faults.fake_clock"]
 
 TRIALS = 20
 MIB = 1024 * 1024
@@ -39,24 +37,24 @@ MIB = 1024 * 1024
 def test_a_second_logcd_beside_the_daemon_does_no_harm(logs: Path, logcd: StartLogcd) -> None:
     with ExitStack() as stack:
         for seed, name in enumerate(("a.log", "b.log")):
-            stack.enter_context(Appending(logs / name, seed))
+            stack.enter_context(LogAppender(logs / name, seed))
         daemon = logcd("--every=100ms")
         for _ in range(TRIALS // 2):
-            command = [str(LOGCD), "--once", f"--dir={logs}", f"--name={NAME}", "--keep-free=off"]
-            both = [subprocess.Popen(command, env=environment()) for _ in range(2)]
+            command = [str(LOGCD), "--once", f"--dir={logs}", f"--name={ARCHIVE_NAME}", "--keep-free=off"]
+            both = [subprocess.Popen(command, env=logcd_environment()) for _ in range(2)]
             assert [each.wait(PATIENCE) for each in both] == [0, 0]
             for name, content in daemon.contents().items():
                 assert (logs / name).read_bytes().startswith(content)
     daemon.settle()
-    assert daemon.contents() == files(logs)
-    assert_whole(daemon.archive)
+    assert daemon.contents() == log_contents(logs)
+    assert_archive_whole(daemon.archive)
     assert daemon.metric("nodelog_archive_cycles_total", result="failed") == 0
 
 
 def write_huge(logs: Path) -> None:
     """Write a log that takes minutes to compress, beside a small one that was archived."""
     (logs / "a.log").write_bytes(b"a line\n")
-    assert once(logs).returncode == 0
+    assert run_logcd_once(logs).returncode == 0
     with (logs / "huge.log").open("wb") as file:
         file.truncate(256 * 1024 * MIB)
 
@@ -65,16 +63,16 @@ def test_sigterm_in_a_cycle_ends_it_at_once_and_leaves_nothing(logs: Path) -> No
     dice = random.Random(9)  # noqa: S311 (chooses when)
     write_huge(logs)
     for _ in range(TRIALS):
-        with beginning(logs) as process:
+        with logcd_once_writing(logs) as process:
             signal.sigtimedwait([], dice.random() / 10)  # somewhere in the cycle
             process.terminate()
         assert process.returncode == 128 + signal.SIGTERM
-        assert contents(logs / NAME, logs) == {"a.log": b"a line\n"}
-        assert_whole(logs / NAME)
+        assert archive_contents(logs / ARCHIVE_NAME, logs) == {"a.log": b"a line\n"}
+        assert_archive_whole(logs / ARCHIVE_NAME)
     (logs / "huge.log").unlink()
     (logs / "a.log").write_bytes(b"another line\n")
-    assert once(logs).returncode == 0
-    assert contents(logs / NAME, logs) == {"a.log": b"another line\n"}
+    assert run_logcd_once(logs).returncode == 0
+    assert archive_contents(logs / ARCHIVE_NAME, logs) == {"a.log": b"another line\n"}
 
 
 def test_sigterm_in_a_cycle_of_the_daemon_is_a_clean_end(logs: Path, logcd: StartLogcd) -> None:
@@ -85,7 +83,7 @@ def test_sigterm_in_a_cycle_of_the_daemon_is_a_clean_end(logs: Path, logcd: Star
         assert "the first cycle has been going on" in daemon.readyz()[1]["reasons"]["start"]
         assert daemon.stop() == 0
         assert daemon.contents() == {"a.log": b"a line\n"}
-        assert_whole(daemon.archive)
+        assert_archive_whole(daemon.archive)
         daemon.restart(ready=False)
 
 
@@ -99,19 +97,21 @@ def test_files_that_may_not_be_read_are_left_out_and_the_rest_is_archived(
     daemon = logcd(directory=logs, prefix=AS_NOBODY)
     unreadable = 0
     for trial in range(TRIALS):
-        secret = {name for name in files(logs) if name != "0.log" and dice.random() < 1 / 3}
-        for name in files(logs):
+        secret = {name for name in log_contents(logs) if name != "0.log" and dice.random() < 1 / 3}
+        for name in log_contents(logs):
             (logs / name).chmod(0o600 if name in secret else 0o644)
         (logs / "0.log").write_bytes(b"%d\n" % trial)
         daemon.cycle()
-        assert daemon.contents() == {name: text for name, text in files(logs).items() if name not in secret}
-        assert_whole(daemon.archive)
+        assert daemon.contents() == {
+            name: text for name, text in log_contents(logs).items() if name not in secret
+        }
+        assert_archive_whole(daemon.archive)
         unreadable += len(secret)
     assert daemon.metric("nodelog_archive_unusual_files_total", case="unreadable") == unreadable > TRIALS
     assert daemon.readyz()[0] == 200
 
 
-def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, clock: Clock) -> None:
+def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, clock: FakeClock) -> None:
     (logs / "a.log").write_bytes(b"".join(b"%d\n" % number for number in range(300_000)))
     daemon = logcd("--name=logs-{date}.tgz", "--keep-count=2", prefix=clock.prefix)
     names = Names(logs, "logs-{date}.tgz")
@@ -122,7 +122,10 @@ def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, cloc
         file.write(b"of the next day\n")
     daemon.cycle()
     (_, second) = names.archives()
-    assert contents(first, logs)["a.log"] + b"of the next day\n" == contents(second, logs)["a.log"]
+    assert (
+        archive_contents(first, logs)["a.log"] + b"of the next day\n"
+        == archive_contents(second, logs)["a.log"]
+    )
     assert (
         daemon.metric("nodelog_archive_read_bytes_total") - read < MIB
     )  # it began with what the first one holds

@@ -7,7 +7,9 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.archiving import NAME, assert_whole, compressor, contents, cycle, files
+from tests.archive_contents import archive_contents, assert_archive_whole, log_contents
+from tests.in_process_compressor import new_compressor, run_cycle
+from tests.processes.logcd import ARCHIVE_NAME
 
 from nodelog.archive.index import GZIP_END, index_path, read_matching_index
 from nodelogd.compressor.compressor import Result
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from tests.archiving import StartLogcd
+    from tests.processes.logcd import StartLogcd
 
 LINES = 300_000
 EACH = 7
@@ -43,7 +45,7 @@ def exchange(index: Path, dice: random.Random) -> None:
         file.write(b"another line %d\n" % dice.randrange(10**6))
     other = index.with_name("kept")
     shutil.copy(index, other)
-    assert cycle(compressor(logs)) is Result.PUBLISHED
+    assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
     other.replace(index)
 
 
@@ -61,18 +63,18 @@ def test_an_index_that_is_missing_foreign_or_damaged_costs_a_full_pass_and_nothi
 ) -> None:
     dice = random.Random(7)  # noqa: S311 (chooses what is damaged)
     write_logs(logs)
-    archive = logs / NAME
-    assert cycle(compressor(logs)) is Result.PUBLISHED
+    archive = logs / ARCHIVE_NAME
+    assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
     spoil: Callable[[Path, random.Random], None]
     for spoil in [delete, exchange, *[damage] * 2] * EACH:
         spoil(index_path(archive), dice)
         with (logs / "0.log").open("ab") as file:
             file.write(b"one more\n")
         caplog.clear()
-        assert cycle(compressor(logs)) is Result.PUBLISHED
+        assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
         assert ["everything is compressed anew" in message for message in caplog.messages] == [True]
-        assert contents(archive, logs) == files(logs)
-        assert_whole(archive)
+        assert archive_contents(archive, logs) == log_contents(logs)
+        assert_archive_whole(archive)
         read_matching_index(archive)
 
 
@@ -81,8 +83,8 @@ def test_a_damaged_archive_is_found_by_a_scrub_and_made_anew(
 ) -> None:
     dice = random.Random(8)  # noqa: S311 (chooses what is damaged)
     text = write_logs(logs)
-    archive = logs / NAME
-    assert cycle(compressor(logs)) is Result.PUBLISHED
+    archive = logs / ARCHIVE_NAME
+    assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
     for _ in range(3 * EACH):
         kept = archive.stat()
         with archive.open("r+b") as file:
@@ -92,12 +94,12 @@ def test_a_damaged_archive_is_found_by_a_scrub_and_made_anew(
             file.seek(at)
             file.write(bytes([byte ^ 1 << dice.randrange(8)]))
         os.utime(archive, ns=(kept.st_atime_ns, kept.st_mtime_ns))  # it rots, nobody writes it
-        os.utime(logs / f".{NAME}.scrubbed", (0, 0))
+        os.utime(logs / f".{ARCHIVE_NAME}.scrubbed", (0, 0))
         caplog.clear()
-        assert cycle(compressor(logs)) is Result.PUBLISHED
+        assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
         assert f"{archive} is damaged: " in caplog.text
-        assert contents(archive, logs) == text
-        assert_whole(archive)
+        assert archive_contents(archive, logs) == text
+        assert_archive_whole(archive)
 
 
 def test_a_log_that_was_edited_in_the_middle_is_found_by_a_scrub(logs: Path, logcd: StartLogcd) -> None:
@@ -107,7 +109,7 @@ def test_a_log_that_was_edited_in_the_middle_is_found_by_a_scrub(logs: Path, log
     edited = text["large.log"].replace(b"\n5000 of", b"\n6000 of")
     path.write_bytes(edited)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    os.utime(logs / f".{NAME}.scrubbed", (0, 0))
+    os.utime(logs / f".{ARCHIVE_NAME}.scrubbed", (0, 0))
     daemon.settle()
     assert daemon.contents()["large.log"] == edited
     assert daemon.metric("nodelog_archive_scrubs_total", result="edited") == 1

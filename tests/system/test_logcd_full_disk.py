@@ -8,11 +8,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.archiving import NAME, assert_whole, compressor, contents, cycle, files
-from tests.faults import watched
-from tests.mounts import disk_in_memory
-from tests.running import wait_for
-from tests.watching import Lives
+from tests.archive_contents import archive_contents, assert_archive_whole, log_contents
+from tests.faults.mounts import disk_in_memory
+from tests.faults.os_calls import intercept_os_calls
+from tests.in_process_compressor import new_compressor, run_cycle
+from tests.monitors import LivenessMonitor
+from tests.processes.logcd import ARCHIVE_NAME
+from tests.waiting import wait_for
 
 from nodelogd.compressor.compressor import Result
 
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tests.archiving import StartLogcd
-    from tests.mounts import SmallDisk
+    from tests.faults.mounts import SmallDisk
+    from tests.processes.logcd import StartLogcd
 
     from nodelogd.compressor.compressor import Compressor
 
@@ -48,20 +50,20 @@ def test_a_disk_that_is_full_at_any_stage_leaves_the_old_archive(
 ) -> None:
     (logs / "a.log").write_bytes(noise(0, MIB))
     daemon = logcd(f"--out={disk.path}")
-    archive = disk.path / NAME
+    archive = disk.path / ARCHIVE_NAME
     for trial in range(TRIALS):
-        before, size = files(logs), archive.stat().st_size
+        before, size = log_contents(logs), archive.stat().st_size
         with (logs / "a.log").open("ab") as file:
             file.write(noise(trial + 1, MIB // 32))
         # From no room at all to room for the archive, but hardly for its index.
         disk.fill(but=size * trial // (TRIALS - 4) // PAGE * PAGE)
         daemon.cycle()
-        found = contents(archive, logs)
-        assert found in (before, files(logs))
-        assert_whole(archive)
+        found = archive_contents(archive, logs)
+        assert found in (before, log_contents(logs))
+        assert_archive_whole(archive)
         disk.clear()
         daemon.cycle()
-        assert contents(archive, logs) == files(logs)
+        assert archive_contents(archive, logs) == log_contents(logs)
     assert daemon.metric("nodelog_archive_cycles_total", result="failed") >= TRIALS // 2
     wait_for(lambda: "No space left on device" in str(daemon.records("cannot make")))
 
@@ -72,11 +74,11 @@ def test_a_disk_that_is_full_at_the_start_is_waited_for(
     (logs / "a.log").write_bytes(noise(0, MIB))
     disk.fill()
     daemon = logcd(f"--out={disk.path}", "--every=100ms", ready=False)
-    with Lives(daemon):
+    with LivenessMonitor(daemon):
         wait_for(lambda: "No space left on device" in str(daemon.readyz()[1]))
         disk.clear()
         daemon.wait_ready()
-    assert contents(disk.path / NAME, logs) == files(logs)
+    assert archive_contents(disk.path / ARCHIVE_NAME, logs) == log_contents(logs)
 
 
 def test_old_archives_make_room_for_the_next(disk: SmallDisk, logs: Path, logcd: StartLogcd) -> None:
@@ -98,19 +100,21 @@ def test_old_archives_make_room_for_the_next(disk: SmallDisk, logs: Path, logcd:
 def test_a_fault_of_any_call_leaves_the_old_archive_or_the_new(logs: Path, number: int) -> None:
     for path in (logs / "a.log", logs / "b.log"):
         path.write_bytes(noise(0, MIB * 5 // 4))
-    made = compressor(logs)
-    assert cycle(made) is Result.PUBLISHED
+    made = new_compressor(logs)
+    assert run_cycle(made) is Result.PUBLISHED
     failed, calls = True, 0
     while failed:
         calls += 1
-        before = files(logs)
+        before = log_contents(logs)
         with (logs / "b.log").open("ab") as file:
             file.write(noise(calls, 1000))
         failed = fails_from(made, calls, number)
-        assert contents(logs / NAME, logs) in (before, files(logs)), f"from call {calls} on"
-        assert_whole(logs / NAME)
-        assert cycle(made) in {Result.PUBLISHED, Result.UNCHANGED}
-        assert contents(logs / NAME, logs) == files(logs), f"from call {calls} on"
+        assert archive_contents(logs / ARCHIVE_NAME, logs) in (before, log_contents(logs)), (
+            f"from call {calls} on"
+        )
+        assert_archive_whole(logs / ARCHIVE_NAME)
+        assert run_cycle(made) in {Result.PUBLISHED, Result.UNCHANGED}
+        assert archive_contents(logs / ARCHIVE_NAME, logs) == log_contents(logs), f"from call {calls} on"
     assert calls > 8  # or it did not see the calls
 
 
@@ -127,7 +131,7 @@ def fails_from(made: Compressor, first: int, number: int) -> bool:
         if calls >= first:
             raise OSError(number, os.strerror(number))
 
-    with watched(before):
-        result = cycle(made)
+    with intercept_os_calls(before):
+        result = run_cycle(made)
     assert (result is Result.FAILED) == (calls >= first)
     return calls >= first

@@ -6,19 +6,19 @@ import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tests.appending import Appending
-from tests.running import wait_for
-from tests.watching import Watch
+from tests.log_appender import LogAppender
+from tests.monitors import Monitor
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.archiving import StartLogcd
+    from tests.processes.logcd import StartLogcd
 
 TRIALS = 30
 
 
-class Reads(Watch):
+class Reads(Monitor):
     """`gzip -t` takes the archive, and `tar` lists it."""
 
     def __init__(self, archive: Path) -> None:
@@ -27,7 +27,7 @@ class Reads(Watch):
         self.reads = 0
         self._archive = archive
 
-    def look(self) -> str:
+    def check(self) -> str:
         """Read it once."""
         for command in (["gzip", "-t"], ["tar", "-tzf"]):
             done = subprocess.run([*command, self._archive], capture_output=True, text=True, check=False)
@@ -42,7 +42,7 @@ def test_readers_find_a_whole_archive_at_any_time(logs: Path, logcd: StartLogcd)
     daemon = logcd("--every=100ms")
     with ExitStack() as stack:
         for seed, name in enumerate(("a.log", "b.log")):
-            stack.enter_context(Appending(logs / name, seed))
+            stack.enter_context(LogAppender(logs / name, seed))
         readers = [stack.enter_context(Reads(daemon.archive)) for _ in range(2)]
         wait_for(
             lambda: (
@@ -57,7 +57,7 @@ def test_readers_find_a_whole_archive_at_any_time(logs: Path, logcd: StartLogcd)
 
 def test_no_archive_ends_in_a_torn_line(logs: Path, logcd: StartLogcd) -> None:
     path = logs / "a.log"
-    with Appending(path) as log:
+    with LogAppender(path) as log:
         log.append()
         daemon = logcd()
         lengths = []

@@ -9,15 +9,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import all_written, sealed_files
-from tests.relp import STREAM, RelpClient, block, blocks, connected
-from tests.running import PATIENCE, wait_for
+from tests.numbered_lines import sealed_files, wait_until_written
+from tests.relp_client import STREAM, RelpClient, block, blocks, connect
 from tests.system.relp_streams import send_from, whole
+from tests.waiting import PATIENCE, wait_for
 
 from nodelog.wire.client_session import Acked, ServerClosing
 
 if TYPE_CHECKING:
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
 
 SYNCS = ["batch", "interval=50ms", "off"]
@@ -28,7 +28,7 @@ def test_a_kill_between_write_and_ack_neither_loses_nor_doubles(logd: StartLogd,
     collector = logd(f"--sync={sync}")
     first, count = 1, 30
     for round_ in range(3):
-        with connected(collector.port, (STREAM, first)) as client:
+        with connect(collector.port, (STREAM, first)) as client:
             durable = client.welcome().durable or 0
             client.send(*(block(number) for number in range(max(first, durable + 1), count + 1)))
             wait_for(lambda last=round_ * 10 + 9: block(last) in collector.log.read_bytes())  # type: ignore[misc]
@@ -43,7 +43,7 @@ def test_a_kill_between_write_and_ack_neither_loses_nor_doubles(logd: StartLogd,
 def test_a_lost_ack_and_a_new_connection_give_no_double(logd: StartLogd, sync: str) -> None:
     collector = logd(f"--sync={sync}")
     for last in range(5, 51, 5):
-        with connected(collector.port, (STREAM, 1)) as client:
+        with connect(collector.port, (STREAM, 1)) as client:
             durable = client.welcome().durable or 0
             assert durable == last - 5
             client.send(*(block(number) for number in range(durable + 1, last + 1)))
@@ -57,10 +57,10 @@ def test_a_lost_ack_and_a_new_connection_give_no_double(logd: StartLogd, sync: s
 
 def test_a_new_connection_of_a_stream_closes_the_old_one(logd: StartLogd) -> None:
     collector = logd()
-    with connected(collector.port, (STREAM, 1)) as old:
+    with connect(collector.port, (STREAM, 1)) as old:
         old.welcome()
         old.store(block(1))
-        with connected(collector.port, (STREAM, 2)) as new:
+        with connect(collector.port, (STREAM, 2)) as new:
             assert new.welcome().durable == 1
             old.until_ended()
             new.store(block(2))
@@ -80,7 +80,7 @@ def test_sighup_and_rotation_under_load_and_a_kill_lose_and_double_nothing(logd:
     turning = threading.Thread(target=turn_over)
     turning.start()
     try:
-        with connected(collector.port, (STREAM, 1)) as client:
+        with connect(collector.port, (STREAM, 1)) as client:
             client.welcome()
             for number in range(1, 61, 3):
                 client.store(*(block(each, lines=100) for each in range(number, number + 3)))
@@ -90,7 +90,7 @@ def test_sighup_and_rotation_under_load_and_a_kill_lose_and_double_nothing(logd:
         turning.join()
     collector.kill()
     collector.restart()
-    with connected(collector.port, (STREAM, 61)) as client:
+    with connect(collector.port, (STREAM, 61)) as client:
         durable = client.welcome().durable or 0
         assert durable >= 60
         client.store(*(block(each, lines=100) for each in range(durable + 1, 81)))
@@ -102,7 +102,7 @@ def test_sighup_and_rotation_under_load_and_a_kill_lose_and_double_nothing(logd:
 def test_at_sigterm_what_was_taken_is_answered_and_the_end_announced(logd: StartLogd) -> None:
     collector = logd("--linger=60s")
     with ExitStack() as stack:
-        clients = [stack.enter_context(connected(collector.port)) for _ in range(5)]
+        clients = [stack.enter_context(connect(collector.port)) for _ in range(5)]
         for number, client in enumerate(clients):
             client.welcome()
             client.send(block(number))
@@ -120,7 +120,7 @@ def test_sigterm_under_load_and_the_next_start_lose_and_double_nothing(logd: Sta
     collector = logd()
     acked, total, ends = 0, 400, 0
     while acked < total:
-        with connected(collector.port, (STREAM, acked + 1)) as client:
+        with connect(collector.port, (STREAM, acked + 1)) as client:
             acked = max(acked, client.welcome().durable or 0)
             before, first = acked, acked + 1
             upto = min(total, acked + 150)
@@ -171,8 +171,8 @@ def test_a_port_for_relp_alone_takes_an_open_that_begins_otherwise(logd: StartLo
 def test_the_busiest_clients_are_shown_by_the_names_they_gave(logd: StartLogd) -> None:
     collector = logd()
     with (
-        connected(collector.port, name="web-1") as web,
-        connected(collector.port, name="a\n\x1b[31mliar") as liar,
+        connect(collector.port, name="web-1") as web,
+        connect(collector.port, name="a\n\x1b[31mliar") as liar,
     ):
         for client in (web, liar):
             client.welcome()
@@ -185,7 +185,7 @@ def test_the_busiest_clients_are_shown_by_the_names_they_gave(logd: StartLogd) -
 
 def test_all_bytes_are_accounted_for(logd: StartLogd) -> None:
     collector = logd("--stamp")
-    with connected(collector.port, (STREAM, 1)) as client, collector.connect() as lines:
+    with connect(collector.port, (STREAM, 1)) as client, collector.connect() as lines:
         client.welcome()
         client.store(block(1), b"", block(2))
         client.sock.sendall(b"5 lines 1000 half")
@@ -194,7 +194,7 @@ def test_all_bytes_are_accounted_for(logd: StartLogd) -> None:
         balance(collector)
         client.sock.sendall(b"x" * 996 + b"!\n")  # no LF at its end
         client.until_ended()
-    all_written(collector)
+    wait_until_written(collector)
     balance(collector)
 
 

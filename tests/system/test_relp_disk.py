@@ -7,15 +7,15 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import sealed_files
-from tests.relp import STREAM, block, blocks, connected
-from tests.running import wait_for
+from tests.numbered_lines import sealed_files
+from tests.relp_client import STREAM, block, blocks, connect
 from tests.system.relp_streams import send_from, whole
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from tests.libfiu import Faults
-    from tests.mounts import Freezable, SmallDisk
-    from tests.running import StartLogd
+    from tests.faults.libfiu import Faults
+    from tests.faults.mounts import FreezableDisk, SmallDisk
+    from tests.processes.logd import StartLogd
 
 
 SYNCS = ["batch", "interval=50ms", "off"]
@@ -23,11 +23,11 @@ SYNCS = ["batch", "interval=50ms", "off"]
 
 def test_m_is_what_is_durable_and_not_what_is_only_written(logd: StartLogd, faults: Faults) -> None:
     collector = logd("--sync=interval=1h", prefix=faults.prefix)
-    with connected(collector.port, (STREAM, 1)) as client:
+    with connect(collector.port, (STREAM, 1)) as client:
         client.welcome()
         client.store(block(1))  # answered as it is written; nothing has synced it
         with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
-            other = connected(collector.port, (STREAM, 1))
+            other = connect(collector.port, (STREAM, 1))
             wait_for(lambda: collector.records("cannot sync"))
             assert not other.read(0.2)  # the fence waits for a sync, and that fails
     with other:
@@ -39,29 +39,29 @@ def test_a_block_that_recovery_finds_in_the_page_cache_is_made_durable_before_m_
     logd: StartLogd, sync: str
 ) -> None:
     collector = logd(f"--sync={sync}")
-    with connected(collector.port, (STREAM, 1)) as client:
+    with connect(collector.port, (STREAM, 1)) as client:
         client.welcome()
         client.send(block(1))
         wait_for(lambda: block(1) in collector.log.read_bytes())
         collector.kill()
     collector.restart()
     assert collector.metric("nodelog_recoveries_total", result="whole") == 1
-    with connected(collector.port, (STREAM, 1)) as client:
+    with connect(collector.port, (STREAM, 1)) as client:
         assert client.welcome().durable == 1
 
 
-def test_the_answer_to_open_waits_while_the_disk_is_stuck(freezable: Freezable, logd: StartLogd) -> None:
+def test_the_answer_to_open_waits_while_the_disk_is_stuck(freezable: FreezableDisk, logd: StartLogd) -> None:
     collector = logd(log=freezable.path / "node_log")
-    with connected(collector.port, (STREAM, 1)) as old:
+    with connect(collector.port, (STREAM, 1)) as old:
         old.welcome()
         with freezable.frozen():
             old.send(block(1))
             wait_for(lambda: collector.get_json("/status")[1]["held_bytes"] > 0)
-            with connected(collector.port, (STREAM, 1)) as new:
+            with connect(collector.port, (STREAM, 1)) as new:
                 old.until_ended()
                 assert not new.read(0.3)
                 assert new.events == []
-        with connected(collector.port, (STREAM, 1)) as new:
+        with connect(collector.port, (STREAM, 1)) as new:
             assert new.welcome().durable == 1
     assert old.acked == 0
     assert collector.stop() == 0
@@ -73,7 +73,7 @@ def test_syncs_that_fail_lose_and_double_nothing_that_is_awaited(
     logd: StartLogd, faults: Faults, times: int
 ) -> None:
     collector = logd(prefix=faults.prefix)
-    with connected(collector.port, (STREAM, 1)) as client, connected(collector.port) as plain:
+    with connect(collector.port, (STREAM, 1)) as client, connect(collector.port) as plain:
         client.welcome()
         plain.welcome()
         client.store(block(1))
@@ -96,7 +96,7 @@ def test_a_full_disk_in_between_answers_nothing_and_loses_nothing(
     small_disk: SmallDisk, logd: StartLogd
 ) -> None:
     collector = logd(log=small_disk.path / "node_log")
-    with connected(collector.port, (STREAM, 1)) as client:
+    with connect(collector.port, (STREAM, 1)) as client:
         client.welcome()
         client.store(block(1))
         small_disk.fill()
@@ -117,7 +117,7 @@ def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
     logd: StartLogd, frames: str, faults: Faults
 ) -> None:
     collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
-    with connected(collector.port, (STREAM, 1) if frames == "lines" else None) as client:
+    with connect(collector.port, (STREAM, 1) if frames == "lines" else None) as client:
         client.welcome()
         with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
             client.send(block(1, lines=2000))
@@ -132,11 +132,11 @@ def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
 
 
 def test_sigterm_while_the_disk_is_stuck_ends_within_the_grace_and_answers_nothing(
-    freezable: Freezable, logd: StartLogd
+    freezable: FreezableDisk, logd: StartLogd
 ) -> None:
     collector = logd("--grace=1s", log=freezable.path / "node_log")
     with freezable.frozen():
-        client = connected(collector.port, (STREAM, 1))
+        client = connect(collector.port, (STREAM, 1))
         wait_for(lambda: collector.metric("nodelog_relp_frames_total") == 1)
         collector.signal(signal.SIGTERM)
         wait_for(lambda: collector.records("stopped"))

@@ -4,14 +4,14 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from tests.loads import Load, assert_whole, line, sealed_files
-from tests.running import wait_for
+from tests.numbered_lines import LineSender, assert_each_line_once, line, sealed_files
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from tests.clock import Clock
-    from tests.running import Logd, StartLogd
+    from tests.faults.fake_clock import FakeClock
+    from tests.processes.logd import Logd, StartLogd
 
-pytest_plugins = ["tests.clock"]
+pytest_plugins = ["tests.faults.fake_clock"]
 
 NAME = re.compile(r"node_log-(\d{8}T\d{6}Z)-(\d{8})\.log(?:\.gz)?")
 
@@ -36,7 +36,7 @@ def seal(logd: Logd) -> None:
 
 def test_sighup_twice_in_a_second_loses_nothing(logd: StartLogd) -> None:
     collector = logd()
-    with Load(collector, "a", pause=0.002) as load:
+    with LineSender(collector, "a", pause=0.002) as load:
         wait_for(lambda: load.sent > 1000)
         collector.signal(signal.SIGHUP)
         collector.signal(signal.SIGHUP)
@@ -46,7 +46,7 @@ def test_sighup_twice_in_a_second_loses_nothing(logd: StartLogd) -> None:
         load.finish()
     assert collector.stop() == 0
     assert len(stamps(collector)) in {1, 2}  # there may be nothing to seal between the two
-    assert_whole(collector.log, {"a": load.sent})
+    assert_each_line_once(collector.log, {"a": load.sent})
 
 
 def test_sighup_does_not_seal_an_empty_log(logd: StartLogd) -> None:
@@ -58,13 +58,13 @@ def test_sighup_does_not_seal_an_empty_log(logd: StartLogd) -> None:
 
 def test_a_hundred_rotations_in_a_row_lose_and_double_nothing(logd: StartLogd) -> None:
     collector = logd("--rotate-size=64KiB")
-    with Load(collector, "a", pause=0.002) as first, Load(collector, "b", pause=0.002) as second:
+    with LineSender(collector, "a", pause=0.002) as first, LineSender(collector, "b", pause=0.002) as second:
         wait_for(lambda: rotations(collector) >= 100)
         first.finish()
         second.finish()
     assert collector.stop() == 0
     assert len(stamps(collector)) >= 100
-    assert_whole(collector.log, {"a": first.sent, "b": second.sent})
+    assert_each_line_once(collector.log, {"a": first.sent, "b": second.sent})
 
 
 def test_a_log_is_sealed_by_age_unless_it_is_empty(logd: StartLogd) -> None:
@@ -75,10 +75,10 @@ def test_a_log_is_sealed_by_age_unless_it_is_empty(logd: StartLogd) -> None:
     wait_for(lambda: rotations(collector) == 2)
     assert collector.stop() == 0
     assert len(stamps(collector)) == 2
-    assert_whole(collector.log, {"a": 2})
+    assert_each_line_once(collector.log, {"a": 2})
 
 
-def test_the_age_of_a_log_counts_on_over_a_restart(logd: StartLogd, clock: Clock) -> None:
+def test_the_age_of_a_log_counts_on_over_a_restart(logd: StartLogd, clock: FakeClock) -> None:
     collector = logd("--rotate-age=1d", prefix=clock.prefix)
     collector.send(line("a", 0))
     assert collector.stop() == 0
@@ -88,9 +88,9 @@ def test_the_age_of_a_log_counts_on_over_a_restart(logd: StartLogd, clock: Clock
     wait_for(lambda: collector.metric("nodelog_rotations_total") == 1)
 
 
-def test_a_clock_set_back_changes_neither_order_nor_numbers(logd: StartLogd, clock: Clock) -> None:
+def test_a_clock_set_back_changes_neither_order_nor_numbers(logd: StartLogd, clock: FakeClock) -> None:
     collector = logd("--rotate-age=1d", prefix=clock.prefix)
-    with Load(collector, "a", pause=0.002) as load:
+    with LineSender(collector, "a", pause=0.002) as load:
         wait_for(lambda: load.sent > 1000)
         seal(collector)
         clock.set("-1d")
@@ -108,10 +108,12 @@ def test_a_clock_set_back_changes_neither_order_nor_numbers(logd: StartLogd, clo
     before, *after = stamps(collector)
     assert len(after) == 2
     assert max(after) < before
-    assert_whole(collector.log, {"a": load.sent})
+    assert_each_line_once(collector.log, {"a": load.sent})
 
 
-def test_age_never_removes_the_newest_three_whatever_the_clock_says(logd: StartLogd, clock: Clock) -> None:
+def test_age_never_removes_the_newest_three_whatever_the_clock_says(
+    logd: StartLogd, clock: FakeClock
+) -> None:
     collector = logd("--keep-age=1h", prefix=clock.prefix)
     for number in range(5):
         collector.send(line("a", number))

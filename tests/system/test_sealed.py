@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.loads import line
-from tests.running import wait_for
+from tests.numbered_lines import line
+from tests.waiting import wait_for
 
 from nodelogd.collector.store.file_names import FileNames
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
 MIB = 1024 * 1024
 REASONS = ["keep-bytes", "keep-count", "keep-age", "keep-free"]

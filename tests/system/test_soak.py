@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import wait_for
 from tests.soak import faults
 from tests.soak.loads import LARGE, LINES, MIXED
 from tests.soak.run import Soak, planned, summary
 from tests.soak.scenes import CALM, HANGUP, KILLED, ONE_LIFE, TERMINATED, Scene
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.running import Logd
+    from tests.processes.logd import Logd
 
 MIB = 1 << 20
 SECONDS = 0.5

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.bench import stop as under_load
 from tests.bench.naive import line_of
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     import socket
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
 LONG_LINGER = "--linger=60s"  # longer than any test has patience
 GONE = (ConnectionResetError, BrokenPipeError)

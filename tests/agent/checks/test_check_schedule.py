@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from tests.until import until
+from tests.waiting import until
 
 from nodeagent.checks.check_schedule import Rhythm, looking, period
 from nodeagent.checks.problems import Findings

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from tests.agent.peers import Peer, be_silent, peer
-from tests.running import StartLogd
+from tests.processes.logd import StartLogd
 
 from nodeagent.checks import collector_probe
 from nodeagent.checks.collector_probe import Canary

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientTimeout, web
 from tests.agent.peers import be_silent, peer
-from tests.running import StartLogd
+from tests.processes.logd import StartLogd
 
 from nodeagent.checks import daemon_status
 from nodeagent.checks.daemon_status import Daemon, Source, sums

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.mounts import MIB, disk_in_memory
+from tests.faults.mounts import MIB, disk_in_memory
 
 from nodeagent.checks import disk_space
 from nodeagent.checks.disk_space import Disks, Outlook, Space, Trends, trouble

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from tests.agent.home import Home, executes
-from tests.until import until
+from tests.waiting import until
 
 from nodeagent.supervision.child_process import leashed, told
 from nodeagent.supervision.children import Family

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from tests.agent.home import Home, executes
-from tests.until import until
+from tests.waiting import until
 
 from nodeagent.supervision.children import Family
 

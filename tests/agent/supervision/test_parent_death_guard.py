@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodeagent.supervision import parent_death_guard
 from nodeagent.supervision.child_process import leashed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
-from tests.until import until
+from tests.waiting import until
 
 from nodeagent.metrics import Metrics
 from nodeagent.pages.status_pages import serving

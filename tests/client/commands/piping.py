@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 
-from tests.running import Logd, StartLogd, wait_for
+from tests.processes.logd import Logd, StartLogd
+from tests.waiting import wait_for
 
 from nodelog.spool.inspection import inspect_spool
 

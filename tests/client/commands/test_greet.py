@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from tests.running import Logd, StartLogd
+from tests.processes.logd import Logd, StartLogd
 
 from nodelog.commands.greet import greeting
 

@@ -15,7 +15,7 @@ from tests.client.commands.piping import (
     wait_for_lines,
     write,
 )
-from tests.running import StartLogd
+from tests.processes.logd import StartLogd
 
 
 @pytest.fixture

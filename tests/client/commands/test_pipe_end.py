@@ -7,7 +7,8 @@ from subprocess import PIPE, Popen
 
 import pytest
 from tests.client.commands.piping import Run, fill, lines_of, pipe_to, read_line, send_rest, write
-from tests.running import StartLogd, wait_for
+from tests.processes.logd import StartLogd
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.client.load.storing import Store
 from tests.client.load.telling import finished
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog.load.verifier.verdict import Verdict, read_sent, verify
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
     Start = Callable[..., subprocess.Popen[str]]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.client.load.sink import Sink
 from tests.client.load.telling import finished
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog.load.verifier.verdict import Verdict, verify
 

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from tests.client.load.telling import finished
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog.load.verifier.verdict import Verdict, verify
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.running import StartLogd
+    from tests.processes.logd import StartLogd
 
     Start = Callable[..., subprocess.Popen[str]]
 

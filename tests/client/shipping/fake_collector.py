@@ -8,7 +8,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Self
 
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog.wire.errors import WireError
 from nodelog.wire.frames import SERVER_CLOSE, Oversized

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from nodelog import Shipper

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.fake_collector import Collector
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelog import AsyncShipper, SpoolError
 from nodelog.shipping.settings import MIN_MAX_BYTES

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelog.spool.file_spool import FileSpool
 

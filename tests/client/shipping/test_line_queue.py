@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from tests.client.shipping.line_queues import Wakes, carry, intake_of
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog.shipping.line_queue import FullPolicy, LineQueue
 from nodelog.spool.blocks import BLOCK_BYTES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.fake_collector import Collector
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 import nodelog
 from nodelog import NodeLogHandler

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.client.shipping.fake_collector import Collector
 from tests.client.shipping.sending import HOST, lines_of, send_all
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelog import NoHostError, Shipper, SpoolError
 from nodelog.shipping.settings import MIN_MAX_BYTES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.client.shipping.fake_collector import Collector
 from tests.client.shipping.sending import HOST, lines_of, send_all
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 from nodelog import Shipper
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelog.shipping.tcp_connection import TcpConnection, format_endpoint, resolve
 

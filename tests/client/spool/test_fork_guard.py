@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 PROGRAM = """
 import os, sys, threading, warnings

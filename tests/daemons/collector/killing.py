@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store import journal_file
@@ -131,7 +131,7 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
 
         code = 1
         try:
-            with watched(count):
+            with intercept_os_calls(count):
                 end(directory, work, lambda number: acknowledge(write, bytes([number])))
             code = 0
         finally:

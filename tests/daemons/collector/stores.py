@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store.file_names import FileNames
@@ -45,7 +45,7 @@ def once(name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] 
         if called == name and matching(arguments) and left:
             raise left.pop()
 
-    return watched(before)
+    return intercept_os_calls(before)
 
 
 def full() -> OSError:

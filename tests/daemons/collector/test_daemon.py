@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import LOGD, PATIENCE, wait_for
+from tests.processes.logd import LOGD
+from tests.waiting import PATIENCE, wait_for
 
 from nodelog import __version__
 from nodelogd.collector.daemon import Collector
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.running import Logd, StartLogd
+    from tests.processes.logd import Logd, StartLogd
 
     from nodelogd.collector.store.log_store import LogStore
 

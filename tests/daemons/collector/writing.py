@@ -8,8 +8,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import watched
-from tests.running import PATIENCE
+from tests.faults.os_calls import intercept_os_calls
+from tests.waiting import PATIENCE
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.pipeline.arena import ArenaPool
@@ -108,7 +108,7 @@ def failing(name: str, times: int, number: int = errno.ENOSPC) -> Any:  # noqa: 
             left.pop()
             raise OSError(number, os.strerror(number))
 
-    return watched(before)
+    return intercept_os_calls(before)
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def full(space: threading.Event) -> Generator[None]:
         if called == "write" and not space.is_set():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with watched(before):
+    with intercept_os_calls(before):
         yield
 
 
@@ -128,4 +128,4 @@ def gated(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
         if called == "fdatasync":
             assert gate.wait(PATIENCE)
 
-    return watched(before)
+    return intercept_os_calls(before)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.daemons.compressor.archiving import Place, lines
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelog.archive.index import read_matching_index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.mounts import SmallDisk
+    from tests.faults.mounts import SmallDisk
 
 CALLS = (
     "copy_file_range",
@@ -69,7 +69,7 @@ def killed(place: Place, before: int) -> bool:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         try:
-            with watched(count, CALLS):
+            with intercept_os_calls(count, CALLS):
                 place.restart()
                 place.cycle()
         finally:
@@ -112,7 +112,7 @@ def test_an_error_of_any_call_leaves_the_old_archive_or_the_new_one(error: int, 
             ):
                 raise OSError(error, os.strerror(error))
 
-        with watched(fail, CALLS):
+        with intercept_os_calls(fail, CALLS):
             try:
                 place.cycle()
             except OSError as caught:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 from nodelogd.compressor.cycle_timer import Worker, until_next
 

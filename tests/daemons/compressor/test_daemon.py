@@ -8,9 +8,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.archiving import LOGCD, NAME, Logcd, environment
-from tests.running import PATIENCE, wait_for
-from tests.watching import Lives
+from tests.monitors import LivenessMonitor
+from tests.processes.logcd import ARCHIVE_NAME, LOGCD, Logcd, logcd_environment
+from tests.waiting import PATIENCE, wait_for
 
 from nodelog import __version__
 from nodelogd.compressor.archive.previous_archive import stamp_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tests.archiving import StartLogcd
+    from tests.processes.logcd import StartLogcd
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Generator[Logcd]:
     """Give one that has made its first cycle, to those who only look at it."""
     logs = tmp_path_factory.mktemp("log")
     (logs / "a.log").write_bytes(b"one\n")
-    daemon = Logcd(logs, [], environment(), [])
+    daemon = Logcd(logs, [], logcd_environment(), [])
     try:
         daemon.wait_ready()
         yield daemon
@@ -78,7 +78,7 @@ def test_the_options_reach_the_files(logs: Path, logcd: StartLogcd, tmp_path: Pa
     (tmp_path / "out").mkdir()
     options = ("--include=**/*.log", "--exclude=**/debug*", "--mode=640", f"--out={tmp_path / 'out'}")
     daemon = logcd(*options)
-    daemon.archive = tmp_path / "out" / NAME
+    daemon.archive = tmp_path / "out" / ARCHIVE_NAME
     assert set(daemon.contents()) == {"a.log", "pods/p/0.log"}
     assert daemon.archive.stat().st_mode & 0o777 == 0o640
     assert sorted(path.name for path in logs.iterdir()) == ["a.log", "b.txt", "pods"]
@@ -89,7 +89,7 @@ def test_a_directory_that_is_missing_is_waited_for(logs: Path, logcd: StartLogcd
     out.mkdir()
     logs.rmdir()
     daemon = logcd("--every=100ms", f"--out={out}", ready=False)
-    with Lives(daemon):
+    with LivenessMonitor(daemon):
         wait_for(lambda: "No such file" in str(daemon.readyz()[1]), "it says why")
         status, page = daemon.readyz()
         assert status == 503
@@ -140,17 +140,17 @@ def test_a_signal_ends_it_between_two_cycles(logs: Path, logcd: StartLogcd, numb
 
 def test_beside_another_one_it_waits_and_says_so(logs: Path, logcd: StartLogcd) -> None:
     (logs / "a.log").write_bytes(b"one\n")
-    lock = Names(logs, NAME).lock
+    lock = Names(logs, ARCHIVE_NAME).lock
     with locked(lock, lambda _: False):
         daemon = logcd(ready=False)
         wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it says that it waits")
-        assert not (logs / NAME).exists()
+        assert not (logs / ARCHIVE_NAME).exists()
     daemon.wait_ready()
     assert daemon.contents() == {"a.log": b"one\n"}
 
 
 def test_sigterm_ends_the_wait_for_another_one(logs: Path, logcd: StartLogcd) -> None:
-    with locked(Names(logs, NAME).lock, lambda _: False):
+    with locked(Names(logs, ARCHIVE_NAME).lock, lambda _: False):
         daemon = logcd(ready=False)
         wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it waits")
         assert daemon.stop() == 0
@@ -160,11 +160,15 @@ def test_a_port_that_is_taken_is_one_line(logs: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         http = f"--http=127.0.0.1:{taken.getsockname()[1]}"
         done = subprocess.run(
-            [LOGCD, f"--dir={logs}", http], capture_output=True, text=True, check=False, env=environment()
+            [LOGCD, f"--dir={logs}", http],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=logcd_environment(),
         )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "is taken by another process; stop it or choose another with --http" in done.stderr
 
 
 def test_a_small_daemon_it_is(watched: Logcd) -> None:
-    assert watched.peak() < 45 * 1024**2
+    assert watched.peak_rss() < 45 * 1024**2

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.daemons.compressor.archiving import Place, lines
 from tests.daemons.compressor.seen import Seen, expected
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelog.archive.index import InvalidIndexError, read_matching_index
 
@@ -176,7 +176,7 @@ class Life(RuleBasedStateMachine):
                 raise DeadError
 
         try:
-            with watched(count, CALLS):
+            with intercept_os_calls(count, CALLS):
                 self.place.cycle()
         except DeadError:
             self.place.restart()

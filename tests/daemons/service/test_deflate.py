@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.archiving import NAME, assert_whole, contents, files, once
+from tests.archive_contents import archive_contents, assert_archive_whole, log_contents
+from tests.processes.logcd import ARCHIVE_NAME, run_logcd_once
 
 from nodelog.archive.index import read_matching_index
 from nodelogd.service.deflate import combine_crc32, crc32, crc32_combine, fast, small
@@ -59,11 +60,11 @@ def test_without_wheels_archives_are_whole_and_go_on_with_them(
         for name, size in (("large.log", 150_000), ("small.log", 10), ("other.log", 20)):
             with (logs / name).open("ab") as file:
                 file.writelines(b"%d of %d\n" % (number, trial) for number in range(size))
-        done = once(logs, **({"PYTHONPATH": str(path)} if path else {}))
+        done = run_logcd_once(logs, **({"PYTHONPATH": str(path)} if path else {}))
         assert (done.returncode, done.stderr) == (0, "")
-        assert contents(logs / NAME, logs) == files(logs)
-        assert_whole(logs / NAME)
-        read_matching_index(logs / NAME)
+        assert archive_contents(logs / ARCHIVE_NAME, logs) == log_contents(logs)
+        assert_archive_whole(logs / ARCHIVE_NAME)
+        read_matching_index(logs / ARCHIVE_NAME)
 
 
 def test_without_wheels_a_sealed_file_is_compressed(without: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import uvloop
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelogd.service.event_loop import run
 

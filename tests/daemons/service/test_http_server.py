@@ -11,29 +11,28 @@ from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, ExitStack
 
 import pytest
-from tests.daemons.serving import EASY, ask, served, threads
-from tests.running import PATIENCE, wait_for
-from tests.until import until
+from tests.daemons.served_pages import RELAXED, connection_threads, get_page, served_pages
+from tests.waiting import PATIENCE, until, wait_for
 
 from nodelogd.service.health import Health
 from nodelogd.service.http_server import HttpSettings
 
 
 async def test_every_page_is_shown_on_both_families() -> None:
-    async with served(status=lambda: {"lines": 3}, host=None) as port:
+    async with served_pages(status=lambda: {"lines": 3}, host=None) as port:
         for host in ("127.0.0.1", "::1"):
             for path in ("/healthz", "/readyz", "/metrics", "/status"):
-                code, body = await asyncio.to_thread(ask, port, path, "GET", host)
+                code, body = await asyncio.to_thread(get_page, port, path, "GET", host)
                 assert code == 200
                 assert body
-        assert json.loads((await asyncio.to_thread(ask, port, "/status"))[1]) == {"lines": 3}
+        assert json.loads((await asyncio.to_thread(get_page, port, "/status"))[1]) == {"lines": 3}
 
 
 async def test_head_has_no_body_and_other_methods_are_refused() -> None:
-    async with served() as port:
-        assert await asyncio.to_thread(ask, port, "/metrics", "HEAD") == (200, b"")
-        assert (await asyncio.to_thread(ask, port, "/metrics", "POST"))[0] == 405
-        assert (await asyncio.to_thread(ask, port, "/"))[0] == 404
+    async with served_pages() as port:
+        assert await asyncio.to_thread(get_page, port, "/metrics", "HEAD") == (200, b"")
+        assert (await asyncio.to_thread(get_page, port, "/metrics", "POST"))[0] == 405
+        assert (await asyncio.to_thread(get_page, port, "/"))[0] == 404
 
 
 async def test_the_loop_beats_while_it_turns() -> None:
@@ -44,24 +43,24 @@ async def test_the_loop_beats_while_it_turns() -> None:
             beats.append(time.monotonic())
             super().beat()
 
-    async with served(health=Counted()):
+    async with served_pages(health=Counted()):
         await until(lambda: len(beats) > 3)
     count = len(beats)
     await asyncio.sleep(
-        EASY.heartbeat_interval * 3
+        RELAXED.heartbeat_interval * 3
     )  # beating on would be a bug; there is no fact to wait for
     assert len(beats) == count
 
 
 async def test_a_stalled_loop_is_reported_while_it_is_stalled() -> None:
-    async with served(health=Health(stalled_after=0.1)) as port:
-        while (await asyncio.to_thread(ask, port, "/healthz"))[0] != 200:
+    async with served_pages(health=Health(stalled_after=0.1)) as port:
+        while (await asyncio.to_thread(get_page, port, "/healthz"))[0] != 200:
             pass  # a busy machine may stall any loop
         # From here on the loop does not turn: the request is made in its own thread.
-        wait_for(lambda: ask(port, "/healthz")[0] == 503)
-        code, body = ask(port, "/healthz")
+        wait_for(lambda: get_page(port, "/healthz")[0] == 503)
+        code, body = get_page(port, "/healthz")
         assert (code, json.loads(body)["status"]) == (503, "stalled")
-        assert ask(port, "/readyz")[0] == 503
+        assert get_page(port, "/readyz")[0] == 503
 
 
 async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
@@ -72,7 +71,7 @@ async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
         return {}
 
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(served(HttpSettings(max_connections=2), status=hangs))
+        port = await stack.enter_async_context(served_pages(HttpSettings(max_connections=2), status=hangs))
         stack.callback(hanging.set)
         for _ in range(3):
             peer = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -80,16 +79,16 @@ async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
         peer.settimeout(PATIENCE)
         with pytest.raises((ConnectionError, AssertionError)):
             assert await asyncio.to_thread(peer.recv, 1)
-        assert len(threads()) == 2
+        assert len(connection_threads()) == 2
 
 
 async def test_the_end_waits_for_no_silent_peer_and_closes_everything() -> None:
     with ExitStack() as silent:
-        async with served(HttpSettings(connection_timeout=2 * PATIENCE), host=None) as port:
+        async with served_pages(HttpSettings(connection_timeout=2 * PATIENCE), host=None) as port:
             for _ in range(3):
                 silent.enter_context(socket.create_connection(("127.0.0.1", port)))
-            await until(lambda: len(threads()) == 3)
-        await until(lambda: not threads())
+            await until(lambda: len(connection_threads()) == 3)
+        await until(lambda: not connection_threads())
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
 
@@ -102,8 +101,8 @@ async def test_an_answer_under_way_is_sent_at_the_end() -> None:
         going.wait(PATIENCE)
         return {"still": "here"}
 
-    async with served(status=status) as port:
-        answer = asyncio.create_task(asyncio.to_thread(ask, port, "/status"))
+    async with served_pages(status=status) as port:
+        answer = asyncio.create_task(asyncio.to_thread(get_page, port, "/status"))
         await until(asked.is_set)
         asyncio.get_running_loop().call_later(0.05, going.set)
     assert (await answer)[0] == 200
@@ -126,7 +125,7 @@ def few_descriptors() -> Generator[Callable[[], None]]:
 async def test_without_descriptors_left_it_waits_and_does_not_spin(
     few_descriptors: Callable[[], None],
 ) -> None:
-    async with served(HttpSettings()) as port:
+    async with served_pages(HttpSettings()) as port:
         with socket.socket() as peer:
             few_descriptors()
             peer.connect(("127.0.0.1", port))
@@ -142,7 +141,7 @@ async def test_without_threads_left_a_peer_is_refused_and_the_log_says_why_once(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("socketserver.ThreadingMixIn.process_request", no_thread)
-    async with served(host=None) as port:
+    async with served_pages(host=None) as port:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
                 assert await asyncio.to_thread(peer.recv, 1) == b""

@@ -8,9 +8,8 @@ from collections.abc import Generator
 from contextlib import ExitStack
 
 import pytest
-from tests.daemons.serving import EASY, ask, say, served, threads
-from tests.running import PATIENCE
-from tests.until import until
+from tests.daemons.served_pages import RELAXED, connection_threads, get_page, send_raw, served_pages
+from tests.waiting import PATIENCE, until
 
 from nodelogd.service.http_server import HttpSettings
 
@@ -41,8 +40,8 @@ def no_trace(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 )
 @pytest.mark.usefixtures("no_trace")
 async def test_garbage_gets_an_error_with_a_status_line_and_no_traceback(request_: bytes) -> None:
-    async with served() as port:
-        answer = await asyncio.to_thread(say, port, request_)
+    async with served_pages() as port:
+        answer = await asyncio.to_thread(send_raw, port, request_)
         assert answer.startswith((b"HTTP/1.0 4", b"HTTP/1.0 505"))
         assert b"<html" not in answer.lower()
 
@@ -50,20 +49,20 @@ async def test_garbage_gets_an_error_with_a_status_line_and_no_traceback(request
 @pytest.mark.parametrize("request_", [b"", b"\r\n", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: x"])
 @pytest.mark.usefixtures("no_trace")
 async def test_a_peer_that_leaves_early_leaves_no_trace(request_: bytes) -> None:
-    async with served() as port:
-        await asyncio.to_thread(say, port, request_)
-        await until(lambda: not threads())
-        assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
+    async with served_pages() as port:
+        await asyncio.to_thread(send_raw, port, request_)
+        await until(lambda: not connection_threads())
+        assert (await asyncio.to_thread(get_page, port, "/healthz"))[0] == 200
 
 
 @pytest.mark.usefixtures("no_trace")
 async def test_a_peer_that_resets_in_the_middle_of_a_request_leaves_no_trace() -> None:
-    async with served(HttpSettings()) as port:
+    async with served_pages(HttpSettings()) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /hea")
-            await until(lambda: bool(threads()))
+            await until(lambda: bool(connection_threads()))
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        await until(lambda: not threads())
+        await until(lambda: not connection_threads())
 
 
 @pytest.mark.usefixtures("no_trace")
@@ -74,29 +73,29 @@ async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace() -
         going.wait(PATIENCE)
         return {"much": "x" * 10_000_000}
 
-    async with served(status=status) as port:
+    async with served_pages(status=status) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         going.set()
-        await until(lambda: not threads())
+        await until(lambda: not connection_threads())
 
 
 @pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
 @pytest.mark.usefixtures("no_trace")
 async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
     settings = HttpSettings(connection_timeout=0.1, check_interval=seconds)
-    async with served(settings, status=lambda: {"much": "x" * 20_000_000}) as port:
+    async with served_pages(settings, status=lambda: {"much": "x" * 20_000_000}) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
-            await until(lambda: bool(threads()))
-            await until(lambda: not threads())
+            await until(lambda: bool(connection_threads()))
+            await until(lambda: not connection_threads())
 
 
 @pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
 @pytest.mark.usefixtures("no_trace")
 async def test_a_silent_peer_is_cut_in_time(seconds: float) -> None:
-    async with served(HttpSettings(connection_timeout=0.1, check_interval=seconds)) as port:
+    async with served_pages(HttpSettings(connection_timeout=0.1, check_interval=seconds)) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=PATIENCE) == b""
 
@@ -116,16 +115,16 @@ async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
                     return True
         return False
 
-    async with served(HttpSettings(connection_timeout=0.3, check_interval=0.05)) as port:
+    async with served_pages(HttpSettings(connection_timeout=0.3, check_interval=0.05)) as port:
         assert await asyncio.to_thread(trickle, port)
 
 
 async def test_silent_peers_keep_nobody_from_an_answer_and_pile_up_no_threads() -> None:
-    async with served() as port:
+    async with served_pages() as port:
         with ExitStack() as stack:
             for _ in range(50):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
                 await until(
-                    lambda: len(threads()) <= EASY.max_connections
+                    lambda: len(connection_threads()) <= RELAXED.max_connections
                 )  # one that was cut may still be ending
-            assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
+            assert (await asyncio.to_thread(get_page, port, "/healthz"))[0] == 200

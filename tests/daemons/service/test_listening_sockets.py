@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelogd.service import listening_sockets
 from nodelogd.service.listening_sockets import Address, ListenError, listen_on, port_of

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelogd.service.signals import handling_signals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests import running
+from tests import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,4 +15,4 @@ PATIENCE = 180.0
 
 def wait_for(fact: Callable[[], object], what: str) -> None:
     """Return once `fact()` is true; fail after a long time."""
-    running.wait_for(fact, what, patience=PATIENCE)
+    waiting.wait_for(fact, what, patience=PATIENCE)

@@ -5,7 +5,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 Run = Callable[..., Popen[bytes]]
 

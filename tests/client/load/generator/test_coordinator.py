@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.client.load.sink import Sink
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     import socket

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Generator
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelog.load.generator.framing import framing
 from nodelog.load.generator.relp_stream import Relp

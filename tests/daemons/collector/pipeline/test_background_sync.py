@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.pipeline.background_sync import BackgroundSync
@@ -43,7 +43,7 @@ def test_the_journal_is_synced_before_the_lines_and_both_are_closed_even_after_a
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     background_sync = BackgroundSync(Metrics(), lambda *report: reports.append(report), lambda: None)
-    with watched(before):
+    with intercept_os_calls(before):
         background_sync.start()
         background_sync.sync(job)
         background_sync.close()

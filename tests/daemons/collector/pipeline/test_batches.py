@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.daemons.collector.writing import OTHER, STREAM, failing, full, gated, writing
-from tests.faults import watched
-from tests.running import PATIENCE, wait_for
+from tests.faults.os_calls import intercept_os_calls
+from tests.waiting import PATIENCE, wait_for
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
@@ -49,7 +49,7 @@ def test_a_batch_that_owes_acks_is_held_until_it_is_synced_and_so_are_lines_behi
 
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
-        with watched(before):
+        with intercept_os_calls(before):
             bench.put(b"one\n", {STREAM: 1})
             wait_for(lambda: log.read_bytes() == b"one\n")
             assert not bench.is_idle

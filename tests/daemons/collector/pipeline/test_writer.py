@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.daemons.collector.writing import OTHER, STREAM, Bench, failing, writing
-from tests.faults import watched
-from tests.running import PATIENCE, wait_for
+from tests.faults.os_calls import intercept_os_calls
+from tests.waiting import PATIENCE, wait_for
 
 from nodelogd.collector.pipeline import writer as writer_module
 from nodelogd.collector.pipeline.sync_schedule import SyncMode, SyncPolicy
@@ -38,7 +38,7 @@ def test_a_busy_collector_syncs_no_more_often_than_the_gap_allows(log: Path) -> 
 
     with writing(log, SyncPolicy(gap=0.2)) as bench:
         wait_for(lambda: bench.opened)
-        with watched(watch):
+        with intercept_os_calls(watch):
             start = time.monotonic()
             for number in range(1, 9):
                 bench.put(b"line\n", {STREAM: number})
@@ -57,7 +57,7 @@ def test_batches_written_during_a_slow_sync_share_the_next_sync(log: Path) -> No
 
     with writing(log, SyncPolicy(gap=0.0), spare=8) as bench:
         wait_for(lambda: bench.opened)
-        with watched(watch):
+        with intercept_os_calls(watch):
             bench.put(b"line\n", {STREAM: 1})
             wait_for(lambda: syncs[0] == 2)  # data and journal, in parallel
             for number in range(2, 9):
@@ -118,7 +118,7 @@ def test_a_stuck_writer_reports_for_how_long_and_close_returns_after_its_timeout
 
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
-        with watched(watch):
+        with intercept_os_calls(watch):
             bench.put(b"one\n")
             wait_for(lambda: bench.writer.seconds_stuck() > 0.05)
             assert not bench.writer.close(0.05)
@@ -147,7 +147,7 @@ def test_without_a_free_descriptor_a_background_sync_is_postponed_without_busy_w
             if not free.is_set():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    with writing(log) as bench, watched(watch):
+    with writing(log) as bench, intercept_os_calls(watch):
         bench.put(b"one\n")
         wait_for(lambda: len(attempts) >= 5)
         assert attempts[4] - attempts[0] >= 3 * writer_module.TICK

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.daemons.collector.wired import value
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.sealed import retention as retention_module

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.store.active_file import ActiveFile, opening
 
@@ -45,7 +45,7 @@ def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_retried_before_ther
 
     free = 0
     monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=9, f_bfree=free, f_frsize=1))
-    with watched(write_half):
+    with intercept_os_calls(write_half):
         for _ in range(3):
             with pytest.raises(OSError, match="No space left"):
                 file.append(memoryview(b"two\n"))

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.store.file_operations import (
     boot_id,
@@ -36,7 +36,7 @@ def test_a_rename_never_replaces_where_there_are_no_hard_links_either(tmp_path: 
         if name == "link":
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
-    with watched(refuse):
+    with intercept_os_calls(refuse):
         with pytest.raises(FileExistsError):
             rename_without_replacing(tmp_path / "one", tmp_path / "two")
         rename_without_replacing(tmp_path / "one", tmp_path / "three")

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.store.journal_file import JOURNAL_SIZE, JournalFile
 
@@ -32,7 +32,7 @@ def test_a_record_that_failed_half_way_is_overwritten(tmp_path: Path) -> None:
             real(arguments[0], b"XX", arguments[2])
             raise OSError(errno.EIO, "broken")
 
-    with watched(write_half), pytest.raises(OSError, match="broken"):
+    with intercept_os_calls(write_half), pytest.raises(OSError, match="broken"):
         journal.append(b"first")
     journal.append(b"second")
     journal.close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.daemons.collector.stores import STREAM, append, broken, full, once, opened, put, sealed
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store.commits import SyncError
@@ -39,7 +39,7 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_lines_and_the_same_bat
             store._file._partial += 3  # what a short write reports
             raise full()
 
-    with watched(write_half), pytest.raises(OSError, match="No space"):
+    with intercept_os_calls(write_half), pytest.raises(OSError, match="No space"):
         put(store, b"batch\n", 1)
     assert log.read_bytes() == b"before\n"
     put(store, b"batch\n", 1)
@@ -94,7 +94,7 @@ def test_a_change_just_before_our_write_costs_no_line_that_follows_it(
         if name == "write" and bytes(arguments[1]) == b"two\n" and waiting:
             waiting.pop()(log)
 
-    with watched(race):
+    with intercept_os_calls(race):
         put(store, b"two\n", 2)
         store.verify_position()
         store.commits.sync()

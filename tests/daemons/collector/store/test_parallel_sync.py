@@ -5,7 +5,7 @@ import os
 import threading
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelogd.collector.store.parallel_sync import sync_in_parallel
 

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store.active_file import ActiveFile
@@ -53,7 +53,7 @@ def test_an_interrupted_seal_is_finished_under_the_same_name(names: FileNames) -
 
     names.log.write_bytes(b"one\n")
     file = ActiveFile(names.log)
-    with watched(fail_unlink), pytest.raises(OSError, match="Input/output"):
+    with intercept_os_calls(fail_unlink), pytest.raises(OSError, match="Input/output"):
         sealer.seal(file)
     assert names.log.exists()
     sealer.seal(file)

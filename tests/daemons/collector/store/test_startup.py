@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults import watched
+from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store.file_names import FileNames
@@ -61,7 +61,7 @@ def test_a_torn_end_that_cannot_be_kept_is_not_cut(log: Path) -> None:
         if name == "open" and ".torn-" in str(arguments[0]):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with watched(fail), pytest.raises(OSError, match="No space"):
+    with intercept_os_calls(fail), pytest.raises(OSError, match="No space"):
         opened(log)
     assert log.read_bytes() == b"one\ntwo\nt"
     opened(log)

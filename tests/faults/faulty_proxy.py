@@ -15,45 +15,45 @@ if TYPE_CHECKING:
     from typing import Self
 
 READ = 64 * 1024  # bytes
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed is reset
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close resets the connection
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weather:
-    """What happens to how many of the pieces that come, in either direction."""
+class NetworkFaults:
+    """The probability of each fault, for every piece of data received in either direction."""
 
     delay: float = 0.2
-    longest: float = 0.1
-    """Seconds of a delay."""
+    max_delay: float = 0.1
+    """Seconds."""
     split: float = 0.2
-    """Sent on in two packets, cut anywhere."""
+    """The piece is forwarded in two packets, cut anywhere."""
     drop: float = 0.005
-    """It and all behind it go nowhere, while the other direction goes on."""
+    """The piece and everything after it are discarded; the other direction goes on."""
     reset: float = 0.005
-    """The first part of it is sent on, then both sides are reset."""
+    """A part of the piece is forwarded, then both sides are reset."""
 
 
-class Proxy:
-    """Listens on `port` of this machine for what is meant for another port of it, while the block lasts."""
+class FaultyProxy:
+    """Listens on `port` and forwards connections to another local port until the block ends."""
 
-    def __init__(self, target: int, weather: Weather, seed: int = 1) -> None:
-        """Take the port of logd, which need not be there all the time."""
-        self.counts: Counter[str] = Counter()  # of what has happened
+    def __init__(self, target: int, faults: NetworkFaults, seed: int = 1) -> None:
+        """Forward to the port of a logd, which may be down at times."""
+        self.counts: Counter[str] = Counter()  # of each fault
         self._target = target
-        self._weather = weather
-        self._random = random.Random(seed)  # noqa: S311 (weather is no secret)
+        self._faults = faults
+        self._random = random.Random(seed)  # noqa: S311 (faults are no secret)
         self._listener = socket.create_server((HOST, 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start accepting."""
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take no more connections, and cut those there are."""
+        """Stop accepting and cut the open connections."""
         self._ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -64,13 +64,13 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+            threading.Thread(target=self._forward, args=(client,), daemon=True).start()
 
-    def _carry(self, client: socket.socket) -> None:
-        """Carry both directions until both have ended, or one of them badly."""
+    def _forward(self, client: socket.socket) -> None:
+        """Forward both directions until both have ended, or one has failed."""
         with client, suppress(OSError), socket.create_connection((HOST, self._target)) as server:
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for sock in (client, server):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
             back.start()
             self._pump(client, server)
@@ -89,32 +89,34 @@ class Proxy:
         _reset(source, target)
 
     def _pass(self, data: bytes, target: socket.socket) -> bool:
-        """Send it on in some way; False if that was the end."""
-        weather, chance = self._weather, self._random.random
+        """Forward a piece, maybe with faults; return False if that ended the connection."""
+        faults, chance = self._faults, self._random.random
         cut = self._random.randrange(len(data))
-        if chance() < weather.delay:
+        if chance() < faults.delay:
             self.counts["delayed"] += 1
-            self._ended.wait(chance() * weather.longest)
-        if chance() < weather.drop:
+            self._ended.wait(chance() * faults.max_delay)
+        if chance() < faults.drop:
             self.counts["dropped"] += 1
-            self._ended.wait(weather.longest)
+            self._ended.wait(faults.max_delay)
             return False
-        if chance() < weather.reset:
+        if chance() < faults.reset:
             self.counts["reset"] += 1
             target.sendall(data[:cut])
             return False
-        if chance() < weather.split:
+        if chance() < faults.split:
             self.counts["split"] += 1
             target.sendall(data[:cut])
             data = data[cut:]
-            self._ended.wait(chance() * weather.longest / 10)
+            self._ended.wait(chance() * faults.max_delay / 10)
         target.sendall(data)
         return True
 
 
 def _reset(*sockets: socket.socket) -> None:
-    """Have the other ends see a reset, whoever else is waiting for these now."""
-    for one in sockets:
+    """Reset connections, also those on which another thread is blocked."""
+    for sock in sockets:
         with suppress(OSError):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            one.shutdown(socket.SHUT_RD)  # wakes who reads it; the close that follows is the reset
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            sock.shutdown(
+                socket.SHUT_RD
+            )  # wakes the thread that reads it; the close that follows sends the reset

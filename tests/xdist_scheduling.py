@@ -1,6 +1,7 @@
-"""How tests are shared out to several processes (`pytest -n 2`): by file, and all of `tests/deploy` to one.
+"""How pytest-xdist distributes tests to processes (`pytest -n 2`): by file, and all of `tests/deploy` to one.
 
-There fixtures are made once for many files (the image, Prometheus), and have the Docker engine to themselves.
+The tests in `tests/deploy` share expensive fixtures across files (the image, Prometheus), and need the Docker
+engine for themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ TOGETHER = "tests/deploy/"
 
 
 class _FileByFile(LoadScopeScheduling):
-    """The most tests first, which is `tests/deploy`."""
+    """Starts with the group that has the most tests, which is `tests/deploy`."""
 
     def _split_scope(self, nodeid: str) -> str:
         return TOGETHER if nodeid.startswith(TOGETHER) else nodeid.partition("::")[0]
@@ -27,17 +28,17 @@ class _FileByFile(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Share them out so, whatever `--dist` says."""
+    """Distribute tests in this way, whatever `--dist` says."""
     return _FileByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:
-    """Let a test fail over bytes that are no text: its process sends UTF-8 alone, and would end instead."""
+    """Escape lone surrogates in reports: a worker can send only UTF-8, and would crash."""
     return _printable((yield))
 
 
-def _printable(data: Any) -> Any:  # noqa: ANN401 (what JSON has)
+def _printable(data: Any) -> Any:  # noqa: ANN401 (any JSON value)
     match data:
         case str():
             return data.encode(errors="backslashreplace").decode()

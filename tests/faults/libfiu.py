@@ -1,4 +1,4 @@
-"""System calls that fail when a test says so: libfiu."""
+"""System calls of a process that fail on demand: libfiu."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tests.running import Logd
+    from tests.processes.logd import Logd
 
 
 class Faults:
-    """Faults in the program that is started by `prefix`, at points such as `posix/io/sync/fdatasync`.
+    """Faults in a program whose command starts with `prefix`, at points such as `posix/io/sync/fdatasync`.
 
-    Not at `posix/io/rw/write`: libuv aborts when it cannot write to the descriptor it wakes its loop by.
+    Not at `posix/io/rw/write`: libuv aborts if it cannot write to the descriptor that wakes its loop.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Begin with none."""
+        """Start without faults."""
         if shutil.which("fiu-run") is None:
             pytest.skip("libfiu is not installed (Debian package fiu-utils)")
         self._control = folder / "control"  # pipes; not beside the log
@@ -32,20 +32,20 @@ class Faults:
 
     @contextmanager
     def failing(self, logd: Logd, point: str, error: int, *, probability: float = 1.0) -> Generator[None]:
-        """Let calls fail with this errno as long as the block lasts."""
+        """Let calls fail with this errno until the block ends."""
         chance = f"enable_random probability={probability}" if probability < 1.0 else "enable"
         command, _, option = chance.partition(" ")
-        self._tell(logd, f"{command} name={point},failinfo={error},{option}".rstrip(","))
+        self._control_fiu(logd, f"{command} name={point},failinfo={error},{option}".rstrip(","))
         try:
             yield
         finally:
-            self._tell(logd, f"disable name={point}")
+            self._control_fiu(logd, f"disable name={point}")
 
     def fail_once(self, logd: Logd, point: str, error: int) -> None:
-        """Let the next call fail."""
-        self._tell(logd, f"enable name={point},onetime,failinfo={error}")
+        """Let only the next call fail."""
+        self._control_fiu(logd, f"enable name={point},onetime,failinfo={error}")
 
-    def _tell(self, logd: Logd, command: str) -> None:
+    def _control_fiu(self, logd: Logd, command: str) -> None:
         subprocess.run(
             ["fiu-ctrl", "-f", self._control, "-c", command, str(logd.pid)], check=True, timeout=PATIENCE
         )
@@ -53,5 +53,5 @@ class Faults:
 
 @pytest.fixture
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Faults:
-    """Give faults for the prefix of `logd`."""
+    """Return faults; their prefix is for the fixture `logd`."""
     return Faults(tmp_path_factory.mktemp("fiu"))

@@ -1,4 +1,4 @@
-"""A clock that a test sets while a program runs by it: libfaketime."""
+"""A fake wall clock for programs, which a test sets while they run: libfaketime."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 
-class Clock:
-    """The wall clock of the programs that are started by `prefix`; nobody else's."""
+class FakeClock:
+    """The wall clock of programs whose command starts with `prefix`."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin with the real time."""
+        """Start at the real time."""
         self._file = folder / "clock"
-        # The library for programs with threads; the path has the machine's architecture in it.
+        # The library for programs with threads; its path contains the machine's architecture.
         library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
         if library is None:
             pytest.skip("libfaketime is not installed (Debian package faketime)")
@@ -23,19 +23,19 @@ class Clock:
             f"LD_PRELOAD={library}",
             f"FAKETIME_TIMESTAMP_FILE={self._file}",
             "FAKETIME_NO_CACHE=1",
-            # The monotonic clock is the one that nobody sets: the loop's timers go by it.
+            # The monotonic clock stays real: nobody can set it, and the loop's timers use it.
             "DONT_FAKE_MONOTONIC=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1",
         ]
 
     def set(self, offset: str) -> None:
-        """Set it so far from the real time, such as `-2d` or `+1y`."""
+        """Set its offset from the real time, such as `-2d` or `+1y`."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{offset}\n")
-        new.replace(self._file)  # it is read all the time
+        new.replace(self._file)  # programs read it at every call
 
 
 @pytest.fixture
-def clock(tmp_path: Path) -> Clock:
-    """Give a clock for the prefix of `logd`."""
-    return Clock(tmp_path)
+def clock(tmp_path: Path) -> FakeClock:
+    """Return a fake clock; its prefix is for the fixture `logd`."""
+    return FakeClock(tmp_path)

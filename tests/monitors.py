@@ -1,4 +1,4 @@
-"""Threads that look at a logd all the time while a test does something to it."""
+"""Threads that check a daemon continuously while a test does something to it."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-    from tests.running import Daemon, Logd
+    from tests.processes.daemon import Daemon
+    from tests.processes.logd import Logd
 
-PROBE = 1.0  # seconds; what a kubelet gives an answer by default
-PAUSE = 0.002  # seconds from one look to the next
+PROBE = 1.0  # seconds; the kubelet's default timeout
+PAUSE = 0.002  # seconds between checks
 
 
-class Watch:
-    """Looks again and again until the block ends, which fails if a look found a fault."""
+class Monitor:
+    """Checks repeatedly until the block ends; the block fails if a check found a fault."""
 
     def __init__(self) -> None:
-        """Prepare."""
+        """Prepare the thread."""
         self.faults: list[str] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def look(self) -> str:
-        """Give the fault that is there, if there is one."""
+    def check(self) -> str:
+        """Return the fault found, or an empty string."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start checking."""
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Stop, and fail if there was a fault; one that ended the block goes first."""
+        """Stop, and fail if a fault was found; an exception from the block takes precedence."""
         self._ended.set()
         self._thread.join()
         if kind is None:
@@ -43,49 +44,49 @@ class Watch:
 
     def _run(self) -> None:
         while not self.faults:
-            if fault := self.look():
+            if fault := self.check():
                 self.faults.append(fault)
             if self._ended.wait(PAUSE):
                 return
 
 
-class Lives(Watch):
-    """/healthz says 200, within the time a probe has."""
+class LivenessMonitor(Monitor):
+    """Checks that /healthz answers 200 within a probe's timeout."""
 
     def __init__(self, daemon: Daemon) -> None:
-        """Watch this one."""
+        """Monitor this daemon."""
         super().__init__()
         self._port = daemon.http_port
 
-    def look(self) -> str:
+    def check(self) -> str:
         """Probe once, as a kubelet does."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=PROBE)
         try:
             connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            return "" if answer.status == 200 else f"/healthz says {answer.status}: {answer.read().decode()}"
+            response = connection.getresponse()
+            return "" if response.status == 200 else f"/healthz: {response.status} {response.read().decode()}"
         except (OSError, HTTPException) as error:
             return f"/healthz does not answer: {error!r}"
         finally:
             connection.close()
 
 
-class EndsInALine(Watch):
-    """Whoever reads the log finds no half line at its end."""
+class LineEndMonitor(Monitor):
+    """Checks that the log always ends with a whole line."""
 
     def __init__(self, logd: Logd) -> None:
-        """Watch the file that is at the place of the log now."""
+        """Monitor the file that is at the log's path now."""
         super().__init__()
         self._file = logd.log.open("rb", buffering=0)
 
-    def look(self) -> str:
-        """Read the last byte."""
+    def check(self) -> str:
+        """Check that the last byte is a line feed."""
         size = os.fstat(self._file.fileno()).st_size
         last = os.pread(self._file.fileno(), 1, size - 1) if size else b"\n"
         return "" if last in {b"\n", b""} else f"at {size} the log ends in {last!r}"
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Stop."""
+        """Stop and close the file."""
         try:
             super().__exit__(kind)
         finally:

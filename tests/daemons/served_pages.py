@@ -1,4 +1,4 @@
-"""The pages of a daemon on a port of their own, and a peer that asks for them."""
+"""The HTTP pages of a daemon on a free port, and a peer that requests them."""
 
 import http.client
 import socket
@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Gauge
-from tests.running import PATIENCE
+from tests.waiting import PATIENCE
 
 from nodelogd.service.health import Health
 from nodelogd.service.http_server import HttpSettings, serving_pages
 from nodelogd.service.listening_sockets import Address, listen_on, port_of
 
-EASY = HttpSettings(
+RELAXED = HttpSettings(
     max_connections=4,
     connection_timeout=2 * PATIENCE,
     drain_timeout=PATIENCE,
@@ -23,8 +23,8 @@ EASY = HttpSettings(
 
 
 @asynccontextmanager
-async def served(
-    settings: HttpSettings = EASY,
+async def served_pages(
+    settings: HttpSettings = RELAXED,
     health: Health | None = None,
     status: Callable[[], dict[str, object]] = dict,
     host: str | None = "127.0.0.1",
@@ -37,23 +37,23 @@ async def served(
         yield port
 
 
-def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, bytes]:
+def get_page(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
     try:
         connection.request(method, path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
-def say(port: int, request: bytes) -> bytes:
-    """Send bytes as they are and read all that comes back."""
+def send_raw(port: int, request: bytes) -> bytes:
+    """Send bytes as they are; return everything that comes back."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
         peer.sendall(request)
         peer.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: peer.recv(65536), b""))
 
 
-def threads() -> list[str]:
-    return [each.name for each in threading.enumerate() if "process_request" in each.name]
+def connection_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if "process_request" in thread.name]

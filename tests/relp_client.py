@@ -1,4 +1,4 @@
-"""A client of RELP for tests: `nodelog.wire` over a socket, doing each step when a test says so."""
+"""A RELP client for tests: `nodelog.wire` over a socket, one step at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.running import PATIENCE, wait_for
+from tests.waiting import PATIENCE, wait_for
 
 from nodelog.wire.client_session import Acked, ClientSession, Closed, Rejected, ServerClosing, Welcome
 
@@ -21,7 +21,7 @@ STREAM = b"stream number 1."
 
 
 class RelpClient:
-    """One connection."""
+    """A RELP connection."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class RelpClient:
         self.sock = sock
         self.session = ClientSession(stream=stream, name=name, frames=frames)
         self.events: list[Event] = []
-        self.is_ended = False  # by the server
+        self.is_ended = False  # the server has closed the connection
         sock.sendall(self.session.hello())
 
     def __enter__(self) -> Self:
@@ -47,44 +47,44 @@ class RelpClient:
         self.sock.close()
 
     def welcome(self) -> Welcome:
-        """Wait for the answer to `open`."""
+        """Wait for the answer to `open`, and return it."""
         self.until(lambda: any(isinstance(event, Welcome) for event in self.events))
         return next(event for event in self.events if isinstance(event, Welcome))
 
     def send(self, *blocks: bytes) -> None:
-        """Send blocks, without waiting."""
+        """Send blocks without waiting for acks."""
         self.sock.sendall(b"".join(bytes(part) for block in blocks for part in self.session.block(block)))
 
     def message(self, *messages: bytes) -> None:
-        """Send messages, without waiting."""
+        """Send syslog messages without waiting for acks."""
         self.sock.sendall(b"".join(map(self.session.message, messages)))
 
     def store(self, *blocks: bytes) -> None:
-        """Send blocks and wait until they are answered."""
+        """Send blocks and wait until they are acknowledged."""
         self.send(*blocks)
         self.wait_for_acks()
 
     def wait_for_acks(self) -> None:
-        """Wait until nothing is unanswered."""
+        """Wait until every frame is acknowledged."""
         self.until(lambda: not self.session.unacknowledged)
 
-    def say_close(self) -> None:
-        """Say that it is done, and wait for the answer and the end of the connection."""
+    def close(self) -> None:
+        """Send `close`, and wait for the answer and the end of the connection."""
         self.sock.sendall(self.session.close())
         self.until(lambda: self.is_ended)
         assert Closed() in self.events
 
     def until(self, fact: object) -> None:
-        """Read what comes until something is so."""
+        """Read until `fact()` is true."""
         assert callable(fact)
         wait_for(lambda: fact() or (self.read(0.05) and fact()), "the server answers")
 
     def until_ended(self) -> None:
-        """Read until the server has ended the connection, in peace or not."""
+        """Read until the server has closed or reset the connection."""
         self.until(lambda: self.is_ended)
 
     def read(self, timeout: float = PATIENCE) -> bool:
-        """Read once; say whether something came."""
+        """Read once; return whether data arrived."""
         if self.is_ended:
             return False
         self.sock.settimeout(timeout)
@@ -103,30 +103,30 @@ class RelpClient:
 
     @property
     def acked(self) -> int:
-        """How many frames are answered with 200, `open` and `close` aside."""
+        """The number of frames answered with 200, without `open` and `close`."""
         return sum(isinstance(event, Acked) for event in self.events)
 
     @property
     def rejected(self) -> list[str]:
-        """Why frames were rejected."""
+        """The reasons of rejected frames."""
         return [event.reason for event in self.events if isinstance(event, Rejected)]
 
     @property
-    def is_told(self) -> bool:
-        """Say whether the server has announced that it closes."""
+    def is_server_closing(self) -> bool:
+        """Whether the server has announced that it closes the connection."""
         return ServerClosing() in self.events
 
 
-def connected(port: int, stream: tuple[bytes, int] | None = None, *, name: str | None = None) -> RelpClient:
-    """Connect to a collector on this machine; the answer to `open` is not waited for."""
+def connect(port: int, stream: tuple[bytes, int] | None = None, *, name: str | None = None) -> RelpClient:
+    """Connect to a collector on this machine, without waiting for the answer to `open`."""
     return RelpClient(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE), stream, name=name)
 
 
 def block(number: int, lines: int = 3, name: str = "block") -> bytes:
-    """Give a block that says which it is."""
+    """Return a block of lines that contain its number."""
     return b"".join(b"%s %06d line %d\n" % (name.encode(), number, line) for line in range(lines))
 
 
 def blocks(numbers: Sequence[int], lines: int = 3, name: str = "block") -> bytes:
-    """Give the lines of several."""
+    """Return the lines of several blocks."""
     return b"".join(block(number, lines, name) for number in numbers)

@@ -1,4 +1,4 @@
-"""Faults at one seam: every system call of a daemon that changes a file goes through the module `os`."""
+"""Faults at one seam: every system call with which a daemon changes a file goes through the module `os`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ CALLS = (
 
 
 @contextmanager
-def watched(before: Callable[[str, tuple[Any, ...]], None], calls: Iterable[str] = CALLS) -> Generator[None]:
-    """Call `before` with the name and the arguments of each of these calls; what it raises is their error."""
+def intercept_os_calls(
+    before: Callable[[str, tuple[Any, ...]], None], calls: Iterable[str] = CALLS
+) -> Generator[None]:
+    """Call `before` with the name and arguments of each call; an exception from it fails the call."""
     real = {name: getattr(os, name) for name in calls}
 
     def patched(name: str) -> Callable[..., Any]:

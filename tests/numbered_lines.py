@@ -1,4 +1,4 @@
-"""Clients that send numbered lines, and the proof that each is in the log once, whole and in its order."""
+"""Clients that send numbered lines, and the check that the log holds each once, whole and in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tests.running import wait_for
+from tests.waiting import wait_for
 
 from nodelogd.collector.store.file_names import FileNames
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from tests.running import Logd
+    from tests.processes.logd import Logd
 
-LENGTH = 121  # bytes of a line; not a power of two, or a disk that is full at a page would never tear one
+LENGTH = 121  # bytes of a line; not a power of two, or a disk that fills up at a page would never tear one
 LINE = re.compile(rb"([a-z]+) (\d{10}) [0-9a-z]*")
-AT_ONCE = 64  # lines
+BLOCK_LINES = 64
 
 
 def line(name: str, number: int, noise: str = "") -> bytes:
-    """Give a line of LENGTH bytes that says whose it is and which."""
+    """Return a line of LENGTH bytes with the sender's name and its number."""
     return f"{name} {number:010} {noise}".encode()[: LENGTH - 1].ljust(LENGTH - 1, b"x") + b"\n"
 
 
-class Load:
-    """A client in a thread of its own: sends lines until told to stop, or up to so many."""
+class LineSender:
+    """A client in a thread of its own: sends `lines` lines, or until it is stopped."""
 
     def __init__(
         self, logd: Logd, name: str, *, lines: int = 10**9, pause: float = 0.0, noisy: bool = False
     ) -> None:
-        """Prepare; with `pause` seconds from one block of lines to the next.
+        """Prepare to send; `pause` is the seconds between blocks of lines.
 
-        Noisy lines are compressed to half their size, others to next to nothing.
+        Noisy lines compress to half their size, others to almost nothing.
         """
         self.name = name
         self.sent = 0  # lines handed to the kernel
@@ -52,23 +52,23 @@ class Load:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start sending."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, however it went."""
+        """Stop sending, without waiting."""
         self._ended.set()
 
     def finish(self, timeout: float = 60.0) -> None:
-        """Stop, and return once logd has read all that was sent."""
+        """Stop, and wait until logd has read everything sent."""
         self._ended.set()
         self.join(timeout)
 
     def join(self, timeout: float = 60.0) -> None:
-        """Return once logd has read all that was to be sent."""
+        """Wait until all lines are sent and logd has read them."""
         self._thread.join(timeout)
-        assert not self._thread.is_alive(), f"{self.name} is not through, after {self.sent} lines"
+        assert not self._thread.is_alive(), f"{self.name} is still sending, after {self.sent} lines"
         assert self._failure is None, f"{self.name}: {self._failure}, after {self.sent} lines"
 
     def _line(self, number: int) -> bytes:
@@ -79,9 +79,9 @@ class Load:
             with self._logd.connect() as client:
                 client.settimeout(None)
                 while self.sent < self._lines and not self._ended.is_set():
-                    upto = min(self._lines, self.sent + AT_ONCE)
-                    client.sendall(b"".join(map(self._line, range(self.sent, upto))))
-                    self.sent = upto
+                    end = min(self._lines, self.sent + BLOCK_LINES)
+                    client.sendall(b"".join(map(self._line, range(self.sent, end))))
+                    self.sent = end
                     if self._pause:
                         self._ended.wait(self._pause)
                 client.shutdown(socket.SHUT_WR)
@@ -90,8 +90,8 @@ class Load:
             self._failure = error
 
 
-def pieces(log: Path) -> Generator[bytes]:
-    """Give the content of all files of a log, in their order; not what a recovery cut off."""
+def log_pieces(log: Path) -> Generator[bytes]:
+    """Yield the content of all files of a log in order, without the torn ends that a recovery cut off."""
     for path in sealed_files(log):
         data = path.read_bytes()
         yield gzip.decompress(data) if path.suffix == ".gz" else data
@@ -99,41 +99,41 @@ def pieces(log: Path) -> Generator[bytes]:
 
 
 def sealed_files(log: Path) -> list[Path]:
-    """List the sealed files of a log in their order, each once: its compressed form may be there already."""
+    """Return the sealed files of a log in order, each once: its compressed copy may already exist too."""
     by_number: dict[int, Path] = {}
     for sealed in FileNames.resolve(log).sealed_files():
         if ".torn-" not in sealed.path.name:
-            by_number.setdefault(sealed.number, sealed.path)  # the plain one comes first
+            by_number.setdefault(sealed.number, sealed.path)  # the uncompressed file comes first
     return list(by_number.values())
 
 
-def all_written(logd: Logd) -> None:
-    """Return once all that logd has received is in the log."""
-    wait_for(lambda: logd.get_json("/status")[1]["held_bytes"] == 0, "all that was received is written")
+def wait_until_written(logd: Logd) -> None:
+    """Wait until everything that logd has received is in the log."""
+    wait_for(lambda: logd.get_json("/status")[1]["held_bytes"] == 0, "everything received is written")
 
 
-def numbers(log: Path, *, foreign: Iterable[bytes] = ()) -> dict[str, list[int]]:
-    """Give the numbers of the lines by who sent them, in the order of the log.
+def line_numbers(log: Path, *, foreign: Iterable[bytes] = ()) -> dict[str, list[int]]:
+    """Return the numbers of the lines in the log, in its order, by sender.
 
-    Fails if a line is not whole, unless it is among `foreign`, the lines that others wrote.
+    Fail if a line is not whole, unless it is among `foreign`, the lines that others wrote.
     """
     found: defaultdict[str, list[int]] = defaultdict(list)
     others = set(foreign)
-    for piece in pieces(log):
+    for piece in log_pieces(log):
         assert piece.endswith(b"\n") or not piece, f"a file ends in {piece[-LENGTH:]!r}"
-        for each in piece.splitlines():
-            match = LINE.fullmatch(each)
-            if match and len(each) == LENGTH - 1:
+        for text in piece.splitlines():
+            match = LINE.fullmatch(text)
+            if match and len(text) == LENGTH - 1:
                 found[match[1].decode()].append(int(match[2]))
             else:
-                assert each in others, f"torn: {each[: 2 * LENGTH]!r}"
+                assert text in others, f"torn: {text[: 2 * LENGTH]!r}"
     return found
 
 
-def assert_whole(log: Path, sent: dict[str, int], *, foreign: Iterable[bytes] = ()) -> None:
-    """Fail unless each of the lines that were sent is in the log once, whole and in its order."""
-    found = numbers(log, foreign=foreign)
+def assert_each_line_once(log: Path, sent: dict[str, int], *, foreign: Iterable[bytes] = ()) -> None:
+    """Fail unless each line sent is in the log once, whole and in order."""
+    found = line_numbers(log, foreign=foreign)
     assert found.keys() == sent.keys()
     for name, count in sent.items():
         assert len(found[name]) == count, f"{name} sent {count} lines, {len(found[name])} are in the log"
-        assert found[name] == list(range(count)), f"lines of {name} are lost, doubled or out of order"
+        assert found[name] == list(range(count)), f"lines of {name} are lost, duplicated or out of order"

@@ -1,4 +1,4 @@
-"""Small file systems of a test's own, to fill and to freeze: the fixtures `small_disk` and `freezable`."""
+"""Small file systems for tests, to fill and to freeze: `small_disk`, `freezable` and `sharing_disk`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1024 * 1024
-SMALL = 24 * MIB  # bytes; room for two journals and what a test sends
-
-
-SHARING = 320 * MIB  # bytes; the least that mkfs.xfs makes is 300
+SMALL = 24 * MIB  # room for two journals and the lines that a test sends
+XFS_SIZE = 320 * MIB  # mkfs.xfs needs at least 300 MiB
 
 
 class SmallDisk:
-    """A file system that is full when a test says so."""
+    """A file system that a test can fill."""
 
     def __init__(self, path: Path) -> None:
-        """Take the place where it is mounted."""
+        """Use the file system mounted at `path`."""
         self.path = path
         self._filler = path / "filler"
 
     def fill(self, but: int = 0) -> None:
-        """Take all space but so many bytes, with a file of somebody else, while others may write too."""
+        """Fill all space but this many bytes with a file; other processes may write meanwhile."""
         with self._filler.open("ab") as file:
             while True:
                 status = os.statvfs(self.path)
@@ -38,26 +36,26 @@ class SmallDisk:
                 try:
                     os.posix_fallocate(file.fileno(), 0, size)
                 except OSError as error:
-                    if error.errno != errno.ENOSPC:  # others have taken some of it first
+                    if error.errno != errno.ENOSPC:  # another process took some of it first
                         raise
                 else:
                     return
 
     def clear(self) -> None:
-        """Have somebody else remove that file."""
+        """Remove that file."""
         self._filler.unlink(missing_ok=True)
 
 
-class Freezable:
-    """A file system that freezes when a test says so."""
+class FreezableDisk:
+    """A file system that a test can freeze."""
 
     def __init__(self, path: Path) -> None:
-        """Take the place where it is mounted."""
+        """Use the file system mounted at `path`."""
         self.path = path
 
     @contextmanager
     def frozen(self) -> Generator[None]:
-        """Freeze it for as long as the block lasts: whoever writes waits, and cannot even be killed."""
+        """Freeze it until the block ends: a process that writes to it blocks, and cannot even be killed."""
         subprocess.run(["fsfreeze", "--freeze", self.path], check=True)
         try:
             yield
@@ -67,28 +65,28 @@ class Freezable:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Generator[SmallDisk]:
-    """Mount a small file system in memory. Use it before `logd`, which has to end first."""
+    """Mount a small file system in memory. Request it before `logd`, which must end first."""
     with disk_in_memory(tmp_path / "small", SMALL) as disk:
         yield disk
 
 
 @pytest.fixture
-def freezable(tmp_path: Path) -> Generator[Freezable]:
-    """Mount an ext4 that lives in a file. Use it before `logd`, which has to end first."""
+def freezable(tmp_path: Path) -> Generator[FreezableDisk]:
+    """Mount an ext4 from an image file. Request it before `logd`, which must end first."""
     image, path = tmp_path / "image", tmp_path / "freezable"
     with image.open("wb") as file:
         file.truncate(4 * SMALL)
     subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
     with _mounted(path, "-o", "loop", str(image)):
-        yield Freezable(path)
+        yield FreezableDisk(path)
 
 
 @pytest.fixture
 def sharing_disk(tmp_path: Path) -> Generator[Path]:
-    """Mount an XFS that lives in a file: it copies by sharing."""
+    """Mount an XFS from an image file: it can share blocks between copies (reflink)."""
     image, path = tmp_path / "image", tmp_path / "sharing"
     with image.open("wb") as file:
-        file.truncate(SHARING)
+        file.truncate(XFS_SIZE)
     subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", image], check=True, capture_output=True)
     with _mounted(path, "-o", "loop", str(image)):
         yield path
@@ -96,7 +94,7 @@ def sharing_disk(tmp_path: Path) -> Generator[Path]:
 
 @contextmanager
 def disk_in_memory(path: Path, size: int, *options: str) -> Generator[SmallDisk]:
-    """Mount a file system of so many bytes in memory, as long as the block lasts."""
+    """Mount a file system of `size` bytes in memory until the block ends."""
     with _mounted(path, "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"):
         yield SmallDisk(path)
 
@@ -110,5 +108,5 @@ def _mounted(path: Path, *arguments: str) -> Generator[None]:
     try:
         yield
     finally:
-        # Lazily: what a failed test left open is not to fail the next ones.
+        # Lazily: a file that a failed test left open must not fail the next tests.
         subprocess.run(["umount", "--lazy", path], check=True)

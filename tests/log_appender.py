@@ -1,4 +1,4 @@
-"""A program that logs: numbered lines, appended in chunks that end in the middle of a line."""
+"""A program that logs: it appends numbered lines in chunks that end in the middle of a line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 CHUNK = 4096  # bytes
-PAUSE = 0.002  # seconds from one chunk to the next
+PAUSE = 0.002  # seconds between chunks
 
 
-class Appending:
-    """Appends to a log as long as the block lasts, by itself and when told."""
+class LogAppender:
+    """Appends to a log until the block ends: steadily from a thread, and on every call of `append`."""
 
     def __init__(self, path: Path, seed: int = 0) -> None:
-        """Prepare; `seed` tells the lines of several logs apart."""
+        """Open the log; `seed` distinguishes the lines of several logs."""
         self._file = path.open("ab", buffering=0)
         self._seed = seed
         self._numbers = count()
@@ -28,19 +28,19 @@ class Appending:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start appending."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, with a whole line."""
+        """Stop after a whole line."""
         self._ended.set()
         self._thread.join()
         self._file.write(self._next)
         self._file.close()
 
     def append(self) -> None:
-        """Append a chunk now."""
+        """Append one chunk."""
         with self._lock:
             while len(self._next) <= CHUNK:
                 self._next += b"%d line %d of a log that grows\n" % (self._seed, next(self._numbers))
