@@ -71,7 +71,7 @@ class Daemon(Logcd):
         figures = self._figures(cpu, start)
         return figures | {name: figures[name] / cycles for name in ("cpu", "seconds")}
 
-    def cpu(self) -> float:
+    def cpu_seconds(self) -> float:
         """Give the processor time it has had, by the scheduler's clock: the other one ticks in 10 ms."""
         tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
