@@ -1,4 +1,4 @@
-"""The command `nodeagent`: options, environment, file, exit codes."""
+"""The command `nodeagent`: options, environment, configuration file, exit codes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from nodeagent import config_file, run_command, watch_command
-from nodeagent.checks.daemon_status import Source
-from nodeagent.cli_options import Daemon, eyes, option
-from nodeagent.settings import Scene, Settings
-from nodeagent.supervision.programs import PROGRAMS, Program, SetupError, key
+from nodeagent.cli_options import NamedAddress, common_options, option
+from nodeagent.settings import CollectorAddress, DaemonAddress, Settings, WatchTargets
+from nodeagent.supervision.programs import PROGRAMS, ConfigError, Program, option_name
 from nodelog import __version__
 from nodelog.shipping.addresses import NoHostError, collector_addresses
 from nodelogd.service import command_line, event_loop, logging_setup
@@ -26,43 +25,43 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 CONTEXT: Final = command_line.context_settings("NODEAGENT")
-OWN: Final = "nodeagent"
-"""The table of the agent itself in a file."""
+OWN_TABLE: Final = "nodeagent"
+"""The table of a file with the agent's own options."""
 
 
-def programs(function: Callable[..., int]) -> Callable[..., int]:
-    """Add the options of the children, each with the name of its program before its own."""
+def program_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add every option of the children, with the name of its program in front."""
     for program in PROGRAMS.values():
         for name, known in program.options.items():
             flag = f"--{program.name}-{name}"
             flags = f"{flag}/--no-{program.name}-{name}" if known.is_flag else flag
-            several = {"multiple": True} if known.multiple else {}
-            function = click.option(flags, default=None, hidden=True, **several)(function)  # type: ignore[arg-type]
+            multiple = {"multiple": True} if known.multiple else {}
+            function = click.option(flags, default=None, hidden=True, **multiple)(function)  # type: ignore[arg-type]
     return function
 
 
-def read(ctx: click.Context, _: click.Parameter, path: Path | None) -> config_file.Tables:
-    """Read the file; its own table stands for the options that are not given."""
+def load_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> config_file.Tables:
+    """Return the tables of the children; the agent's own table supplies the defaults of its options."""
     if path is None:
         return {}
     try:
-        tables = config_file.read(path, [*PROGRAMS, OWN])
-        own = tables.pop(OWN, {})
-        agent = Program(click.Command(OWN, params=[p for p in ctx.command.params if _is_own(p)]))
+        tables = config_file.read_tables(path, [*PROGRAMS, OWN_TABLE])
+        own = tables.pop(OWN_TABLE, {})
+        agent = Program(click.Command(OWN_TABLE, params=[p for p in ctx.command.params if _is_own(p)]))
         agent.arguments(own)
-    except SetupError as error:
+    except ConfigError as error:
         raise click.UsageError(str(error)) from None
     ctx.default_map = {
-        agent.options[name].name or "": _texts(value, agent.options[name]) for name, value in own.items()
+        agent.options[name].name or "": _to_text(value, agent.options[name]) for name, value in own.items()
     }
     return tables
 
 
 def _is_own(param: click.Parameter) -> bool:
-    return isinstance(param, click.Option) and not param.hidden and key(param) != "config"
+    return isinstance(param, click.Option) and not param.hidden and option_name(param) != "config"
 
 
-def _texts(value: object, known: click.Option) -> object:
+def _to_text(value: object, known: click.Option) -> object:
     texts = [str(one) for one in (value if isinstance(value, list) else [value])]
     return texts if known.multiple else texts[0]
 
@@ -70,7 +69,7 @@ def _texts(value: object, known: click.Option) -> object:
 @click.group("nodeagent", context_settings=CONTEXT, no_args_is_help=False)
 @click.version_option(__version__, prog_name="nodeagent", allow_from_autoenv=False)
 def nodeagent() -> None:
-    """Keep the log daemons of a node alive and honest."""
+    """Keep the log daemons of a node running, and check that they do their work."""
 
 
 @nodeagent.command("run", context_settings=CONTEXT)
@@ -79,7 +78,7 @@ def nodeagent() -> None:
     type=click.Path(path_type=Path),
     default=None,
     is_eager=True,
-    callback=read,
+    callback=load_config,
     help="A TOML file with a table for each program, [logd], [nodeagent], ..., every option by its own name.",
 )
 @option(
@@ -93,30 +92,31 @@ def nodeagent() -> None:
     "--grace",
     type=Duration("0", "1h"),
     default=40.0,
-    help="Time for the programs to end before they are killed; more than their own --grace.",
+    help="Time for the programs to end before they are killed; must exceed their own --grace.",
 )
-@eyes
-@programs
+@common_options
+@program_options
 def run(config: config_file.Tables, program: tuple[str, ...], grace: float, **options: Any) -> int:  # noqa: ANN401 (as `watch`)
-    """Keep everything on one node running, where no kubelet does, and watch it.
+    """Run and watch the daemons of a node without a kubelet.
 
-    Each option of the programs is one of this command too, with the program's name before it: --logd-listen,
-    --no-logd-stamp. It wins over the file, the file over the program's variables.
+    Every option of the programs is also an option of this command, with the program's name in front:
+    --logd-listen, --no-logd-stamp. It takes precedence over the file, and the file over the program's
+    environment variables.
     """
     children: dict[str, list[str]] = {}
     try:
         for name in dict.fromkeys(program):
-            table = config.get(name, {}) | _given(PROGRAMS[name], options)
+            table = config.get(name, {}) | _program_values(PROGRAMS[name], options)
             children[name] = PROGRAMS[name].arguments(table)
             PROGRAMS[name].settings(children[name])
-    except SetupError as error:
+    except ConfigError as error:
         raise click.UsageError(str(error)) from None
     logging_setup.setup("nodeagent", options["log_level"])
-    return _end(lambda: run_command.run(children, _settings(options), grace))
+    return _run_to_end(lambda: run_command.run(children, _settings(options), grace))
 
 
-def _given(program: Program, options: dict[str, Any]) -> dict[str, Any]:
-    """Give what is set for a program on the command line."""
+def _program_values(program: Program, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a program that were set on the command line."""
     found = {name: options[f"{program.name}_{param.name}"] for name, param in program.options.items()}
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -130,15 +130,15 @@ def _given(program: Program, options: dict[str, Any]) -> dict[str, Any]:
     "--collector",
     type=ADDRESS,
     default=Address(None, 6666),
-    help="Where to send probes. Without a host, here and below, to the node's addresses in HOST_IP and "
-    "HOST_IPS, or to this machine.",
+    help="Where to send probes. Without a host, here and below: the node's addresses in HOST_IP and "
+    "HOST_IPS, or else this machine.",
 )
 @option(
     "--daemon",
-    type=Daemon(),
+    type=NamedAddress(),
     multiple=True,
     default=[("logd", Address(None, 9166)), ("logcd", Address(None, 9167))],
-    help="A daemon and the port of its pages; may be given several times.",
+    help="A daemon and the port of its HTTP pages; may be given several times.",
 )
 @option(
     "--disk",
@@ -151,13 +151,13 @@ def _given(program: Program, options: dict[str, Any]) -> dict[str, Any]:
     "--archives",
     type=click.Path(path_type=Path),
     default=Path("/var/log/all-logs-*.tar.gz"),
-    help="Where logcd puts its archives; a star stands for the date.",
+    help="Where logcd puts its archives, with a star for the date.",
 )
 @option(
     "--archive-every",
     type=Duration("1s", "30d"),
     default=60.0,
-    help="The --every of logcd; an archive that is three times as old is late.",
+    help="The --every of logcd; an archive older than three times this is late.",
 )
 @option(
     "--log",
@@ -165,16 +165,16 @@ def _given(program: Program, options: dict[str, Any]) -> dict[str, Any]:
     default=Path("/var/node_log"),
     help="The log that /tail follows.",
 )
-@eyes
+@common_options
 def watch(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
-    """Watch the daemons of a node that somebody else keeps running; start nothing and delete nothing."""
+    """Watch the daemons of a node that something else keeps running; start nothing and delete nothing."""
     logging_setup.setup("nodeagent", options["log_level"])
-    hosts = _hosts()
+    hosts = _node_hosts()
     collector: Address = options["collector"]
-    scene = Scene(
-        collector=((collector.host,) if collector.host else hosts, collector.port),
+    targets = WatchTargets(
+        collector=CollectorAddress((collector.host,) if collector.host else hosts, collector.port),
         daemons=tuple(
-            Source(name, f"http://{Address(address.host or hosts[0], address.port)}")
+            DaemonAddress(name, f"http://{Address(address.host or hosts[0], address.port)}")
             for name, address in options["daemon"]
         ),
         disks=options["disk"],
@@ -182,10 +182,11 @@ def watch(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
         archive_every=options["archive_every"],
         log=options["log"],
     )
-    return _end(lambda: watch_command.watch(scene, _settings(options)))
+    return _run_to_end(lambda: watch_command.watch(targets, _settings(options)))
 
 
-def _hosts() -> tuple[str, ...]:
+def _node_hosts() -> tuple[str, ...]:
+    """Return the addresses of the node in HOST_IP and HOST_IPS, or this machine's."""
     try:
         return collector_addresses(None, os.environ)
     except NoHostError:
@@ -198,11 +199,11 @@ def _settings(options: dict[str, Any]) -> Settings:
     return Settings(**{name: options[name] for name in Settings.__slots__})
 
 
-def _end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run it to its end; give the exit code."""
+def _run_to_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a command and return its exit code: 1 if it cannot listen, or a program's settings do not fit."""
     try:
         return event_loop.run(main)
-    except (ListenError, SetupError) as error:
+    except (ListenError, ConfigError) as error:
         LOG.error("%s", error)  # noqa: TRY400 (one line)
         return 1
 

@@ -1,4 +1,4 @@
-"""The options that both commands have: how to look, and where to show it."""
+"""The options of both commands: how often to check, and where to show the results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from nodeagent.settings import HTTP, TAIL
+from nodeagent.settings import DEFAULT_HTTP, DEFAULT_TAIL
 from nodelogd.service import logging_setup
 from nodelogd.service.listening_sockets import Address
 from nodelogd.service.option_types import ADDRESS, DaemonOption, Duration, OptionType
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 option = partial(click.option, cls=DaemonOption)
 
 
-class Daemon(OptionType[tuple[str, Address]]):
-    """`logd=10.0.0.1:9166`."""
+class NamedAddress(OptionType[tuple[str, Address]]):
+    """The name and the address of a daemon, such as `logd=10.0.0.1:9166`."""
 
     name = "name=[host:]port"
     noun = "daemon"
 
     def parse(self, text: str) -> tuple[str, Address]:
-        """Take a name and an address apart."""
+        """Parse a name and an address."""
         name, _, address = text.partition("=")
         if not name.isidentifier():
             raise ValueError("not a daemon")
         return name, ADDRESS.parse(address)
 
     def to_text(self, value: tuple[str, Address]) -> str:
-        """Write it."""
+        """Write a value as `parse` accepts it."""
         return f"{value[0]}={str(value[1]).removeprefix('*:')}"
 
     def allowed_values(self) -> str:
-        """Say what it looks like."""
+        """Return the accepted forms."""
         return "NAME=PORT, NAME=HOST:PORT or NAME=[IPV6]:PORT"
 
 
-EYES: Final = (
+COMMON_OPTIONS: Final = (
     option(
         "--http",
         type=ADDRESS,
         multiple=True,
-        default=[HTTP],
-        help="Where to show /healthz, /readyz, /metrics and /status; may be given several times.",
+        default=[DEFAULT_HTTP],
+        help="Where to serve /healthz, /readyz, /metrics and /status; may be given several times.",
     ),
     option(
         "--tail",
         type=ADDRESS,
         multiple=True,
-        default=[TAIL],
-        help="Where to show /tail, to those who have the token; may be given several times.",
+        default=[DEFAULT_TAIL],
+        help="Where to serve /tail, to clients that have the token; may be given several times.",
     ),
     option(
         "--tail-token",
@@ -66,20 +66,20 @@ EYES: Final = (
         "--canary-every",
         type=Duration("100ms", "1h"),
         default=15.0,
-        help="Time from one probe to the next; a 15th of it while probes fail.",
+        help="Interval of the probes of the collector; a 15th of it while they fail.",
     ),
     option(
         "--look-every",
         type=Duration("100ms", "1h"),
         default=15.0,
-        help="Time from one look at daemons, disks and archives to the next; a 15th of it while something is "
-        "wrong with them.",
+        help="Interval of the checks of daemons, disks and archives; a 15th of it while they find something "
+        "wrong.",
     ),
     option(
         "--verify-every",
         type=Duration("1s", "30d"),
         default=3600.0,
-        help="Time from one verification of the newest archive to the next.",
+        help="Interval of the verifications of the newest archive.",
     ),
     option(
         "--growth-window",
@@ -91,13 +91,13 @@ EYES: Final = (
         "--log-level",
         type=click.Choice(logging_setup.LEVELS),
         default="info",
-        help="What nodeagent says of itself and of its children, on stderr.",
+        help="What nodeagent logs about itself and its children, on stderr.",
     ),
 )
 
 
-def eyes(function: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that both commands have."""
-    for decorate in reversed(EYES):
+def common_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options of both commands."""
+    for decorate in reversed(COMMON_OPTIONS):
         function = decorate(function)
     return function

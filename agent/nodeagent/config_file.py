@@ -1,4 +1,4 @@
-"""`nodelog.toml`: a table for each program, every option by its own name.
+"""Reads `nodelog.toml`: a table for each program, with each option by its own name.
 
 [logd]
 log = "/var/lib/nodelog/node_log"
@@ -14,7 +14,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from nodeagent.supervision.programs import SetupError, nearest
+from nodeagent.supervision.programs import ConfigError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 Tables = dict[str, dict[str, Any]]
 
 
-def read(path: Path, names: Collection[str]) -> Tables:
-    """Give the tables of a file, all of which must be of these names. Raises SetupError."""
+def read_tables(path: Path, names: Collection[str]) -> Tables:
+    """Return the tables of a file; no other names are allowed. Raises ConfigError."""
     try:
         content = tomllib.loads(path.read_text())
     except OSError as error:
-        raise SetupError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise SetupError(f"{path}: {error}") from None
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:  # invalid TOML or UTF-8
+        raise ConfigError(f"{path}: {error}") from None
     for name, table in content.items():
         if name not in names:
             what = "table" if isinstance(table, dict) else "key outside a table"
-            raise SetupError(f"{path}: unknown {what} {name!r}{nearest(name, dict.fromkeys(names))}")
+            raise ConfigError(f"{path}: unknown {what} {name!r}{suggestion(name, dict.fromkeys(names))}")
         if not isinstance(table, dict):
-            raise SetupError(f"{path}: {name} is not a table; write [{name}]")
+            raise ConfigError(f"{path}: {name} is not a table; write [{name}]")
     return content

@@ -1,4 +1,4 @@
-"""Everything the agent counts, with its meaning. Counted where the fact occurs, listed here."""
+"""All metrics of the agent with their meanings. They are updated where the events occur."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Metrics:
     """The metrics of one agent, in a registry of their own."""
 
     def __init__(self) -> None:
-        """Make them all, at zero."""
+        """Create all metrics at zero."""
         self.registry = r = CollectorRegistry()
-        self.ready = Gauge("nodelog_agent_ready", "1 while /readyz says 200.", registry=r)
+        self.ready = Gauge("nodelog_agent_ready", "1 while /readyz returns 200.", registry=r)
         self.probes = Counter(
             "nodelog_agent_canary_probes", "Probes sent to the collector, by result.", ["result"], registry=r
         )
@@ -21,7 +21,7 @@ class Metrics:
             self.probes.labels(result)
         self.probe_seconds = Histogram(
             "nodelog_agent_canary_seconds",
-            "From connecting to the acknowledgement of a probe.",
+            "Time from connecting to the acknowledgement of a probe.",
             buckets=_SECONDS,
             registry=r,
         )
@@ -35,35 +35,41 @@ class Metrics:
             "nodelog_agent_daemon_up", "1 while the daemon answers over HTTP.", ["daemon"], registry=r
         )
         self.daemon_ready = Gauge(
-            "nodelog_agent_daemon_ready", "1 while the daemon says that it is ready.", ["daemon"], registry=r
+            "nodelog_agent_daemon_ready",
+            "1 while the daemon reports that it is ready.",
+            ["daemon"],
+            registry=r,
         )
         self.daemon_restarts = Counter(
-            "nodelog_agent_daemon_restarts", "Restarts of the daemon that were seen.", ["daemon"], registry=r
+            "nodelog_agent_daemon_restarts",
+            "Restarts of the daemon that the agent noticed.",
+            ["daemon"],
+            registry=r,
         )
         self.daemon_version = Gauge(
-            "nodelog_agent_daemon_version", "1 for the version that runs.", ["daemon", "version"], registry=r
+            "nodelog_agent_daemon_version", "1 for the running version.", ["daemon", "version"], registry=r
         )
         self.child_ends = Counter(
-            "nodelog_agent_child_ends", "Times a child ended unasked.", ["child"], registry=r
+            "nodelog_agent_child_ends", "Times a child ended without being stopped.", ["child"], registry=r
         )
         self.disk_size = Gauge(
             "nodelog_agent_disk_size_bytes", "Size of the file system.", ["path"], registry=r
         )
         self.disk_free = Gauge(
             "nodelog_agent_disk_free_bytes",
-            "Space left on the file system, for those who are not root.",
+            "Space left on the file system for users other than root.",
             ["path"],
             registry=r,
         )
         self.disk_growth = Gauge(
             "nodelog_agent_disk_growth_bytes_per_second",
-            "How many more bytes were used per second within --growth-window.",
+            "Growth of the bytes in use per second, measured over --growth-window.",
             ["path"],
             registry=r,
         )
         self.disk_inodes = Gauge(
             "nodelog_agent_disk_inodes",
-            "Inodes of the file system; 0: it has no limit.",
+            "Inodes of the file system; 0: not limited.",
             ["path"],
             registry=r,
         )
@@ -72,13 +78,13 @@ class Metrics:
         )
         self.disk_inodes_growth = Gauge(
             "nodelog_agent_disk_growth_inodes_per_second",
-            "How many more inodes were used per second within --growth-window; 0 where there is no limit.",
+            "Growth of the inodes in use per second, measured over --growth-window; 0: not limited.",
             ["path"],
             registry=r,
         )
         self.disk_full = Gauge(
             "nodelog_agent_disk_full_seconds",
-            "Time until no byte or no inode is left if it goes on like this; +Inf: never, 0: it is full.",
+            "Time until no byte or no inode is left if growth continues; +Inf: never, 0: full.",
             ["path"],
             registry=r,
         )
@@ -89,7 +95,7 @@ class Metrics:
         )
         self.archive_interval = Gauge(
             "nodelog_agent_archive_interval_seconds",
-            "Time between two cycles of logcd; an archive that is three times as old is late.",
+            "Interval of logcd's cycles; an archive older than three times this is late.",
             registry=r,
         )
         self.archive_size = Gauge(
@@ -109,7 +115,7 @@ class Metrics:
             "When an archive was last read back, since the epoch; 0: not yet.",
             registry=r,
         )
-        self.ledger = Gauge(
+        self.ledger_difference = Gauge(
             "nodelog_agent_ledger_difference_bytes",
             "Bytes received by logd that are neither written nor held nor dropped.",
             registry=r,
@@ -119,5 +125,8 @@ class Metrics:
             "nodelog_agent_tail_skipped_bytes", "Bytes of the log that readers of /tail skipped.", registry=r
         )
         self.faults = Counter(
-            "nodelog_agent_faults", "Looks that ended in a fault of the agent itself.", ["eye"], registry=r
+            "nodelog_agent_faults",
+            "Checks that failed with a fault of the agent itself.",
+            ["eye"],
+            registry=r,
         )

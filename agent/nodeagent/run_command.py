@@ -1,4 +1,4 @@
-"""`nodeagent run`: the children and the eyes of one node, from their start to their end."""
+"""`nodeagent run`: starts the daemons of one node, keeps them running, and runs the checks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import glob
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from nodeagent.checks.daemon_status import Source
-from nodeagent.settings import Scene
-from nodeagent.supervision.child_process import Child
-from nodeagent.supervision.children import Family
-from nodeagent.supervision.programs import PROGRAMS, SetupError
-from nodeagent.watch_command import Watcher
+from nodeagent.settings import CollectorAddress, DaemonAddress, WatchTargets
+from nodeagent.supervision.child_process import ChildProcess
+from nodeagent.supervision.children import Children
+from nodeagent.supervision.programs import PROGRAMS, ConfigError
+from nodeagent.watcher import Watcher
+from nodelogd.service.listening_sockets import Address
 from nodelogd.service.signals import handling_signals
 
 if TYPE_CHECKING:
@@ -19,45 +19,49 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodeagent.settings import Settings
-    from nodelogd.service.listening_sockets import Address
 
 LOG: Final = logging.getLogger(__name__)
-START: Final = 1.0
-"""Seconds that children have before they are looked at."""
-_ANY: Final = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to connect, not to listen)
+START_DELAY: Final = 1.0
+"""Seconds that children have to start before the first check."""
+_LOOPBACK: Final = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to connect, not to listen)
 
 
 async def run(children: Mapping[str, list[str]], settings: Settings, grace: float) -> int:
-    """Keep these programs alive, each with its arguments, until SIGTERM or SIGINT; give the exit code.
+    """Keep these programs running with their arguments until SIGTERM or SIGINT; return the exit code.
 
-    0 if all children then ended well within the grace. Raises SetupError, ListenError.
+    0 if all children then ended well within the grace. Raises ConfigError, ListenError.
     """
-    scene = scene_of({name: PROGRAMS[name].settings(arguments) for name, arguments in children.items()})
-    watcher = Watcher(scene, settings)
-    family = Family(
+    targets = watch_targets({name: PROGRAMS[name].settings(args) for name, args in children.items()})
+    watcher = Watcher(targets, settings)
+    supervised = Children(
         [
-            Child(name, PROGRAMS[name].start(arguments), watcher.metrics, watcher.findings)
-            for name, arguments in children.items()
+            ChildProcess(name, PROGRAMS[name].start_command(args), watcher.metrics, watcher.problems)
+            for name, args in children.items()
         ]
     )
-    watcher.more["children"] = family.status
-    with handling_signals(family.hang_up) as stop:
-        async with watcher.showing(), family.living(grace), watcher.looking(START):
+    watcher.extra_status["children"] = supervised.status
+    with handling_signals(supervised.forward_sighup) as stop:
+        async with (
+            watcher.serving_pages(),
+            supervised.running(grace),
+            watcher.running_checks(START_DELAY),
+        ):
             await stop.wait()
-            watcher.findings.wait_for("stop", "stopping")
+            watcher.problems.hold_readiness("stop", "stopping")
     LOG.info("stopped")
-    return 0 if family.ended_well else 1
+    return 0 if supervised.ended_well else 1
 
 
-def scene_of(options: Mapping[str, Mapping[str, Any]]) -> Scene:
-    """Find out from the options of the children what there is to look at. Raises SetupError."""
+def watch_targets(options: Mapping[str, Mapping[str, Any]]) -> WatchTargets:
+    """Derive what to watch from the options of the children. Raises ConfigError."""
     logd, logcd = options.get("logd"), options.get("logcd")
-    archives = _archives(logcd) if logcd else None
+    archives = _archive_pattern(logcd) if logcd else None
     log: Path | None = logd["log"].resolve() if logd else None
-    return Scene(
-        collector=_place("logd", "listen", logd["listen"]) if logd else None,
+    return WatchTargets(
+        collector=_collector_address(logd) if logd else None,
         daemons=tuple(
-            Source(name, _url(*_place(name, "http", found["http"]))) for name, found in options.items()
+            DaemonAddress(name, f"http://{Address(*_connect_address(name, 'http', values))}")
+            for name, values in options.items()
         ),
         disks=tuple(
             dict.fromkeys(path for path in (log and log.parent, archives and archives.parent) if path)
@@ -68,19 +72,21 @@ def scene_of(options: Mapping[str, Mapping[str, Any]]) -> Scene:
     )
 
 
-def _archives(logcd: Mapping[str, Any]) -> Path:
-    """Give the paths of all archives, a star for the date."""
+def _archive_pattern(logcd: Mapping[str, Any]) -> Path:
+    """Return the path of logcd's archives, with a star for the date."""
     folder: Path = (logcd["out"] or logcd["dir"]).absolute()
     return folder / glob.escape(str(logcd["name"])).replace("{date}", "*")
 
 
-def _place(program: str, option: str, addresses: tuple[Address, ...]) -> tuple[tuple[str, ...], int]:
-    """Give where to connect to, of the places where a child listens."""
+def _collector_address(logd: Mapping[str, Any]) -> CollectorAddress:
+    host, port = _connect_address("logd", "listen", logd)
+    return CollectorAddress((host,), port)
+
+
+def _connect_address(program: str, option: str, values: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the host and port at which a child is reached, from its first address. Raises ConfigError."""
+    addresses: tuple[Address, ...] = values[option]
     if not addresses or not addresses[0].port:
-        raise SetupError(f"{program}: {option} needs a port of its own: the agent connects to it")
-    return (_ANY.get(addresses[0].host, addresses[0].host or ""),), addresses[0].port
-
-
-def _url(hosts: tuple[str, ...], port: int) -> str:
-    host = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
-    return f"http://{host}:{port}"
+        raise ConfigError(f"{program}: {option} needs a port of its own: the agent connects to it")
+    host = addresses[0].host
+    return _LOOPBACK.get(host, host or ""), addresses[0].port

@@ -1,4 +1,4 @@
-"""What can be set in the agent; `cli` makes it from options, environment and file."""
+"""The agent's settings, and what it watches; `cli` builds both from options, environment and file."""
 
 from __future__ import annotations
 
@@ -10,32 +10,46 @@ from nodelogd.service.listening_sockets import Address
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nodeagent.checks.daemon_status import Source
+DEFAULT_HTTP = Address(None, 9168)
+DEFAULT_TAIL = Address("127.0.0.1", 9169)
+DISK_FULL_SOON = 6 * 3600.0
+"""Seconds: a file system that will be full before then is a problem."""
 
-HTTP = Address(None, 9168)
-TAIL = Address("127.0.0.1", 9169)
-SOON = 6 * 3600.0
-"""Seconds: a file system that will be full before is a trouble."""
+
+@dataclass(frozen=True, slots=True)
+class CollectorAddress:
+    """Where the collector takes lines: its port at any of the node's addresses, tried in this order."""
+
+    hosts: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonAddress:
+    """A daemon and the URL of its HTTP pages, `http://host:port`."""
+
+    name: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What there is to look at on the node; nothing (None, or an empty tuple) is not looked at."""
+class WatchTargets:
+    """What to watch on the node. None or an empty tuple: there is no such thing, and no check for it."""
 
-    collector: tuple[tuple[str, ...], int] | None  # its addresses, any of which will do, and its port
-    daemons: tuple[Source, ...]
+    collector: CollectorAddress | None
+    daemons: tuple[DaemonAddress, ...]
     disks: tuple[Path, ...]
-    archives: Path | None  # a star for the date
+    archives: Path | None  # a star stands for the date
     archive_every: float  # seconds between two cycles of logcd
     log: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to look and where to show it. Times in seconds."""
+    """How often to check, and where to show the results. Times in seconds."""
 
-    http: tuple[Address, ...] = (HTTP,)
-    tail: tuple[Address, ...] = (TAIL,)
+    http: tuple[Address, ...] = (DEFAULT_HTTP,)
+    tail: tuple[Address, ...] = (DEFAULT_TAIL,)
     tail_token: Path | None = None
     canary_every: float = 15.0
     look_every: float = 15.0

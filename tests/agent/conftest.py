@@ -1,11 +1,11 @@
-"""A log of three lines, and one who follows it from its end."""
+"""A log of three lines, and a follower at its end."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-from nodeagent.tail.log_follower import Follower
+from nodeagent.tail.log_follower import LogFollower
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def follower(log: Path) -> AsyncGenerator[Follower]:
-    async with Follower(log) as follower:
-        await follower.begin(0)
+async def follower(log: Path) -> AsyncGenerator[LogFollower]:
+    async with LogFollower(log) as follower:
+        await follower.seek_last(0)
         yield follower

@@ -5,42 +5,41 @@ from typing import Any
 import pytest
 
 from nodeagent import run_command, watch_command
-from nodeagent.checks.daemon_status import Source
 from nodeagent.cli import nodeagent
-from nodeagent.settings import Scene, Settings
+from nodeagent.settings import CollectorAddress, DaemonAddress, Settings, WatchTargets
 from nodeagent.supervision.programs import PROGRAMS
 from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.listening_sockets import Address, ListenError
 
 
-class Started:
-    """What the command has made of its options, instead of running."""
+class RecordedCommand:
+    """What the command line passes to `run` and `watch`, which do not run."""
 
     children: Mapping[str, list[str]]
     grace: float
-    scene: Scene
+    targets: WatchTargets
     settings: Settings
 
     async def run(self, children: Mapping[str, list[str]], settings: Settings, grace: float) -> int:
-        """Stand for nodeagent run."""
+        """Replace `nodeagent run`."""
         self.children, self.settings, self.grace = children, settings, grace
         return 3
 
-    async def watch(self, scene: Scene, settings: Settings) -> int:
-        """Stand for nodeagent watch."""
-        self.scene, self.settings = scene, settings
+    async def watch(self, targets: WatchTargets, settings: Settings) -> int:
+        """Replace `nodeagent watch`."""
+        self.targets, self.settings = targets, settings
         return 0
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    started = Started()
-    monkeypatch.setattr(run_command, "run", started.run)
-    monkeypatch.setattr(watch_command, "watch", started.watch)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordedCommand:
+    recorded = RecordedCommand()
+    monkeypatch.setattr(run_command, "run", recorded.run)
+    monkeypatch.setattr(watch_command, "watch", recorded.watch)
     monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
     for name in ("HOST_IP", "HOST_IPS"):
         monkeypatch.delenv(name, raising=False)
-    return started
+    return recorded
 
 
 @pytest.fixture
@@ -53,45 +52,45 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_everything_is_started_by_default(started: Started) -> None:
+def test_everything_is_started_by_default(recorded: RecordedCommand) -> None:
     assert command_line.run(nodeagent, ["run"]) == 3
-    assert started.children == {"logd": [], "logcd": []}
-    assert started.settings == Settings()
-    assert started.grace == 40
+    assert recorded.children == {"logd": [], "logcd": []}
+    assert recorded.settings == Settings()
+    assert recorded.grace == 40
 
 
-def test_the_file_sets_programs_and_the_agent(started: Started, config: Path) -> None:
+def test_the_file_configures_programs_and_the_agent(recorded: RecordedCommand, config: Path) -> None:
     assert command_line.run(nodeagent, ["run", f"--config={config}"]) == 3
-    assert started.children == {"logd": ["--listen=7000", "--stamp"]}
-    assert started.settings == Settings(http=(Address(None, 9000),), verify_every=60.0)
-    assert started.grace == 7
+    assert recorded.children == {"logd": ["--listen=7000", "--stamp"]}
+    assert recorded.settings == Settings(http=(Address(None, 9000),), verify_every=60.0)
+    assert recorded.grace == 7
 
 
-def test_the_command_line_wins_over_the_file(started: Started, config: Path) -> None:
-    given = [
+def test_the_command_line_overrides_the_file(recorded: RecordedCommand, config: Path) -> None:
+    arguments = [
         "--grace=1s",
         "--logd-listen=7001",
         "--logd-listen=7002",
         "--no-logd-stamp",
         "--logd-max-line=2KiB",
     ]
-    assert command_line.run(nodeagent, ["run", f"--config={config}", *given]) == 3
-    assert sorted(started.children["logd"]) == [
+    assert command_line.run(nodeagent, ["run", f"--config={config}", *arguments]) == 3
+    assert sorted(recorded.children["logd"]) == [
         "--listen=7001",
         "--listen=7002",
         "--max-line=2KiB",
         "--no-stamp",
     ]
-    assert started.grace == 1
+    assert recorded.grace == 1
 
 
-def test_a_variable_wins_over_the_file(
-    started: Started, config: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_variable_overrides_the_file(
+    recorded: RecordedCommand, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NODEAGENT_GRACE", "2s")
     monkeypatch.setenv("NODEAGENT_CONFIG", str(config))
     assert command_line.run(nodeagent, ["run"]) == 3
-    assert started.grace == 2
+    assert recorded.grace == 2
 
 
 @pytest.mark.parametrize(
@@ -107,16 +106,16 @@ def test_a_variable_wins_over_the_file(
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_and_exit_2(
-    text: str, expected: str, started: Started, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, expected: str, recorded: RecordedCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "nodelog.toml"
     path.write_text(text)
     assert command_line.run(nodeagent, ["run", f"--config={path}"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("nodeagent: ")
-    assert expected in said
-    assert said.count("\n") == 1
-    assert not hasattr(started, "children")
+    message = capsys.readouterr().err
+    assert message.startswith("nodeagent: ")
+    assert expected in message
+    assert message.count("\n") == 1
+    assert not hasattr(recorded, "children")
 
 
 @pytest.mark.parametrize(
@@ -133,9 +132,9 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_2(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command_line.run(nodeagent, arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"nodeagent: {expected}")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"nodeagent: {expected}")
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -146,15 +145,19 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_2(
         ("fd00::7", ("fd00::7",), "[fd00::7]"),
     ],
 )
-def test_watch_looks_at_the_node_that_it_is_on(
-    host_ip: str | None, hosts: tuple[str, ...], url: str, started: Started, monkeypatch: pytest.MonkeyPatch
+def test_watch_targets_its_own_node(
+    host_ip: str | None,
+    hosts: tuple[str, ...],
+    url: str,
+    recorded: RecordedCommand,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if host_ip:
         monkeypatch.setenv("HOST_IP", host_ip)
     assert command_line.run(nodeagent, ["watch"]) == 0
-    assert started.scene == Scene(
-        collector=(hosts, 6666),
-        daemons=(Source("logd", f"http://{url}:9166"), Source("logcd", f"http://{url}:9167")),
+    assert recorded.targets == WatchTargets(
+        collector=CollectorAddress(hosts, 6666),
+        daemons=(DaemonAddress("logd", f"http://{url}:9166"), DaemonAddress("logcd", f"http://{url}:9167")),
         disks=(Path("/var/lib/nodelog"), Path("/var/log")),
         archives=Path("/var/log/all-logs-*.tar.gz"),
         archive_every=60.0,
@@ -162,18 +165,18 @@ def test_watch_looks_at_the_node_that_it_is_on(
     )
 
 
-def test_watch_looks_where_it_is_told_to(started: Started) -> None:
-    given = [
+def test_the_options_of_watch_set_the_targets(recorded: RecordedCommand) -> None:
+    arguments = [
         "--collector=[::1]:7",
         "--daemon=logd=10.0.0.1:8",
         "--disk=/a",
         "--archives=/b/*.tgz",
         "--log=/c",
     ]
-    assert command_line.run(nodeagent, ["watch", *given]) == 0
-    assert started.scene == Scene(
-        collector=(("::1",), 7),
-        daemons=(Source("logd", "http://10.0.0.1:8"),),
+    assert command_line.run(nodeagent, ["watch", *arguments]) == 0
+    assert recorded.targets == WatchTargets(
+        collector=CollectorAddress(("::1",), 7),
+        daemons=(DaemonAddress("logd", "http://10.0.0.1:8"),),
         disks=(Path("/a"),),
         archives=Path("/b/*.tgz"),
         archive_every=60.0,
@@ -181,19 +184,19 @@ def test_watch_looks_where_it_is_told_to(started: Started) -> None:
     )
 
 
-def test_a_port_that_is_taken_is_exit_1(
-    started: Started, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_taken_port_is_exit_1(
+    recorded: RecordedCommand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def taken(main: Coroutine[Any, Any, int]) -> int:  # noqa: ARG001 (as event_loop.run)
+    def raise_taken(main: Coroutine[Any, Any, int]) -> int:  # noqa: ARG001 (as event_loop.run)
         raise ListenError(98, "port 9168 is taken")
 
-    monkeypatch.setattr(event_loop, "run", taken)
+    monkeypatch.setattr(event_loop, "run", raise_taken)
     assert command_line.run(nodeagent, ["watch"]) == 1
     assert [record.getMessage() for record in caplog.records] == ["port 9168 is taken"]
-    assert not hasattr(started, "scene")
+    assert not hasattr(recorded, "targets")
 
 
-def test_each_option_of_a_program_can_be_given() -> None:
+def test_each_option_of_a_program_is_an_option_of_run() -> None:
     run = nodeagent.commands["run"]
     known = {name for param in run.params for name in param.opts}
     for program in PROGRAMS.values():

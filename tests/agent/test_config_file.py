@@ -2,16 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.config_file import read
-from nodeagent.supervision.programs import SetupError
+from nodeagent.config_file import read_tables
+from nodeagent.supervision.programs import ConfigError
 
 NAMES = ("logd", "logcd", "nodeagent")
 
 
-def test_each_program_has_its_table(tmp_path: Path) -> None:
+def test_each_program_has_a_table(tmp_path: Path) -> None:
     path = tmp_path / "nodelog.toml"
     path.write_text('[logd]\nlisten = ["6666"]\n[nodeagent]\n')
-    assert read(path, NAMES) == {"logd": {"listen": ["6666"]}, "nodeagent": {}}
+    assert read_tables(path, NAMES) == {"logd": {"listen": ["6666"]}, "nodeagent": {}}
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ def test_each_program_has_its_table(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line_that_names_the_file(text: bytes, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "nodelog.toml"
     path.write_bytes(text)
-    with pytest.raises(SetupError) as error:
-        read(path, NAMES)
+    with pytest.raises(ConfigError) as error:
+        read_tables(path, NAMES)
     assert str(error.value).startswith(f"{path}: {expected}")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "gone.toml"
-    with pytest.raises(SetupError, match=f"cannot read {path}: No such file or directory"):
-        read(path, NAMES)
+    with pytest.raises(ConfigError, match=f"cannot read {path}: No such file or directory"):
+        read_tables(path, NAMES)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodeagent import config_file
-from nodeagent.run_command import scene_of
+from nodeagent.run_command import watch_targets
 from nodeagent.supervision.programs import PROGRAMS
 
 SYSTEMD = Path(__file__).resolve().parent.parent.parent / "deploy" / "systemd"
@@ -22,13 +22,13 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """Give the unit with the programs of this environment."""
+    """Return the unit with the programs of this environment."""
     path = tmp_path / "nodelog.service"
     path.write_text(UNIT.replace("/opt/nodelog/bin", os.path.dirname(sys.executable)))  # noqa: PTH120 (no link is followed)
     return path
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path) -> None:
+def test_systemd_accepts_the_unit(unit: Path) -> None:
     run = analyze("verify", str(unit))
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
@@ -38,16 +38,16 @@ def test_the_unit_is_hardened(unit: Path) -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_the_children_have_their_grace_before_systemd_ends_it() -> None:
+def test_systemd_waits_longer_than_the_grace_of_the_children() -> None:
     seconds = int(UNIT.partition("TimeoutStopSec=")[2].partition("s")[0])
     assert seconds > 40
     assert "KillMode=mixed" in UNIT
 
 
-def test_the_file_beside_it_is_one_that_the_programs_take() -> None:
-    tables = config_file.read(SYSTEMD / "nodelog.toml", [*PROGRAMS, "nodeagent"])
-    scene = scene_of(
+def test_the_programs_accept_the_configuration_file() -> None:
+    tables = config_file.read_tables(SYSTEMD / "nodelog.toml", [*PROGRAMS, "nodeagent"])
+    targets = watch_targets(
         {name: program.settings(program.arguments(tables[name])) for name, program in PROGRAMS.items()}
     )
-    assert scene.disks == (Path("/var/lib/nodelog"), Path("/var/log/nodelog"))
-    assert scene.archives == Path("/var/log/nodelog/all-logs-*.tar.gz")
+    assert targets.disks == (Path("/var/lib/nodelog"), Path("/var/log/nodelog"))
+    assert targets.archives == Path("/var/log/nodelog/all-logs-*.tar.gz")

@@ -141,7 +141,7 @@ IMPATIENT = """
 from aiohttp import ClientTimeout
 from nodeagent import cli
 from nodeagent.checks import collector_probe, daemon_status
-collector_probe.PATIENCE, daemon_status.PATIENCE = 2.0, ClientTimeout(total=2.0)
+collector_probe.TIMEOUT, daemon_status.TIMEOUT = 2.0, ClientTimeout(total=2.0)
 cli.main()
 """
 """An agent that waits less long for an answer."""

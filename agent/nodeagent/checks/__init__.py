@@ -1,1 +1,1 @@
-"""Checks: each looks at one thing on the node, again and again, and reports what is wrong with it."""
+"""The checks: each examines one thing on the node at an interval and reports what is wrong with it."""

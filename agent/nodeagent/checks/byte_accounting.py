@@ -1,7 +1,7 @@
-"""Whether the collector's counts agree: what it received is written, held, or dropped for a reason it gives.
+"""Byte accounting: every byte the collector received is written, held, or dropped for a stated reason.
 
-Counters are not read all in one instant. While bytes flow, a difference may be no more than what flowed from
-one reading to the next; only what is larger than that is a difference.
+The counters are not read at the same instant. While bytes flow, a difference may be as large as what flowed
+between two readings; only a larger one counts.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-IN: Final = ("nodelog_received_bytes_total", "nodelog_added_bytes_total")
-OUT: Final = (
+INFLOW_METRICS: Final = ("nodelog_received_bytes_total", "nodelog_added_bytes_total")
+OUTFLOW_METRICS: Final = (
     "nodelog_written_bytes_total",
     "nodelog_held_bytes",
     "nodelog_dropped_bytes_total",
@@ -22,33 +22,33 @@ OUT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Scrape:
-    """What went in and what came of it, in bytes since the collector started."""
+class ByteCounts:
+    """The bytes that went in, and those whose whereabouts are known, since the collector started."""
 
     taken: float
     accounted: float
 
     @classmethod
-    def of(cls, sums: Mapping[str, float]) -> Scrape | None:
-        """Make it of the sums of metrics; None where one of them is missing."""
-        if not {*IN, *OUT} <= sums.keys():
+    def from_metrics(cls, sums: Mapping[str, float]) -> ByteCounts | None:
+        """Build it from the sums of metrics; return None if one of them is missing."""
+        if not {*INFLOW_METRICS, *OUTFLOW_METRICS} <= sums.keys():
             return None
-        return cls(sum(sums[name] for name in IN), sum(sums[name] for name in OUT))
+        return cls(sum(sums[name] for name in INFLOW_METRICS), sum(sums[name] for name in OUTFLOW_METRICS))
 
     @property
-    def difference(self) -> float:
-        """Bytes that are nowhere; less than zero: bytes that came from nowhere."""
+    def missing(self) -> float:
+        """Bytes that are unaccounted for; below zero: bytes that were never received."""
         return self.taken - self.accounted
 
 
-def difference(first: Scrape, second: Scrape) -> float | None:
-    """Give the bytes that are missing in both scrapes, 0 if none are; None if the flow hides it.
+def missing_bytes(first: ByteCounts, second: ByteCounts) -> float | None:
+    """Return the bytes missing in both readings, 0 if none are, None if the flow hides it.
 
-    The second one is to be made soon after the first.
+    Take the second reading soon after the first.
     """
-    both = (first.difference, second.difference)
+    both = (first.missing, second.missing)
     if 0 in both or (both[0] > 0) is not (both[1] > 0):
         return 0.0
     flowed = max(abs(second.taken - first.taken), abs(second.accounted - first.accounted))
-    least = min(both, key=abs)
-    return least if abs(least) > flowed else None
+    smaller = min(both, key=abs)
+    return smaller if abs(smaller) > flowed else None

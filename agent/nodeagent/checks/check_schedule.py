@@ -1,4 +1,4 @@
-"""The rhythm of looking: each eye by itself, from start to start, and more often while something is wrong."""
+"""When checks run: each on its own, at an interval from start to start, and more often while it fails."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from nodeagent.checks.problems import Findings
     from nodeagent.metrics import Metrics
+    from nodeagent.problems import Problems
 
 LOG: Final = logging.getLogger(__name__)
-SOONER: Final = 15
-"""How many times as often as otherwise it is looked while something is wrong: its end is to be seen soon."""
+FAILING_SPEEDUP: Final = 15
+"""A failing check runs this many times as often as otherwise, so that recovery is noticed soon."""
 
 
-class Eye(Protocol):
-    """Looks at one thing."""
+class Check(Protocol):
+    """Examines one thing on the node."""
 
     name: str
 
-    async def look(self) -> bool:
-        """Look, and tell whether all is well."""
+    async def run(self) -> bool:
+        """Examine it, report problems, and return whether all is well."""
 
     def status(self) -> dict[str, object]:
-        """Give what `/status` shows of it."""
+        """Return what `/status` shows about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
-    """How often an eye looks (seconds), and whether readiness waits for its first look."""
+class ScheduledCheck:
+    """A check, its interval in seconds, and whether readiness waits for its first run."""
 
-    eye: Eye
-    every: float
+    check: Check
+    interval: float
     is_awaited: bool = True
 
 
 @asynccontextmanager
-async def looking(
-    rhythms: Iterable[Rhythm], metrics: Metrics, findings: Findings, delay: float = 0.0
+async def running_checks(
+    scheduled: Iterable[ScheduledCheck], metrics: Metrics, problems: Problems, delay: float = 0.0
 ) -> AsyncGenerator[None]:
-    """Look as long as the block lasts, for the first time after `delay` seconds."""
-    tasks = [asyncio.create_task(_look(rhythm, metrics, findings, delay)) for rhythm in rhythms]
+    """Run the checks while the block runs, for the first time after `delay` seconds."""
+    tasks = [asyncio.create_task(_run_repeatedly(one, metrics, problems, delay)) for one in scheduled]
     try:
         yield
     finally:
@@ -54,24 +54,27 @@ async def looking(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _look(rhythm: Rhythm, metrics: Metrics, findings: Findings, delay: float) -> None:
-    loop, eye = asyncio.get_running_loop(), rhythm.eye
-    if rhythm.is_awaited:
-        findings.wait_for(f"first {eye.name}", f"{eye.name}: not looked at yet")
+async def _run_repeatedly(
+    scheduled: ScheduledCheck, metrics: Metrics, problems: Problems, delay: float
+) -> None:
+    loop, check = asyncio.get_running_loop(), scheduled.check
+    if scheduled.is_awaited:
+        problems.hold_readiness(f"first {check.name}", f"{check.name}: not checked yet")
     await asyncio.sleep(delay)
     while True:
-        began = loop.time()
-        is_well = False
+        started = loop.time()
+        is_ok = False
         try:
-            is_well = await eye.look()
+            is_ok = await check.run()
         except Exception:
-            # The others go on looking, and children are not to die of a fault in an eye.
-            metrics.faults.labels(eye.name).inc()
-            LOG.exception("a fault in looking at %s", eye.name)
-        findings.came(f"first {eye.name}")
-        await asyncio.sleep(max(0.0, began + period(rhythm.every, is_well=is_well) - loop.time()))
+            # The other checks go on, and a bug in one check must not bring down the children.
+            metrics.faults.labels(check.name).inc()
+            LOG.exception("the check %s failed with a fault of its own", check.name)
+        problems.release_readiness(f"first {check.name}")
+        next_start = started + next_interval(scheduled.interval, is_ok=is_ok)
+        await asyncio.sleep(max(0.0, next_start - loop.time()))
 
 
-def period(every: float, *, is_well: bool) -> float:
-    """Give the seconds from one look to the next."""
-    return every if is_well else every / SOONER
+def next_interval(interval: float, *, is_ok: bool) -> float:
+    """Return the seconds from the start of a run to the start of the next one."""
+    return interval if is_ok else interval / FAILING_SPEEDUP

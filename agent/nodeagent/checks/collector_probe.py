@@ -1,7 +1,7 @@
-"""The canary: a probe that goes the whole way of a client's line, and leaves nothing in the log.
+"""The canary: a probe that takes the whole path of a client's line and leaves nothing in the log.
 
-The probe is a block without lines on a stream of the agent's own: it is journalled, synced and acknowledged
-as any block is. Each has a connection of its own, so that accepting is tried too.
+The probe is a block without lines, on a stream of the agent's own: the collector journals, syncs and
+acknowledges it like any other block. Each probe opens a new connection, so accepting is tested too.
 """
 
 from __future__ import annotations
@@ -17,96 +17,99 @@ from nodelog.wire.client_session import Acked, ClientSession, Closed, Welcome
 from nodelog.wire.errors import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
-    from nodeagent.checks.problems import Findings
     from nodeagent.metrics import Metrics
+    from nodeagent.problems import Problems
+    from nodeagent.settings import CollectorAddress
     from nodelog.wire.client_session import Event
 
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 """Seconds for a probe."""
-GOODBYE: Final = 1.0
+CLOSE_TIMEOUT: Final = 1.0
 """Seconds for the collector to answer our close."""
-NAME: Final = "nodeagent"
+CLIENT_NAME: Final = "nodeagent"
 
 
-class CanaryError(OSError):
-    """The collector does not do what it should."""
+class ProbeError(OSError):
+    """The collector does not behave as it should."""
 
 
-class Canary:
-    """Probes a collector at the first of its addresses that can be connected to."""
+class CollectorProbe:
+    """Probes a collector at the first of its addresses that accepts a connection."""
 
     name = "canary"
 
-    def __init__(self, hosts: Sequence[str], port: int, metrics: Metrics, findings: Findings) -> None:
-        self._hosts = hosts
-        self._port = port
+    def __init__(self, address: CollectorAddress, metrics: Metrics, problems: Problems) -> None:
+        self._address = address
         self._metrics = metrics
-        self._findings = findings
+        self._problems = problems
         self._stream = os.urandom(16)
-        self._number = 1  # of the next probe in the stream
-        self._succeeded = time.time()
+        self._next_block = 1  # its number in the stream
+        self._last_success = time.time()
         self._seconds: float | None = None
-        metrics.probe_success.set(self._succeeded)
+        metrics.probe_success.set(self._last_success)
 
-    async def look(self) -> bool:
-        """Send a probe; tell whether it was acknowledged."""
-        began = time.monotonic()
+    async def run(self) -> bool:
+        """Send a probe; return whether it was acknowledged."""
+        started = time.monotonic()
         why = ""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await self._probe()
         except TimeoutError:
-            why = f"no answer within {PATIENCE:g} s"
+            why = f"no answer within {TIMEOUT:g} s"
         except (OSError, WireError) as error:
-            why = told(error)
-        self._note(time.monotonic() - began, is_good=not why)
-        where = f"{self._hosts[0]} port {self._port}"
-        return self._findings.tell(self.name, why and f"a probe to {where} failed: {why}; is logd there?")
+            why = failure_reason(error)
+        self._record(time.monotonic() - started, is_ok=not why)
+        where = f"{self._address.hosts[0]} port {self._address.port}"
+        text = f"a probe to {where} failed: {why}; is logd there?"
+        return self._problems.report(self.name, text if why else "")
 
     def status(self) -> dict[str, object]:
-        """Give what `/status` shows."""
+        """Return what `/status` shows."""
         return {
             "seconds": self._seconds,
-            "seconds_since_success": round(time.time() - self._succeeded, 1),
+            "seconds_since_success": round(time.time() - self._last_success, 1),
         }
 
-    def _note(self, seconds: float, *, is_good: bool) -> None:
-        self._metrics.probes.labels("ok" if is_good else "failed").inc()
-        self._metrics.probe_ok.set(is_good)
-        if is_good:
-            self._succeeded = time.time()
+    def _record(self, seconds: float, *, is_ok: bool) -> None:
+        self._metrics.probes.labels("ok" if is_ok else "failed").inc()
+        self._metrics.probe_ok.set(is_ok)
+        if is_ok:
+            self._last_success = time.time()
             self._seconds = round(seconds, 6)
             self._metrics.probe_seconds.observe(seconds)
-            self._metrics.probe_success.set(self._succeeded)
+            self._metrics.probe_success.set(self._last_success)
 
     async def _probe(self) -> None:
-        reader, writer = await self._connected()
+        reader, writer = await self._connect()
         try:
-            session = ClientSession(stream=(self._stream, self._number), name=NAME)
-            await _ask(session, reader, writer)
-            self._number += 1
-            with suppress(OSError, WireError):  # the probe is acknowledged, whatever comes now
-                async with asyncio.timeout(GOODBYE):
-                    await _leave(session, reader, writer)
+            session = ClientSession(stream=(self._stream, self._next_block), name=CLIENT_NAME)
+            await _send_probe(session, reader, writer)
+            self._next_block += 1
+            with suppress(OSError, WireError):  # the probe is acknowledged, whatever happens now
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await _close_stream(session, reader, writer)
         finally:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        failure: OSError = CanaryError("no address")
-        for host in self._hosts:
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        failure: OSError = ProbeError("no address")
+        for host in self._address.hosts:
             try:
-                return await asyncio.open_connection(host, self._port)
+                return await asyncio.open_connection(host, self._address.port)
             except OSError as error:
                 failure = error
         raise failure
 
 
-async def _ask(session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say hello, send a probe, and return when it is acknowledged."""
+async def _send_probe(
+    session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Open the session, send a probe, and return when it is acknowledged."""
     writer.write(session.hello())
     async for event in _events(session, reader):
         match event:
@@ -115,12 +118,14 @@ async def _ask(session: ClientSession, reader: asyncio.StreamReader, writer: asy
             case Acked():
                 return
             case Welcome():
-                raise CanaryError("it takes no blocks and streams, so it is no logd")
+                raise ProbeError("it takes no blocks and streams, so it is no logd")
             case _:
-                raise CanaryError(f"it answers {event}")
+                raise ProbeError(f"it answers {event}")
 
 
-async def _leave(session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _close_stream(
+    session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Close the stream, so that the collector need not remember it."""
     writer.write(session.close())
     async for event in _events(session, reader):
@@ -132,11 +137,11 @@ async def _events(session: ClientSession, reader: asyncio.StreamReader) -> Async
     while data := await reader.read(4096):
         for event in session.feed(data):
             yield event
-    raise CanaryError("it hung up")
+    raise ProbeError("it hung up")
 
 
-def told(error: OSError | WireError) -> str:
-    """Say why a probe failed, in the words of the system where it has some."""
+def failure_reason(error: OSError | WireError) -> str:
+    """Return why a probe failed, in the system's own words where it has some."""
     if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno)  # asyncio's loops have words of their own, each others
+        return os.strerror(error.errno)  # the text of asyncio's errors differs from loop to loop
     return getattr(error, "strerror", None) or str(error)

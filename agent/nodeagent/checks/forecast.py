@@ -1,4 +1,4 @@
-"""How fast something that is limited is used up, and when nothing of it will be left: bytes, inodes."""
+"""How fast a limited resource (bytes, inodes) is used up, and when none of it will be left."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SAMPLES: Final = 120
+MAX_SAMPLES: Final = 120
 """As many within a window are enough."""
-LEAST: Final = 12
-"""This part of the window must have been seen before anything is said about growth."""
+WARMUP_DIVISOR: Final = 12
+"""The samples must span this part of the window, a 12th, before they yield a growth rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,34 +24,34 @@ class Sample:
     used: int
 
 
-def growth(samples: Sequence[Sample], least: float) -> float:
-    """Give what is added per second, by least squares; 0 while the samples span less than `least` seconds.
+def growth_rate(samples: Sequence[Sample], min_span: float) -> float:
+    """Return the growth per second by least squares; 0 while the samples span less than `min_span` seconds.
 
-    A straight line through all of them: a rotation that frees space at once is one step among many.
+    A straight line through all samples: a rotation that frees space at once is one step among many.
     """
-    if len(samples) < 3 or samples[-1].time - samples[0].time < least:  # noqa: PLR2004 (two make any line)
+    if len(samples) < 3 or samples[-1].time - samples[0].time < min_span:  # noqa: PLR2004 (two make any line)
         return 0.0
-    middle = sum(sample.time for sample in samples) / len(samples)
-    mean = sum(sample.used for sample in samples) / len(samples)
-    spread = sum((sample.time - middle) ** 2 for sample in samples)
-    return sum((sample.time - middle) * (sample.used - mean) for sample in samples) / spread
+    mean_time = sum(sample.time for sample in samples) / len(samples)
+    mean_used = sum(sample.used for sample in samples) / len(samples)
+    variance = sum((sample.time - mean_time) ** 2 for sample in samples)
+    return sum((sample.time - mean_time) * (sample.used - mean_used) for sample in samples) / variance
 
 
-def time_to_full(free: int, growing: float) -> float:
-    """Give the seconds until nothing is free; infinite if it does not grow."""
-    return free / growing if growing > 0 else math.inf
+def time_to_full(free: int, growth: float) -> float:
+    """Return the seconds until nothing is free at this growth per second; infinite if it does not grow."""
+    return free / growth if growth > 0 else math.inf
 
 
-class Trend:
-    """The samples of a window, no more of them than are of use."""
+class UsageTrend:
+    """The usage samples of a sliding window (seconds), at most MAX_SAMPLES + 1 of them."""
 
     def __init__(self, window: float) -> None:
         self._window = window
         self._samples: deque[Sample] = deque()
 
     def add(self, sample: Sample) -> None:
-        """Take a sample, unless the last one is very young; forget those that are older than the window."""
-        if self._samples and sample.time - self._samples[-1].time < self._window / SAMPLES:
+        """Add a sample unless the previous one is very recent; drop those older than the window."""
+        if self._samples and sample.time - self._samples[-1].time < self._window / MAX_SAMPLES:
             return
         self._samples.append(sample)
         while sample.time - self._samples[0].time > self._window:
@@ -59,5 +59,5 @@ class Trend:
 
     @property
     def growth(self) -> float:
-        """What is added per second."""
-        return growth(self._samples, self._window / LEAST)
+        """Growth per second."""
+        return growth_rate(self._samples, self._window / WARMUP_DIVISOR)

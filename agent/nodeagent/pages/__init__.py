@@ -1,1 +1,1 @@
-"""The agent's HTTP pages."""
+"""The agent's HTTP pages, and the server that serves them."""

@@ -1,1 +1,1 @@
-"""Supervision: starts the daemons of a node, restarts them, and ends them with the agent."""
+"""Supervision: starts the daemons of a node, restarts them when they end, and stops them with the agent."""

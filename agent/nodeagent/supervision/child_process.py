@@ -1,145 +1,138 @@
-"""A program that is kept alive: started, started again with a pause when it ended, and ended in order."""
+"""A supervised program: started, restarted after a pause when it ends, and stopped in order."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nodeagent.supervision import parent_death_guard
-from nodeagent.supervision.restart_backoff import Backoff
-from nodeagent.supervision.stderr_relay import echo
+from nodeagent.supervision.parent_death_guard import guarded_command
+from nodeagent.supervision.restart_backoff import RestartBackoff
+from nodeagent.supervision.stderr_relay import relay_stderr
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator, Sequence
 
-    from nodeagent.checks.problems import Findings
     from nodeagent.metrics import Metrics
+    from nodeagent.problems import Problems
 
 LOG: Final = logging.getLogger(__name__)
-LAST_WORDS: Final = 1.0
-"""Seconds to read what a child has said after it ended: a child of its own may keep the pipe open."""
+OUTPUT_TIMEOUT: Final = 1.0
+"""Seconds to read the rest of stderr after a child has ended: a child of its own may keep the pipe open."""
+KILL_TIMEOUT: Final = 1.0
+"""Seconds to wait for a killed child, which may hang in the kernel."""
 
 
-class Child:
-    """One program; `keep` is its life."""
+class ChildProcess:
+    """One program; `supervise` runs it from the first start to the final stop."""
 
-    def __init__(self, name: str, command: Sequence[str], metrics: Metrics, findings: Findings) -> None:
+    def __init__(self, name: str, command: Sequence[str], metrics: Metrics, problems: Problems) -> None:
         self.name = name
         self._command = command
         self._metrics = metrics
-        self._findings = findings
-        self._backoff = Backoff()
+        self._problems = problems
+        self._backoff = RestartBackoff()
         self._process: Process | None = None
         self._ends = 0
         metrics.child_ends.labels(name)
 
-    async def keep(self, stop: asyncio.Event, grace: float) -> bool:
-        """Keep it alive until told to stop; tell whether it then ended well, within `grace` seconds."""
+    async def supervise(self, stop: asyncio.Event, grace: float) -> bool:
+        """Keep it running until `stop` is set; return whether it then ended well within `grace` seconds."""
         while not stop.is_set():
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 process = self._process = await self._start()
             except OSError as error:
                 await self._pause(stop, 0.0, f"cannot be started: {error.strerror}")
                 continue
-            async with _echoing(process, self.name):
-                if await _ends(process, stop):
-                    how = f"{told(process.returncode)} after {time.monotonic() - began:.0f} s"
-                else:
-                    return await self._end(process, grace)
-            await self._pause(stop, time.monotonic() - began, how)
+            async with _relaying_stderr(process, self.name):
+                if not await _ended_before_stop(process, stop):
+                    return await self._terminate(process, grace)
+                uptime = time.monotonic() - started
+                how = f"{describe_exit(process.returncode)} after {uptime:.0f} s"
+            await self._pause(stop, time.monotonic() - started, how)
         return True
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it runs."""
+        """Send it a signal if it is running."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
     def status(self) -> dict[str, object]:
-        """Give what `/status` shows."""
-        runs = self._process is not None and self._process.returncode is None
-        return {"process": self._process.pid if runs and self._process else None, "ends": self._ends}
+        """Return what `/status` shows."""
+        is_running = self._process is not None and self._process.returncode is None
+        return {"process": self._process.pid if is_running and self._process else None, "ends": self._ends}
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(
-            *leashed(self._command),
+            *guarded_command(*self._command),
             stdin=DEVNULL,
             stderr=PIPE,
-            start_new_session=True,  # Ctrl-C is for the agent, which ends the others by SIGTERM, once
+            start_new_session=True,  # Ctrl-C reaches the agent alone, which sends each child one SIGTERM
         )
         LOG.info("%s is process %d", self.name, process.pid)
-        self._findings.tell(self._reason, "")
+        self._problems.report(self._problem_name, "")
         return process
 
-    async def _end(self, process: Process, grace: float) -> bool:
-        """Ask it to end, and see that it does; tell whether it ended well."""
+    async def _terminate(self, process: Process, grace: float) -> bool:
+        """Send SIGTERM, and SIGKILL after the grace; return whether it ended well."""
         self.signal(signal.SIGTERM)
         with suppress(TimeoutError):
             code = await asyncio.wait_for(process.wait(), grace)
-            LOG.log(logging.ERROR if code else logging.INFO, "%s %s", self.name, told(code))
+            LOG.log(logging.ERROR if code else logging.INFO, "%s %s", self.name, describe_exit(code))
             return code == 0
         LOG.error(
             "%s (process %d) did not end within the grace of %g s and is killed; see --grace of both",
             self.name, process.pid, grace,
         )  # fmt: skip
         self.signal(signal.SIGKILL)
-        with suppress(TimeoutError):  # it may hang in the kernel
-            await asyncio.wait_for(process.wait(), LAST_WORDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), KILL_TIMEOUT)
         return False
 
-    async def _pause(self, stop: asyncio.Event, lived: float, how: str) -> None:
-        """Wait before the next start, and say why."""
-        pause = self._backoff.after(lived)
+    async def _pause(self, stop: asyncio.Event, uptime: float, how: str) -> None:
+        """Report how it ended, and wait until the next start or `stop`."""
+        pause = self._backoff.delay_after(uptime)
         self._ends += 1
         self._metrics.child_ends.labels(self.name).inc()
-        self._findings.tell(self._reason, f"{self.name} {how}; starting it again in {pause:g} s")
+        self._problems.report(self._problem_name, f"{self.name} {how}; starting it again in {pause:g} s")
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
 
     @property
-    def _reason(self) -> str:
+    def _problem_name(self) -> str:
         return f"child {self.name}"
 
 
-async def _ends(process: Process, stop: asyncio.Event) -> bool:
-    """Wait until it has ended, or is to; tell whether it has."""
-    gone, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
-    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+async def _ended_before_stop(process: Process, stop: asyncio.Event) -> bool:
+    """Wait until the process ends or `stop` is set; return whether the process has ended."""
+    ended, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    gone.cancel()
+    ended.cancel()
     return process.returncode is not None
 
 
 @asynccontextmanager
-async def _echoing(process: Process, name: str) -> AsyncGenerator[None]:
-    """Say what it says as long as the block lasts, and its last words."""
-    saying = asyncio.create_task(echo(process.stderr, name)) if process.stderr else None
+async def _relaying_stderr(process: Process, name: str) -> AsyncGenerator[None]:
+    """Relay its stderr while the block runs, and what is left of it afterwards."""
+    relay = asyncio.create_task(relay_stderr(process.stderr, name)) if process.stderr else None
     try:
         yield
     finally:
-        if saying:
-            await asyncio.wait({saying}, timeout=LAST_WORDS)
-            saying.cancel()
+        if relay:
+            await asyncio.wait({relay}, timeout=OUTPUT_TIMEOUT)
+            relay.cancel()
 
 
-def leashed(command: Sequence[str], nice: int = 0) -> list[str]:
-    """Give the command that starts this one so that it does not outlive this process."""
-    script = str(Path(parent_death_guard.__file__))
-    return [sys.executable, "-I", "-S", script, str(os.getpid()), str(nice), *command]
-
-
-def told(code: int | None) -> str:
-    """Say in words how a process ended."""
+def describe_exit(code: int | None) -> str:
+    """Describe how a process ended: by a signal, or by itself with an exit code."""
     if code is not None and code < 0:
-        known = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
-        return f"was killed by {known}"
+        name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
+        return f"was killed by {name}"
     return f"ended with exit code {code}"

@@ -1,4 +1,4 @@
-"""The children of `nodeagent run`: each is kept alive by itself, and all are ended together."""
+"""The children of `nodeagent run`: supervised independently, stopped together."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from nodeagent.supervision.child_process import Child
+    from nodeagent.supervision.child_process import ChildProcess
 
 
-class Family:
-    """Some children."""
+class Children:
+    """All the children of an agent."""
 
-    def __init__(self, children: Sequence[Child]) -> None:
+    def __init__(self, children: Sequence[ChildProcess]) -> None:
         self._children = children
         self.ended_well = True
-        """Whether all ended by themselves, when `living` is over."""
+        """Whether each ended with exit code 0 within the grace; known once `running` has exited."""
 
     @asynccontextmanager
-    async def living(self, grace: float) -> AsyncGenerator[None]:
-        """Keep them alive; at the end ask all of them at once, and wait `grace` seconds at the most."""
+    async def running(self, grace: float) -> AsyncGenerator[None]:
+        """Keep the children running while the block runs; then stop all at once, within `grace` seconds."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            lives = [group.create_task(child.keep(stop, grace)) for child in self._children]
+            tasks = [group.create_task(child.supervise(stop, grace)) for child in self._children]
             try:
                 yield
             finally:
                 stop.set()
-        self.ended_well = all(life.result() for life in lives)
+        self.ended_well = all(task.result() for task in tasks)
 
-    def hang_up(self) -> None:
-        """Pass a SIGHUP on."""
+    def forward_sighup(self) -> None:
+        """Send SIGHUP to each child."""
         for child in self._children:
             child.signal(signal.SIGHUP)
 
     def status(self) -> dict[str, object]:
-        """Give what `/status` shows."""
+        """Return what `/status` shows."""
         return {child.name: child.status() for child in self._children}

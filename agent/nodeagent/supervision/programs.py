@@ -1,4 +1,4 @@
-"""The daemons that `nodeagent run` starts, and their options, which are those of their own commands."""
+"""The daemons that `nodeagent run` starts, and their options, taken from their own commands."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from nodelogd.service import command_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOT_KEPT: Final = frozenset({"help", "version", "once"})
-"""Options of a program that then ends by itself: nothing to keep alive."""
+ONE_SHOT_OPTIONS: Final = frozenset({"help", "version", "once"})
+"""Options with which a program ends by itself, so that there is nothing to supervise."""
 
 
-class SetupError(Exception):
-    """What was set for a program cannot be, in one line."""
+class ConfigError(Exception):
+    """A setting of a program is wrong; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that can be kept alive."""
+    """A program that can be supervised."""
 
     command: click.Command
 
@@ -38,55 +38,55 @@ class Program:
 
     @property
     def options(self) -> dict[str, click.Option]:
-        """What can be set for it, by its own names."""
-        found = (param for param in self.command.params if isinstance(param, click.Option))
-        return {name: param for param in found if (name := key(param)) not in NOT_KEPT}
+        """The options that can be set for it, by name."""
+        options = (param for param in self.command.params if isinstance(param, click.Option))
+        return {name: option for option in options if (name := option_name(option)) not in ONE_SHOT_OPTIONS}
 
     def arguments(self, table: Mapping[str, object]) -> list[str]:
-        """Give the command line that stands for these values. Raises SetupError."""
+        """Return the command-line arguments for these values. Raises ConfigError."""
         return [argument for name, value in table.items() for argument in self._argument(name, value)]
 
     def settings(self, arguments: list[str]) -> dict[str, Any]:
-        """Give the values of all its options, as the program itself will find them. Raises SetupError."""
+        """Return the values of all options, as the program itself will see them. Raises ConfigError."""
         try:
             return self.command.make_context(self.name, list(arguments)).params
         except click.ClickException as error:
-            raise SetupError(f"{self.name}: {command_line.error_line(error, self.command)}") from None
+            raise ConfigError(f"{self.name}: {command_line.error_line(error, self.command)}") from None
 
-    def start(self, arguments: list[str]) -> list[str]:
-        """Give the command that starts it: the one that was installed beside this Python."""
+    def start_command(self, arguments: list[str]) -> list[str]:
+        """Return the command that starts it: the one installed beside this Python."""
         return [str(Path(sys.executable).parent / self.name), *arguments]
 
     def _argument(self, name: str, value: object) -> list[str]:
         option = self.options.get(name)
         if option is None:
-            raise SetupError(f"{self.name} has no option {name!r}{nearest(name, self.options)}")
+            raise ConfigError(f"{self.name} has no option {name!r}{suggestion(name, self.options)}")
         if option.is_flag:
             if not isinstance(value, bool):
-                raise SetupError(f"{self.name}: {name} is true or false, not {value!r}")
+                raise ConfigError(f"{self.name}: {name} is true or false, not {value!r}")
             if value:
                 return option.opts[-1:]
             return option.secondary_opts[-1:]
         if isinstance(value, list) and option.multiple:
-            return [f"{option.opts[-1]}={_text(self.name, name, one)}" for one in value]
-        return [f"{option.opts[-1]}={_text(self.name, name, value)}"]
+            return [f"{option.opts[-1]}={_value_text(self.name, name, one)}" for one in value]
+        return [f"{option.opts[-1]}={_value_text(self.name, name, value)}"]
 
 
 PROGRAMS: Final = {program.name: program for program in (Program(logd), Program(logcd))}
 
 
-def key(option: click.Option) -> str:
-    """Give the name of an option, as it stands in a file."""
+def option_name(option: click.Option) -> str:
+    """Return the name of an option as written in a file, without dashes in front."""
     return option.opts[-1].lstrip("-")
 
 
-def nearest(name: str, names: Mapping[str, object]) -> str:
-    """Say which name may have been meant."""
-    near = difflib.get_close_matches(name.replace("_", "-"), names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(names)}"
+def suggestion(name: str, known: Mapping[str, object]) -> str:
+    """Return the end of an error message about an unknown name: the closest known one, or all of them."""
+    close = difflib.get_close_matches(name.replace("_", "-"), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
 
 
-def _text(program: str, name: str, value: object) -> str:
+def _value_text(program: str, name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise SetupError(f"{program}: {name} needs a text or a number, not {value!r}")
+        raise ConfigError(f"{program}: {name} needs a text or a number, not {value!r}")
     return str(value)

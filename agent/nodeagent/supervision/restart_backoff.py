@@ -9,24 +9,24 @@ from nodelog.backoff import delays
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FIRST, MOST = 1.0, 60.0
-GOOD = 300.0
-"""Seconds after which a program counts as having worked: what ends it then is a new matter."""
+FIRST_DELAY, MAX_DELAY = 1.0, 60.0
+RESET_AFTER = 300.0
+"""Seconds of uptime after which a program counts as having worked, so that its end is a new incident."""
 
 
-class Backoff:
-    """Twice as long each time, up to a minute; from the beginning after five minutes of life."""
+class RestartBackoff:
+    """Doubles the delay each time, up to a minute; starts over after an uptime of five minutes."""
 
     def __init__(self) -> None:
-        self._delays = _doubling()
+        self._delays = _doubling_delays()
 
-    def after(self, lived: float) -> float:
-        """Give the seconds to wait after a life of `lived` seconds."""
-        if lived >= GOOD:
-            self._delays = _doubling()
+    def delay_after(self, uptime: float) -> float:
+        """Return the seconds to wait after the program ran for `uptime` seconds."""
+        if uptime >= RESET_AFTER:
+            self._delays = _doubling_delays()
         return next(self._delays)
 
 
-def _doubling() -> Iterator[float]:
-    # Nothing is drawn: there is one agent on a node, and nobody comes back at the same time.
-    return delays(lambda: 1.0, FIRST, MOST)
+def _doubling_delays() -> Iterator[float]:
+    # No jitter: there is one agent on a node, so no two restart at the same moment.
+    return delays(lambda: 1.0, FIRST_DELAY, MAX_DELAY)

@@ -1,7 +1,7 @@
-"""What a child says on its stderr, said again in the agent's own log, with the child's name.
+"""Relays a child's stderr to the agent's own log, with the child's name in front.
 
-Our daemons write JSON records where nobody looks at a terminal: their level and their fields are kept. Any
-other line, such as a traceback, is a warning.
+Our daemons write JSON records when stderr is no terminal: their level and their fields are kept. Any other
+line, such as a traceback, becomes a warning.
 """
 
 from __future__ import annotations
@@ -16,62 +16,64 @@ if TYPE_CHECKING:
     from asyncio import StreamReader
     from collections.abc import Iterator
 
-LONGEST: Final = 64 * 1024
-"""Bytes of a line; a longer one is said in pieces."""
+MAX_LINE: Final = 64 * 1024
+"""Bytes of a line that wait for its LF; a longer line is logged in pieces."""
 _LEVELS: Final = (*LEVELS, "critical")
-_SAID: Final = {"time", "level", "message", "logger", "program"}
-_TAKEN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"asctime"}
-"""What logging has for something of its own, and would refuse."""
+_STANDARD_FIELDS: Final = {"time", "level", "message", "logger", "program"}
+_RESERVED_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"asctime"}
+"""Attributes of a log record, which logging refuses as extra fields."""
 
 
-async def echo(stream: StreamReader, child: str) -> None:
-    """Say all that comes, until the stream ends."""
+async def relay_stderr(stream: StreamReader, child: str) -> None:
+    """Log every line until the stream ends."""
     log = logging.getLogger(child)
-    lines = Lines()
-    while data := await stream.read(LONGEST):
-        for line in lines.feed(data):
-            say(log, child, line)
-    for line in lines.end():
-        say(log, child, line)
+    splitter = LineSplitter()
+    while data := await stream.read(MAX_LINE):
+        for line in splitter.feed(data):
+            log_line(log, child, line)
+    for line in splitter.flush():
+        log_line(log, child, line)
 
 
-class Lines:
-    """Cuts what comes into lines of LONGEST bytes at the most."""
+class LineSplitter:
+    """Splits bytes into non-empty lines; cuts a line whose LF is still missing after MAX_LINE bytes."""
 
     def __init__(self) -> None:
-        self._begun = b""
+        self._partial = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the lines that these bytes complete."""
-        *lines, self._begun = (self._begun + data).split(b"\n")
+        """Yield the lines that `data` completes."""
+        *lines, self._partial = (self._partial + data).split(b"\n")
         yield from filter(None, lines)
-        while len(self._begun) > LONGEST:
-            yield self._begun[:LONGEST]
-            self._begun = self._begun[LONGEST:]
+        while len(self._partial) > MAX_LINE:
+            yield self._partial[:MAX_LINE]
+            self._partial = self._partial[MAX_LINE:]
 
-    def end(self) -> Iterator[bytes]:
-        """Yield the line that has no end."""
-        if self._begun:
-            yield self._begun
+    def flush(self) -> Iterator[bytes]:
+        """Yield the last line if it has no LF."""
+        if self._partial:
+            yield self._partial
 
 
-def say(log: logging.Logger, child: str, line: bytes) -> None:
-    """Say one line."""
-    record = parsed(line)
+def log_line(log: logging.Logger, child: str, line: bytes) -> None:
+    """Log one line at the level it states, or as a warning."""
+    record = parse_record(line)
     if record is None:
         log.warning("%s: %s", child, line.decode(errors="replace"))
         return
     level = logging.getLevelName(record["level"].upper())
-    fields = {name: value for name, value in record.items() if name not in _SAID | _TAKEN}
+    fields = {
+        name: value for name, value in record.items() if name not in _STANDARD_FIELDS | _RESERVED_FIELDS
+    }
     log.log(level, "%s: %s", child, record["message"], extra=fields)
 
 
-def parsed(line: bytes) -> dict[str, Any] | None:
-    """Give the record that the line is, if it is one."""
+def parse_record(line: bytes) -> dict[str, Any] | None:
+    """Parse a JSON log record; return None if the line is none."""
     if not line.startswith(b"{"):
         return None
     try:
         record = json.loads(line)
-    except (ValueError, RecursionError):  # what ends the echo stops the child: its pipe fills
+    except (ValueError, RecursionError):  # must not end the relay: the pipe would fill and block the child
         return None
     return record if record.get("level") in _LEVELS and "message" in record else None

@@ -1,1 +1,1 @@
-"""The log as it grows, for readers over HTTP."""
+"""The log as it grows: followed through rotation, encoded as an event stream, queued for a reader."""

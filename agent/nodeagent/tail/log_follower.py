@@ -1,8 +1,8 @@
-"""Follows a log file from line to line, through rotation and truncation, and never reads more than it may.
+"""Follows a log file line by line through rotation and truncation, and never reads more than it may.
 
-Who follows asks again and again with the room he has. What does not fit is skipped, not kept: the log is the
-buffer. What was skipped is counted and told before the next lines. Each step looks at one file: the one that
-is open, one that was sealed before its turn came, or the one that is now the log.
+The caller polls with the room it has. What does not fit is skipped, not kept: the log is the buffer. Skipped
+bytes are counted and reported before the next lines. Each poll reads one file: the open one, one that was
+sealed before it could be opened, or the current log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import aiofiles
 import aiofiles.os
 
-from nodeagent.tail.sealed_files import end_of, last_sealed, next_sealed
+from nodeagent.tail.sealed_files import last_sealed, next_sealed, read_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from aiofiles.threadpool.binary import AsyncFileIO
 
-BACK: Final = 64 * 1024
-"""Bytes that are looked at for the last lines."""
-LONGEST: Final = 64 * 1024
-"""Bytes of a line; a longer one comes in pieces."""
+LOOKBACK: Final = 64 * 1024
+"""Bytes at the end of the log that are searched for the last lines."""
+MAX_LINE: Final = 64 * 1024
+"""Bytes of a line that wait for its LF; a longer line comes in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,107 +38,107 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """So many bytes of the log were passed over."""
+    """This many bytes of the log were skipped."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """The file was cut; it is followed from its beginning on."""
+    """The file was truncated; it is followed from its new beginning."""
 
 
 Event: TypeAlias = "Lines | Skipped | Truncated"
 
 
-class Follower:
+class LogFollower:
     """Follows the file at `path`, which may be missing for a while."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: AsyncFileIO | None = None
-        self._status: os.stat_result
-        self._at = 0
-        self._begun = b""  # of a line
+        self._status: os.stat_result  # of the open file
+        self._offset = 0
+        self._partial = b""  # a line whose LF is still missing
         self._skipped = 0
-        self._last: int | None = None  # the number of the last sealed file whose turn is over
-        self._is_truncated = False  # and that was not told yet
-        self._is_torn = False  # what comes next is the rest of a line whose beginning was skipped
+        self._last_sealed: int | None = None  # the number of the last sealed file that is done with
+        self._is_truncation_pending = False  # it has not been reported yet
+        self._is_mid_line = False  # what comes next is the rest of a line whose beginning was skipped
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Return the follower."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the file."""
         await self._close()
 
-    async def begin(self, lines: int) -> None:
-        """Go to the end of the file, so many lines before it at the most."""
-        file = await self._opened()
+    async def seek_last(self, lines: int) -> None:
+        """Go to the last `lines` lines of the log, as far as LOOKBACK bytes hold them. Raises OSError."""
+        file = await self._open()
         if file is None:
             return
-        start = max(0, self._status.st_size - BACK)
+        start = max(0, self._status.st_size - LOOKBACK)
         data = await self._read(file, start)
         at = len(data)
         for _ in range(lines + 1):
             at = data.rfind(b"\n", 0, at)
             if at < 0:
                 break
-        self._at = start + at + 1
-        self._is_torn = at < 0 and start > 0
+        self._offset = start + at + 1
+        self._is_mid_line = at < 0 and start > 0
 
-    async def step(self, room: int) -> list[Event]:
-        """Give what has come since the last step, as far as there is room for it. Raises OSError."""
-        file = self._file or await self._opened()
-        lines = await (self._grown(file, room) if file else self._passed(room))
+    async def poll(self, room: int) -> list[Event]:
+        """Return what was added since the last poll, as far as `room` bytes hold it. Raises OSError."""
+        file = self._file or await self._open()
+        lines = await (self._read_open_file(file, room) if file else self._read_sealed_file(room))
         events: list[Event] = []
-        if self._is_truncated and room > 0:
+        if self._is_truncation_pending and room > 0:
             events.append(Truncated())
-            self._is_truncated = False
+            self._is_truncation_pending = False
         if self._skipped and room > 0:
             events.append(Skipped(self._skipped))
             self._skipped = 0
         return [*events, Lines(lines)] if lines else events
 
-    async def _grown(self, file: AsyncFileIO, room: int) -> list[bytes]:
-        """Give the lines that have come into the open file; close it at its end if another is the log."""
+    async def _read_open_file(self, file: AsyncFileIO, room: int) -> list[bytes]:
+        """Return the new lines of the open file; close it at its end if another file is now the log."""
         self._status = await aiofiles.os.stat(file.fileno())
-        if self._status.st_size < self._at:
+        if self._status.st_size < self._offset:
             self._restart()
-            self._is_truncated = True
-        self._skip(self._status.st_size - max(room, 0))
-        lines = self._cut(await self._read(file, self._at))
-        if self._at == self._status.st_size and await self._is_over(file):
-            lines += self._end()
-            await self._mark()
+            self._is_truncation_pending = True
+        self._skip_to(self._status.st_size - max(room, 0))
+        lines = self._split(await self._read(file, self._offset))
+        if self._offset == self._status.st_size and await self._is_finished(file):
+            lines += self._take_partial()
+            await self._record_sealed_number()
             await self._close()
         return lines
 
-    async def _passed(self, room: int) -> list[bytes]:
-        """Give the lines of the next file that was sealed before it was opened."""
-        sealed = await next_sealed(self._path, self._last or 0)
+    async def _read_sealed_file(self, room: int) -> list[bytes]:
+        """Return the lines of the next file that was sealed before it could be opened."""
+        sealed = await next_sealed(self._path, self._last_sealed or 0)
         if sealed is None:
             return []
         try:
-            size, data = await end_of(sealed.path, room)
+            size, data = await read_end(sealed.path, room)
         except FileNotFoundError:
-            return []  # it is compressed in this moment, or removed; the next step finds out
-        self._last = sealed.number
+            return []  # it is being compressed right now, or was removed; the next poll finds out
+        self._last_sealed = sealed.number
         self._restart()
         self._skipped += size - len(data)
-        self._is_torn = size > len(data)
-        return self._cut(data) + self._end()
+        self._is_mid_line = size > len(data)
+        return self._split(data) + self._take_partial()
 
-    async def _opened(self) -> AsyncFileIO | None:
-        """Open the log, unless something was sealed whose turn is before it."""
-        if self._last is None:
-            self._last = await last_sealed(self._path)
+    async def _open(self) -> AsyncFileIO | None:
+        """Open the log, unless it is missing or a sealed file has to be read before it."""
+        if self._last_sealed is None:
+            self._last_sealed = await last_sealed(self._path)
         try:
             file = await aiofiles.open(self._path, "rb", buffering=0)
         except FileNotFoundError:
             return None
-        if await next_sealed(self._path, self._last):  # perhaps this very one
+        if await next_sealed(self._path, self._last_sealed):  # perhaps the file just opened
             await file.close()
             return None
         self._file = file
@@ -146,60 +146,60 @@ class Follower:
         self._restart()
         return file
 
-    async def _mark(self) -> None:
-        """Remember under which number the open file was sealed, unless somebody else has moved it away."""
-        sealed = await next_sealed(self._path, self._last or 0)
+    async def _record_sealed_number(self) -> None:
+        """Record the number under which the open file was sealed, unless another program moved it away."""
+        sealed = await next_sealed(self._path, self._last_sealed or 0)
         if sealed is None:
             return
-        with suppress(FileNotFoundError):  # it is compressed in this moment
+        with suppress(FileNotFoundError):  # it is being compressed right now
             if sealed.is_plain and not os.path.samestat(await aiofiles.os.stat(sealed.path), self._status):
                 return
-        self._last = sealed.number
+        self._last_sealed = sealed.number
 
     async def _close(self) -> None:
         if self._file is not None:
             await self._file.close()
             self._file = None
 
-    async def _read(self, file: AsyncFileIO, at: int) -> bytes:
-        """Read from here to the end of the file, as it was when it was looked at."""
-        await file.seek(at)
-        data = await file.read(self._status.st_size - at)
-        self._at = at + len(data)
+    async def _read(self, file: AsyncFileIO, offset: int) -> bytes:
+        """Read from `offset` to the end that the file had at the last stat."""
+        await file.seek(offset)
+        data = await file.read(self._status.st_size - offset)
+        self._offset = offset + len(data)
         return data
 
-    async def _is_over(self, file: AsyncFileIO) -> bool:
-        """Tell whether another file has taken the place of this one, and nothing more has come into it."""
+    async def _is_finished(self, file: AsyncFileIO) -> bool:
+        """Return whether another file is now at the path, and this one has not grown since it was read."""
         try:
-            there = await aiofiles.os.stat(self._path)
+            current = await aiofiles.os.stat(self._path)
         except FileNotFoundError:
-            return False  # the new one is not there yet; until then the old one may grow
-        if os.path.samestat(there, self._status):
+            return False  # the new file does not exist yet; until then the old one may grow
+        if os.path.samestat(current, self._status):
             return False
-        return (await aiofiles.os.stat(file.fileno())).st_size == self._at
+        return (await aiofiles.os.stat(file.fileno())).st_size == self._offset
 
     def _restart(self) -> None:
-        self._at, self._begun, self._is_torn = 0, b"", False
+        self._offset, self._partial, self._is_mid_line = 0, b"", False
 
-    def _skip(self, at: int) -> None:
-        """Go on from here, if that is further on; from the byte before it, which may end a line."""
-        if at > self._at:
-            self._skipped += at - 1 - self._at + len(self._begun)
-            self._at, self._begun, self._is_torn = at - 1, b"", True
+    def _skip_to(self, offset: int) -> None:
+        """Skip forward to `offset`; start at the byte before it, which may be the LF that ends a line."""
+        if offset > self._offset:
+            self._skipped += offset - 1 - self._offset + len(self._partial)
+            self._offset, self._partial, self._is_mid_line = offset - 1, b"", True
 
-    def _cut(self, data: bytes) -> list[bytes]:
-        """Cut what was read into lines."""
-        if self._is_torn:
+    def _split(self, data: bytes) -> list[bytes]:
+        """Split what was read into lines, and keep the partial line at its end."""
+        if self._is_mid_line:
             rest, end, data = data.partition(b"\n")
             self._skipped += len(rest) + len(end)
-            self._is_torn = not end
-        *lines, self._begun = (self._begun + data).split(b"\n")
-        while len(self._begun) > LONGEST:
-            lines.append(self._begun[:LONGEST])
-            self._begun = self._begun[LONGEST:]
+            self._is_mid_line = not end
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        while len(self._partial) > MAX_LINE:
+            lines.append(self._partial[:MAX_LINE])
+            self._partial = self._partial[MAX_LINE:]
         return lines
 
-    def _end(self) -> list[bytes]:
-        """Give the line that ends with its file."""
-        begun, self._begun = self._begun, b""
-        return [begun] if begun else []
+    def _take_partial(self) -> list[bytes]:
+        """Return the partial line, which the end of its file completes."""
+        partial, self._partial = self._partial, b""
+        return [partial] if partial else []

@@ -1,4 +1,4 @@
-"""The files that were sealed while nobody looked: which they are, and how they end."""
+"""The sealed files of a log that a follower has not read yet: which they are, and how they end."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from nodelogd.collector.store.file_names import FileNames, SealedFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-PIECE: Final = 1 << 20
-"""Bytes that are read at once of what is passed over."""
+CHUNK_SIZE: Final = 1 << 20
+"""Bytes decompressed at a time while skipping to the end of a file."""
 
 
 async def next_sealed(log: Path, number: int) -> SealedFile | None:
-    """Give the file of the log that was sealed next after the one of this number. Raises OSError."""
-    later = (sealed for sealed in await asyncio.to_thread(_sealed, log) if sealed.number > number)
+    """Return the file of the log that was sealed next after `number`, or None. Raises OSError."""
+    later = (sealed for sealed in await asyncio.to_thread(_sealed_files, log) if sealed.number > number)
     return next(later, None)
 
 
 async def last_sealed(log: Path) -> int:
-    """Give the number of the last file that was sealed; 0 if none was. Raises OSError."""
-    return max((sealed.number for sealed in await asyncio.to_thread(_sealed, log)), default=0)
+    """Return the number of the file that was sealed last, or 0. Raises OSError."""
+    return max((sealed.number for sealed in await asyncio.to_thread(_sealed_files, log)), default=0)
 
 
-async def end_of(path: Path, room: int) -> tuple[int, bytes]:
-    """Give the size of a sealed file, and the end of it, at most so many bytes. Raises OSError."""
-    return await asyncio.to_thread(_end_of, path, room)
+async def read_end(path: Path, room: int) -> tuple[int, bytes]:
+    """Return the uncompressed size of a sealed file, and at most the last `room` bytes. Raises OSError."""
+    return await asyncio.to_thread(_read_end, path, room)
 
 
-def _sealed(log: Path) -> list[SealedFile]:
-    """List each once, plain if it is there: it is when its compressed form is not, or not yet whole."""
+def _sealed_files(log: Path) -> list[SealedFile]:
+    """List each file once, plain if the plain file exists: its compressed form may not be complete yet."""
     found: dict[int, SealedFile] = {}
     try:
         for one in FileNames.resolve(log).sealed_files():
             if ".torn-" not in one.path.name:
                 found.setdefault(one.number, one)  # "….log" comes before "….log.gz"
-    except FileNotFoundError:  # the directory is not there either
+    except FileNotFoundError:  # the directory does not exist either
         return []
     return list(found.values())
 
 
-def _end_of(path: Path, room: int) -> tuple[int, bytes]:
+def _read_end(path: Path, room: int) -> tuple[int, bytes]:
     if path.suffix == ".gz":
         try:
             with gzip.open(path, "rb") as file:
-                return _end_of_stream(cast("BinaryIO", file), room)
+                return _read_end_of_stream(cast("BinaryIO", file), room)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise OSError(errno.EIO, f"{path.name} is damaged: {error}") from None
     with path.open("rb") as file:
@@ -59,9 +59,9 @@ def _end_of(path: Path, room: int) -> tuple[int, bytes]:
         return size, file.read(room)
 
 
-def _end_of_stream(file: BinaryIO, room: int) -> tuple[int, bytes]:
+def _read_end_of_stream(file: BinaryIO, room: int) -> tuple[int, bytes]:
     size, end = 0, b""
-    while piece := file.read(PIECE):
-        size += len(piece)
-        end = (end + piece)[-room:] if room else b""
+    while chunk := file.read(CHUNK_SIZE):
+        size += len(chunk)
+        end = (end + chunk)[-room:] if room else b""
     return size, end

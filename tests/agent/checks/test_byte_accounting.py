@@ -1,8 +1,8 @@
 import pytest
 from prometheus_client import generate_latest
 
-from nodeagent.checks.byte_accounting import IN, OUT, Scrape, difference
-from nodeagent.checks.daemon_status import sums
+from nodeagent.checks.byte_accounting import INFLOW_METRICS, OUTFLOW_METRICS, ByteCounts, missing_bytes
+from nodeagent.checks.daemon_status import sum_metrics
 from nodelogd.collector.metrics import Metrics
 
 
@@ -17,20 +17,21 @@ from nodelogd.collector.metrics import Metrics
         ((100, 90), (300, 290), None),
         ((100, 90), (105, 96), 9),
     ],
-    ids=["equal", "missing", "from nowhere", "settled", "both ways", "hidden by the flow", "above the flow"],
+    ids=["equal", "missing", "surplus", "settled", "both ways", "hidden by the flow", "above the flow"],
 )
-def test_only_what_the_flow_does_not_explain_is_a_difference(
+def test_only_what_the_flow_does_not_explain_is_missing(
     first: tuple[float, float], second: tuple[float, float], expected: float | None
 ) -> None:
-    assert difference(Scrape(*first), Scrape(*second)) == expected
+    assert missing_bytes(ByteCounts(*first), ByteCounts(*second)) == expected
 
 
-def test_a_scrape_without_the_metrics_is_none() -> None:
-    sums = dict.fromkeys([*IN, *OUT], 1.0)
-    assert Scrape.of(sums) == Scrape(2.0, 4.0)
-    del sums[OUT[0]]
-    assert Scrape.of(sums) is None
+def test_without_one_of_the_metrics_there_are_no_counts() -> None:
+    sums = dict.fromkeys([*INFLOW_METRICS, *OUTFLOW_METRICS], 1.0)
+    assert ByteCounts.from_metrics(sums) == ByteCounts(2.0, 4.0)
+    del sums[OUTFLOW_METRICS[0]]
+    assert ByteCounts.from_metrics(sums) is None
 
 
-def test_a_collector_that_has_dropped_and_added_nothing_yet_has_a_ledger_too() -> None:
-    assert Scrape.of(sums(generate_latest(Metrics().registry).decode())) == Scrape(0.0, 0.0)
+def test_a_fresh_collector_shows_all_of_the_metrics() -> None:
+    sums = sum_metrics(generate_latest(Metrics().registry).decode())
+    assert ByteCounts.from_metrics(sums) == ByteCounts(0.0, 0.0)

@@ -1,79 +1,82 @@
 import asyncio
 
 import pytest
-from tests.agent.peers import Peer, be_silent, peer
+from tests.agent.fake_peer import Behaviour, fake_peer, never_answer
 from tests.processes.logd import StartLogd
 
 from nodeagent.checks import collector_probe
-from nodeagent.checks.collector_probe import Canary
-from nodeagent.checks.problems import Findings
+from nodeagent.checks.collector_probe import CollectorProbe
 from nodeagent.metrics import Metrics
+from nodeagent.problems import Problems
+from nodeagent.settings import CollectorAddress
 
 HELLO = b"1 rsp 69 200 OK\nrelp_version=0\nrelp_software=x\ncommands=syslog\n"
 
 
-class Cage:
-    """A canary and what is known of it."""
+class ProbedCollector:
+    """The probe of a collector, with its metrics and problems."""
 
     def __init__(self, port: int, *hosts: str) -> None:
         self.metrics = Metrics()
-        self.findings = Findings(self.metrics)
-        self.canary = Canary(hosts or ("127.0.0.1",), port, self.metrics, self.findings)
+        self.problems = Problems(self.metrics)
+        address = CollectorAddress(hosts or ("127.0.0.1",), port)
+        self.check = CollectorProbe(address, self.metrics, self.problems)
 
     @property
-    def why(self) -> str:
+    def problem(self) -> str:
         """Why the last probe failed."""
-        return self.findings.reasons().get("canary", "")
+        return self.problems.reasons().get("canary", "")
 
     def count(self, result: str) -> float | None:
-        """How many probes ended like this."""
+        """Return how many probes had this result."""
         found = self.metrics.registry.get_sample_value
         return found("nodelog_agent_canary_probes_total", {"result": result})
 
 
 async def test_a_probe_is_acknowledged_and_leaves_nothing_in_the_log(logd: StartLogd) -> None:
     node = logd()
-    cage = Cage(node.port)
+    probed = ProbedCollector(node.port)
     for _ in range(3):
-        assert await cage.canary.look()
-    assert cage.count("ok") == 3
-    assert cage.why == ""
+        assert await probed.check.run()
+    assert probed.count("ok") == 3
+    assert probed.problem == ""
     assert node.text() == ""
-    assert cage.metrics.registry.get_sample_value("nodelog_agent_canary_seconds_count") == 3
-    assert node.metric("nodelog_streams") <= 1  # however long the agent lives
+    assert probed.metrics.registry.get_sample_value("nodelog_agent_canary_seconds_count") == 3
+    assert node.metric("nodelog_streams") <= 1  # however long the agent runs
 
 
-async def test_the_time_of_the_last_success_stands_while_probes_fail(logd: StartLogd) -> None:
+async def test_the_time_of_the_last_success_stays_while_probes_fail(logd: StartLogd) -> None:
     node = logd()
-    cage = Cage(node.port)
-    assert await cage.canary.look()
+    probed = ProbedCollector(node.port)
+    assert await probed.check.run()
     name = "nodelog_agent_canary_last_success_timestamp_seconds"
-    before = cage.metrics.registry.get_sample_value(name)
+    before = probed.metrics.registry.get_sample_value(name)
     node.kill()
-    assert not await cage.canary.look()
-    assert cage.metrics.registry.get_sample_value(name) == before
-    assert cage.metrics.registry.get_sample_value("nodelog_agent_canary_ok") == 0
-    assert cage.count("failed") == 1
-    assert cage.why == f"a probe to 127.0.0.1 port {node.port} failed: Connection refused; is logd there?"
+    assert not await probed.check.run()
+    assert probed.metrics.registry.get_sample_value(name) == before
+    assert probed.metrics.registry.get_sample_value("nodelog_agent_canary_ok") == 0
+    assert probed.count("failed") == 1
+    expected = f"a probe to 127.0.0.1 port {node.port} failed: Connection refused; is logd there?"
+    assert probed.problem == expected
     node.restart()
-    cage = Cage(node.port)
-    assert await cage.canary.look()
+    probed = ProbedCollector(node.port)
+    assert await probed.check.run()
 
 
-async def test_the_second_address_is_tried_if_nobody_is_at_the_first(logd: StartLogd) -> None:
+async def test_the_second_address_is_tried_if_the_first_refuses(logd: StartLogd) -> None:
     node = logd()
-    assert await Cage(node.port, "127.9.9.9", "127.0.0.1").canary.look()
+    assert await ProbedCollector(node.port, "127.9.9.9", "127.0.0.1").check.run()
 
 
 async def hang_up(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await reader.read(1)
 
 
-async def say_garbage(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def send_garbage(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"220 mail.example ESMTP\r\n")
 
 
-async def take_no_blocks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def offer_no_blocks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(HELLO.replace(b"69", b"%d" % (len(HELLO) - len(b"1 rsp 69 \n"))))
     await reader.read()
 
@@ -84,20 +87,20 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "why"),
+    ("behaviour", "reason"),
     [
         (hang_up, "it hung up"),
-        (say_garbage, "not a frame header"),
-        (take_no_blocks, "it takes no blocks and streams, so it is no logd"),
-        (refuse, "it answers Refused(why='500 go off')"),
-        (be_silent, "no answer within 0.3 s"),
+        (send_garbage, "not a frame header"),
+        (offer_no_blocks, "it takes no blocks and streams, so it is no logd"),
+        (refuse, "it answers Refused(reason='500 go off')"),
+        (never_answer, "no answer within 0.3 s"),
     ],
 )
-async def test_a_peer_that_is_no_collector_is_told(
-    behaviour: Peer, why: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_peer_that_is_no_collector_is_a_problem(
+    behaviour: Behaviour, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector_probe, "PATIENCE", 0.3 if behaviour is be_silent else 30.0)
-    async with peer(behaviour) as port:
-        cage = Cage(port)
-        assert not await cage.canary.look()
-        assert why in cage.why
+    monkeypatch.setattr(collector_probe, "TIMEOUT", 0.3 if behaviour is never_answer else 30.0)
+    async with fake_peer(behaviour) as port:
+        probed = ProbedCollector(port)
+        assert not await probed.check.run()
+        assert reason in probed.problem

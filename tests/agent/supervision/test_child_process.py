@@ -3,73 +3,73 @@ import signal
 import sys
 
 import pytest
-from tests.agent.home import Home, executes
+from tests.agent.supervised_child import SupervisedChild, executes
 from tests.waiting import until
 
-from nodeagent.supervision.child_process import leashed, told
-from nodeagent.supervision.children import Family
+from nodeagent.supervision.child_process import describe_exit
+from nodeagent.supervision.children import Children
 
 
 async def test_a_child_that_is_killed_is_started_again() -> None:
-    home = Home("sleep", "1000")
-    async with Family([home.child]).living(30):
-        await until(lambda: executes(home, "sleep"))
-        first = home.process
+    supervised = SupervisedChild("sleep", "1000")
+    async with Children([supervised.child]).running(30):
+        await until(lambda: executes(supervised, "sleep"))
+        first = supervised.process
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        await until(home.findings.reasons)
-        reason = home.findings.reasons()["child it"]
+        await until(supervised.problems.reasons)
+        reason = supervised.problems.reasons()["child it"]
         assert reason.startswith("it was killed by SIGKILL after ")
         assert reason.endswith("; starting it again in 1 s")
-        await until(lambda: home.process not in (None, first))
-        assert home.findings.reasons() == {}
-        assert home.ends == 1
+        await until(lambda: supervised.process not in (None, first))
+        assert supervised.problems.reasons() == {}
+        assert supervised.ends == 1
 
 
-async def test_a_child_that_ends_at_once_is_not_started_in_a_busy_loop(
+async def test_a_child_that_ends_at_once_is_not_restarted_in_a_busy_loop(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    home = Home("false")
-    async with Family([home.child]).living(30):
-        await until(lambda: home.ends == 2)
-    said = [record.getMessage() for record in caplog.records if "again" in record.getMessage()]
-    assert [line.rpartition(" in ")[2] for line in said] == ["1 s", "2 s"]
+    supervised = SupervisedChild("false")
+    async with Children([supervised.child]).running(30):
+        await until(lambda: supervised.ends == 2)
+    restarts = [record.getMessage() for record in caplog.records if "again" in record.getMessage()]
+    assert [line.rpartition(" in ")[2] for line in restarts] == ["1 s", "2 s"]
 
 
-async def test_a_child_that_ends_when_it_is_asked_has_ended_well() -> None:
-    home = Home(sys.executable, "-c", "import signal, sys\nsignal.sigwait([signal.SIGTERM])")
-    family = Family([home.child])
-    async with family.living(30):
-        await until(lambda: executes(home, "python") or executes(home, "python3"))
-    assert not family.ended_well  # SIGTERM itself ended it: nobody had blocked the signal
-    assert home.process is None
-    assert home.ends == 0
+async def test_a_child_that_sigterm_kills_has_not_ended_well() -> None:
+    supervised = SupervisedChild(sys.executable, "-c", "import signal, sys\nsignal.sigwait([signal.SIGTERM])")
+    children = Children([supervised.child])
+    async with children.running(30):
+        await until(lambda: executes(supervised, "python") or executes(supervised, "python3"))
+    assert not children.ended_well  # sigwait does not catch a signal that is not blocked
+    assert supervised.process is None
+    assert supervised.ends == 0
 
 
-async def test_a_stop_during_a_pause_is_heard_at_once() -> None:
-    home = Home("false")
-    family = Family([home.child])
-    async with family.living(30):
-        await until(lambda: home.ends == 1)
-    assert family.ended_well
+async def test_a_stop_during_a_pause_takes_effect_at_once() -> None:
+    supervised = SupervisedChild("false")
+    children = Children([supervised.child])
+    async with children.running(30):
+        await until(lambda: supervised.ends == 1)
+    assert children.ended_well
 
 
-async def test_a_child_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    home = Home("sleep", "1000")
+async def test_starting_a_child_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervised = SupervisedChild("sleep", "1000")
     with monkeypatch.context() as patched:
         patched.setattr(sys, "executable", "/no/such")
-        async with Family([home.child]).living(30):
-            await until(lambda: home.ends == 1)
-            reason = home.findings.reasons()["child it"]
+        async with Children([supervised.child]).running(30):
+            await until(lambda: supervised.ends == 1)
+            reason = supervised.problems.reasons()["child it"]
             patched.undo()
-            await until(lambda: executes(home, "sleep"))
+            await until(lambda: executes(supervised, "sleep"))
     assert reason == "it cannot be started: No such file or directory; starting it again in 1 s"
 
 
-async def test_what_a_child_says_at_its_end_is_heard(caplog: pytest.LogCaptureFixture) -> None:
-    home = Home("sh", "-c", "echo last words >&2; exit 3")
-    async with Family([home.child]).living(30):
-        await until(lambda: home.ends == 1)
+async def test_the_last_output_of_a_child_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    supervised = SupervisedChild("sh", "-c", "echo last words >&2; exit 3")
+    async with Children([supervised.child]).running(30):
+        await until(lambda: supervised.ends == 1)
     messages = [record.getMessage() for record in caplog.records]
     assert "it: last words" in messages
     assert any(message.startswith("it ended with exit code 3 after ") for message in messages)
@@ -80,15 +80,9 @@ async def test_what_a_child_says_at_its_end_is_heard(caplog: pytest.LogCaptureFi
     [
         (0, "ended with exit code 0"),
         (-9, "was killed by SIGKILL"),
-        (-40, "was killed by signal 40"),  # of real time: it has no name
+        (-40, "was killed by signal 40"),  # a real-time signal, which has no name
         (70, "ended with exit code 70"),
     ],
 )
-def test_an_end_is_told_in_words(code: int, expected: str) -> None:
-    assert told(code) == expected
-
-
-def test_the_command_of_a_child_begins_with_its_leash() -> None:
-    command = leashed(["logd", "--stamp"], nice=5)
-    assert command[0] == sys.executable
-    assert command[-4:] == [str(os.getpid()), "5", "logd", "--stamp"]
+def test_an_exit_is_described(code: int, expected: str) -> None:
+    assert describe_exit(code) == expected

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from nodeagent.supervision.programs import PROGRAMS, Program, SetupError
+from nodeagent.supervision.programs import PROGRAMS, ConfigError, Program
 
 LOGD = PROGRAMS["logd"]
 
@@ -21,7 +21,7 @@ LOGD = PROGRAMS["logd"]
         ({"log": "--help"}, ["--log=--help"]),
     ],
 )
-def test_a_table_is_a_command_line(table: Mapping[str, object], arguments: list[str]) -> None:
+def test_a_table_becomes_command_line_arguments(table: Mapping[str, object], arguments: list[str]) -> None:
     assert LOGD.arguments(table) == arguments
 
 
@@ -39,22 +39,22 @@ def test_a_table_is_a_command_line(table: Mapping[str, object], arguments: list[
     ],
 )
 def test_a_wrong_key_or_value_is_named(table: Mapping[str, object], expected: str) -> None:
-    with pytest.raises(SetupError, match=re.escape(expected)):
+    with pytest.raises(ConfigError, match=re.escape(expected)):
         LOGD.arguments(table)
 
 
-def test_a_value_that_the_program_refuses_is_refused_before_it_starts() -> None:
-    with pytest.raises(SetupError, match=re.escape("logd: --max-line: '7' is too small; allowed are 1KiB")):
+def test_a_value_that_the_program_refuses_is_refused_before_the_start() -> None:
+    with pytest.raises(ConfigError, match=re.escape("logd: --max-line: '7' is too small; allowed are 1KiB")):
         LOGD.settings(["--max-line=7"])
 
 
-def test_the_programs_own_variables_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_programs_own_variables_apply(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGD_MAX_LINE", "64KiB")
     assert LOGD.settings([])["max_line"] == 64 * 1024
     assert LOGD.settings(["--max-line=32KiB"])["max_line"] == 32 * 1024
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_each_program_has_what_the_agent_asks_it_for(program: Program) -> None:
+def test_each_program_has_the_options_the_agent_relies_on(program: Program) -> None:
     assert {"http", "log-level"} <= program.options.keys()
     assert not {"help", "version", "once"} & program.options.keys()

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodeagent.supervision.stderr_relay import LONGEST, Lines, echo
+from nodeagent.supervision.stderr_relay import MAX_LINE, LineSplitter, relay_stderr
 
 
-async def said(data: bytes) -> None:
+async def relay(data: bytes) -> None:
     stream = asyncio.StreamReader()
     stream.feed_data(data)
     stream.feed_eof()
-    await echo(stream, "logd")
+    await relay_stderr(stream, "logd")
 
 
 async def test_a_record_keeps_its_level_and_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    await said(
+    await relay(
         b'{"time": "t", "level": "error", "logger": "x", "message": "no disk", "retry": 1, "name": 2}\n'
     )
     (record,) = caplog.records
@@ -37,28 +37,28 @@ async def test_a_record_keeps_its_level_and_its_fields(caplog: pytest.LogCapture
     ],
     ids=["traceback", "brace", "empty", "level", "bytes", "deep"],
 )
-async def test_anything_else_is_a_warning(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    await said(line)
+async def test_any_other_line_is_a_warning(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    await relay(line)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == f"logd: {line.decode(errors='replace')}"
 
 
-async def test_the_last_words_of_a_fault_are_not_lost(caplog: pytest.LogCaptureFixture) -> None:
-    await said(b'{"level": "critical", "message": "a fault"}')
+async def test_an_unterminated_last_line_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    await relay(b'{"level": "critical", "message": "a fault"}')
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
 @given(st.lists(st.binary(max_size=50).filter(bool)))
-def test_any_cut_of_the_bytes_gives_the_same_lines(pieces: list[bytes]) -> None:
-    whole, cut = Lines(), Lines()
+def test_any_split_of_the_bytes_gives_the_same_lines(pieces: list[bytes]) -> None:
+    whole, split = LineSplitter(), LineSplitter()
     data = b"".join(pieces)
-    expected = [*whole.feed(data), *whole.end()]
-    assert [*(line for piece in pieces for line in cut.feed(piece)), *cut.end()] == expected
+    expected = [*whole.feed(data), *whole.flush()]
+    assert [*(line for piece in pieces for line in split.feed(piece)), *split.flush()] == expected
     assert expected == [line for line in data.split(b"\n") if line]
 
 
-def test_a_line_without_an_end_is_bounded() -> None:
-    lines = Lines()
-    assert list(lines.feed(b"x" * (LONGEST + 1))) == [b"x" * LONGEST]
-    assert list(lines.end()) == [b"x"]
+def test_a_line_without_a_lf_is_bounded() -> None:
+    splitter = LineSplitter()
+    assert list(splitter.feed(b"x" * (MAX_LINE + 1))) == [b"x" * MAX_LINE]
+    assert list(splitter.flush()) == [b"x"]

@@ -1,15 +1,15 @@
-"""Somebody who listens and behaves as a test wants it."""
+"""A server whose behaviour a test chooses."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def peer(behaviour: Peer) -> AsyncGenerator[int]:
-    """Listen, and treat whoever connects like this; give the port. Nothing is left open afterwards."""
+async def fake_peer(behaviour: Behaviour) -> AsyncGenerator[int]:
+    """Listen, run `behaviour` for each connection, and yield the port. Leaves nothing open."""
     served: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,6 +32,6 @@ async def peer(behaviour: Peer) -> AsyncGenerator[int]:
             await asyncio.wait(served, timeout=30)
 
 
-async def be_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Take everything and say nothing."""
+async def never_answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Read everything and send nothing."""
     await reader.read()
