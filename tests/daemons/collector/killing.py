@@ -1,10 +1,11 @@
-"""A process that writes a store is killed with `kill -9`: before each of its system calls, or in the middle.
+"""Kill a process that writes a store with `kill -9`: before, or in the middle of, each of its system calls.
 
-The next one recovers, as does the one after it, which may be killed in its recovery, too. In the end all
-files together hold every block once and whole, and every line of somebody else that could be there.
+The next process recovers the store and may be killed as well, as may its recovery. In the end all files
+together contain every block once and complete, and every foreign line that can be there.
 
-`python -m tests.daemons.collector.killing WORK` does it for one kind of work, and says before how many
-calls. In a process of its own, and a small one: to fork that of all the tests takes longer than all the rest.
+`python -m tests.daemons.collector.killing WORKLOAD` does this for one workload and prints before how many
+calls it killed. It runs in a small process of its own: to fork the process of all tests would take longer
+than everything else.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def block(number: int) -> bytes:
 def send_blocks(
     store: LogStore, on_acked: Callable[[int], None], interfere: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Do what a client does: begin behind what the collector has, and forget what it acknowledges."""
+    """Write blocks like a client: start after the last stored block, and drop what is acknowledged."""
     first = store.streams.durable.get(STREAM, 0) + 1
     for number in range(first, BLOCKS + 1):
         store.append(memoryview(block(number)), {STREAM: number})
@@ -53,8 +54,8 @@ def send_blocks(
             store.rotate()
 
 
-def send_among_strangers(store: LogStore, on_acked: Callable[[int], None]) -> None:
-    """Do the same while somebody else appends to the log, moves it away and removes what was moved."""
+def send_amid_foreign_changes(store: LogStore, on_acked: Callable[[int], None]) -> None:
+    """Do the same while another program appends to the log and moves it away."""
     log = store.names.log
 
     def interfere(number: int) -> None:
@@ -69,7 +70,7 @@ def send_among_strangers(store: LogStore, on_acked: Callable[[int], None]) -> No
 
 
 def send_over_failed_syncs(store: LogStore, on_acked: Callable[[int], None]) -> None:
-    """Do the same while syncs fail: what is held is cut off and written once more into a new file."""
+    """Do the same while syncs fail: held batches are cut off and written again into a new file."""
     for number in range(store.streams.durable.get(STREAM, 0) + 1, BLOCKS + 1, 2):
         written = []
         for each in range(number, min(number + 2, BLOCKS + 1)):
@@ -86,14 +87,14 @@ def send_over_failed_syncs(store: LogStore, on_acked: Callable[[int], None]) -> 
 
 
 def send_in_streams(store: LogStore, on_acked: Callable[[int], None]) -> None:
-    """Do the same with blocks of several streams in a batch, probes, and batches of answers alone."""
+    """Do the same with blocks of several streams per batch, probes, and batches without lines."""
     done = {each: store.streams.durable.get(each, 0) for each in [STREAM, *STREAMS]}
     for number in range(1, BLOCKS + 1):
         own = STREAMS[number % len(STREAMS)]
         last_blocks = {each: number for each in (own, STREAM) if done[each] < number}
         data = b"".join(lines_of(each, number) for each in last_blocks)
         store.append(memoryview(data), last_blocks, is_awaited=True)
-        store.append(memoryview(b""), {}, is_awaited=True)  # somebody opened, or closed
+        store.append(memoryview(b""), {}, is_awaited=True)  # a client opened or closed
         store.verify_position()
         if number % 3 == 0:
             store.commits.sync()
@@ -101,17 +102,17 @@ def send_in_streams(store: LogStore, on_acked: Callable[[int], None]) -> None:
         if number % 5 == 0:
             store.rotate()
         if number == BLOCKS:
-            store.append(memoryview(b""), {STREAMS[1]: BLOCKS + 1})  # a probe
+            store.append(memoryview(b""), {STREAMS[1]: BLOCKS + 1})  # a probe: a block without bytes
             store.streams.forget(STREAMS[2])
 
 
 def lines_of(stream: bytes, number: int) -> bytes:
-    """Give a block of a stream; those of STREAM are the common ones."""
+    """Return a block of a stream; a block of STREAM is the same in all workloads."""
     return block(number) if stream == STREAM else b"of %b %d\n" % (stream, number)
 
 
-def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[bool, int]:
-    """Run a store that dies before its n-th call; say whether it did, and what it acknowledged."""
+def run_and_kill(directory: Path, workload: Callable[..., None], kill_at: int) -> tuple[bool, int]:
+    """Run a store, kill it at its n-th call; return if it was killed, and its last acknowledged block."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -121,9 +122,9 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
         def count(name: str, arguments: tuple[Any, ...]) -> None:
             nonlocal calls
             calls += 1
-            if calls < die_before:
+            if calls < kill_at:
                 return
-            if name == "write":  # a kill may end it anywhere
+            if name == "write":  # a kill may interrupt it anywhere
                 acknowledge(arguments[0], arguments[1][: len(arguments[1]) // 2])
             elif name == "pwrite":
                 write_at(arguments[0], arguments[1][: len(arguments[1]) // 2], arguments[2])
@@ -132,7 +133,7 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
         code = 1
         try:
             with intercept_os_calls(count):
-                end(directory, work, lambda number: acknowledge(write, bytes([number])))
+                run_to_end(directory, workload, lambda number: acknowledge(write, bytes([number])))
             code = 0
         finally:
             os._exit(code)
@@ -145,86 +146,86 @@ def live(directory: Path, work: Callable[..., None], die_before: int) -> tuple[b
     return os.WIFSIGNALED(status), acked
 
 
-def end(
-    directory: Path, work: Callable[..., None], on_acked: Callable[[int], object] = lambda _: None
+def run_to_end(
+    directory: Path, workload: Callable[..., None], on_acked: Callable[[int], object] = lambda _: None
 ) -> None:
-    """Run a store to its end."""
+    """Run a store until it is closed."""
     store = LogStore(FileNames.resolve(directory / "node_log"), StoreSettings(rotate_size=200), Metrics())
-    work(store, on_acked)
+    workload(store, on_acked)
     store.close()
 
 
 def contents(directory: Path) -> bytes:
-    """Give all that is in the log, from the oldest file to the active one."""
+    """Return everything in the log, from the oldest file to the active one."""
     names = FileNames.resolve(directory / "node_log")
-    sealed = [each.path for each in names.sealed_files() if each.is_plain]
+    sealed = [file.path for file in names.sealed_files() if file.is_plain]
     moved = directory / "elsewhere.log"
-    whole = b"".join(path.read_bytes() for path in [*sealed, *([moved] if moved.exists() else [])])
-    return whole + names.log.read_bytes()
+    stored = b"".join(path.read_bytes() for path in [*sealed, *([moved] if moved.exists() else [])])
+    return stored + names.log.read_bytes()
 
 
 def block_lines() -> list[bytes]:
     return b"".join(map(block, range(1, BLOCKS + 1))).splitlines(keepends=True)
 
 
-def kill_before_each_call(directory: Path, work: Callable[..., None]) -> int:
-    """Kill whoever does this work, and maybe the one after him; give before how many calls."""
-    dice = random.Random(20)  # noqa: S311 (chooses where the second one dies)
-    died, calls = True, 0
-    while died:
+def kill_before_each_call(directory: Path, workload: Callable[..., None]) -> int:
+    """Kill the process of a workload at each call, and perhaps its successor; return the number of calls."""
+    dice = random.Random(20)  # noqa: S311 (chooses where the second process is killed)
+    was_killed, calls = True, 0
+    while was_killed:
         calls += 1
-        here = directory / str(calls)
-        here.mkdir()
-        died, acked = live(here, work, calls)
-        _, again = live(here, work, dice.randrange(1, 40))
-        end(here, work)
-        found = contents(here)
+        place = directory / str(calls)
+        place.mkdir()
+        was_killed, acked = run_and_kill(place, workload, calls)
+        _, again = run_and_kill(place, workload, dice.randrange(1, 40))
+        run_to_end(place, workload)
+        found = contents(place)
         lines = found.splitlines(keepends=True)
         own = [line for line in lines if line.startswith(b"block")]
         assert sorted(own) == sorted(block_lines()), (
             f"killed before call {calls}, {acked} and {again} acknowledged"
         )
-        strangers = [line for line in lines if line.startswith(b"stranger")]
-        assert len(own) + len(strangers) == len(lines), f"killed before call {calls}: {found!r}"
-        if work is send_blocks:
+        foreign = [line for line in lines if line.startswith(b"stranger")]
+        assert len(own) + len(foreign) == len(lines), f"killed before call {calls}: {found!r}"
+        if workload is send_blocks:
             assert own == block_lines(), f"killed before call {calls}: out of order"
-        shutil.rmtree(here)
+        shutil.rmtree(place)
     return calls
 
 
-def kill_in_streams(directory: Path, work: Callable[..., None]) -> int:
-    """Do the same to one of several streams, whose batches are to stay together."""
-    died, calls = True, 0
+def kill_in_streams(directory: Path, workload: Callable[..., None]) -> int:
+    """Do the same to a workload of several streams, whose batches must stay complete."""
+    was_killed, calls = True, 0
     expected = sorted(
         [*block_lines(), *(lines_of(STREAMS[n % 3], n) for n in range(1, BLOCKS + 1))],
     )
-    while died:
+    while was_killed:
         calls += 1
-        here = directory / str(calls)
-        here.mkdir()
-        died, acked = live(here, work, calls)
-        if died:  # a stream that ended well is forgotten, and would begin anew
-            end(here, work)
-        found = sorted(contents(here).splitlines(keepends=True))
+        place = directory / str(calls)
+        place.mkdir()
+        was_killed, acked = run_and_kill(place, workload, calls)
+        if was_killed:  # a stream that ended cleanly is forgotten and would start over
+            run_to_end(place, workload)
+        found = sorted(contents(place).splitlines(keepends=True))
         assert found == expected, f"killed before call {calls}, {acked} acknowledged"
-        shutil.rmtree(here)
+        shutil.rmtree(place)
     return calls
 
 
-WORKS = (send_blocks, send_among_strangers, send_over_failed_syncs, send_in_streams)
+WORKLOADS = (send_blocks, send_amid_foreign_changes, send_over_failed_syncs, send_in_streams)
 
 
 def main() -> None:
-    """Do the work that is named, in memory where there is some.
+    """Run the workload named on the command line, in /dev/shm if it exists.
 
-    A kill does not need a disk, 10,000 syncs do not need to be slow, and as many journals need not be large.
+    A kill does not need a disk, 10,000 syncs need not be slow, and as many journals need not be large.
     """
-    work = next(work for work in WORKS if work.__name__ == sys.argv[1])
-    kill = kill_in_streams if work is send_in_streams else kill_before_each_call
+    workload = next(workload for workload in WORKLOADS if workload.__name__ == sys.argv[1])
+    kill = kill_in_streams if workload is send_in_streams else kill_before_each_call
     journal_file.JOURNAL_SIZE = 16 * 1024
-    place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-    with tempfile.TemporaryDirectory(dir=place) as directory:
-        sys.stdout.write(f"{kill(Path(directory), work)}\n")
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
+        sys.stdout.write(f"{kill(Path(directory), workload)}\n")
 
 
 if __name__ == "__main__":

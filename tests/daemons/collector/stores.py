@@ -1,4 +1,4 @@
-"""A store on a log, and calls of the disk that fail once."""
+"""Helpers for tests of the store: open it, append to it, and let system calls fail once."""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-def opened(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> LogStore:
+def open_store(log: Path, *, rotate_size: int = 10**6, metrics: Metrics | None = None) -> LogStore:
     return LogStore(FileNames.resolve(log), StoreSettings(rotate_size=rotate_size), metrics or Metrics())
 
 
-def put(store: LogStore, lines: bytes, block: int | None = None) -> int:
+def append_lines(store: LogStore, lines: bytes, block: int | None = None) -> int:
     return store.append(memoryview(lines), {STREAM: block} if block else {})
 
 
-def sealed(log: Path) -> list[bytes]:
-    return [each.path.read_bytes() for each in FileNames.resolve(log).sealed_files()]
+def read_sealed(log: Path) -> list[bytes]:
+    return [file.path.read_bytes() for file in FileNames.resolve(log).sealed_files()]
 
 
-def append(log: Path, foreign: bytes) -> None:
+def append_foreign(log: Path, foreign: bytes) -> None:
     with log.open("ab") as file:
         file.write(foreign)
 
 
-def once(name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] = lambda _: True) -> Any:  # noqa: ANN401
-    """Let one call of that name fail."""
+def failing_once(
+    name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] = lambda _: True
+) -> Any:  # noqa: ANN401
+    """Let the next call of this name fail."""
     left = [error]
 
     def before(called: str, arguments: tuple[Any, ...]) -> None:
@@ -48,9 +50,9 @@ def once(name: str, error: OSError, matching: Callable[[tuple[Any, ...]], bool] 
     return intercept_os_calls(before)
 
 
-def full() -> OSError:
+def disk_full() -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def broken() -> OSError:
+def io_error() -> OSError:
     return OSError(errno.EIO, os.strerror(errno.EIO))

@@ -1,4 +1,4 @@
-"""A writer at work on a log, fed as the loop feeds it, and disks that fail."""
+"""A running writer, fed the way the event loop feeds it, and failing disks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHER = b"stream number 2."
 
 
 class Bench:
-    """A writer at work on a log, fed as the loop feeds it."""
+    """A running writer, fed the way the event loop feeds it."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Bench:
         spare: int = 0,
         on_open: Callable[[OSError | None], None] | None = None,
     ) -> None:
-        """Start it; the loop has `spare` more arenas."""
+        """Start the writer, with up to `spare` more arenas."""
         self.log = log
         self.metrics, self.health = Metrics(), Health()
-        self.peer = object()  # opaque to the writer
-        self.room = threading.Event()
-        self.arenas = ArenaPool(1000, self.room.set, spare=spare)
+        self.owner = object()  # opaque to the writer
+        self.released = threading.Event()
+        self.arenas = ArenaPool(1000, self.released.set, spare=spare)
         self.opened: list[OSError | None] = []
-        self.stored: list[Receipts] = []  # receipts, as they are answered
+        self.stored: list[Receipts] = []  # receipts in the order of their batches
         self.writer = Writer(
             lambda close_file: LogStore(FileNames.resolve(log), StoreSettings(), self.metrics, close_file),
             self.arenas,
@@ -68,28 +68,28 @@ class Bench:
         lines: bytes,
         last_blocks: Mapping[bytes, int] | None = None,
         *,
-        owed: int = 0,
+        acks: int = 0,
         fence: bool = False,
     ) -> None:
-        """Hand a batch over, as soon as there is an arena; its blocks and `owed` frames are awaited."""
+        """Submit a batch once an arena is free. It owes `acks`, and at least one if it has blocks."""
         arena = self.arenas.current
         arena.add(lines)
         arena.last_blocks |= last_blocks or {}
         arena.fence = fence
-        if owed or last_blocks:
-            arena.add_acks(self.peer, owed or 1)
+        if acks or last_blocks:
+            arena.add_acks(self.owner, acks or 1)
         while self.arenas.swap() is None:
-            assert self.room.wait(PATIENCE), "no arena came back"
-            self.room.clear()
+            assert self.released.wait(PATIENCE), "no arena was released"
+            self.released.clear()
         self.writer.put(arena)
 
     @property
     def is_idle(self) -> bool:
-        """Say whether nothing is kept: all is written, and what is awaited durable."""
+        """True if the writer keeps no arena: all is written, and what is awaited is durable."""
         return len(self.arenas._free) == 1
 
     def count(self, name: str, **labels: str) -> float:
-        """Give a metric."""
+        """Return a metric."""
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
@@ -101,19 +101,19 @@ def writing(log: Path, policy: SyncPolicy | None = None, *, spare: int = 0) -> G
 
 
 def failing(name: str, times: int, number: int = errno.ENOSPC) -> Any:  # noqa: ANN401 (a context manager)
-    left = [None] * times
+    failures = [None] * times
 
     def before(called: str, _: tuple[Any, ...]) -> None:
-        if called == name and left:
-            left.pop()
+        if called == name and failures:
+            failures.pop()
             raise OSError(number, os.strerror(number))
 
     return intercept_os_calls(before)
 
 
 @contextmanager
-def full(space: threading.Event) -> Generator[None]:
-    """Have a disk without space until `space` is set."""
+def disk_full(space: threading.Event) -> Generator[None]:
+    """Simulate a full disk until `space` is set."""
 
     def before(called: str, _: tuple[Any, ...]) -> None:
         if called == "write" and not space.is_set():
@@ -123,7 +123,7 @@ def full(space: threading.Event) -> Generator[None]:
         yield
 
 
-def gated(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
+def blocking_syncs(gate: threading.Event) -> Any:  # noqa: ANN401 (a context manager)
     def before(called: str, _: tuple[Any, ...]) -> None:
         if called == "fdatasync":
             assert gate.wait(PATIENCE)

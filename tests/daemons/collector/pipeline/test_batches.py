@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.writing import OTHER, STREAM, failing, full, gated, writing
+from tests.daemons.collector.writing import OTHER, STREAM, blocking_syncs, disk_full, failing, writing
 from tests.faults.os_calls import intercept_os_calls
 from tests.waiting import PATIENCE, wait_for
 
@@ -30,7 +30,7 @@ def test_a_full_disk_loses_and_duplicates_nothing_and_is_reported(log: Path, pol
         bench.put(b"one\n", {STREAM: 1})
         wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
         space = threading.Event()
-        with full(space):
+        with disk_full(space):
             bench.put(b"two\n", {STREAM: 2})
             wait_for(lambda: "No space left on device" in bench.health.not_ready_reasons().get("disk", ""))
             space.set()
@@ -107,23 +107,23 @@ def test_acks_wait_for_a_sync_as_the_policy_requires_and_a_fence_waits_unless_sy
     gate = threading.Event()
     with writing(log, policy) as bench:
         wait_for(lambda: bench.opened)
-        with gated(gate):
+        with blocking_syncs(gate):
             bench.put(b"one\n", {STREAM: 1}, fence=fence)
             wait_for(lambda: log.read_bytes() == b"one\n")
             wait_for(lambda: bench.writer.seconds_stuck() > 0.05 if waits else bench.stored)
             assert len(bench.stored) == (not waits)
             gate.set()
             wait_for(lambda: len(bench.stored) == 1)
-        durable = bench.writer.last_durable_block(STREAM)
-        assert durable == (0 if policy.mode is SyncMode.INTERVAL and not fence else 1)
+        last_block = bench.writer.last_durable_block(STREAM)
+        assert last_block == (0 if policy.mode is SyncMode.INTERVAL and not fence else 1)
 
 
 def test_a_batch_without_lines_is_recorded_synced_and_acknowledged(log: Path) -> None:
     with writing(log) as bench:
-        bench.put(b"", owed=3)
-        wait_for(lambda: bench.stored == [{bench.peer: 3}])
+        bench.put(b"", acks=3)
+        wait_for(lambda: bench.stored == [{bench.owner: 3}])
         bench.put(b"", {STREAM: 1})  # a probe: a block without bytes
-        wait_for(lambda: bench.stored[1:] == [{bench.peer: 1}])
+        wait_for(lambda: bench.stored[1:] == [{bench.owner: 1}])
         bench.put(b"one\n")
     assert log.read_bytes() == b"one\n"
     assert LogStore(FileNames.resolve(log), StoreSettings(), Metrics()).streams.durable == {STREAM: 1}
@@ -133,11 +133,11 @@ def test_the_file_is_not_rotated_before_awaited_batches_are_durable_with_or_with
     gate = threading.Event()
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
-        with gated(gate):
+        with blocking_syncs(gate):
             bench.writer._schedule._last_awaited_sync = (
                 time.monotonic() + 60
             )  # so that only the rotation syncs
-            bench.put(b"one\n", owed=1)
+            bench.put(b"one\n", acks=1)
             wait_for(lambda: log.read_bytes() == b"one\n")
             bench.writer.rotate()
             wait_for(lambda: bench.writer.seconds_stuck() > 0.05)
@@ -146,13 +146,13 @@ def test_the_file_is_not_rotated_before_awaited_batches_are_durable_with_or_with
             wait_for(lambda: FileNames.resolve(log).sealed_files())
             bench.writer._schedule._last_awaited_sync = 0.0
             bench.writer.forget(OTHER)  # any command wakes the writer
-            wait_for(lambda: bench.stored == [{bench.peer: 1}])
+            wait_for(lambda: bench.stored == [{bench.owner: 1}])
 
 
 def test_after_a_failed_sync_each_frame_is_acknowledged_once(log: Path) -> None:
     with writing(log) as bench, failing("fdatasync", 3, errno.EIO):
-        bench.put(b"one\n", owed=2)
-        bench.put(b"", owed=1)
+        bench.put(b"one\n", acks=2)
+        bench.put(b"", acks=1)
         bench.put(b"two\n", {STREAM: 1})
         wait_for(lambda: len(bench.stored) == 3 and bench.is_idle)
     assert [sum(receipts.values()) for receipts in bench.stored] == [2, 1, 1]
@@ -162,7 +162,7 @@ def test_written_bytes_do_not_count_as_unwritten_while_their_ack_waits(log: Path
     gate = threading.Event()
     with writing(log) as bench:
         wait_for(lambda: bench.opened)
-        with gated(gate):
+        with blocking_syncs(gate):
             bench.put(b"one\n", {STREAM: 1})
             wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
             assert (bench.arenas.unwritten, bench.stored) == (0, [])

@@ -19,13 +19,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "node_log"
 
 
-def opened(path: Path) -> ActiveFile:
+def open_at_end(path: Path) -> ActiveFile:
     file = ActiveFile(path)
     file.seek_end(file.terminate_last_line())
     return file
 
 
-def append(path: Path, foreign: bytes) -> None:
+def append_foreign(path: Path, foreign: bytes) -> None:
     with path.open("ab") as file:
         file.write(foreign)
 
@@ -33,7 +33,7 @@ def append(path: Path, foreign: bytes) -> None:
 def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_retried_before_there_is_space(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = opened(path)
+    file = open_at_end(path)
     file.append(memoryview(b"one\n"))
     real, attempts = os.write, []
 
@@ -59,7 +59,7 @@ def test_a_batch_that_does_not_fit_leaves_nothing_and_is_not_retried_before_ther
 def test_on_a_file_system_that_reports_no_blocks_the_write_is_simply_retried(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = opened(path)
+    file = open_at_end(path)
     file._is_disk_full = True
     monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=0, f_bfree=0, f_frsize=1))
     file.append(memoryview(b"one\n"))
@@ -67,22 +67,22 @@ def test_on_a_file_system_that_reports_no_blocks_the_write_is_simply_retried(
 
 
 def test_a_change_during_our_write_is_noticed(path: Path) -> None:
-    file = opened(path)
+    file = open_at_end(path)
     assert not file.was_changed_during_write()
-    append(path, b"stranger\n")
+    append_foreign(path, b"stranger\n")
     file.append(memoryview(b"one\n"))
     assert file.was_changed_during_write()
 
 
 def test_a_last_line_gets_a_line_feed_only_if_it_has_none(path: Path) -> None:
-    append(path, b"one")
+    append_foreign(path, b"one")
     assert ActiveFile(path).terminate_last_line() == 4
     assert ActiveFile(path).terminate_last_line() == 4
     assert path.read_bytes() == b"one\n"
 
 
 def test_a_file_that_was_moved_or_removed_is_not_at_its_path(path: Path) -> None:
-    file = opened(path)
+    file = open_at_end(path)
     assert file.is_at_path()
     path.rename(path.with_name("elsewhere"))
     assert not file.is_at_path()

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-def opened(log: Path, metrics: Metrics | None = None) -> LogStore:
+def open_store(log: Path, metrics: Metrics | None = None) -> LogStore:
     return LogStore(FileNames.resolve(log), StoreSettings(), metrics or Metrics())
 
 
 def write_and_die(log: Path, *batches: bytes) -> None:
     """Leave the files of a killed collector that wrote these batches."""
-    store = opened(log)
+    store = open_store(log)
     for number, batch in enumerate(batches, start=1):
         store.append(memoryview(batch), {STREAM: number})
 
@@ -40,7 +40,7 @@ def results(metrics: Metrics) -> dict[str, float]:
 
 
 def test_a_first_start_needs_no_files(log: Path) -> None:
-    assert opened(log).streams.durable == {}
+    assert open_store(log).streams.durable == {}
     assert log.read_bytes() == b""
 
 
@@ -48,7 +48,7 @@ def test_an_incomplete_batch_is_cut_off_and_kept_in_a_torn_file(log: Path) -> No
     write_and_die(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
     metrics = Metrics()
-    assert opened(log, metrics).streams.durable == {STREAM: 1}
+    assert open_store(log, metrics).streams.durable == {STREAM: 1}
     assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
     assert results(metrics) == {"cut": 1}
 
@@ -62,9 +62,9 @@ def test_a_torn_end_that_cannot_be_kept_is_not_cut(log: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with intercept_os_calls(fail), pytest.raises(OSError, match="No space"):
-        opened(log)
+        open_store(log)
     assert log.read_bytes() == b"one\ntwo\nt"
-    opened(log)
+    open_store(log)
     assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
 
 
@@ -72,7 +72,7 @@ def test_an_unfinished_foreign_line_is_cut_off_and_kept_in_a_torn_file(log: Path
     write_and_die(log, b"one\n")
     with log.open("ab") as file:
         file.write(b"stranger\nunfin")
-    assert opened(log).streams.durable == {STREAM: 1}
+    assert open_store(log).streams.durable == {STREAM: 1}
     assert (log.read_bytes(), torn(log)) == (b"one\nstranger\n", [b"unfin"])
 
 
@@ -83,7 +83,7 @@ def test_an_unusable_journal_is_set_aside_and_the_log_stays(log: Path, journal: 
     names.journal.write_bytes(journal)
     with log.open("ab") as file:
         file.write(b"torn")
-    assert opened(log).streams.durable == {}
+    assert open_store(log).streams.durable == {}
     assert (log.read_bytes(), torn(log)) == (b"one\ntwo\n", [b"torn"])
     assert [path.read_bytes() for path in log.parent.glob(".node_log.journal-*")] == [journal]
 
@@ -92,7 +92,7 @@ def test_a_log_replaced_while_the_collector_was_down_is_used_as_it_is(log: Path)
     write_and_die(log, b"one\n", b"two\n")
     log.rename(log.with_name("node_log.1"))
     log.write_bytes(b"new\n")
-    assert opened(log).streams.durable == {STREAM: 2}
+    assert open_store(log).streams.durable == {STREAM: 2}
     assert (log.read_bytes(), torn(log)) == (b"new\n", [])
 
 
@@ -101,7 +101,7 @@ def test_a_moved_and_torn_log_is_read_in_its_new_place_and_left_unchanged(log: P
     moved = log.with_name("node_log.1")
     log.rename(moved)
     os.truncate(moved, 6)
-    assert opened(log).streams.durable == {STREAM: 1}
+    assert open_store(log).streams.durable == {STREAM: 1}
     assert (moved.read_bytes(), log.read_bytes(), torn(log)) == (b"one\ntw", b"", [])
 
 
@@ -114,19 +114,19 @@ def test_a_foreign_file_that_reuses_the_inode_of_the_log_is_left_unchanged(log: 
     header, records = decode(journal.read_bytes())
     moved = replace(header, inode=foreign_file.stat().st_ino)
     journal.write_bytes(moved.encode() + b"".join(record.encode() for record in records))
-    assert opened(log).streams.durable == {}
+    assert open_store(log).streams.durable == {}
     assert (foreign_file.read_bytes(), torn(log)) == (b"of another kind", [])
 
 
 def test_without_its_file_a_journal_still_shows_what_was_durable(log: Path) -> None:
-    store = opened(log)
+    store = open_store(log)
     store.append(memoryview(b"one\n"), {STREAM: 1})
     store.commits.sync()
     store.append(memoryview(b"two\n"), {STREAM: 2})
     store.append(memoryview(b"three\n"), {STREAM: 3})
     log.unlink()
     metrics = Metrics()
-    assert opened(log, metrics).streams.durable == {STREAM: 1}
+    assert open_store(log, metrics).streams.durable == {STREAM: 1}
     assert results(metrics) == {"moved": 1}
 
 
@@ -134,7 +134,7 @@ def test_a_rotation_interrupted_between_link_and_unlink_is_finished(log: Path) -
     write_and_die(log, b"one\n")
     target = FileNames.resolve(log).sealed_path(1, 0.0)
     os.link(log, target)
-    store = opened(log)
+    store = open_store(log)
     assert store.streams.durable == {STREAM: 1}
     store.append(memoryview(b"two\n"), {STREAM: 2})
     assert (target.read_bytes(), log.read_bytes()) == (b"one\n", b"two\n")
@@ -143,7 +143,7 @@ def test_a_rotation_interrupted_between_link_and_unlink_is_finished(log: Path) -
 def test_a_torn_file_and_the_next_sealed_file_get_different_numbers(log: Path) -> None:
     write_and_die(log, b"one\n", b"two\n")
     os.truncate(log, 5)
-    store = opened(log)
+    store = open_store(log)
     store.rotate()
     numbers = [sealed.number for sealed in FileNames.resolve(log).sealed_files()]
     assert numbers == sorted(set(numbers)) == [1, 2]
@@ -152,6 +152,6 @@ def test_a_torn_file_and_the_next_sealed_file_get_different_numbers(log: Path) -
 def test_a_second_start_changes_nothing(log: Path) -> None:
     write_and_die(log, b"one\n", b"two\nthree\n")
     os.truncate(log, 9)
-    first = opened(log).streams.durable
-    assert opened(log).streams.durable == first
+    first = open_store(log).streams.durable
+    assert open_store(log).streams.durable == first
     assert (log.read_bytes(), torn(log)) == (b"one\n", [b"two\nt"])
