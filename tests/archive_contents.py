@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
-from nodelogd.compressor.upkeep.archive_names import Names
+from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,4 +32,4 @@ def log_contents(logs: Path) -> dict[str, bytes]:
 def assert_archive_whole(archive: Path) -> None:
     """Fail unless gzip accepts the archive and no temporary file is left beside it."""
     subprocess.run(["gzip", "-t", archive], check=True)
-    assert Names(archive.parent, archive.name).leftovers() == []
+    assert ArchiveNames(archive.parent, archive.name).list_leftovers() == []

@@ -20,7 +20,7 @@ from tests.processes.logcd import (
 )
 from tests.waiting import PATIENCE, wait_for
 
-from nodelogd.compressor.upkeep.archive_names import Names
+from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def write_huge(logs: Path) -> None:
         file.truncate(256 * 1024 * MIB)
 
 
-def test_sigterm_in_a_cycle_ends_it_at_once_and_leaves_nothing(logs: Path) -> None:
+def test_sigterm_during_a_cycle_ends_it_at_once_without_leftovers(logs: Path) -> None:
     dice = random.Random(9)  # noqa: S311 (chooses when)
     write_huge(logs)
     for _ in range(TRIALS):
@@ -75,19 +75,19 @@ def test_sigterm_in_a_cycle_ends_it_at_once_and_leaves_nothing(logs: Path) -> No
     assert archive_contents(logs / ARCHIVE_NAME, logs) == {"a.log": b"another line\n"}
 
 
-def test_sigterm_in_a_cycle_of_the_daemon_is_a_clean_end(logs: Path, logcd: StartLogcd) -> None:
+def test_sigterm_during_a_cycle_of_the_daemon_is_a_clean_exit(logs: Path, logcd: StartLogcd) -> None:
     write_huge(logs)
     daemon = logcd(ready=False)
     for _ in range(3):
         wait_for(lambda: list(logs.glob(".*.tmp-*")), "it is at it")
-        assert "the first cycle has been going on" in daemon.readyz()[1]["reasons"]["start"]
+        assert "the first cycle has been running" in daemon.readyz()[1]["reasons"]["start"]
         assert daemon.stop() == 0
         assert daemon.contents() == {"a.log": b"a line\n"}
         assert_archive_whole(daemon.archive)
         daemon.restart(ready=False)
 
 
-def test_files_that_may_not_be_read_are_left_out_and_the_rest_is_archived(
+def test_unreadable_files_are_left_out_and_the_rest_is_archived(
     nobodys_logs: Path, logcd: StartLogcd
 ) -> None:
     dice = random.Random(10)  # noqa: S311 (chooses which)
@@ -114,14 +114,14 @@ def test_files_that_may_not_be_read_are_left_out_and_the_rest_is_archived(
 def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, clock: FakeClock) -> None:
     (logs / "a.log").write_bytes(b"".join(b"%d\n" % number for number in range(300_000)))
     daemon = logcd("--name=logs-{date}.tgz", "--keep-count=2", prefix=clock.prefix)
-    names = Names(logs, "logs-{date}.tgz")
-    (first,) = names.archives()
+    names = ArchiveNames(logs, "logs-{date}.tgz")
+    (first,) = names.list_archives()
     read = daemon.metric("nodelog_archive_read_bytes_total")
     clock.set("+1d")
     with (logs / "a.log").open("ab") as file:
         file.write(b"of the next day\n")
     daemon.cycle()
-    (_, second) = names.archives()
+    (_, second) = names.list_archives()
     assert (
         archive_contents(first, logs)["a.log"] + b"of the next day\n"
         == archive_contents(second, logs)["a.log"]
@@ -131,6 +131,6 @@ def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, cloc
     )  # it began with what the first one holds
     clock.set("+2d")
     daemon.cycle()
-    assert names.archives()[0] == second
-    assert len(names.archives()) == 2
-    assert not names.leftovers()
+    assert names.list_archives()[0] == second
+    assert len(names.list_archives()) == 2
+    assert not names.list_leftovers()

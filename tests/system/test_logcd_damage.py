@@ -12,7 +12,7 @@ from tests.in_process_compressor import new_compressor, run_cycle
 from tests.processes.logcd import ARCHIVE_NAME
 
 from nodelog.archive.index import GZIP_END, index_path, read_matching_index
-from nodelogd.compressor.compressor import Result
+from nodelogd.compressor.compressor import CycleResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def exchange(index: Path, dice: random.Random) -> None:
         file.write(b"another line %d\n" % dice.randrange(10**6))
     other = index.with_name("kept")
     shutil.copy(index, other)
-    assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
+    assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
     other.replace(index)
 
 
@@ -58,33 +58,33 @@ def damage(index: Path, dice: random.Random) -> None:
     index.write_bytes(data)
 
 
-def test_an_index_that_is_missing_foreign_or_damaged_costs_a_full_pass_and_nothing_else(
+def test_a_missing_foreign_or_damaged_index_costs_only_a_full_pass(
     logs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     dice = random.Random(7)  # noqa: S311 (chooses what is damaged)
     write_logs(logs)
     archive = logs / ARCHIVE_NAME
-    assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
+    assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
     spoil: Callable[[Path, random.Random], None]
     for spoil in [delete, exchange, *[damage] * 2] * EACH:
         spoil(index_path(archive), dice)
         with (logs / "0.log").open("ab") as file:
             file.write(b"one more\n")
         caplog.clear()
-        assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
-        assert ["everything is compressed anew" in message for message in caplog.messages] == [True]
+        assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
+        assert ["everything is compressed again" in message for message in caplog.messages] == [True]
         assert archive_contents(archive, logs) == log_contents(logs)
         assert_archive_whole(archive)
         read_matching_index(archive)
 
 
-def test_a_damaged_archive_is_found_by_a_scrub_and_made_anew(
+def test_a_scrub_finds_a_damaged_archive_and_it_is_rebuilt(
     logs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     dice = random.Random(8)  # noqa: S311 (chooses what is damaged)
     text = write_logs(logs)
     archive = logs / ARCHIVE_NAME
-    assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
+    assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
     for _ in range(3 * EACH):
         kept = archive.stat()
         with archive.open("r+b") as file:
@@ -96,13 +96,13 @@ def test_a_damaged_archive_is_found_by_a_scrub_and_made_anew(
         os.utime(archive, ns=(kept.st_atime_ns, kept.st_mtime_ns))  # it rots, nobody writes it
         os.utime(logs / f".{ARCHIVE_NAME}.scrubbed", (0, 0))
         caplog.clear()
-        assert run_cycle(new_compressor(logs)) is Result.PUBLISHED
+        assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
         assert f"{archive} is damaged: " in caplog.text
         assert archive_contents(archive, logs) == text
         assert_archive_whole(archive)
 
 
-def test_a_log_that_was_edited_in_the_middle_is_found_by_a_scrub(logs: Path, logcd: StartLogcd) -> None:
+def test_a_scrub_finds_a_log_that_was_edited_in_the_middle(logs: Path, logcd: StartLogcd) -> None:
     text = write_logs(logs)
     daemon = logcd("--scrub=1s")
     path, before = logs / "large.log", (logs / "large.log").stat()

@@ -16,7 +16,7 @@ from tests.monitors import LivenessMonitor
 from tests.processes.logcd import ARCHIVE_NAME
 from tests.waiting import wait_for
 
-from nodelogd.compressor.compressor import Result
+from nodelogd.compressor.compressor import CycleResult
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +45,7 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size // 2).hex().encode() + b"\n"  # noqa: S311 (the same every time)
 
 
-def test_a_disk_that_is_full_at_any_stage_leaves_the_old_archive(
+def test_a_disk_that_fills_up_at_any_stage_leaves_the_old_archive(
     disk: SmallDisk, logs: Path, logcd: StartLogcd
 ) -> None:
     (logs / "a.log").write_bytes(noise(0, MIB))
@@ -68,9 +68,7 @@ def test_a_disk_that_is_full_at_any_stage_leaves_the_old_archive(
     wait_for(lambda: "No space left on device" in str(daemon.records("cannot make")))
 
 
-def test_a_disk_that_is_full_at_the_start_is_waited_for(
-    disk: SmallDisk, logs: Path, logcd: StartLogcd
-) -> None:
+def test_a_full_disk_at_the_start_is_waited_for(disk: SmallDisk, logs: Path, logcd: StartLogcd) -> None:
     (logs / "a.log").write_bytes(noise(0, MIB))
     disk.fill()
     daemon = logcd(f"--out={disk.path}", "--every=100ms", ready=False)
@@ -97,11 +95,11 @@ def test_old_archives_make_room_for_the_next(disk: SmallDisk, logs: Path, logcd:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-def test_a_fault_of_any_call_leaves_the_old_archive_or_the_new(logs: Path, number: int) -> None:
+def test_a_fault_in_any_call_leaves_the_old_or_the_new_archive(logs: Path, number: int) -> None:
     for path in (logs / "a.log", logs / "b.log"):
         path.write_bytes(noise(0, MIB * 5 // 4))
     made = new_compressor(logs)
-    assert run_cycle(made) is Result.PUBLISHED
+    assert run_cycle(made) is CycleResult.PUBLISHED
     failed, calls = True, 0
     while failed:
         calls += 1
@@ -113,7 +111,7 @@ def test_a_fault_of_any_call_leaves_the_old_archive_or_the_new(logs: Path, numbe
             f"from call {calls} on"
         )
         assert_archive_whole(logs / ARCHIVE_NAME)
-        assert run_cycle(made) in {Result.PUBLISHED, Result.UNCHANGED}
+        assert run_cycle(made) in {CycleResult.PUBLISHED, CycleResult.UNCHANGED}
         assert archive_contents(logs / ARCHIVE_NAME, logs) == log_contents(logs), f"from call {calls} on"
     assert calls > 8  # or it did not see the calls
 
@@ -133,5 +131,5 @@ def fails_from(made: Compressor, first: int, number: int) -> bool:
 
     with intercept_os_calls(before):
         result = run_cycle(made)
-    assert (result is Result.FAILED) == (calls >= first)
+    assert (result is CycleResult.FAILED) == (calls >= first)
     return calls >= first

@@ -1,1 +1,1 @@
-"""`logcd`, the compressor: a tarball of all logs of a directory, made anew for the price of the new bytes."""
+"""`logcd`, the compressor: a tarball of all logs of a directory, updated for the price of the new bytes."""

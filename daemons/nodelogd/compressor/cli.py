@@ -14,8 +14,8 @@ import click
 
 from nodelog import __version__
 from nodelogd.compressor.cli_types import ArchiveName, Glob, Mode, Zone
-from nodelogd.compressor.daemon import compress
-from nodelogd.compressor.one_shot import once
+from nodelogd.compressor.daemon import run_daemon
+from nodelogd.compressor.one_shot import run_once
 from nodelogd.compressor.settings import Settings
 from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.disk_budget import Budget
@@ -25,7 +25,7 @@ from nodelogd.service.option_types import ADDRESS, Count, DaemonOption, Duration
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
-COLLECT_AFTER = 100_000  # objects that are made and not freed yet, before garbage is searched for
+GC_THRESHOLD = 100_000  # objects allocated and not freed yet, before the garbage collector runs
 
 option = partial(click.option, cls=DaemonOption)
 
@@ -35,105 +35,105 @@ option = partial(click.option, cls=DaemonOption)
     "--dir",
     type=click.Path(path_type=Path),
     default=DEFAULTS.directory,
-    help="Whose files are archived, by their absolute names.",
+    help="Directory whose files are archived, under their absolute names.",
 )
 @option(
     "--include",
     type=Glob(),
     multiple=True,
     default=DEFAULTS.include,
-    help="Which files: patterns relative to --dir, ** for any folders; may be given several times.",
+    help="Files to archive: patterns relative to --dir, ** for any folders; may be repeated.",
 )
 @option(
     "--exclude",
     type=Glob(),
     multiple=True,
     default=DEFAULTS.exclude,
-    help="Which of them not, or which folders not; may be given several times.",
+    help="Files not to archive, or folders not to enter; may be repeated.",
 )
 @option(
     "--follow-links/--no-follow-links",
     default=DEFAULTS.follow_links,
-    help="Follow symbolic links that lead to what is in --dir; others never.",
+    help="Follow symbolic links whose target is in --dir; others are never followed.",
 )
 @option(
     "--out",
     type=click.Path(path_type=Path),
     default=None,
     show_default="the same as --dir",
-    help="The directory of the archives.",
+    help="Directory of the archives.",
 )
 @option(
     "--name",
     type=ArchiveName(),
     default=DEFAULTS.name,
-    help="How archives are called; {date} is the day. What is called so is never archived itself.",
+    help="Name of the archives; {date} is the day. Files of such a name are never archived themselves.",
 )
-@option("--mode", type=Mode(), default=DEFAULTS.mode, help="The permissions of archives and indexes.")
-@option("--tz", type=Zone(), default=DEFAULTS.zone, help="The time zone in which a day ends.")
+@option("--mode", type=Mode(), default=DEFAULTS.mode, help="Permissions of archives and indexes.")
+@option("--tz", type=Zone(), default=DEFAULTS.zone, help="Time zone in which a day ends.")
 @option(
     "--every",
     type=Duration("100ms", "1d"),
-    default=DEFAULTS.every,
-    help="Time from the start of one cycle to the start of the next. The first is at the start.",
+    default=DEFAULTS.interval,
+    help="Time from the start of one cycle to the start of the next. The first cycle starts at once.",
 )
-@option("--once", is_flag=True, help="Make one cycle and exit, for a CronJob. Opens no port.")
+@option("--once", is_flag=True, help="Run one cycle and exit, for a CronJob. Opens no port.")
 @option(
     "--scrub",
     type=Duration("1s", "3650d", off=True),
-    default=DEFAULTS.scrub,
+    default=DEFAULTS.scrub_interval,
     help="Time from one comparison of all files with the archive to the next.",
 )
 @option(
     "--keep-count",
     type=Count("1", off=True),
-    default=DEFAULTS.keep.max_files,
-    help="As many archives are kept.",
+    default=DEFAULTS.retention.max_files,
+    help="Number of archives to keep.",
 )
 @option(
     "--keep-bytes",
     type=Size("0", "1024TiB", off=True),
-    default=DEFAULTS.keep.max_bytes,
-    help="Archives take as much in all; the oldest go first, today's never.",
+    default=DEFAULTS.retention.max_bytes,
+    help="Maximum size of all archives together; the oldest are removed first, today's never.",
 )
 @option(
     "--keep-age",
     type=Duration("1s", "36500d", off=True),
-    default=DEFAULTS.keep.max_age,
-    help="Older archives are removed, but never the newest three.",
+    default=DEFAULTS.retention.max_age,
+    help="Maximum age of archives; the newest three are never removed for their age.",
 )
 @option(
     "--keep-free",
     type=Percentage(off=True),
-    default=DEFAULTS.keep.min_free_share,
-    help="So much of the file system, and room for another archive, is kept free by removing old ones.",
+    default=DEFAULTS.retention.min_free_share,
+    help="Share of the file system to keep free, and room for another archive, by removing old archives.",
 )
 @option(
     "--http",
     type=ADDRESS,
     multiple=True,
     default=[Address(None, 9167)],
-    help="Where to show /healthz, /readyz, /metrics and /status; may be given several times.",
+    help="Where to serve /healthz, /readyz, /metrics and /status; may be repeated.",
 )
 @option(
     "--log-level",
     type=click.Choice(logging_setup.LEVELS),
     default="info",
-    help="What logcd says of itself, on stderr.",
+    help="Minimum level of log messages, which go to stderr.",
 )
 @click.version_option(__version__, prog_name="logcd", allow_from_autoenv=False)
-def logcd(**options: Any) -> int:  # noqa: ANN401 (as many types as options)
-    """Keep an archive of all log files of a directory, for the price of the new bytes.
+def logcd(**options: Any) -> int:  # noqa: ANN401 (each option has its own type)
+    """Keep an archive of all log files of a directory up to date, at the cost of the new bytes.
 
-    It is what `tar czf` in a loop would make, and whole at any time. Each option is also an environment
-    variable.
+    The result is what `tar czf` in a loop would produce, and it is complete at any time. Each option can also
+    be set by an environment variable.
     """
     logging_setup.setup("logcd", options["log_level"])
     settings = _settings(options)
     if options["once"]:
-        return once(settings)
+        return run_once(settings)
     try:
-        return event_loop.run(lambda: compress(settings))
+        return event_loop.run(lambda: run_daemon(settings))
     except ListenError as error:
         log.error("%s", error)  # noqa: TRY400 (one line)
     return 1
@@ -150,9 +150,9 @@ def _settings(options: dict[str, Any]) -> Settings:
         name=options["name"],
         mode=options["mode"],
         zone=options["tz"],
-        every=options["every"],
-        scrub=options["scrub"],
-        keep=Budget(
+        interval=options["every"],
+        scrub_interval=options["scrub"],
+        retention=Budget(
             max_bytes=options["keep_bytes"],
             max_files=options["keep_count"],
             max_age=options["keep_age"],
@@ -164,15 +164,15 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _absolute(path: Path) -> Path:
-    """Without `..`, which no member of an archive may have in its name."""
+    """Return an absolute path without `..`, which must not appear in the name of a member."""
     return Path(os.path.abspath(path))
 
 
 def main() -> None:
-    """Run logcd on the arguments of the process."""
-    # Of each file some objects are made and dropped in each round, none of which hold each other. To search
-    # them for those that do took a seventh of the time for 10,000 files.
-    gc.set_threshold(COLLECT_AFTER)
+    """Run logcd with the arguments of the process."""
+    # Each cycle creates and drops some objects per file, none of them in reference cycles. Searching them for
+    # such cycles took a seventh of the time for 10,000 files.
+    gc.set_threshold(GC_THRESHOLD)
     sys.exit(command_line.run(logcd))
 
 

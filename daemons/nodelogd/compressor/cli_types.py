@@ -1,4 +1,4 @@
-"""The values that only logcd's options take."""
+"""Types of options that only logcd has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from nodelogd.compressor.scan.glob_patterns import parse
-from nodelogd.compressor.upkeep.archive_names import LONGEST, template
+from nodelogd.compressor.scan.glob_patterns import parse_pattern
+from nodelogd.compressor.upkeep.archive_names import MAX_TEMPLATE_BYTES, check_template
 from nodelogd.service.option_types import OptionType
 
 _MODE: Final = re.compile("0?[0-7]{3}")
@@ -21,7 +21,7 @@ class Mode(OptionType[int]):
     noun = "mode"
 
     def parse(self, text: str) -> int:
-        """Read octal digits; whoever may not read what he wrote himself cannot go on with it."""
+        """Parse octal digits; logcd has to be able to read what it has written."""
         if _MODE.fullmatch(text) is None:
             raise ValueError("not a mode")
         if not int(text, 8) & 0o400:
@@ -29,22 +29,22 @@ class Mode(OptionType[int]):
         return int(text, 8)
 
     def to_text(self, value: int) -> str:
-        """Write it."""
+        """Return four octal digits."""
         return f"{value:04o}"
 
     def allowed_values(self) -> str:
-        """Say what a mode looks like."""
+        """Describe a mode."""
         return "octal digits from 0400 to 0777, such as 0640"
 
 
 class Zone(OptionType[tzinfo]):
-    """`UTC`, `Europe/Berlin`: when a day ends."""
+    """`UTC`, `Europe/Berlin`: the time zone in which a day ends."""
 
     name = "zone"
     noun = "time zone"
 
     def parse(self, text: str) -> tzinfo:
-        """Find it in the system's database; UTC needs none."""
+        """Look the zone up in the system's database; UTC works without one."""
         if text == "UTC":
             return UTC
         try:
@@ -53,11 +53,11 @@ class Zone(OptionType[tzinfo]):
             raise ValueError("not a time zone of this system") from None
 
     def to_text(self, value: tzinfo) -> str:
-        """Write it."""
+        """Return the name of the zone."""
         return str(value)
 
     def allowed_values(self) -> str:
-        """Say what a zone looks like."""
+        """Describe a zone."""
         return "UTC and the names of the time zone database, such as Europe/Berlin"
 
 
@@ -68,35 +68,36 @@ class Glob(OptionType[str]):
     noun = "pattern"
 
     def parse(self, text: str) -> str:
-        """Check it."""
-        parse(text)
+        """Check a pattern."""
+        parse_pattern(text)
         return text
 
     def to_text(self, value: str) -> str:
-        """Write it."""
+        """Return the pattern."""
         return value
 
     def allowed_values(self) -> str:
-        """Say what a pattern looks like."""
+        """Describe a pattern."""
         return "patterns relative to --dir, ** for any folders, such as pods/**/*.log"
 
 
 class ArchiveName(OptionType[str]):
-    """`all-logs-{date}.tar.gz`: how archives are called."""
+    """`all-logs-{date}.tar.gz`: the name of the archives."""
 
     name = "name"
     noun = "name"
 
     def parse(self, text: str) -> str:
-        """Check it."""
-        return template(text)
+        """Check a name."""
+        return check_template(text)
 
     def to_text(self, value: str) -> str:
-        """Write it."""
+        """Return the name."""
         return value
 
     def allowed_values(self) -> str:
-        """Say what a name looks like."""
+        """Describe a name."""
         return (
-            f"names of files of up to {LONGEST} bytes, {{date}} for the day, such as all-logs-{{date}}.tar.gz"
+            f"file names of up to {MAX_TEMPLATE_BYTES} bytes, {{date}} for the day, "
+            "such as all-logs-{date}.tar.gz"
         )

@@ -1,6 +1,6 @@
-"""One cycle with all that belongs to it: the lock, the files, the archive, what goes to make room.
+"""A whole cycle: lock, scan, scrub if due, update the archive, remove old archives.
 
-Whatever fails, the archive that is there stands, and the next cycle tries again.
+Whatever fails, the existing archive is left unchanged and the next cycle tries again.
 """
 
 from __future__ import annotations
@@ -14,31 +14,32 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor.cycle import Archive, Case, StoppedError
-from nodelogd.compressor.file_warnings import Unusual
-from nodelogd.compressor.readiness import Freshness
+from nodelogd.compressor.archive_updater import ArchiveUpdater
+from nodelogd.compressor.file_warnings import FileWarnings
+from nodelogd.compressor.readiness import Readiness
 from nodelogd.compressor.scan import discovery
-from nodelogd.compressor.upkeep.archive_names import Names
-from nodelogd.compressor.upkeep.archive_retention import retain
-from nodelogd.compressor.upkeep.cycle_lock import locked
-from nodelogd.compressor.upkeep.scrub_schedule import Scrubs
+from nodelogd.compressor.scan.file_access import FileAccess, FileAnomaly, StoppedError
+from nodelogd.compressor.upkeep.archive_names import ArchiveNames
+from nodelogd.compressor.upkeep.archive_retention import apply_retention
+from nodelogd.compressor.upkeep.cycle_lock import hold_cycle_lock
+from nodelogd.compressor.upkeep.scrub_schedule import ScrubSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nodelogd.compressor.cycle import Outcome
+    from nodelogd.compressor.archive_updater import UpdateReport
     from nodelogd.compressor.metrics import Metrics
-    from nodelogd.compressor.scan.discovery import Found
+    from nodelogd.compressor.scan.discovery import LogFile
     from nodelogd.compressor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_NUMBER: Final = re.compile(r"\.tmp-\d+-[0-9a-f]+$")
+_TEMPORARY_SUFFIX: Final = re.compile(r"\.tmp-\d+-[0-9a-f]+$")
 
 
-class Result(Enum):
-    """How a cycle ended; the values are those of the metric."""
+class CycleResult(Enum):
+    """How a cycle ended; the values are label values of the metric."""
 
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
@@ -48,32 +49,32 @@ class Result(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cycle:
-    """What became of a cycle."""
+class CycleReport:
+    """The outcome of a cycle."""
 
-    result: Result
+    result: CycleResult
     unreadable: int = 0
     """Files and folders that could not be read; the rest is archived."""
 
 
 class Compressor:
-    """Makes cycles; one at a time."""
+    """Runs cycles, one at a time."""
 
     def __init__(self, settings: Settings, metrics: Metrics, next_try: str = "") -> None:
-        """Prepare; `next_try` says, behind what failed, when it will be tried again."""
-        self.names = Names(settings.out, settings.name)
-        self.freshness = Freshness(settings.every)
-        self.last: dict[str, object] = {}
-        """The last cycle, for people."""
+        """Prepare; `next_try` is added to the log message of a failure and says when the next attempt is."""
+        self.names = ArchiveNames(settings.out, settings.name)
+        self.readiness = Readiness(settings.interval)
+        self.last_cycle: dict[str, object] = {}
+        """Figures of the last cycle, for people."""
         self._figures: dict[str, object] = {}
         self._settings = settings
         self._metrics = metrics
         self._next_try = next_try
-        self._archive = Archive(mode=settings.mode)
-        self._scrubs = Scrubs(self.names.scrubbed, settings.scrub, metrics)
-        self._unusual = Unusual(metrics)
-        self._complaints: dict[str, str] = {}
-        self._where = discovery.Where(
+        self._updater = ArchiveUpdater(mode=settings.mode)
+        self._scrub_schedule = ScrubSchedule(self.names.scrub_marker, settings.scrub_interval, metrics)
+        self._warnings = FileWarnings(metrics)
+        self._problems: dict[str, str] = {}
+        self._scan_settings = discovery.ScanSettings(
             directory=os.fsencode(settings.directory),
             include=settings.include,
             exclude=settings.exclude,
@@ -82,132 +83,129 @@ class Compressor:
             is_own=self.names.is_own,
         )
 
-    def cycle(self, is_stopping: Callable[[], bool], pause: Callable[[float], bool]) -> Cycle:
-        """Make one. Raises BusyError if another process is at it and `pause` will not wait for it."""
-        began, cpu = time.time(), time.process_time()
+    def run_cycle(self, is_stopping: Callable[[], bool], pause: Callable[[float], bool]) -> CycleReport:
+        """Run one cycle. Raises BusyError if another process runs one and `pause` refuses to wait for it."""
+        started, cpu = time.time(), time.process_time()
         self._figures = {}
         try:
-            with locked(self.names.lock, partial(self._wait, pause)):
-                result = self._tried(is_stopping, began)
+            with hold_cycle_lock(self.names.lock, partial(self._wait_for_lock, pause)):
+                result = self._run_locked(is_stopping, started)
         except StoppedError:
-            result = Result.STOPPED
+            result = CycleResult.STOPPED
         except OSError as error:
-            result = self._failed(error)
-        self._count(result, began, time.time() - began, time.process_time() - cpu)
-        return Cycle(result=result, unreadable=self._unusual.unreadable)
+            result = self._report_failure(error)
+        self._count_cycle(result, started, time.time() - started, time.process_time() - cpu)
+        return CycleReport(result=result, unreadable=self._warnings.unreadable)
 
-    def _wait(self, pause: Callable[[float], bool], seconds: float) -> bool:
-        self.freshness.failed(f"another process holds {self.names.lock}; waiting for it")
+    def _wait_for_lock(self, pause: Callable[[float], bool], seconds: float) -> bool:
+        self.readiness.record_failure(f"another process holds {self.names.lock}; waiting for it")
         return pause(seconds)
 
-    def _tried(self, is_stopping: Callable[[], bool], began: float) -> Result:
-        """Make room in any case: a disk that is full may be why it failed."""
-        target = self.names.archive(began, self._settings.zone)
-        for path in self.names.leftovers():
+    def _run_locked(self, is_stopping: Callable[[], bool], started: float) -> CycleResult:
+        """Update the archive; remove old ones even if that fails, as a full disk may be the reason."""
+        target = self.names.archive_path(started, self._settings.zone)
+        for path in self.names.list_leftovers():
             path.unlink(missing_ok=True)
         try:
-            return self._made(target, is_stopping, began)
+            return self._update(target, is_stopping, started)
         finally:
-            self._retain(target)
+            self._remove_old_archives(target)
 
-    def _retain(self, target: Path) -> None:
-        """Remove what the budget does not allow; whatever comes of it, the archive is made."""
+    def _remove_old_archives(self, target: Path) -> None:
+        """Remove what the budget does not allow; a failure does not fail the cycle."""
         try:
-            retain(self.names, target, self._settings.keep, self._metrics)
+            apply_retention(self.names, target, self._settings.retention, self._metrics)
         except OSError as error:
-            self._complain("retain", f"cannot remove an old archive: {_explained(error)}; it stays")
+            self._log_problem("retain", f"cannot remove an old archive: {_explain(error)}; it is kept")
         else:
-            self._complaints.pop("retain", None)
+            self._problems.pop("retain", None)
 
-    def _made(self, target: Path, is_stopping: Callable[[], bool], began: float) -> Result:
-        self._unusual.begin()
-        found = discovery.find(self._where, self._unlisted)
-        if not found:
-            self._complain(
-                "cycle", f"no file matches in {self._settings.directory}; what is archived stays as it is"
+    def _update(self, target: Path, is_stopping: Callable[[], bool], started: float) -> CycleResult:
+        self._warnings.begin_cycle()
+        files = discovery.find_log_files(self._scan_settings, self._report_unlisted)
+        if not files:
+            self._log_problem(
+                "cycle", f"no file matches in {self._settings.directory}; the archive is left as it is"
             )
-            return Result.EMPTY
-        if self._scrubs.is_due(began) and target.exists():
-            report = self._unusual.report
-            scrubbed = self._archive.scrub(found, self._open, target, report, is_stopping)
-            self._scrubs.note(target, scrubbed)
-        outcome = self._archive.run(
-            found, self._open, target, self._seed(target), self._unusual.report, is_stopping
-        )
-        self._unusual.end({each.name for each in found})
-        self._note(outcome)
-        return Result.PUBLISHED if outcome.published else Result.UNCHANGED
+            return CycleResult.EMPTY
+        access = FileAccess(self._open, self._warnings.report, is_stopping)
+        if self._scrub_schedule.is_due(started) and target.exists():
+            self._scrub_schedule.record(target, self._updater.scrub(files, access, target))
+        report = self._updater.update(files, access, target, self._seed(target))
+        self._warnings.end_cycle({file.name for file in files})
+        self._count_update(report)
+        return CycleResult.PUBLISHED if report.published else CycleResult.UNCHANGED
 
-    def _open(self, found: Found) -> int:
-        return discovery.opened(found, self._where)
+    def _open(self, file: LogFile) -> int:
+        return discovery.open_log_file(file, self._scan_settings)
 
     def _seed(self, target: Path) -> Path | None:
-        """Give the archive that a new day begins with."""
+        """Return the archive that a new day starts from."""
         if target.exists():
             return None
-        earlier = [path for path in self.names.archives() if path < target]
+        earlier = [path for path in self.names.list_archives() if path < target]
         return earlier[-1] if earlier else None
 
-    def _unlisted(self, path: bytes, error: OSError) -> None:
-        text = f"cannot list {os.fsdecode(path)}: {error.strerror}; what is in it is not archived"
-        self._unusual.report(Case.UNREADABLE, discovery.member_name(path.lstrip(b"/")), text)
+    def _report_unlisted(self, path: bytes, error: OSError) -> None:
+        text = f"cannot list {os.fsdecode(path)}: {error.strerror}; its content is not archived"
+        self._warnings.report(FileAnomaly.UNREADABLE, discovery.member_name(path.lstrip(b"/")), text)
 
-    def _note(self, outcome: Outcome) -> None:
+    def _count_update(self, report: UpdateReport) -> None:
         m = self._metrics
-        m.read.inc(outcome.bytes_read)
-        m.compressed.inc(outcome.bytes_compressed)
-        m.copied.inc(outcome.bytes_copied)
-        m.changed.inc(outcome.changed)
-        m.size.set(outcome.archive_size)
-        m.files.set(outcome.files)
+        m.read.inc(report.bytes_read)
+        m.compressed.inc(report.bytes_compressed)
+        m.copied.inc(report.bytes_copied)
+        m.changed.inc(report.changed)
+        m.size.set(report.archive_size)
+        m.files.set(report.files)
         self._figures = {
-            "files": outcome.files,
-            "changed_files": outcome.changed,
-            "read_bytes": outcome.bytes_read,
-            "compressed_bytes": outcome.bytes_compressed,
-            "copied_bytes": outcome.bytes_copied,
-            "archive_bytes": outcome.archive_size,
+            "files": report.files,
+            "changed_files": report.changed,
+            "read_bytes": report.bytes_read,
+            "compressed_bytes": report.bytes_compressed,
+            "copied_bytes": report.bytes_copied,
+            "archive_bytes": report.archive_size,
         }
 
-    def _failed(self, error: OSError) -> Result:
+    def _report_failure(self, error: OSError) -> CycleResult:
         text = (
-            f"cannot make an archive of {self._settings.directory}: {_explained(error)}; "
-            f"the last archive stands{self._next_try}"
+            f"cannot make an archive of {self._settings.directory}: {_explain(error)}; "
+            f"the last archive is unchanged{self._next_try}"
         )
-        self._complain("cycle", text)
-        self.freshness.failed(text)
-        return Result.FAILED
+        self._log_problem("cycle", text)
+        self.readiness.record_failure(text)
+        return CycleResult.FAILED
 
-    def _count(self, result: Result, began: float, seconds: float, cpu: float) -> None:
+    def _count_cycle(self, result: CycleResult, started: float, seconds: float, cpu: float) -> None:
         self._metrics.cycles.labels(result.value).inc()
         self._metrics.seconds.observe(seconds)
         self._metrics.cpu.inc(cpu)
-        self.last = self._figures | {
+        self.last_cycle = self._figures | {
             "result": result.value,
             "seconds": round(seconds, 3),
             "cpu_seconds": round(cpu, 3),
         }
-        if result in {Result.PUBLISHED, Result.UNCHANGED, Result.EMPTY}:
-            self._succeeded(result, began)
-        log.debug("a cycle has ended", extra=self.last)
+        if result in {CycleResult.PUBLISHED, CycleResult.UNCHANGED, CycleResult.EMPTY}:
+            self._record_success(result, started)
+        log.debug("cycle finished", extra=self.last_cycle)
 
-    def _succeeded(self, result: Result, began: float) -> None:
+    def _record_success(self, result: CycleResult, started: float) -> None:
         self._metrics.last_success.set_to_current_time()
-        self._metrics.age.set_function(lambda: max(0.0, time.time() - began))
-        self.freshness.succeeded()
-        if result is not Result.EMPTY and self._complaints.pop("cycle", ""):
+        self._metrics.age.set_function(lambda: max(0.0, time.time() - started))
+        self.readiness.record_success()
+        if result is not CycleResult.EMPTY and self._problems.pop("cycle", ""):
             log.info("archives are made again")
 
-    def _complain(self, about: str, text: str) -> None:
-        """Say it once, until it is another thing."""
-        if text != self._complaints.get(about):
-            self._complaints[about] = text
+    def _log_problem(self, subject: str, text: str) -> None:
+        """Log a problem once, until the text for its subject changes."""
+        if text != self._problems.get(subject):
+            self._problems[subject] = text
             log.warning("%s", text)
 
 
-def _explained(error: OSError) -> str:
-    """Say what failed on what, without the number of a temporary file: the same trouble is the same text."""
+def _explain(error: OSError) -> str:
+    """Describe an error, without the random suffix of a temporary file: same problem, same text."""
     text = error.strerror or str(error)
     if not error.filename:
         return text
-    return f"{text}: {_NUMBER.sub('', os.fsdecode(error.filename))}"
+    return f"{text}: {_TEMPORARY_SUFFIX.sub('', os.fsdecode(error.filename))}"

@@ -1,4 +1,4 @@
-"""The whole of logcd as a daemon: the pages, the thread of the cycles, and the end."""
+"""The compressor as a daemon: HTTP pages, the thread that runs the cycles, and the shutdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog import __version__
 from nodelogd.compressor.compressor import Compressor
-from nodelogd.compressor.cycle_timer import Worker
+from nodelogd.compressor.cycle_timer import CycleTimer
 from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.readiness import REASONS
 from nodelogd.compressor.upkeep.cycle_lock import BusyError
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK: Final = 0.5  # seconds from one look at the freshness to the next, unless a cycle ends
-GRACE: Final = 20.0  # seconds for a cycle to stop; it takes that long only on a disk that hangs
+READINESS_INTERVAL: Final = 0.5  # seconds between two updates of the readiness, unless a cycle ends
+GRACE: Final = 20.0  # seconds for a cycle to stop; it needs that long only on a disk that hangs
 
 
-async def compress(settings: Settings) -> int:
-    """Make archives until SIGTERM or SIGINT; give the exit code: 1 if a cycle hung and was left behind.
+async def run_daemon(settings: Settings) -> int:
+    """Update archives until SIGTERM or SIGINT; return the exit code: 1 if a cycle hung and was abandoned.
 
     Raises ListenError, or another OSError if a port cannot be opened.
     """
     daemon = Daemon(settings)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(handling_signals(daemon.worker.wake))
+        stop = stack.enter_context(handling_signals(daemon.timer.wake))
         pages = listen_on_all(stack, settings.http, "--http")
         await stack.enter_async_context(
             serving_pages(pages, daemon.health, daemon.metrics.registry, daemon.status)
@@ -44,75 +44,80 @@ async def compress(settings: Settings) -> int:
             "archives of %s go to %s every %g s; HTTP on %s",
             settings.directory,
             settings.out,
-            settings.every,
+            settings.interval,
             ", ".join(map(address_of, pages)),
             extra={"http": [*map(address_of, pages)]},
         )
-        daemon.worker.start()
+        daemon.timer.start()
         await daemon.run(stop)
-        return 0 if await daemon.end() else 1
+        return 0 if await daemon.shut_down() else 1
 
 
 class Daemon:
-    """The parts of a compressor that runs on and on."""
+    """The parts of a compressor that runs until it is stopped."""
 
     def __init__(self, settings: Settings) -> None:
-        """Put together what needs neither disk nor network."""
+        """Create everything that needs neither disk nor network."""
         self._settings = settings
         self._started = time.monotonic()
         self.metrics = Metrics()
         self.health = Health()
         self._compressor = Compressor(
-            settings, self.metrics, f", next try in {settings.every:g} s at the latest"
+            settings, self.metrics, f", next try in {settings.interval:g} s at the latest"
         )
         self._is_ready = False
         self._loop = asyncio.get_running_loop()
-        self.worker = Worker(self._cycle, settings.every)
-        self._look()
+        self.timer = CycleTimer(self._run_cycle, settings.interval)
+        self._update_readiness()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Return when asked to stop."""
+        """Return when `stop` is set."""
         while not stop.is_set():
-            self._look()
+            self._update_readiness()
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK)
+                await asyncio.wait_for(stop.wait(), READINESS_INTERVAL)
 
-    async def end(self) -> bool:
-        """Stop at once; say whether nothing was left behind."""
+    async def shut_down(self) -> bool:
+        """Stop at once; return False if a cycle hangs and is abandoned."""
         self.health.set_not_ready("stop", "stopping")
-        complete = await asyncio.to_thread(self.worker.close, GRACE)
-        if complete:
+        is_closed = await asyncio.to_thread(self.timer.close, GRACE)
+        if is_closed:
             log.info("stopped")
         else:
-            log.error("a cycle did not stop within %g s; the archive stands, the next start clears up", GRACE)
-        return complete
+            log.error(
+                "a cycle did not stop within %g s and is abandoned; "
+                "the archive is unchanged, the next start removes what is left",
+                GRACE,
+            )
+        return is_closed
 
     def status(self) -> dict[str, object]:
-        """Give what `/status` shows; called from other threads."""
+        """Return what `/status` shows; called from other threads."""
         return {
             "program": "logcd",
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "directory": str(self._settings.directory),
-            "archive": str(self._compressor.names.archive(time.time(), self._settings.zone)),
-            "last_cycle": self._compressor.last,
+            "archive": str(self._compressor.names.archive_path(time.time(), self._settings.zone)),
+            "last_cycle": self._compressor.last_cycle,
             "not_ready": self.health.not_ready_reasons(),
         }
 
-    def _cycle(self) -> None:
-        with suppress(BusyError):  # it was waited for until the end came
-            self._compressor.cycle(self.worker.is_stopping, self.worker.pause)
-        with suppress(RuntimeError):  # the loop did not wait for a cycle that hung
-            self._loop.call_soon_threadsafe(self._look)
+    def _run_cycle(self) -> None:
+        with suppress(BusyError):  # it waited for the other process until the shutdown
+            self._compressor.run_cycle(self.timer.is_stopping, self.timer.pause)
+        with suppress(RuntimeError):  # the loop has ended without waiting for a cycle that hung
+            self._loop.call_soon_threadsafe(self._update_readiness)
 
-    def _look(self) -> None:
-        """Turn readiness on and off."""
-        reasons = self._compressor.freshness.reasons()
+    def _update_readiness(self) -> None:
+        """Copy the readiness of the compressor to the health page, and log when it becomes ready."""
+        reasons = self._compressor.readiness.not_ready_reasons()
         for name in REASONS:
             if name in reasons:
                 self.health.set_not_ready(name, reasons[name])
             else:
                 self.health.clear_not_ready(name)
         if not reasons and not self._is_ready:
-            log.info("ready: %s", self._compressor.names.archive(time.time(), self._settings.zone))
+            archive = self._compressor.names.archive_path(time.time(), self._settings.zone)
+            log.info("ready: %s", archive)
         self._is_ready = not reasons

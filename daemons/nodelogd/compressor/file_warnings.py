@@ -1,11 +1,11 @@
-"""What is unusual about a file: counted each time, said once per case and file."""
+"""Warnings about files: each anomaly is counted every time and logged once per kind and file."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor.cycle import Case
+from nodelogd.compressor.scan.file_access import FileAnomaly
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,39 +14,45 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEVELS: Final = {Case.UNREADABLE: logging.WARNING, Case.SHRANK: logging.WARNING, Case.EDITED: logging.WARNING}
-"""What an operator has to look after; the others belong to the life of a log."""
+LEVELS: Final = {
+    FileAnomaly.UNREADABLE: logging.WARNING,
+    FileAnomaly.SHRANK: logging.WARNING,
+    FileAnomaly.EDITED: logging.WARNING,
+}
+"""Anomalies that an operator should look into; the others are part of a log's normal life, at level INFO."""
 
 
-class Unusual:
-    """Hears of each unusual case, cycle by cycle."""
+class FileWarnings:
+    """Counts and logs anomalies, cycle by cycle."""
 
     def __init__(self, metrics: Metrics) -> None:
-        """Begin with none said."""
+        """Start with nothing logged."""
         self._metrics = metrics
-        self._said: dict[str, set[Case]] = {}
-        self._met: set[str] = set()
+        self._logged: dict[str, set[FileAnomaly]] = {}
+        self._reported: set[str] = set()
         self.unreadable = 0
-        """Files and folders of this cycle that could not be read."""
+        """Files and folders that could not be read in this cycle."""
 
-    def begin(self) -> None:
-        """Begin a cycle."""
+    def begin_cycle(self) -> None:
+        """Reset the count of unreadable files."""
         self.unreadable = 0
-        self._met = set()
+        self._reported = set()
 
-    def end(self, names: Collection[str]) -> None:
-        """Forget what was said of files that are gone, so that what is remembered stays bounded.
+    def end_cycle(self, names: Collection[str]) -> None:
+        """Forget what was logged about files that no longer exist, so that memory stays bounded.
 
-        Folders that cannot be listed are among no names, but have been met in this cycle.
+        Folders that cannot be listed are not in `names`, but have been reported in this cycle.
         """
-        self._said = {name: said for name, said in self._said.items() if name in names or name in self._met}
+        self._logged = {
+            name: logged for name, logged in self._logged.items() if name in names or name in self._reported
+        }
 
-    def report(self, case: Case, name: str, text: str) -> None:
-        """Hear of one."""
-        self._metrics.unusual.labels(case.name.lower()).inc()
-        self.unreadable += case is Case.UNREADABLE
-        self._met.add(name)
-        said = self._said.setdefault(name, set())
-        if case not in said:
-            said.add(case)
-            log.log(LEVELS.get(case, logging.INFO), "%s", text, extra={"path": f"/{name}"})
+    def report(self, anomaly: FileAnomaly, name: str, text: str) -> None:
+        """Count an anomaly of a file, and log `text` unless it was logged before."""
+        self._metrics.unusual.labels(anomaly.name.lower()).inc()
+        self.unreadable += anomaly is FileAnomaly.UNREADABLE
+        self._reported.add(name)
+        logged = self._logged.setdefault(name, set())
+        if anomaly not in logged:
+            logged.add(anomaly)
+            log.log(LEVELS.get(anomaly, logging.INFO), "%s", text, extra={"path": f"/{name}"})

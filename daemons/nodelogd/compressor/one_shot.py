@@ -1,4 +1,4 @@
-"""`--once`: one cycle and an exit code that a CronJob understands; no port, no loop."""
+"""`--once`: run one cycle, with an exit code that a CronJob understands; no port, no event loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.compressor.compressor import Compressor, Result
+from nodelogd.compressor.compressor import Compressor, CycleResult
 from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.upkeep.cycle_lock import BusyError
 from nodelogd.service.signals import STOP_SIGNALS
@@ -23,26 +23,26 @@ FAILED: Final = 1
 UNREADABLE: Final = 3
 
 
-def once(settings: Settings) -> int:
-    """Make one cycle; give the exit code: 3 if some files could not be read and the rest is archived."""
-    asked: list[int] = []
+def run_once(settings: Settings) -> int:
+    """Run one cycle; return the exit code: 3 if some files could not be read and the rest is archived."""
+    received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(number, signal.SIG_DFL)  # who asks twice has waited long enough
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
 
     for number in STOP_SIGNALS:
         signal.signal(number, stop)
     try:
-        cycle = Compressor(settings, Metrics()).cycle(lambda: bool(asked), lambda _: False)
+        report = Compressor(settings, Metrics()).run_cycle(lambda: bool(received), lambda _: False)
     except BusyError as error:
-        log.info("%s, which makes the archive; nothing to do", error)
+        log.info("%s, which updates the archive; nothing to do", error)
         return DONE
-    match cycle.result:
-        case Result.FAILED:
+    match report.result:
+        case CycleResult.FAILED:
             return FAILED
-        case Result.STOPPED:
-            log.warning("stopped by a signal; the last archive stands")
-            return 128 + asked[0]
+        case CycleResult.STOPPED:
+            log.warning("stopped by a signal; the last archive is unchanged")
+            return 128 + received[0]
         case _:
-            return UNREADABLE if cycle.unreadable else DONE
+            return UNREADABLE if report.unreadable else DONE

@@ -1,4 +1,4 @@
-"""Whether the archive is fresh enough for logcd to count as ready."""
+"""Whether the archive is recent enough for logcd to be ready."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REASONS: Final = ("start", "cycle")
-INTERVALS: Final = 3  # from one cycle that succeeded to the end of the next
+MAX_INTERVALS: Final = 3  # from one successful cycle to the end of the next
 
 
-class Freshness:
-    """When a cycle last succeeded, and what was the matter since."""
+class Readiness:
+    """When a cycle last succeeded, and what has gone wrong since."""
 
-    def __init__(self, every: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin as if a cycle had begun now."""
-        self._allowed = INTERVALS * every
+    def __init__(self, interval: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start as if a cycle had started now; cycles start every `interval` seconds."""
+        self._max_age = MAX_INTERVALS * interval
         self._clock = clock
-        self._last = clock()
-        self._ever = False
-        self._trouble = ""
+        self._last_success = clock()
+        self._has_succeeded = False
+        self._failure = ""
 
-    def succeeded(self) -> None:
-        """Note that the archive holds what is there."""
-        self._last = self._clock()
-        self._ever = True
-        self._trouble = ""
+    def record_success(self) -> None:
+        """Record that the archive is up to date."""
+        self._last_success = self._clock()
+        self._has_succeeded = True
+        self._failure = ""
 
-    def failed(self, trouble: str) -> None:
-        """Note why a cycle failed, or what it waits for."""
-        self._trouble = trouble
+    def record_failure(self, reason: str) -> None:
+        """Record why a cycle failed, or what it is waiting for."""
+        self._failure = reason
 
-    def reasons(self) -> dict[str, str]:
-        """Give why logcd is not ready, by name."""
-        age = self._clock() - self._last
-        if not self._ever:
-            return {"start": self._trouble or f"the first cycle has been going on for {age:.0f} s"}
-        if age <= self._allowed:
+    def not_ready_reasons(self) -> dict[str, str]:
+        """Return why logcd is not ready, by name; empty if it is ready."""
+        age = self._clock() - self._last_success
+        if not self._has_succeeded:
+            return {"start": self._failure or f"the first cycle has been running for {age:.0f} s"}
+        if age <= self._max_age:
             return {}
-        why = self._trouble or "one is going on"
+        why = self._failure or "a cycle is running"
         return {
-            "cycle": f"no cycle has succeeded for {age:.0f} s, at most {self._allowed:g} s allowed: {why}"
+            "cycle": f"no cycle has succeeded for {age:.0f} s, at most {self._max_age:g} s allowed: {why}"
         }

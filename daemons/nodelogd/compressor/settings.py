@@ -1,4 +1,4 @@
-"""What can be set in the compressor; `cli` makes it from options and environment."""
+"""The settings of the compressor; `cli` builds them from options and environment variables."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Final
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address
 
-KEEP: Final = Budget(max_bytes=None, max_files=7, always_kept=1)
+RETENTION: Final = Budget(max_bytes=None, max_files=7, always_kept=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One logcd. Times in seconds."""
+    """Settings of one logcd. Times in seconds."""
 
     directory: Path = Path("/var/log")  # absolute
     include: tuple[str, ...] = ("*.log",)
@@ -25,7 +25,7 @@ class Settings:
     name: str = "all-logs-{date}.tar.gz"
     mode: int = 0o600
     zone: tzinfo = UTC
-    every: float = 60.0  # from the start of a cycle to the start of the next
-    scrub: float | None = 86_400.0  # from one scrub to the next
-    keep: Budget = KEEP
+    interval: float = 60.0  # from the start of one cycle to the start of the next
+    scrub_interval: float | None = 86_400.0  # from one scrub to the next
+    retention: Budget = RETENTION
     http: tuple[Address, ...] = (Address(None, 9167),)

@@ -1,14 +1,14 @@
-"""A place of logs and archives of its own for each test; or what is around a cycle, without one."""
+"""Fixtures: a workspace to test the updater; settings, metrics and a fake updater to test what uses it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.daemons.compressor.archiving import Place
-from tests.daemons.compressor.engine import ALL, Engine
+from tests.daemons.compressor.fake_updater import NO_LIMITS, FakeUpdater
+from tests.daemons.compressor.workspace import Workspace
 
-from nodelogd.compressor import compressor as module
+from nodelogd.compressor import compressor
 from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.settings import Settings
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Give a place without logs."""
-    return Place(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    """Create a workspace without logs."""
+    return Workspace(tmp_path)
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Put one in the place of the real one."""
-    made = Engine()
-    monkeypatch.setattr(module, "Archive", lambda **_: made)
-    return made
+def updater(monkeypatch: pytest.MonkeyPatch) -> FakeUpdater:
+    """Replace the updater that a Compressor creates by a fake."""
+    fake = FakeUpdater()
+    monkeypatch.setattr(compressor, "ArchiveUpdater", lambda **_: fake)
+    return fake
 
 
 @pytest.fixture
 def settings(logs: Path) -> Settings:
-    """Give those of a directory with a log."""
+    """Return settings for a directory that contains one log."""
     (logs / "a.log").write_bytes(b"line\n")
-    return Settings(directory=logs, out=logs, keep=ALL)
+    return Settings(directory=logs, out=logs, retention=NO_LIMITS)
 
 
 @pytest.fixture
 def metrics() -> Metrics:
-    """Give some that count nothing yet."""
+    """Return metrics at zero."""
     return Metrics()

@@ -1,4 +1,4 @@
-"""The options of logcd: what they take, what they become. What is behind them is `test_daemon.py`'s."""
+"""The options of logcd: allowed values and resulting settings. `test_daemon.py` tests their effect."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
 
 
-class Started:
-    """What would be run."""
+class FakePrograms:
+    """Stands in for the daemon and for `--once`, and records the settings they get."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
-        self.settings: list[Settings] = []
-        self.once: list[Settings] = []
-        self.fails: Exception | None = None
+        """Start with nothing recorded."""
+        self.daemon_settings: list[Settings] = []
+        self.once_settings: list[Settings] = []
+        self.error: Exception | None = None
 
-    async def compress(self, settings: Settings) -> int:
-        """Stand for the daemon."""
+    async def run_daemon(self, settings: Settings) -> int:
+        """Stand in for the daemon."""
         await asyncio.sleep(0)
-        self.settings.append(settings)
-        if self.fails:
-            raise self.fails
+        self.daemon_settings.append(settings)
+        if self.error:
+            raise self.error
         return 0
 
-    def make_one(self, settings: Settings) -> int:
-        """Stand for one cycle."""
-        self.once.append(settings)
+    def run_once(self, settings: Settings) -> int:
+        """Stand in for one cycle."""
+        self.once_settings.append(settings)
         return 3
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Run the command line with nothing behind it, and nothing done to this process."""
-    made = Started()
-    monkeypatch.setattr(cli, "compress", made.compress)
-    monkeypatch.setattr(cli, "once", made.make_one)
+def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
+    """Replace the programs behind the command line, and leave the logging of this process alone."""
+    programs = FakePrograms()
+    monkeypatch.setattr(cli, "run_daemon", programs.run_daemon)
+    monkeypatch.setattr(cli, "run_once", programs.run_once)
     monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
-    return made
+    return programs
 
 
-def settings_of(started: Started, *arguments: str) -> Settings:
+def settings_of(programs: FakePrograms, *arguments: str) -> Settings:
     assert command_line.run(cli.logcd, arguments) == 0
-    return started.settings[-1]
+    return programs.daemon_settings[-1]
 
 
-def test_without_options_everything_is_as_documented(started: Started) -> None:
-    assert settings_of(started) == Settings(
+def test_defaults_are_as_documented(programs: FakePrograms) -> None:
+    assert settings_of(programs) == Settings(
         directory=Path("/var/log"),
         include=("*.log",),
         exclude=(),
@@ -67,20 +67,20 @@ def test_without_options_everything_is_as_documented(started: Started) -> None:
         name="all-logs-{date}.tar.gz",
         mode=0o600,
         zone=UTC,
-        every=60.0,
-        scrub=86_400.0,
-        keep=Budget(max_bytes=None, max_files=7, max_age=None, min_free_share=0.15, always_kept=1),
+        interval=60.0,
+        scrub_interval=86_400.0,
+        retention=Budget(max_bytes=None, max_files=7, max_age=None, min_free_share=0.15, always_kept=1),
         http=(Address(None, 9167),),
     )
 
 
-def test_every_option_arrives(started: Started) -> None:
+def test_every_option_reaches_the_settings(programs: FakePrograms) -> None:
     text = """
         --dir /data --include **/*.log --include x --exclude debug/** --follow-links --out /archives
         --name logs-{date}.tgz --mode 640 --tz Europe/Berlin --every 5m --scrub off --keep-count off
         --keep-bytes 1GiB --keep-age 30d --keep-free 5% --http 127.0.0.1:8080 --log-level error
     """
-    assert settings_of(started, *text.split()) == Settings(
+    assert settings_of(programs, *text.split()) == Settings(
         directory=Path("/data"),
         include=("**/*.log", "x"),
         exclude=("debug/**",),
@@ -89,39 +89,39 @@ def test_every_option_arrives(started: Started) -> None:
         name="logs-{date}.tgz",
         mode=0o640,
         zone=ZoneInfo("Europe/Berlin"),
-        every=300.0,
-        scrub=None,
-        keep=Budget(
+        interval=300.0,
+        scrub_interval=None,
+        retention=Budget(
             max_bytes=1024**3, max_files=None, max_age=30 * 86_400.0, min_free_share=0.05, always_kept=1
         ),
         http=(Address("127.0.0.1", 8080),),
     )
 
 
-def test_archives_go_where_the_logs_are(started: Started) -> None:
-    assert settings_of(started, "--dir=/data/").out == Path("/data")
+def test_archives_are_written_to_the_log_directory_by_default(programs: FakePrograms) -> None:
+    assert settings_of(programs, "--dir=/data/").out == Path("/data")
 
 
-def test_directories_are_absolute_and_have_no_way_up(started: Started) -> None:
-    settings = settings_of(started, "--dir=a/../b", "--out=c/")
+def test_directories_become_absolute_without_dot_dot(programs: FakePrograms) -> None:
+    settings = settings_of(programs, "--dir=a/../b", "--out=c/")
     assert (settings.directory, settings.out) == (Path.cwd() / "b", Path.cwd() / "c")
 
 
-def test_once_is_one_cycle_and_gives_its_exit_code(started: Started) -> None:
+def test_once_runs_one_cycle_and_returns_its_exit_code(programs: FakePrograms) -> None:
     assert command_line.run(cli.logcd, ["--once", "--dir=/data"]) == 3
-    assert [settings.directory for settings in started.once] == [Path("/data")]
-    assert started.settings == []
+    assert [settings.directory for settings in programs.once_settings] == [Path("/data")]
+    assert programs.daemon_settings == []
 
 
-def test_every_option_is_an_environment_variable_and_is_in_the_help(
-    started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_every_option_has_an_environment_variable_and_is_in_the_help(
+    programs: FakePrograms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGCD_DIR", "/data")
     monkeypatch.setenv("LOGCD_INCLUDE", "*.log pods/**/*.log")
     monkeypatch.setenv("LOGCD_ONCE", "1")
-    monkeypatch.setenv("LOGCD_VERSION", "meant for somebody else")
+    monkeypatch.setenv("LOGCD_VERSION", "not an option")
     assert command_line.run(cli.logcd, []) == 3
-    (settings,) = started.once
+    (settings,) = programs.once_settings
     assert settings.directory == Path("/data")
     assert settings.include == ("*.log", "pods/**/*.log")
     capsys.readouterr()
@@ -146,11 +146,11 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
         ),
         (
             ["--name", "a/b"],
-            "--name: 'a/b' is not the name of a file; allowed are names of files of up to 200",
+            "--name: 'a/b' is not the name of a file; allowed are file names of up to 200",
         ),
         (
             ["--name", "{day}"],
-            "--name: '{day}' is not a name: of braces it may have {date}, once; allowed are",
+            "--name: '{day}' is not a name: it may contain {date} once and no other braces; allowed are",
         ),
         (["--mode", "rw"], "--mode: 'rw' is not a mode; allowed are octal digits from 0400 to 0777"),
         (["--mode", "0888"], "--mode: '0888' is not a mode; allowed are octal digits"),
@@ -169,24 +169,24 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
         (["--once=yes"], "--once: takes no value"),
     ],
 )
-def test_a_wrong_value_is_one_line_with_what_is_allowed_and_exit_2(
-    started: Started, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_value_exits_2_with_one_line_that_says_what_is_allowed(
+    programs: FakePrograms, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command_line.run(cli.logcd, arguments) == 2
     out, err = capsys.readouterr()
-    assert (out, err.count("\n"), started.settings) == ("", 1, [])
+    assert (out, err.count("\n"), programs.daemon_settings) == ("", 1, [])
     assert err.startswith(f"logcd: {message}")
 
 
-def test_a_port_that_is_taken_is_one_line_and_exit_1(
-    started: Started, caplog: pytest.LogCaptureFixture
+def test_a_port_in_use_exits_1_with_one_line(
+    programs: FakePrograms, caplog: pytest.LogCaptureFixture
 ) -> None:
-    started.fails = ListenError(98, "port 1 on ::1 is taken")
+    programs.error = ListenError(98, "port 1 on ::1 is taken")
     assert command_line.run(cli.logcd, []) == 1
     assert caplog.messages == ["port 1 on ::1 is taken"]
     assert caplog.records[0].exc_info is None
 
 
-def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.run(cli.logcd, ["--version"]) == 0
     assert capsys.readouterr().out == f"logcd, version {__version__}\n"

@@ -1,4 +1,4 @@
-"""What only logcd's options take; what is refused is in `test_cli.py`."""
+"""Values of the options that only logcd has; rejected ones are tested in `test_cli.py`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def test_a_mode_is_octal(text: str, mode: int) -> None:
 
 
 @pytest.mark.parametrize(("text", "zone"), [("UTC", UTC), ("Europe/Berlin", ZoneInfo("Europe/Berlin"))])
-def test_a_zone_is_shown_as_it_is_written(text: str, zone: object) -> None:
+def test_a_zone_is_displayed_as_it_was_written(text: str, zone: object) -> None:
     assert Zone().parse(text) == zone
     assert Zone().to_text(Zone().parse(text)) == text
 
 
-def test_patterns_and_names_are_shown_as_they_are_written() -> None:
+def test_patterns_and_names_are_displayed_as_they_were_written() -> None:
     for value, text in ((Glob(), "pods/**/*.log"), (ArchiveName(), "logs-{date}.tgz")):
         assert value.parse(text) == value.to_text(text) == text

@@ -1,4 +1,4 @@
-"""What is around a cycle; the cycle itself is `test_cycle.py`'s."""
+"""A cycle around the update of the archive, which is tested in `archive_updater/`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.daemons.compressor.engine import Engine, archive, cycle, value
+from tests.daemons.compressor.fake_updater import FakeUpdater, archive_path, metric_value, run_cycle
 
-from nodelogd.compressor.compressor import Compressor, Cycle, Result
-from nodelogd.compressor.cycle import Case
+from nodelogd.compressor.compressor import Compressor, CycleReport, CycleResult
+from nodelogd.compressor.scan.file_access import FileAnomaly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from nodelogd.compressor.settings import Settings
 
 
-def test_a_cycle_archives_what_is_found_and_counts(
-    engine: Engine, settings: Settings, metrics: Metrics
+def test_a_cycle_archives_all_files_and_counts(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics
 ) -> None:
     compressor = Compressor(settings, metrics)
-    assert compressor.freshness.reasons()
-    assert cycle(compressor) == Cycle(result=Result.PUBLISHED)
+    assert compressor.readiness.not_ready_reasons()
+    assert run_cycle(compressor) == CycleReport(result=CycleResult.PUBLISHED)
     name = str(settings.directory / "a.log").lstrip("/")
-    assert engine.calls == [([name], archive(settings.out), None)]
-    assert compressor.freshness.reasons() == {}
+    assert updater.calls == [([name], archive_path(settings.out), None)]
+    assert compressor.readiness.not_ready_reasons() == {}
     found = {
-        name: value(metrics, f"nodelog_archive_{name}")
+        name: metric_value(metrics, f"nodelog_archive_{name}")
         for name in (
             "changed_files_total",
             "read_bytes_total",
@@ -40,112 +40,112 @@ def test_a_cycle_archives_what_is_found_and_counts(
         )
     }
     assert list(found.values()) == [1, 2, 3, 4]
-    assert value(metrics, "nodelog_archive_size_bytes") == 5
-    assert value(metrics, "nodelog_archive_files") == 1
-    assert value(metrics, "nodelog_archives") == 1
-    assert value(metrics, "nodelog_archive_cycles_total", result="published") == 1
-    assert value(metrics, "nodelog_archive_cycle_seconds_count") == 1
-    assert value(metrics, "nodelog_archive_last_success_timestamp_seconds") > 0
-    assert compressor.last["result"] == "published"
-    assert compressor.last["archive_bytes"] == 5
+    assert metric_value(metrics, "nodelog_archive_size_bytes") == 5
+    assert metric_value(metrics, "nodelog_archive_files") == 1
+    assert metric_value(metrics, "nodelog_archives") == 1
+    assert metric_value(metrics, "nodelog_archive_cycles_total", result="published") == 1
+    assert metric_value(metrics, "nodelog_archive_cycle_seconds_count") == 1
+    assert metric_value(metrics, "nodelog_archive_last_success_timestamp_seconds") > 0
+    assert compressor.last_cycle["result"] == "published"
+    assert compressor.last_cycle["archive_bytes"] == 5
 
 
-def test_a_cycle_without_news_is_counted_as_such(
-    engine: Engine, settings: Settings, metrics: Metrics
+def test_a_cycle_without_changes_is_counted_as_unchanged(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics
 ) -> None:
-    engine.published = False
-    assert cycle(Compressor(settings, metrics)).result is Result.UNCHANGED
-    assert value(metrics, "nodelog_archive_cycles_total", result="unchanged") == 1
+    updater.published = False
+    assert run_cycle(Compressor(settings, metrics)).result is CycleResult.UNCHANGED
+    assert metric_value(metrics, "nodelog_archive_cycles_total", result="unchanged") == 1
 
 
-def test_a_failed_cycle_is_said_once_and_the_next_success_too(
-    engine: Engine, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
+def test_a_failure_is_logged_once_and_so_is_the_recovery(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     compressor = Compressor(settings, metrics, ", next try in 60 s")
-    engine.fails = OSError(errno.ENOSPC, "No space left on device", "/x/y.tmp-17-ab12")
+    updater.error = OSError(errno.ENOSPC, "No space left on device", "/x/y.tmp-17-ab12")
     for _ in range(3):
-        assert cycle(compressor) == Cycle(result=Result.FAILED)
+        assert run_cycle(compressor) == CycleReport(result=CycleResult.FAILED)
     text = (
         f"cannot make an archive of {settings.directory}: No space left on device: /x/y; "
-        "the last archive stands, next try in 60 s"
+        "the last archive is unchanged, next try in 60 s"
     )
-    assert compressor.freshness.reasons() == {"start": text}
-    engine.fails = None
-    assert cycle(compressor).result is Result.PUBLISHED
+    assert compressor.readiness.not_ready_reasons() == {"start": text}
+    updater.error = None
+    assert run_cycle(compressor).result is CycleResult.PUBLISHED
     assert caplog.messages == [text, "archives are made again"]
-    assert value(metrics, "nodelog_archive_cycles_total", result="failed") == 3
-    assert compressor.freshness.reasons() == {}
+    assert metric_value(metrics, "nodelog_archive_cycles_total", result="failed") == 3
+    assert compressor.readiness.not_ready_reasons() == {}
 
 
-def test_a_directory_that_is_missing_leaves_the_archive(
-    engine: Engine, settings: Settings, metrics: Metrics, tmp_path: Path
+def test_a_missing_directory_leaves_the_archive(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics, tmp_path: Path
 ) -> None:
     settings = replace(settings, out=tmp_path)
-    archive(tmp_path).write_bytes(b"old")
+    archive_path(tmp_path).write_bytes(b"old")
     settings.directory.rename(tmp_path / "away")
-    assert cycle(Compressor(settings, metrics)).result is Result.FAILED
-    assert archive(tmp_path).read_bytes() == b"old"
-    assert engine.calls == []
+    assert run_cycle(Compressor(settings, metrics)).result is CycleResult.FAILED
+    assert archive_path(tmp_path).read_bytes() == b"old"
+    assert updater.calls == []
 
 
-def test_a_directory_without_logs_leaves_the_archive_and_is_said_once(
-    engine: Engine, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
+def test_a_directory_without_logs_leaves_the_archive_and_is_logged_once(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     compressor = Compressor(settings, metrics)
-    cycle(compressor)
+    run_cycle(compressor)
     (settings.directory / "a.log").unlink()
     for _ in range(2):
-        assert cycle(compressor).result is Result.EMPTY
-    assert archive(settings.out).exists()
+        assert run_cycle(compressor).result is CycleResult.EMPTY
+    assert archive_path(settings.out).exists()
     (message,) = caplog.messages
-    assert message == f"no file matches in {settings.directory}; what is archived stays as it is"
-    assert compressor.freshness.reasons() == {}
-    assert len(engine.calls) == 1
+    assert message == f"no file matches in {settings.directory}; the archive is left as it is"
+    assert compressor.readiness.not_ready_reasons() == {}
+    assert len(updater.calls) == 1
 
 
-def test_unusual_files_are_counted_each_time_and_said_once(
-    engine: Engine, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
+def test_anomalies_are_counted_each_time_and_logged_once(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = str(settings.directory / "a.log").lstrip("/")
-    engine.unusual = [(Case.UNREADABLE, name, "cannot read it")]
+    updater.anomalies = [(FileAnomaly.UNREADABLE, name, "cannot read it")]
     compressor = Compressor(settings, metrics)
     for _ in range(3):
-        assert cycle(compressor) == Cycle(result=Result.PUBLISHED, unreadable=1)
+        assert run_cycle(compressor) == CycleReport(result=CycleResult.PUBLISHED, unreadable=1)
     assert caplog.messages == ["cannot read it"]
     assert caplog.records[0].levelname == "WARNING"
     assert vars(caplog.records[0])["path"] == str(settings.directory / "a.log")
-    assert value(metrics, "nodelog_archive_unusual_files_total", case="unreadable") == 3
-    engine.unusual = []
-    assert cycle(compressor).unreadable == 0
+    assert metric_value(metrics, "nodelog_archive_unusual_files_total", case="unreadable") == 3
+    updater.anomalies = []
+    assert run_cycle(compressor).unreadable == 0
 
 
-def test_a_folder_that_cannot_be_listed_is_unreadable(
-    engine: Engine, settings: Settings, metrics: Metrics, monkeypatch: pytest.MonkeyPatch,
+def test_a_folder_that_cannot_be_listed_counts_as_unreadable(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     (settings.directory / "pod").mkdir()
     real = os.scandir
 
-    def listing(path: bytes) -> Any:  # noqa: ANN401 (as scandir has it)
+    def listing(path: bytes) -> Any:  # noqa: ANN401 (the type of scandir)
         if path.endswith(b"/pod"):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         return real(path)
 
     monkeypatch.setattr(os, "scandir", listing)
     compressor = Compressor(replace(settings, include=("**/*.log",)), metrics)
-    assert cycle(compressor) == Cycle(result=Result.PUBLISHED, unreadable=1)
-    assert len(engine.calls) == 1
+    assert run_cycle(compressor) == CycleReport(result=CycleResult.PUBLISHED, unreadable=1)
+    assert len(updater.calls) == 1
     assert caplog.messages == [
-        f"cannot list {settings.directory}/pod: Permission denied; what is in it is not archived"
+        f"cannot list {settings.directory}/pod: Permission denied; its content is not archived"
     ]
 
 
-def test_stopped_it_says_so_and_the_archive_stands(
-    engine: Engine, settings: Settings, metrics: Metrics
+def test_a_stopped_cycle_leaves_the_archive(
+    updater: FakeUpdater, settings: Settings, metrics: Metrics
 ) -> None:
     compressor = Compressor(settings, metrics)
-    assert compressor.cycle(lambda: True, lambda _: False).result is Result.STOPPED
-    assert len(engine.calls) == 1
-    assert not archive(settings.out).exists()
-    assert value(metrics, "nodelog_archive_cycles_total", result="stopped") == 1
+    assert compressor.run_cycle(lambda: True, lambda _: False).result is CycleResult.STOPPED
+    assert len(updater.calls) == 1
+    assert not archive_path(settings.out).exists()
+    assert metric_value(metrics, "nodelog_archive_cycles_total", result="stopped") == 1

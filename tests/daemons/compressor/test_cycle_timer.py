@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import PATIENCE, wait_for
 
-from nodelogd.compressor.cycle_timer import Worker, until_next
+from nodelogd.compressor.cycle_timer import CycleTimer, seconds_until_next
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 
 @contextmanager
-def working(worker: Worker) -> Generator[Worker]:
+def working(worker: CycleTimer) -> Generator[CycleTimer]:
     """Run it as long as the block lasts."""
     worker.start()
     try:
@@ -26,25 +26,25 @@ def working(worker: Worker) -> Generator[Worker]:
 @pytest.mark.parametrize(
     ("started", "now", "wait"), [(0, 0, 60), (0, 10, 50), (0, 60, 0), (0, 200, 0), (5, 6, 59)]
 )
-def test_cycles_are_counted_from_start_to_start(started: float, now: float, wait: float) -> None:
-    assert until_next(started, now, 60) == wait
+def test_the_interval_is_measured_from_start_to_start(started: float, now: float, wait: float) -> None:
+    assert seconds_until_next(started, now, 60) == wait
 
 
-def test_the_first_is_at_once_and_others_follow() -> None:
+def test_the_first_cycle_starts_at_once_and_others_follow() -> None:
     calls: list[int] = []
-    with working(Worker(lambda: calls.append(1), 0.01)):
+    with working(CycleTimer(lambda: calls.append(1), 0.01)):
         wait_for(lambda: len(calls) >= 3)
 
 
-def test_woken_it_does_not_wait() -> None:
+def test_waking_starts_the_next_cycle_at_once() -> None:
     calls: list[int] = []
-    with working(Worker(lambda: calls.append(1), 3600)) as worker:
+    with working(CycleTimer(lambda: calls.append(1), 3600)) as worker:
         wait_for(lambda: len(calls) == 1)
         worker.wake()
         wait_for(lambda: len(calls) == 2)
 
 
-def test_there_are_never_two_at_once() -> None:
+def test_cycles_never_overlap() -> None:
     inside: list[int] = []
     most: list[int] = []
     gate = threading.Event()
@@ -55,7 +55,7 @@ def test_there_are_never_two_at_once() -> None:
         gate.wait(PATIENCE)
         inside.pop()
 
-    with working(Worker(job, 0.001)) as worker:
+    with working(CycleTimer(job, 0.001)) as worker:
         wait_for(lambda: inside)
         worker.wake()
         gate.set()
@@ -63,9 +63,9 @@ def test_there_are_never_two_at_once() -> None:
     assert set(most) == {1}
 
 
-def test_a_job_is_told_to_stop_and_waits_no_longer() -> None:
+def test_closing_stops_a_cycle_and_ends_its_pause() -> None:
     going_on: list[bool] = []
-    worker = Worker(lambda: going_on.append(worker.pause(3600)), 3600)
+    worker = CycleTimer(lambda: going_on.append(worker.pause(3600)), 3600)
     worker.start()
     assert not worker.is_stopping()
     assert worker.close(PATIENCE)
@@ -73,14 +73,14 @@ def test_a_job_is_told_to_stop_and_waits_no_longer() -> None:
     assert going_on in ([], [False])
 
 
-def test_a_job_that_hangs_is_left_behind() -> None:
+def test_a_cycle_that_hangs_is_abandoned() -> None:
     gate = threading.Event()
-    worker = Worker(gate.wait, 3600)
+    worker = CycleTimer(gate.wait, 3600)
     worker.start()
     assert not worker.close(0.01)
     gate.set()
     assert worker.close(PATIENCE)
 
 
-def test_one_that_was_never_started_can_be_closed() -> None:
-    assert Worker(lambda: None, 1).close(PATIENCE)
+def test_a_timer_that_was_never_started_can_be_closed() -> None:
+    assert CycleTimer(lambda: None, 1).close(PATIENCE)

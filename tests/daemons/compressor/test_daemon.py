@@ -1,4 +1,4 @@
-"""A real logcd: when it works, what it shows of itself, how it ends."""
+"""A real logcd: its cycles, its pages and its shutdown."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.processes.logcd import ARCHIVE_NAME, LOGCD, Logcd, logcd_environment
 from tests.waiting import PATIENCE, wait_for
 
 from nodelog import __version__
-from nodelogd.compressor.archive.previous_archive import stamp_of
-from nodelogd.compressor.upkeep.archive_names import Names
-from nodelogd.compressor.upkeep.cycle_lock import locked
+from nodelogd.compressor.archive.previous_archive import file_identity_at
+from nodelogd.compressor.upkeep.archive_names import ArchiveNames
+from nodelogd.compressor.upkeep.cycle_lock import hold_cycle_lock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Generator[Logcd]:
-    """Give one that has made its first cycle, to those who only look at it."""
+    """Share a daemon that has run its first cycle among tests that only read from it."""
     logs = tmp_path_factory.mktemp("log")
     (logs / "a.log").write_bytes(b"one\n")
     daemon = Logcd(logs, [], logcd_environment(), [])
@@ -37,7 +37,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Generator[Logcd]:
         daemon.close()
 
 
-def test_the_first_cycle_is_at_the_start(watched: Logcd) -> None:
+def test_the_first_cycle_runs_at_the_start(watched: Logcd) -> None:
     assert watched.contents() == {"a.log": b"one\n"}
     assert watched.archive.stat().st_mode & 0o777 == 0o600
     wait_for(lambda: watched.records("ready"))
@@ -54,7 +54,7 @@ def test_cycles_follow_each_other(logs: Path, logcd: StartLogcd) -> None:
     assert daemon.stop() == 0
 
 
-def test_sighup_makes_a_cycle_now(logs: Path, logcd: StartLogcd) -> None:
+def test_sighup_starts_a_cycle_now(logs: Path, logcd: StartLogcd) -> None:
     (logs / "a.log").write_bytes(b"one\n")
     daemon = logcd()
     (logs / "b.log").write_bytes(b"two\n")
@@ -62,16 +62,16 @@ def test_sighup_makes_a_cycle_now(logs: Path, logcd: StartLogcd) -> None:
     assert daemon.contents() == {"a.log": b"one\n", "b.log": b"two\n"}
 
 
-def test_it_goes_on_from_the_last_archive_after_a_restart(logs: Path, logcd: StartLogcd) -> None:
+def test_a_restart_continues_from_the_last_archive(logs: Path, logcd: StartLogcd) -> None:
     (logs / "a.log").write_bytes(b"one\n")
     daemon = logcd()
-    made = stamp_of(daemon.archive)
+    identity = file_identity_at(daemon.archive)
     daemon.restart()
     assert daemon.metric("nodelog_archive_cycles_total", result="unchanged") == 1
-    assert stamp_of(daemon.archive) == made
+    assert file_identity_at(daemon.archive) == identity
 
 
-def test_the_options_reach_the_files(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:
+def test_options_select_the_files(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:
     for name in ("a.log", "pods/p/0.log", "pods/p/debug.log", "b.txt"):
         (logs / name).parent.mkdir(parents=True, exist_ok=True)
         (logs / name).write_bytes(b"x\n")
@@ -84,19 +84,20 @@ def test_the_options_reach_the_files(logs: Path, logcd: StartLogcd, tmp_path: Pa
     assert sorted(path.name for path in logs.iterdir()) == ["a.log", "b.txt", "pods"]
 
 
-def test_a_directory_that_is_missing_is_waited_for(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:
+def test_a_missing_directory_is_waited_for(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     logs.rmdir()
     daemon = logcd("--every=100ms", f"--out={out}", ready=False)
     with LivenessMonitor(daemon):
-        wait_for(lambda: "No such file" in str(daemon.readyz()[1]), "it says why")
+        wait_for(lambda: "No such file" in str(daemon.readyz()[1]), "it reports why")
         status, page = daemon.readyz()
         assert status == 503
         text = (
-            f"cannot make an archive of {logs}: No such file or directory: {logs}; the last archive stands, "
+            f"cannot make an archive of {logs}: No such file or directory: {logs}; "
+            "the last archive is unchanged, next try in 0.1 s at the latest"
         )
-        assert page["reasons"] == {"start": f"{text}next try in 0.1 s at the latest"}
+        assert page["reasons"] == {"start": text}
         logs.mkdir()
         (logs / "a.log").write_bytes(b"one\n")
         daemon.wait_ready()
@@ -105,17 +106,17 @@ def test_a_directory_that_is_missing_is_waited_for(logs: Path, logcd: StartLogcd
     assert len(daemon.records("made again")) == 1
 
 
-def test_three_intervals_without_a_success_are_too_many(logs: Path, logcd: StartLogcd) -> None:
+def test_logcd_is_not_ready_after_three_intervals_without_success(logs: Path, logcd: StartLogcd) -> None:
     (logs / "a.log").write_bytes(b"one\n")
     daemon = logcd("--every=200ms")
     logs.rename(logs.parent / "away")
-    wait_for(lambda: "cycle" in daemon.readyz()[1]["reasons"], "it is not ready any more")
+    wait_for(lambda: "cycle" in daemon.readyz()[1]["reasons"], "it is no longer ready")
     assert "at most 0.6 s allowed: cannot make an archive" in daemon.readyz()[1]["reasons"]["cycle"]
     (logs.parent / "away").rename(logs)
     daemon.wait_ready()
 
 
-def test_it_says_how_it_is(watched: Logcd) -> None:
+def test_the_status_page_shows_the_last_cycle(watched: Logcd) -> None:
     status, page = watched.get_json("/status")
     assert status == 200
     assert (page["program"], page["version"]) == ("logcd", __version__)
@@ -130,7 +131,7 @@ def test_it_says_how_it_is(watched: Logcd) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_between_two_cycles(logs: Path, logcd: StartLogcd, number: int) -> None:
+def test_a_signal_ends_the_daemon_between_two_cycles(logs: Path, logcd: StartLogcd, number: int) -> None:
     (logs / "a.log").write_bytes(b"one\n")
     daemon = logcd()
     daemon.signal(number)
@@ -138,25 +139,25 @@ def test_a_signal_ends_it_between_two_cycles(logs: Path, logcd: StartLogcd, numb
     assert daemon.records("stopped")
 
 
-def test_beside_another_one_it_waits_and_says_so(logs: Path, logcd: StartLogcd) -> None:
+def test_the_daemon_waits_for_another_process_and_reports_it(logs: Path, logcd: StartLogcd) -> None:
     (logs / "a.log").write_bytes(b"one\n")
-    lock = Names(logs, ARCHIVE_NAME).lock
-    with locked(lock, lambda _: False):
+    lock = ArchiveNames(logs, ARCHIVE_NAME).lock
+    with hold_cycle_lock(lock, lambda _: False):
         daemon = logcd(ready=False)
-        wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it says that it waits")
+        wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it reports that it waits")
         assert not (logs / ARCHIVE_NAME).exists()
     daemon.wait_ready()
     assert daemon.contents() == {"a.log": b"one\n"}
 
 
-def test_sigterm_ends_the_wait_for_another_one(logs: Path, logcd: StartLogcd) -> None:
-    with locked(Names(logs, ARCHIVE_NAME).lock, lambda _: False):
+def test_sigterm_ends_the_wait_for_another_process(logs: Path, logcd: StartLogcd) -> None:
+    with hold_cycle_lock(ArchiveNames(logs, ARCHIVE_NAME).lock, lambda _: False):
         daemon = logcd(ready=False)
         wait_for(lambda: "another process holds" in str(daemon.readyz()[1]), "it waits")
         assert daemon.stop() == 0
 
 
-def test_a_port_that_is_taken_is_one_line(logs: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(logs: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         http = f"--http=127.0.0.1:{taken.getsockname()[1]}"
         done = subprocess.run(
@@ -170,5 +171,5 @@ def test_a_port_that_is_taken_is_one_line(logs: Path) -> None:
     assert "is taken by another process; stop it or choose another with --http" in done.stderr
 
 
-def test_a_small_daemon_it_is(watched: Logcd) -> None:
+def test_the_daemon_needs_little_memory(watched: Logcd) -> None:
     assert watched.peak_rss() < 45 * 1024**2

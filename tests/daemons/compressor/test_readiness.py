@@ -1,48 +1,48 @@
 from __future__ import annotations
 
-from nodelogd.compressor.readiness import REASONS, Freshness
+from nodelogd.compressor.readiness import REASONS, Readiness
 
 
-class Time:
+class FakeClock:
     """A clock that a test sets."""
 
     now = 100.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
-def test_it_is_not_fresh_before_the_first_cycle_and_says_why() -> None:
-    clock = Time()
-    fresh = Freshness(60, clock=clock)
+def test_logcd_is_not_ready_before_the_first_cycle_and_says_why() -> None:
+    clock = FakeClock()
+    readiness = Readiness(60, clock=clock)
     clock.now += 5
-    assert fresh.reasons() == {"start": "the first cycle has been going on for 5 s"}
-    fresh.failed("cannot write")
-    assert fresh.reasons() == {"start": "cannot write"}
-    fresh.succeeded()
-    assert fresh.reasons() == {}
+    assert readiness.not_ready_reasons() == {"start": "the first cycle has been running for 5 s"}
+    readiness.record_failure("cannot write")
+    assert readiness.not_ready_reasons() == {"start": "cannot write"}
+    readiness.record_success()
+    assert readiness.not_ready_reasons() == {}
 
 
-def test_it_is_fresh_for_three_intervals() -> None:
-    clock = Time()
-    fresh = Freshness(60, clock=clock)
-    fresh.succeeded()
+def test_logcd_stays_ready_for_three_intervals() -> None:
+    clock = FakeClock()
+    readiness = Readiness(60, clock=clock)
+    readiness.record_success()
     clock.now += 180
-    fresh.failed("cannot write")
-    assert fresh.reasons() == {}
+    readiness.record_failure("cannot write")
+    assert readiness.not_ready_reasons() == {}
     clock.now += 1
     text = "no cycle has succeeded for 181 s, at most 180 s allowed: cannot write"
-    assert fresh.reasons() == {"cycle": text}
-    fresh.succeeded()
+    assert readiness.not_ready_reasons() == {"cycle": text}
+    readiness.record_success()
     clock.now += 181
-    assert fresh.reasons()["cycle"].endswith("one is going on")
+    assert readiness.not_ready_reasons()["cycle"].endswith("a cycle is running")
 
 
-def test_all_reasons_are_known() -> None:
-    clock = Time()
-    fresh = Freshness(1, clock=clock)
-    found = set(fresh.reasons())
-    fresh.succeeded()
+def test_every_reason_is_listed() -> None:
+    clock = FakeClock()
+    readiness = Readiness(1, clock=clock)
+    found = set(readiness.not_ready_reasons())
+    readiness.record_success()
     clock.now += 10
-    assert found | set(fresh.reasons()) == set(REASONS)
+    assert found | set(readiness.not_ready_reasons()) == set(REASONS)

@@ -1,1 +1,1 @@
-"""Writing an archive: the units of the previous one copied, the rest compressed."""
+"""Write an archive: copy units of the previous one and compress the rest."""

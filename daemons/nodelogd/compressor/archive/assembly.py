@@ -1,4 +1,4 @@
-"""Making an archive: units copied from the last one, files read and compressed, each as it is in its turn."""
+"""Assemble an archive: copy units of the previous one, read and compress files, each as it is in its turn."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Final
 from nodelog.archive.index import FileMetadata, padded_size
 from nodelogd.compressor.archive.output import BLOCK
 from nodelogd.compressor.format import tar_headers
-from nodelogd.compressor.format.pieces import NOTHING, Span, filler, joined, packed, packed_fast
-from nodelogd.compressor.format.units import CHUNK, Large, Unit, group
-from nodelogd.compressor.plan.snapshots import PROBE, finished, settled
-from nodelogd.compressor.scan.file_access import Case
+from nodelogd.compressor.format.pieces import (
+    EMPTY_SPAN,
+    Span,
+    alignment_filler,
+    compress_piece,
+    compress_piece_fast,
+    join_spans,
+)
+from nodelogd.compressor.format.units import CHUNK, LargeUnit, Unit, make_group
+from nodelogd.compressor.plan.snapshots import PROBE, finished_length, settled_ctime, take_snapshot
+from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.scan.log_reader import ShrankError, UnreadableError
 from nodelogd.service.deflate import SMALL_LEVEL, crc32
 
@@ -20,194 +27,212 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from nodelogd.compressor.archive.output import Output
-    from nodelogd.compressor.format.member_table import Contents, Place
-    from nodelogd.compressor.scan.discovery import Found
-    from nodelogd.compressor.scan.file_access import Outside
-    from nodelogd.compressor.scan.log_reader import Log
+    from nodelogd.compressor.format.member_table import MemberLocation, MemberTable
+    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.file_access import FileAccess
+    from nodelogd.compressor.scan.log_reader import LogReader
 
-LEVEL_GROUP: Final = 6
-"""For groups, whose pieces are shorter than finished ones; few are made anew."""
-SHARED: Final = 16 * BLOCK
-"""Bytes of a run of pieces from which on sharing them is worth a new header."""
+GROUP_LEVEL: Final = 6
+"""For groups, whose pieces are shorter than finished ones; few are rebuilt."""
+MIN_SHARED: Final = 16 * BLOCK
+"""Bytes of a run of pieces; sharing a shorter one is not worth a new header."""
 _ZEROS: Final = memoryview(bytes(CHUNK))
 
 
 class Assembly:
-    """One archive in the making."""
+    """An archive that is being assembled."""
 
-    def __init__(self, output: Output, outside: Outside, last: Contents, *, is_sharing: bool) -> None:
-        """Write to `output`; where extents are shared, long runs begin where that is possible."""
+    def __init__(
+        self, output: Output, access: FileAccess, previous: MemberTable, *, is_sharing: bool
+    ) -> None:
+        """Write to `output`; where extents are shared, align long runs so that they can be shared."""
         self.units: list[Unit] = []
         self.bytes_read = 0
         self._output = output
-        self._outside = outside
-        self._last = last
+        self._access = access
+        self._previous = previous
         self._is_sharing = is_sharing
         self._buffer = memoryview(bytearray(CHUNK))
         self._members: list[FileMetadata] = []
         self._parts: list[bytes] = []
-        self._opened: int | None = None  # a group of the last archive
-        self._old: bytes | None = None  # and what it holds
+        self._group_unit: int | None = None  # a group of the previous archive
+        self._group_content: bytes | None = None  # and its content
         self._hole: tuple[bytes, int] | None = None
 
-    def keep(self, number: int) -> None:
-        """Copy a unit of the last archive."""
-        unit, start = self._last.units[number], self._last.starts[number]
-        if isinstance(unit, Large) and self._is_sharing and unit.chunks.length >= SHARED:
+    def copy_unit(self, number: int) -> None:
+        """Copy a unit of the previous archive."""
+        unit, start = self._previous.units[number], self._previous.unit_offsets[number]
+        if isinstance(unit, LargeUnit) and self._is_sharing and unit.chunks.length >= MIN_SHARED:
             skipped = unit.header.length
             if (start + skipped) % BLOCK or (self._output.position + skipped) % BLOCK:
-                header = self._header(unit.details, is_aligned=True)
+                header = self._write_header(unit.metadata, is_aligned=True)
                 self._output.copy(start + skipped, unit.chunks.length + unit.tail.length)
                 self.units.append(replace(unit, header=header))
                 return
         self._output.copy(start, unit.span.length)
         self.units.append(unit)
 
-    def large(self, found: Found) -> None:
+    def add_large_file(self, file: LogFile) -> None:
         """Archive a file as a unit of its own."""
-        self._read(found, self._large)
+        self._read(file, self._add_large)
 
-    def group(self, files: Iterable[tuple[Found, bool]]) -> None:
-        """Archive some files, each with whether it is unchanged, in one piece.
+    def add_group(self, files: Iterable[tuple[LogFile, bool]]) -> None:
+        """Archive files in one piece, each given with whether it is unchanged.
 
-        One that turns out to be too long gets a unit of its own.
+        A file that turns out to be too large gets a unit of its own.
         """
-        for found, is_unchanged in files:
-            if not (is_unchanged and self._reuse(found.name)):
-                self._read(found, self._small)
+        for file, is_unchanged in files:
+            if not (is_unchanged and self._reuse(file.name)):
+                self._read(file, self._add_small)
         self._close_group()
 
-    def end(self) -> Span:
-        """Write the end of the tar stream; give all pieces, and no lines."""
-        done = joined(unit.span._replace(lines=b"") for unit in self.units)
-        data = tar_headers.ending(done.size)
-        end = self._output.piece(packed_fast(data), len(data), crc32(data))
-        return joined([done, end])
+    def finish(self) -> Span:
+        """Write the end of the tar stream; return the span of all pieces.
 
-    def _read(self, found: Found, work: Callable[[Found, Log], None]) -> None:
-        self._outside.check()
-        self.bytes_read += self._outside.read(found, self._buffer, work)
+        Its only index line is that of the end.
+        """
+        done = join_spans(unit.span._replace(lines=b"") for unit in self.units)
+        data = tar_headers.tar_end(done.size)
+        end = self._output.write_piece(compress_piece_fast(data), len(data), crc32(data))
+        return join_spans([done, end])
 
-    def _small(self, found: Found, log: Log) -> None:
+    def _read(self, file: LogFile, work: Callable[[LogFile, LogReader], None]) -> None:
+        self._access.check_stop()
+        self.bytes_read += self._access.read(file, self._buffer, work)
+
+    def _add_small(self, file: LogFile, log: LogReader) -> None:
         if log.status.st_size >= CHUNK:
             self._close_group()
-            self._large(found, log)
+            self._add_large(file, log)
             return
-        length, _ = self._taken(found, log)
+        length, _ = self._take_snapshot(file, log)
         content = bytes(log.read(0, length))
-        details = _details(found, log, length)
-        details = replace(details, head=crc32(content[:PROBE]), tail=crc32(content))
-        self._members.append(details)
-        self._parts += [tar_headers.header(details), content, _padding(length)]
+        metadata = _metadata(file, log, length)
+        metadata = replace(metadata, head=crc32(content[:PROBE]), tail=crc32(content))
+        self._members.append(metadata)
+        self._parts += [tar_headers.tar_header(metadata), content, _padding(length)]
 
     def _reuse(self, name: str) -> bool:
-        """Take an unchanged file from the last archive: cheaper than to open it. False if that is damaged."""
-        place = self._last.names[name]
-        if self._opened != place.unit:
-            span, start = self._last.units[place.unit].span, self._last.starts[place.unit]
-            self._opened, self._old = place.unit, self._output.old_piece(start, span)
-        if self._old is None:
+        """Take an unchanged file from the previous archive, which is cheaper than opening it.
+
+        Return False if its piece is damaged.
+        """
+        location = self._previous.by_name[name]
+        if self._group_unit != location.unit:
+            span = self._previous.units[location.unit].span
+            start = self._previous.unit_offsets[location.unit]
+            self._group_unit = location.unit
+            self._group_content = self._output.read_previous_piece(start, span)
+        if self._group_content is None:
             return False
-        start, details = place.start, place.details
-        self._members.append(details)
-        self._parts.append(self._old[start : start + details.header + padded_size(details.length)])
+        start, metadata = location.start, location.metadata
+        self._members.append(metadata)
+        end = start + metadata.header + padded_size(metadata.length)
+        self._parts.append(self._group_content[start:end])
         return True
 
     def _close_group(self) -> None:
         if self._members:
             data = b"".join(self._parts)
-            span = self._output.piece(packed(data, LEVEL_GROUP), len(data), crc32(data))
-            self.units.append(group(tuple(self._members), span))
+            span = self._output.write_piece(compress_piece(data, GROUP_LEVEL), len(data), crc32(data))
+            self.units.append(make_group(tuple(self._members), span))
             self._members, self._parts = [], []
 
-    def _large(self, found: Found, log: Log) -> None:
-        mark = self._output.mark()
+    def _add_large(self, file: LogFile, log: LogReader) -> None:
+        savepoint = self._output.savepoint()
         try:
-            length, last = self._taken(found, log)
-            self.units.append(self._made(_details(found, log, length), log, last))
+            length, reusable = self._take_snapshot(file, log)
+            self.units.append(self._write_large(_metadata(file, log, length), log, reusable))
         except (ShrankError, UnreadableError):
-            self._output.back(mark)
+            self._output.roll_back(savepoint)
             raise
 
-    def _taken(self, found: Found, log: Log) -> tuple[int, Place | None]:
-        """Give the length of the snapshot, and what the last archive has of this file if that goes on."""
-        file = (log.status.st_dev, log.status.st_ino)
-        name = found.name
-        self._last.settled.pop(name, None)
-        named = self._last.names.get(name)
-        is_same = named is not None and (named.details.device, named.details.inode) == file
-        last = named if is_same else self._last.inodes.get(file)
-        length, is_continued = log.take(last.details if last else None)
+    def _take_snapshot(self, file: LogFile, log: LogReader) -> tuple[int, MemberLocation | None]:
+        """Return the length of the snapshot, and the previously archived member that the file continues."""
+        inode = (log.status.st_dev, log.status.st_ino)
+        name = file.name
+        self._previous.settled_ctimes.pop(name, None)
+        same_name = self._previous.by_name.get(name)
+        is_same = same_name is not None and (same_name.metadata.device, same_name.metadata.inode) == inode
+        old = same_name if is_same else self._previous.by_inode.get(inode)
+        length, is_continued = take_snapshot(log, old.metadata if old else None)
         if is_same and not is_continued:
-            self._outside.tell(Case.TRUNCATED, found, "was truncated; what it holds now is archived")
-        elif named and not is_same:
-            self._outside.tell(Case.REPLACED, found, "is another file by now; what it holds is archived")
-        # A line that was archived unfinished and grows on may take back what was finished with it.
-        has_all = last is not None and is_continued and length >= finished(last.details.length)
-        return length, last if has_all else None
+            self._access.report_anomaly(
+                FileAnomaly.TRUNCATED, file, "was truncated; its new content is archived"
+            )
+        elif same_name and not is_same:
+            self._access.report_anomaly(
+                FileAnomaly.REPLACED, file, "is another file by now; its content is archived"
+            )
+        # A line that was archived unfinished and has grown since may take back what was finished with it.
+        is_complete = old is not None and is_continued and length >= finished_length(old.metadata.length)
+        return length, old if is_complete else None
 
-    def _made(self, details: FileMetadata, log: Log, last: Place | None) -> Large:
-        """Write header, finished pieces and the rest; finished pieces that `last` has are copied."""
-        header = self._header(details, is_aligned=details.length >= CHUNK)
-        old = self._last.units[last.unit] if last else None
-        chunks, head, done = NOTHING, 0, 0
-        if last and isinstance(old, Large):
-            chunks, head, done = old.chunks, last.details.head, last.details.finished
-            self._output.copy(self._last.starts[last.unit] + old.header.length, chunks.length)
+    def _write_large(
+        self, metadata: FileMetadata, log: LogReader, reusable: MemberLocation | None
+    ) -> LargeUnit:
+        """Write header, finished pieces and the rest; finished pieces of `reusable` are copied."""
+        header = self._write_header(metadata, is_aligned=metadata.length >= CHUNK)
+        old = self._previous.units[reusable.unit] if reusable else None
+        chunks, head, done = EMPTY_SPAN, 0, 0
+        if reusable and isinstance(old, LargeUnit):
+            chunks, head, done = old.chunks, reusable.metadata.head, reusable.metadata.finished
+            start = self._previous.unit_offsets[reusable.unit] + old.header.length
+            self._output.copy(start, chunks.length)
         spans = [chunks]
-        for offset in range(chunks.size, finished(details.length), CHUNK):
+        for offset in range(chunks.size, finished_length(metadata.length), CHUNK):
             data = _ZEROS if log.is_hole(offset, CHUNK) else log.read(offset, CHUNK)
             head = head if offset else crc32(data[:PROBE])
-            spans.append(self._chunk(data))
+            spans.append(self._write_chunk(data))
             done = crc32(data[-PROBE:])
-        rest = details.length % CHUNK
-        data = log.read(details.length - rest, rest)
-        head = head if details.length >= CHUNK else crc32(data[:PROBE])
-        tail = self._tail(data, is_hot=last is not None and last.details.length < details.length)
-        details = replace(details, head=head, finished=done, tail=crc32(data))
-        return Large(details, header, joined(spans), tail)
+        rest = metadata.length % CHUNK
+        data = log.read(metadata.length - rest, rest)
+        head = head if metadata.length >= CHUNK else crc32(data[:PROBE])
+        is_growing = reusable is not None and reusable.metadata.length < metadata.length
+        tail = self._write_tail(data, is_growing=is_growing)
+        metadata = replace(metadata, head=head, finished=done, tail=crc32(data))
+        return LargeUnit(metadata, header, join_spans(spans), tail)
 
-    def _header(self, details: FileMetadata, *, is_aligned: bool) -> Span:
-        data = tar_headers.header(details)
-        piece = packed_fast(data)
+    def _write_header(self, metadata: FileMetadata, *, is_aligned: bool) -> Span:
+        data = tar_headers.tar_header(metadata)
+        piece = compress_piece_fast(data)
         if is_aligned and self._is_sharing:
-            piece += filler(self._output.position + len(piece))
-        return self._output.piece(piece, len(data), crc32(data))
+            piece += alignment_filler(self._output.position + len(piece))
+        return self._output.write_piece(piece, len(data), crc32(data))
 
-    def _chunk(self, data: memoryview) -> Span:
-        self._outside.check()
+    def _write_chunk(self, data: memoryview) -> Span:
+        self._access.check_stop()
         if data is not _ZEROS:
-            return self._output.piece(packed(data, SMALL_LEVEL), len(data), crc32(data))
+            return self._output.write_piece(compress_piece(data, SMALL_LEVEL), len(data), crc32(data))
         if self._hole is None:
-            self._hole = packed(data, SMALL_LEVEL), crc32(data)
-        return self._output.piece(self._hole[0], len(data), self._hole[1])
+            self._hole = compress_piece(data, SMALL_LEVEL), crc32(data)
+        return self._output.write_piece(self._hole[0], len(data), self._hole[1])
 
-    def _tail(self, content: memoryview, *, is_hot: bool) -> Span:
-        """Compress what the next cycle makes anew as fast as possible, but well what may stay for long."""
+    def _write_tail(self, content: memoryview, *, is_growing: bool) -> Span:
+        """Compress as fast as possible what the next cycle replaces, but well what may stay for long."""
         data = b"".join([content, _padding(len(content))])
-        return self._output.piece(
-            packed_fast(data) if is_hot else packed(data, SMALL_LEVEL), len(data), crc32(data)
-        )
+        piece = compress_piece_fast(data) if is_growing else compress_piece(data, SMALL_LEVEL)
+        return self._output.write_piece(piece, len(data), crc32(data))
 
 
 def _padding(length: int) -> bytes:
     return bytes(padded_size(length) - length)
 
 
-def _details(found: Found, log: Log, length: int) -> FileMetadata:
-    """Say what a file is; the sums of its content are still missing."""
+def _metadata(file: LogFile, log: LogReader, length: int) -> FileMetadata:
+    """Return the metadata of a file, without the checksums of its content."""
     status = log.status
     return FileMetadata(
-        name=found.name,
-        header=tar_headers.header_size(found.name),
+        name=file.name,
+        header=tar_headers.header_size(file.name),
         length=length,
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,
-        user=tar_headers.user(status.st_uid),
-        group=tar_headers.group(status.st_gid),
+        user=tar_headers.user_name(status.st_uid),
+        group=tar_headers.group_name(status.st_gid),
         mtime_ns=status.st_mtime_ns,
-        ctime_ns=settled(status, log.now_ns),
+        ctime_ns=settled_ctime(status, log.now_ns),
         device=status.st_dev,
         inode=status.st_ino,
         seen=status.st_size,

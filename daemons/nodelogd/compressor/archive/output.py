@@ -1,4 +1,4 @@
-"""A new archive in the making: pieces written, runs of them copied in the kernel, new ones read back."""
+"""The output file of an archive: write new pieces and read them back, copy runs of old ones in the kernel."""
 
 from __future__ import annotations
 
@@ -8,36 +8,34 @@ import os
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelogd.compressor.format.pieces import Span, piece, unpacked
+from nodelogd.compressor.format.pieces import Span, decompress_piece, piece_span
 from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK: Final = 4096
-"""Bytes; extents are shared in units of it."""
-GATHERED: Final = 1024 * 1024
-"""Bytes that are written at a time."""
+"""Bytes; file systems share extents in units of it."""
+WRITE_SIZE: Final = 1024 * 1024
+"""Bytes that are gathered before they are written."""
+_MAX_BUFFERS: Final = 512
+"""Buffers per `pwritev`; the kernel takes up to 1024."""
 _NO_COPY: Final = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
 )
-"""With these we copy ourselves: it is not allowed, or we want to know which of the two files failed."""
+"""Errors after which we copy in user space: the kernel cannot, or we need to know which file failed."""
 _FICLONERANGE: Final = 0x4020940D
 
 
-class DamagedError(OSError):
-    """What was written does not read back, or what was to be copied is not there."""
+class PreviousArchiveError(OSError):
+    """The previous archive cannot be read."""
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EIO, text)
 
 
-class LostError(DamagedError):
-    """The last archive cannot be read."""
-
-
-class Mark(NamedTuple):
-    """A place in the output to return to."""
+class Savepoint(NamedTuple):
+    """A state of the output to roll back to."""
 
     position: int
     pieces: int
@@ -46,86 +44,86 @@ class Mark(NamedTuple):
 
 
 class Output:
-    """Writes to an open file, from the start; positions count what is still gathered in memory."""
+    """Writes to an open file from its start; positions include bytes that are still gathered in memory."""
 
-    def __init__(self, fd: int, old: int | None) -> None:
-        """Write to `fd`, copy from `old`."""
+    def __init__(self, fd: int, previous_fd: int | None) -> None:
+        """Write to `fd`, copy from `previous_fd`."""
         self.position = 0
         self.copied = 0
         self.compressed = 0
         """Bytes of the tar stream."""
         self._fd = fd
-        self._old = old
+        self._previous_fd = previous_fd
         self._written = 0
         self._gathered: list[bytes] = []
-        self._run = (0, 0)  # start and length of what is to be copied next
+        self._run = (0, 0)  # start and length of the run to be copied next
         self._new: list[tuple[int, Span]] = []
 
-    def put(self, data: bytes) -> None:
-        """Write some bytes."""
+    def write(self, data: bytes) -> None:
+        """Write these bytes."""
         self._copy_run()
         self._gathered.append(data)
         self.position += len(data)
-        if self.position - self._written >= GATHERED:
-            self._write()
+        if self.position - self._written >= WRITE_SIZE:
+            self._write_gathered()
 
-    def piece(self, data: bytes, size: int, crc: int) -> Span:
+    def write_piece(self, data: bytes, size: int, crc: int) -> Span:
         """Write a piece that holds `size` bytes of the tar stream."""
-        span = piece(len(data), size, crc)
+        span = piece_span(len(data), size, crc)
         self._new.append((self.position, span))
         self.compressed += size
-        self.put(data)
+        self.write(data)
         return span
 
     def copy(self, start: int, length: int) -> None:
-        """Copy so many bytes of the old archive; neighbours go in one call."""
-        at, have = self._run
-        if not have or at + have != start:
+        """Copy bytes of the previous archive; adjacent ranges are copied in one call."""
+        run_start, run_length = self._run
+        if not run_length or run_start + run_length != start:
             self.flush()
-            at, have = start, 0
+            run_start, run_length = start, 0
         else:
-            self._write()
-        self._run = (at, have + length)
+            self._write_gathered()
+        self._run = (run_start, run_length + length)
         self.position += length
         self.copied += length
 
-    def old_piece(self, start: int, span: Span) -> bytes | None:
-        """Give what a piece of the old archive holds, None if that is not there any more."""
-        assert self._old is not None  # noqa: S101 (without one there is no piece)
-        data = os.pread(self._old, span.length, start)
-        return content(data, span.size, span.crc)
+    def read_previous_piece(self, start: int, span: Span) -> bytes | None:
+        """Return the content of a piece of the previous archive, or None if it is damaged."""
+        assert self._previous_fd is not None  # noqa: S101 (without one there is no piece)
+        data = os.pread(self._previous_fd, span.length, start)
+        return piece_content(data, span.size, span.crc)
 
-    def mark(self) -> Mark:
-        """Remember this place."""
-        return Mark(self.position, len(self._new), self.copied, self.compressed)
+    def savepoint(self) -> Savepoint:
+        """Return the current state, for `roll_back`."""
+        return Savepoint(self.position, len(self._new), self.copied, self.compressed)
 
-    def back(self, mark: Mark) -> None:
-        """Forget what was written since."""
+    def roll_back(self, savepoint: Savepoint) -> None:
+        """Discard everything written since."""
         self.flush()
-        os.ftruncate(self._fd, mark.position)
-        self.position = self._written = mark.position
-        self.copied, self.compressed = mark.copied, mark.compressed
-        del self._new[mark.pieces :]
+        os.ftruncate(self._fd, savepoint.position)
+        self.position = self._written = savepoint.position
+        self.copied, self.compressed = savepoint.copied, savepoint.compressed
+        del self._new[savepoint.pieces :]
 
     def flush(self) -> None:
-        """Have everything in the file."""
+        """Write all gathered bytes to the file."""
         self._copy_run()
-        self._write()
+        self._write_gathered()
 
-    def checked(self) -> Iterator[None]:
-        """Read the new pieces back, one a step. Raises DamagedError if one is not what was compressed."""
+    def verify_new_pieces(self) -> Iterator[None]:
+        """Read the new pieces back, one per step. Raises OSError if one differs from what was compressed."""
         good = (b"", 0)
-        for at, span in self._new:
-            data = os.pread(self._fd, span.length, at)
-            # The pieces of a hole are all alike.
-            if good != (data, span.crc) and not holds(data, span.size, span.crc):
-                raise DamagedError(f"a piece at {at} did not read back as it was written")
+        for position, span in self._new:
+            data = os.pread(self._fd, span.length, position)
+            # The pieces of a hole are all identical.
+            if good != (data, span.crc) and not is_intact(data, span.size, span.crc):
+                raise OSError(errno.EIO, f"a piece at {position} did not read back as it was written")
             good = (data, span.crc)
             yield
 
-    def _write(self) -> None:
+    def _write_gathered(self) -> None:
         while self._gathered:
-            done = os.pwritev(self._fd, self._gathered[:_BUFFERS], self._written)
+            done = os.pwritev(self._fd, self._gathered[:_MAX_BUFFERS], self._written)
             self._written += done
             while self._gathered and done >= len(self._gathered[0]):
                 done -= len(self._gathered.pop(0))
@@ -136,45 +134,44 @@ class Output:
         start, left = self._run
         self._run = (0, 0)
         while left:
-            done = _copied(self._old, self._fd, left, start, self._written)
+            done = _copy_range(self._previous_fd, self._fd, left, start, self._written)
             if not done:
-                raise LostError("the last archive is shorter than it was")
+                raise PreviousArchiveError("the previous archive is shorter than it was")
             start, left, self._written = start + done, left - done, self._written + done
 
 
-_BUFFERS: Final = 512  # the kernel takes 1024 at a time
-
-
-def _copied(old: int | None, new: int, length: int, start: int, at: int) -> int:
-    assert old is not None  # noqa: S101 (without one nothing is copied)
+def _copy_range(previous_fd: int | None, fd: int, length: int, start: int, position: int) -> int:
+    assert previous_fd is not None  # noqa: S101 (without one nothing is copied)
     try:
-        return os.copy_file_range(old, new, length, start, at)
+        return os.copy_file_range(previous_fd, fd, length, start, position)
     except OSError as error:
         if error.errno not in _NO_COPY:
             raise
     try:
-        data = os.pread(old, min(length, GATHERED), start)
+        data = os.pread(previous_fd, min(length, WRITE_SIZE), start)
     except OSError as error:
-        raise LostError(f"the last archive cannot be read at {start}: {error.strerror}") from error
-    return os.pwrite(new, data, at)
+        raise PreviousArchiveError(
+            f"the previous archive cannot be read at {start}: {error.strerror}"
+        ) from error
+    return os.pwrite(fd, data, position)
 
 
-def content(data: bytes, size: int, crc: int) -> bytes | None:
-    """Give the bytes of the tar stream that a piece holds, None if they are not as many or others."""
+def piece_content(data: bytes, size: int, crc: int) -> bytes | None:
+    """Return the bytes of the tar stream that a piece holds, or None if their length or checksum is wrong."""
     try:
-        found = unpacked(data, size)
+        found = decompress_piece(data, size)
     except ValueError:
         return None
     return found if len(found) == size and crc32(found) == crc else None
 
 
-def holds(data: bytes, size: int, crc: int) -> bool:
-    """Say whether a piece holds these bytes of the tar stream."""
-    return content(data, size, crc) is not None
+def is_intact(data: bytes, size: int, crc: int) -> bool:
+    """Return whether a piece holds the bytes of the tar stream that it should."""
+    return piece_content(data, size, crc) is not None
 
 
 def shares_extents(fd: int) -> bool:
-    """Find out whether this file system copies by sharing. The file is empty before and after.
+    """Return whether this file system copies by sharing extents. The file is empty before and after.
 
     Raises OSError if the disk is full.
     """
@@ -182,7 +179,7 @@ def shares_extents(fd: int) -> bool:
         os.pwrite(fd, bytes(BLOCK), 0)
         fcntl.ioctl(fd, _FICLONERANGE, struct.pack("=qQQQ", fd, 0, BLOCK, BLOCK))
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:  # that says nothing
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:  # a full disk proves nothing
             raise
         return False
     finally:

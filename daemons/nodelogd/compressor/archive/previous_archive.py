@@ -1,4 +1,4 @@
-"""The last archive, which a cycle begins with: its index is read once, and then remembered."""
+"""The previous archive, which an update starts from: its index is read once and then kept in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nodelog.archive.index import (
     encode_index,
     index_path,
 )
-from nodelogd.compressor.format.member_table import Contents
-from nodelogd.compressor.format.pieces import ending, joined
-from nodelogd.compressor.format.units import units_of
-from nodelogd.compressor.plan.planning import Keep
+from nodelogd.compressor.format.member_table import MemberTable
+from nodelogd.compressor.format.pieces import archive_end, join_spans
+from nodelogd.compressor.format.units import parse_units
+from nodelogd.compressor.plan.planning import CopyUnit
 from nodelogd.service.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from nodelogd.compressor.format.pieces import Span
     from nodelogd.compressor.format.units import Unit
-    from nodelogd.compressor.plan.planning import Make
+    from nodelogd.compressor.plan.planning import BuildUnit
 
 log = logging.getLogger(__name__)
 
 
-class Stamp(NamedTuple):
-    """Tells a file from any other, and from itself if it was written since."""
+class FileIdentity(NamedTuple):
+    """Distinguishes a file from any other, and from itself before or after a write."""
 
     device: int
     inode: int
@@ -41,72 +41,78 @@ class Stamp(NamedTuple):
     mtime_ns: int
 
 
-def stamp(status: os.stat_result) -> Stamp:
-    """Give a file's."""
-    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+def file_identity(status: os.stat_result) -> FileIdentity:
+    """Return the identity of a file with this status."""
+    return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def stamp_of(path: Path) -> Stamp | None:
-    """Give that of the file at `path`, None if there is none."""
+def file_identity_at(path: Path) -> FileIdentity | None:
+    """Return the identity of the file at `path`, or None if there is none."""
     try:
-        return stamp(path.stat())
+        return file_identity(path.stat())
     except FileNotFoundError:
         return None
 
 
 @dataclass(slots=True)
-class Last:
-    """An archive and what it holds; nothing if that is not known."""
+class PreviousArchive:
+    """An archive and its content; the table is empty if the content is unknown."""
 
-    contents: Contents
-    archive: Stamp
-    index: Stamp | None = None
-    """None if it is still to be published."""
+    table: MemberTable
+    archive: FileIdentity
+    index: FileIdentity | None = None
+    """None if the index is still to be published."""
     trailer: Trailer | None = None
+    """None if the content is unknown."""
     end: bytes = b""
-    """The index's line for the end of the tar stream."""
+    """The index line for the end of the tar stream."""
 
-    def is_all(self, steps: Sequence[Keep | Make]) -> bool:
-        """Say whether to do this gives the same archive again."""
-        units = self.contents.units
-        return self.trailer is not None and steps == [Keep(number) for number in range(len(units))]
+    def is_reproduced_by(self, steps: Sequence[CopyUnit | BuildUnit]) -> bool:
+        """Return whether these steps would produce the same archive again."""
+        units = self.table.units
+        return self.trailer is not None and steps == [CopyUnit(number) for number in range(len(units))]
 
-    def encoded(self) -> bytes:
-        """Give its index."""
-        assert self.trailer is not None  # noqa: S101 (without a trailer nothing is known of it)
-        return encode_index(self.trailer, [*(unit.lines for unit in self.contents.units), self.end])
+    def encode_index(self) -> bytes:
+        """Return the content of its index."""
+        assert self.trailer is not None  # noqa: S101 (without a trailer the content is unknown)
+        return encode_index(self.trailer, [*(unit.lines for unit in self.table.units), self.end])
 
     def publish_index(self, archive: Path, mode: int) -> None:
         """Write the index. Raises OSError."""
         with publish_atomically(index_path(archive), mode=mode) as file:
-            file.write(self.encoded())
+            file.write(self.encode_index())
             file.flush()
             status = os.fstat(file.fileno())
-        self.index = stamp(status)
+        self.index = file_identity(status)
 
 
-NO_ARCHIVE: Final = Last(Contents([]), Stamp(0, 0, 0, 0))
-"""What a first cycle begins with."""
+NO_ARCHIVE: Final = PreviousArchive(MemberTable([]), FileIdentity(0, 0, 0, 0))
+"""What the first update starts from."""
 
 
-def last_of(archive: Path, fd: int) -> Last:
-    """Read what an open archive holds; without a good index that is nothing, and costs a full pass."""
-    here = stamp(os.fstat(fd))
+def read_previous_archive(archive: Path, fd: int) -> PreviousArchive:
+    """Return what an open archive holds.
+
+    Without a valid index its content is unknown, which costs a full pass.
+    """
+    identity = file_identity(os.fstat(fd))
     try:
         trailer, rows = decode_index(index_path(archive).read_bytes())
         check_matches(trailer, fd)
-        units, end = _checked(trailer, rows)
-        return Last(Contents(units), here, stamp_of(index_path(archive)), trailer, end.lines)
+        units, end = _parse_checked(trailer, rows)
+        return PreviousArchive(
+            MemberTable(units), identity, file_identity_at(index_path(archive)), trailer, end.lines
+        )
     except FileNotFoundError:
-        log.warning("%s has no index; everything is compressed anew", archive)
+        log.warning("%s has no index; everything is compressed again", archive)
     except (InvalidIndexError, OSError) as error:
-        log.warning("cannot use %s: %s; everything is compressed anew", index_path(archive), error)
-    return Last(Contents([]), here)
+        log.warning("cannot use %s: %s; everything is compressed again", index_path(archive), error)
+    return PreviousArchive(MemberTable([]), identity)
 
 
-def _checked(trailer: Trailer, rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
-    """Give units and end; what is copied on their word alone has to make up the whole archive."""
-    units, end = units_of(rows)
-    if ending(joined([*(unit.span for unit in units), end]))[1] != trailer:
+def _parse_checked(trailer: Trailer, rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
+    """Return units and end. They are copied unread, so they have to make up the whole archive."""
+    units, end = parse_units(rows)
+    if archive_end(join_spans([*(unit.span for unit in units), end]))[1] != trailer:
         raise InvalidIndexError("its lines do not add up to its archive")
     return units, end

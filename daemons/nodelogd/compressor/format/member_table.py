@@ -1,4 +1,4 @@
-"""What the last archive holds: read from its index once, and kept from cycle to cycle."""
+"""The members of the previous archive: read from its index once, then kept in memory from cycle to cycle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from nodelog.archive.index import GZIP_HEADER, padded_size
-from nodelogd.compressor.format.units import Large
+from nodelogd.compressor.format.units import LargeUnit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,60 +16,65 @@ if TYPE_CHECKING:
     from nodelogd.compressor.format.units import Unit
 
 
-class Place(NamedTuple):
-    """A member and where it is."""
+class MemberLocation(NamedTuple):
+    """A member and its position in the archive."""
 
-    details: FileMetadata
+    metadata: FileMetadata
     unit: int
     start: int
-    """Of its header in the tar stream of the unit."""
+    """Offset of its header in the tar stream of the unit."""
     size: int
     """Bytes of header and content."""
     is_large: bool
-    """It has the unit to itself."""
+    """Whether it has the unit to itself."""
 
 
-class Contents:
-    """The units of an archive, and its members by name and by file."""
+class MemberTable:
+    """The units of an archive, and its members by name and by inode."""
 
     def __init__(self, units: list[Unit]) -> None:
         self.units = units
-        self.settled: dict[str, int] = {}
-        """Times of the last change of files that were too young at their snapshot, and have not changed."""
+        self.settled_ctimes: dict[str, int] = {}
+        """Last change times of files that were too young at their snapshot and have not changed since."""
 
     @cached_property
-    def starts(self) -> list[int]:
-        """Where in the archive the units begin."""
+    def unit_offsets(self) -> list[int]:
+        """Offset of each unit in the archive."""
         return list(accumulate((unit.span.length for unit in self.units), initial=GZIP_HEADER))
 
     @cached_property
-    def sizes(self) -> list[int]:
-        """How many members they have."""
+    def member_counts(self) -> list[int]:
+        """Number of members of each unit."""
         return [len(unit.members) for unit in self.units]
 
     @cached_property
-    def names(self) -> dict[str, Place]:
-        """Find a member by its name."""
-        return {place.details.name: place for place in self._places()}
+    def by_name(self) -> dict[str, MemberLocation]:
+        """Members by name."""
+        return {location.metadata.name: location for location in self._locations()}
 
-    def _places(self) -> Iterator[Place]:
+    def _locations(self) -> Iterator[MemberLocation]:
         for number, unit in enumerate(self.units):
             start = 0
-            is_large = isinstance(unit, Large)
-            for each in unit.members:
-                yield Place(each, number, start, each.header + each.length, is_large)
-                start += each.header + padded_size(each.length)
+            is_large = isinstance(unit, LargeUnit)
+            for metadata in unit.members:
+                yield MemberLocation(metadata, number, start, metadata.header + metadata.length, is_large)
+                start += metadata.header + padded_size(metadata.length)
 
-    def go_on_from(self, last: Contents) -> None:
-        """Know what was known of files that are still here."""
-        self.settled = {name: time for name, time in last.settled.items() if name in self.names}
+    def inherit_settled_times(self, previous: MemberTable) -> None:
+        """Take over the settled times of the files that are still in the archive."""
+        self.settled_ctimes = {
+            name: time for name, time in previous.settled_ctimes.items() if name in self.by_name
+        }
 
     def forget(self, name: str) -> None:
-        """Have a file archived anew."""
-        place = self.names.pop(name)
-        self.inodes.pop((place.details.device, place.details.inode), None)
+        """Remove a member, so that the next cycle archives its file again."""
+        location = self.by_name.pop(name)
+        self.by_inode.pop((location.metadata.device, location.metadata.inode), None)
 
     @cached_property
-    def inodes(self) -> dict[tuple[int, int], Place]:
-        """Find a member by its file, which may have another name by now."""
-        return {(each.details.device, each.details.inode): each for each in self.names.values()}
+    def by_inode(self) -> dict[tuple[int, int], MemberLocation]:
+        """Members by device and inode: the file may have been renamed since."""
+        return {
+            (location.metadata.device, location.metadata.inode): location
+            for location in self.by_name.values()
+        }

@@ -1,8 +1,8 @@
-"""Pieces of deflate data that can be joined as they stand: no I/O.
+"""Deflate pieces that can be concatenated without being changed: no I/O.
 
-Each is made from nothing before it and ends in a full flush, on a byte, without a last block. So any row of
-them, between a gzip header and an empty last block, is one gzip member, and its CRC-32 is folded from theirs.
-A piece stays the same bytes wherever it is put.
+Each piece is compressed from an empty dictionary and ends in a full flush, on a byte boundary, without a last
+block. So any sequence of pieces between a gzip header and an empty last block is one gzip member, and its
+CRC-32 is combined from theirs. A piece is the same bytes wherever it is placed.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
-"""Bare: no name, no time, made on Unix. An extra field would break readers."""
+"""Minimal: no name, no time, made on Unix. An extra field would break readers."""
 LAST_BLOCK: Final = b"\x03\x00"
-"""Empty; the first thing in the member that is not a piece."""
+"""Empty; the first bytes in the member that are not a piece."""
 
 _RAW: Final = -15
 _STORED: Final = b"\x00\x00\x00\xff\xff"
 _FIXED: Final = b"\x02\x00\x00\x00\xff\xff"
-"""Empty blocks of five and of six bytes, each ending on a byte."""
-_BLOCKS: Final = 4096
+"""Empty blocks of five and of six bytes, each ending on a byte boundary."""
+_ALIGNMENT: Final = 4096
 
 
 class Span(NamedTuple):
-    """A row of pieces."""
+    """One or more consecutive pieces."""
 
     length: int
     """Bytes in the archive."""
     size: int
     """Bytes of the tar stream."""
     crc: int
-    """Of those."""
+    """CRC-32 of those."""
     lines: bytes
-    """Of the index, one per piece."""
+    """Index lines, one per piece."""
 
 
-NOTHING: Final = Span(0, 0, 0, b"")
+EMPTY_SPAN: Final = Span(0, 0, 0, b"")
 
 
-def joined(spans: Iterable[Span]) -> Span:
-    """Make one row of several."""
+def join_spans(spans: Iterable[Span]) -> Span:
+    """Return one span for several consecutive ones."""
     length = size = crc = 0
     lines = []
     for span in spans:
@@ -56,44 +56,44 @@ def joined(spans: Iterable[Span]) -> Span:
     return Span(length, size, crc, b"".join(lines))
 
 
-def piece(length: int, size: int, crc: int) -> Span:
-    """Make a row of one piece."""
+def piece_span(length: int, size: int, crc: int) -> Span:
+    """Return the span of a single piece."""
     return Span(length, size, crc, encode_piece(length, size, crc))
 
 
-def packed(data: bytes | memoryview, level: int) -> bytes:
-    """Compress a piece that is to stay as it is."""
+def compress_piece(data: bytes | memoryview, level: int) -> bytes:
+    """Compress a piece that is meant to stay."""
     deflating = small.compressobj(level, small.DEFLATED, _RAW)
     return deflating.compress(data) + deflating.flush(small.Z_FULL_FLUSH)
 
 
-def packed_fast(data: bytes | memoryview) -> bytes:
-    """Compress what the next cycle makes anew: by isal five times as fast, and a quarter larger."""
+def compress_piece_fast(data: bytes | memoryview) -> bytes:
+    """Compress a piece that the next cycle replaces: five times as fast with isal, and a quarter larger."""
     deflating = fast.compressobj(deflate.FAST_LEVEL, fast.DEFLATED, _RAW)
     return deflating.compress(data) + deflating.flush(fast.Z_FULL_FLUSH)
 
 
-def unpacked(data: bytes, size: int) -> bytes:
-    """Give what a piece holds, `size` bytes or not. Raises ValueError if it is no piece."""
+def decompress_piece(data: bytes, size: int) -> bytes:
+    """Return the content of a piece, of `size` bytes or not. Raises ValueError if it is no piece."""
     try:
         return fast.decompress(data + LAST_BLOCK, _RAW, size)
     except fast.error as error:  # type: ignore[misc]  # its types make it a value
         raise ValueError(str(error)) from None
 
 
-def filler(end: int) -> bytes:
-    """Give blocks of nothing that bring an archive of `end` bytes to a multiple of 4 KiB."""
-    missing = -end % _BLOCKS
+def alignment_filler(end: int) -> bytes:
+    """Return empty blocks that extend an archive of `end` bytes to a multiple of 4 KiB."""
+    missing = -end % _ALIGNMENT
     while True:
-        # As many of six bytes as it takes for the rest to be blocks of five.
+        # As many of six bytes as are needed for the rest to be blocks of five.
         sixes = missing % 5
         if missing >= sixes * 6:
             return _FIXED * sixes + _STORED * ((missing - sixes * 6) // 5)
-        missing += _BLOCKS
+        missing += _ALIGNMENT
 
 
-def ending(whole: Span) -> tuple[bytes, Trailer]:
-    """Give what follows the last piece, and the archive that results."""
+def archive_end(whole: Span) -> tuple[bytes, Trailer]:
+    """Return the bytes after the last piece, and the trailer that identifies the finished archive."""
     length = len(GZIP_HEADER) + whole.length + len(LAST_BLOCK) + 8
     trailer = Trailer(length=length, crc=whole.crc, size=whole.size % 2**32)
     return LAST_BLOCK + trailer_bytes(trailer), trailer

@@ -1,8 +1,8 @@
-"""What an archive is made of, as the next cycle needs it: units that are copied or made anew as a whole.
+"""The units of an archive: each is copied or rebuilt as a whole by the next cycle.
 
-A large file is a unit of its own: a piece with its header, a row of pieces of 1 MiB of content each, which
-stay as they are while the file only grows, and a piece with the rest. Small files that follow each other
-share a piece, or 10,000 of them would cost as many headers and beginnings of a dictionary.
+A large file is a unit of its own: a piece with its header, a sequence of pieces of 1 MiB of content each,
+which stay unchanged while the file only grows, and a piece with the rest. Adjacent small files share one
+piece; otherwise 10,000 of them would cost as many headers of deflate blocks and fresh dictionaries.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nodelog.archive.index import FileMetadata, InvalidIndexError, encode_member
-from nodelogd.compressor.format.pieces import Span, joined, piece
+from nodelogd.compressor.format.pieces import Span, join_spans, piece_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,56 +21,59 @@ CHUNK: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Large:
-    """A file of its own."""
+class LargeUnit:
+    """A large file on its own."""
 
-    details: FileMetadata
+    metadata: FileMetadata
     header: Span
     chunks: Span
     tail: Span
 
     @property
     def members(self) -> tuple[FileMetadata, ...]:
-        """The one."""
-        return (self.details,)
+        """The only member."""
+        return (self.metadata,)
 
     @property
     def span(self) -> Span:
         """All its pieces."""
-        return joined([self.header, self.chunks, self.tail])
+        return join_spans([self.header, self.chunks, self.tail])
 
     @property
     def lines(self) -> bytes:
-        """Its lines of the index."""
-        return b"".join([encode_member(self.details), self.header.lines, self.chunks.lines, self.tail.lines])
+        """Its index lines."""
+        return b"".join([encode_member(self.metadata), self.header.lines, self.chunks.lines, self.tail.lines])
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Files that share one piece."""
+class GroupUnit:
+    """Small files that share one piece."""
 
     members: tuple[FileMetadata, ...]
     span: Span
     lines: bytes
-    """Of the index."""
+    """Its index lines."""
 
 
-Unit = Large | Group
+Unit = LargeUnit | GroupUnit
 
 
-def group(members: tuple[FileMetadata, ...], span: Span) -> Group:
-    """Make a group, and its lines while we are at it: they are kept as long as it is."""
-    return Group(members, span, b"".join(map(encode_member, members)) + span.lines)
+def make_group(members: tuple[FileMetadata, ...], span: Span) -> GroupUnit:
+    """Return a group together with its index lines, which are then kept as long as the group is."""
+    return GroupUnit(members, span, b"".join(map(encode_member, members)) + span.lines)
 
 
-def units_of(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
-    """Find units and end in the lines of an index. Raises InvalidIndexError if it was made in another way."""
+def parse_units(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
+    """Return the units and the end of an archive from the lines of its index.
+
+    Raises InvalidIndexError if its pieces are not laid out as this program lays them out.
+    """
     units: list[Unit] = []
     members: list[FileMetadata] = []
     spans: list[Span] = []
     for row in rows:
         if "name" not in row:
-            spans.append(piece(**row))
+            spans.append(piece_span(**row))
             continue
         if spans:
             units.append(_unit(members, spans))
@@ -86,7 +89,7 @@ def units_of(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
 
 def _unit(members: list[FileMetadata], spans: list[Span]) -> Unit:
     if members and len(spans) == 1:
-        return group(tuple(members), spans[0])
+        return make_group(tuple(members), spans[0])
     if len(members) == 1 and len(spans) == 2 + members[0].length // CHUNK:
-        return Large(members[0], spans[0], joined(spans[1:-1]), spans[-1])
-    raise InvalidIndexError("its pieces are not those that this program makes")
+        return LargeUnit(members[0], spans[0], join_spans(spans[1:-1]), spans[-1])
+    raise InvalidIndexError("its pieces are not laid out as this program lays them out")

@@ -1,1 +1,1 @@
-"""Planning: which files changed, what of each goes into the archive, which units are copied."""
+"""Plan an archive: which files changed, how much of each is archived, which units are copied."""

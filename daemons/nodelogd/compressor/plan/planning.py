@@ -1,7 +1,7 @@
-"""Which units of the last archive are copied as they are, and which files make new ones: pure rules.
+"""Plan which units of the previous archive are copied and which files are built into new ones: pure rules.
 
-Groups stay together from cycle to cycle, so that one that changes does not shift the limits of those behind
-it.
+Groups keep their boundaries from cycle to cycle, so that a change in one does not shift the boundaries of
+those after it.
 """
 
 from __future__ import annotations
@@ -13,71 +13,71 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 LARGE: Final = 128 * 1024
-"""Bytes of content from which on a file is a unit of its own."""
-TARGET: Final = 256 * 1024
-"""Bytes of a group that is made anew; it may grow to twice that and shrink to a quarter."""
+"""Bytes of content; a file of at least this size is a unit of its own."""
+GROUP_TARGET: Final = 256 * 1024
+"""Bytes of a newly built group; it may grow to twice that and shrink to a quarter."""
 
 
-class Item(NamedTuple):
+class PlanItem(NamedTuple):
     """A file to archive."""
 
     file: int
-    """Its place among the files of this cycle."""
+    """Its position among the files of this cycle."""
     size: int
-    """Bytes, of header and content."""
+    """Bytes of header and content."""
     unit: int | None
-    """In the last archive, if it is still the same file and of the same kind."""
+    """Its unit in the previous archive, if it is still the same file and of the same kind."""
     is_large: bool
     is_unchanged: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """A unit that is copied."""
+class CopyUnit:
+    """Copy a unit of the previous archive."""
 
     unit: int
 
 
 @dataclass(frozen=True, slots=True)
-class Make:
-    """Files that make a new unit: one large one, or some that share a piece."""
+class BuildUnit:
+    """Build a new unit: of one large file, or of several that share a piece."""
 
-    items: tuple[Item, ...]
+    items: tuple[PlanItem, ...]
     is_large: bool
 
 
-def planned(items: Iterable[Item], members: Sequence[int]) -> Iterator[Keep | Make]:
-    """Plan an archive of these files in this order; `members` says how many each old unit has."""
-    stretch: list[Item] = []
+def plan_units(items: Iterable[PlanItem], member_counts: Sequence[int]) -> Iterator[CopyUnit | BuildUnit]:
+    """Plan an archive of these files in this order; `member_counts` are those of the previous units."""
+    stretch: list[PlanItem] = []
     for item in items:
         if item.is_large:
-            yield from _groups(stretch, members)
+            yield from _groups(stretch, member_counts)
             stretch = []
-            yield _step([item], members, is_large=True)
+            yield _step([item], member_counts, is_large=True)
         else:
             stretch.append(item)
-    yield from _groups(stretch, members)
+    yield from _groups(stretch, member_counts)
 
 
-def _groups(items: list[Item], members: Sequence[int]) -> Iterator[Keep | Make]:
+def _groups(items: list[PlanItem], member_counts: Sequence[int]) -> Iterator[CopyUnit | BuildUnit]:
     for run in _sized(_runs(items)):
-        yield _step(run, members, is_large=False)
+        yield _step(run, member_counts, is_large=False)
 
 
-def _step(items: list[Item], members: Sequence[int], *, is_large: bool) -> Keep | Make:
+def _step(items: list[PlanItem], member_counts: Sequence[int], *, is_large: bool) -> CopyUnit | BuildUnit:
     unit = items[0].unit
     if (
         unit is not None
-        and len(items) == members[unit]
+        and len(items) == member_counts[unit]
         and all(item.is_unchanged and item.unit == unit for item in items)
     ):
-        return Keep(unit)
-    return Make(tuple(items), is_large)
+        return CopyUnit(unit)
+    return BuildUnit(tuple(items), is_large)
 
 
-def _runs(items: list[Item]) -> Iterator[list[Item]]:
-    """Cut where the last archive cut; new files go to the group before them."""
-    run: list[Item] = []
+def _runs(items: list[PlanItem]) -> Iterator[list[PlanItem]]:
+    """Split where the previous archive did; new files join the group before them."""
+    run: list[PlanItem] = []
     unit: int | None = None
     for item in items:
         if unit is not None and item.unit is not None and item.unit != unit:
@@ -89,22 +89,22 @@ def _runs(items: list[Item]) -> Iterator[list[Item]]:
         yield run
 
 
-def _sized(runs: Iterable[list[Item]]) -> Iterator[list[Item]]:
-    """Join what is too small and cut what is too large."""
-    waiting: list[Item] = []
+def _sized(runs: Iterable[list[PlanItem]]) -> Iterator[list[PlanItem]]:
+    """Merge runs that are too small and split those that are too large."""
+    waiting: list[PlanItem] = []
     for run in runs:
-        if waiting and (_size(waiting) < TARGET // 4 or _size(run) < TARGET // 4):
+        if waiting and (_size(waiting) < GROUP_TARGET // 4 or _size(run) < GROUP_TARGET // 4):
             waiting = waiting + run
         else:
-            yield from _halves(waiting)
+            yield from _split(waiting)
             waiting = run
-    yield from _halves(waiting)
+    yield from _split(waiting)
 
 
-def _halves(run: list[Item]) -> Iterator[list[Item]]:
+def _split(run: list[PlanItem]) -> Iterator[list[PlanItem]]:
     size = _size(run)
-    share = size if size <= 2 * TARGET else size / round(size / TARGET)
-    part: list[Item] = []
+    share = size if size <= 2 * GROUP_TARGET else size / round(size / GROUP_TARGET)
+    part: list[PlanItem] = []
     done = 0.0
     for item in run:
         part.append(item)
@@ -116,5 +116,5 @@ def _halves(run: list[Item]) -> Iterator[list[Item]]:
         yield part
 
 
-def _size(run: list[Item]) -> int:
+def _size(run: list[PlanItem]) -> int:
     return sum(item.size for item in run)

@@ -1,7 +1,7 @@
-"""What of a file goes into the archive, and what of the last archive still stands for it: pure rules.
+"""How much of a file goes into the archive, and whether its previous snapshot is still valid: pure rules.
 
-A snapshot ends with a line. What follows its last LF is somebody's line in the making, and waits, unless it
-has not grown since the last cycle, or is so long that it may never end.
+A snapshot ends with a line. The bytes after its last LF are a line still being written. They wait, unless the
+file has not grown since the previous cycle, or the fragment is so long that it may never end.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor.format.units import CHUNK
+from nodelogd.compressor.scan.log_reader import SMALL_READ
 from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
@@ -16,28 +17,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nodelog.archive.index import FileMetadata
+    from nodelogd.compressor.scan.log_reader import LogReader
 
     Read = Callable[[int, int], bytes | memoryview]
-    """Gives so many bytes from an offset, all of them."""
+    """Returns exactly so many bytes (second argument) from an offset (first argument)."""
 
 PROBE: Final = 4096
-"""Bytes of the head, and of the end of the finished pieces, that tell whether a file is still the same."""
-FRAGMENT: Final = 1024 * 1024
-"""Bytes; an unfinished line that is longer is archived as it is."""
-STEP: Final = 64 * 1024
-YOUNG: Final = 50_000_000
-"""Nanoseconds within which a second change need not show in a file's times: kernels count in ticks."""
+"""Bytes of the head, and of the end of the finished pieces, that show whether a file is still the same."""
+MAX_FRAGMENT: Final = 1024 * 1024
+"""Bytes; a longer unfinished line is archived as it is."""
+SETTLE_TIME: Final = 50_000_000
+"""Nanoseconds within which a second change may not show in a file's times: kernels count in ticks."""
 
 
-def finished(length: int) -> int:
-    """Give the length of the finished pieces of so much content."""
+def finished_length(length: int) -> int:
+    """Return how many of `length` bytes of content are in finished pieces."""
     return length // CHUNK * CHUNK
 
 
-def is_unchanged(old: FileMetadata, status: os.stat_result, ctime_ns: int) -> bool:
-    """Say whether nothing need be read, as no time and no length has changed, and no fragment waits.
+def take_snapshot(log: LogReader, old: FileMetadata | None) -> tuple[int, bool]:
+    """Return the length of a new snapshot of `log`, and whether the file continues the snapshot `old`."""
+    continues = old is not None and is_continued(old, log.status, log.read)
+    return snapshot_length(log.status.st_size, old if continues else None, log.read), continues
 
-    `ctime_ns` is that of the snapshot, 0 if nothing follows from it.
+
+def is_unchanged(old: FileMetadata, status: os.stat_result, ctime_ns: int) -> bool:
+    """Return whether nothing has to be read: no time or length has changed, and no fragment waits.
+
+    `ctime_ns` is the change time at the snapshot, 0 if it proves nothing.
     """
     return (
         ctime_ns == status.st_ctime_ns
@@ -49,16 +56,16 @@ def is_unchanged(old: FileMetadata, status: os.stat_result, ctime_ns: int) -> bo
     )
 
 
-def settled(status: os.stat_result, now_ns: int) -> int:
-    """Give the time of the last change of a file that is looked at now, or 0 if it may change unseen."""
-    return status.st_ctime_ns if status.st_ctime_ns < now_ns - YOUNG else 0
+def settled_ctime(status: os.stat_result, now_ns: int) -> int:
+    """Return the change time of a file as seen now, or 0 if another change might not show in it."""
+    return status.st_ctime_ns if status.st_ctime_ns < now_ns - SETTLE_TIME else 0
 
 
 def is_continued(old: FileMetadata, status: os.stat_result, read: Read) -> bool:
-    """Say whether the file begins with all that was archived of it."""
+    """Return whether the file begins with everything that was archived of it."""
     if status.st_size < old.length:
         return False
-    end = finished(old.length)
+    end = finished_length(old.length)
     if end and crc32(read(0, PROBE)) != old.head:
         return False
     if end and crc32(read(end - PROBE, PROBE)) != old.finished:
@@ -66,15 +73,15 @@ def is_continued(old: FileMetadata, status: os.stat_result, read: Read) -> bool:
     return crc32(read(end, old.length - end)) == old.tail
 
 
-def cut(size: int, old: FileMetadata | None, read: Read) -> int:
-    """Give the length of the snapshot of a file of `size` bytes, of which `old` is the last one."""
+def snapshot_length(size: int, old: FileMetadata | None, read: Read) -> int:
+    """Return the length of the snapshot of a file of `size` bytes that continues `old`, if that is given."""
     if old is not None and old.seen == size:
         return size
     end = size
-    while end and size - end <= FRAGMENT:
-        start = max(0, end - STEP)
+    while end and size - end <= MAX_FRAGMENT:
+        start = max(0, end - SMALL_READ)
         found = bytes(read(start, end - start)).rfind(b"\n")
         end = start + found + 1
         if found >= 0:
             break
-    return end if size - end <= FRAGMENT else size
+    return end if size - end <= MAX_FRAGMENT else size

@@ -1,1 +1,1 @@
-"""Scanning: finds the log files of a directory and reads them while others write."""
+"""Find the log files of a directory and read them while other programs write them."""

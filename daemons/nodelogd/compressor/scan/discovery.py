@@ -1,7 +1,7 @@
-"""Which files a cycle archives: a walk that lists, and an open that trusts nothing the walk has seen.
+"""Find the files that a cycle archives: a walk lists them, and opening trusts nothing the walk has seen.
 
-Between the two anybody who may write in the directory can put something else in a file's place. So what was
-opened is looked at again: it has to be a regular file, and to lie beneath the directory, whatever names led
+Between the two, anyone who may write in the directory can replace a file by something else. So the opened
+file is checked again: it must be a regular file, and it must lie beneath the directory, whatever names led
 to it.
 """
 
@@ -14,110 +14,119 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelogd.compressor.scan.glob_patterns import Left, parse
+from nodelogd.compressor.scan.glob_patterns import FolderPatterns, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO would hold up an open that blocks
-GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # meanwhile, or a link to nothing
+FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a blocking open would hang on a FIFO
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # removed meanwhile, or a dangling link
 
 
-class Found(NamedTuple):
-    """A file to archive: its name there, where it is, and what it was when it was found."""
+class LogFile(NamedTuple):
+    """A file to archive: its member name, its path, and its status when it was found."""
 
-    name: str  # as an index has it: the absolute path without the leading slash
+    name: str  # as in the index: the absolute path without the leading slash
     path: bytes  # absolute
     status: os.stat_result  # of the file itself, also behind a link that is followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """What to look for: patterns as `globs` has them, relative to a directory."""
+class ScanSettings:
+    """What to look for: patterns as in `glob_patterns`, relative to a directory."""
 
     directory: bytes  # absolute
     include: tuple[str, ...] = ("*.log",)
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
-    out: bytes = b""  # a directory in which `is_own` is asked
+    out: bytes = b""  # the directory in which `is_own` is called
     is_own: Callable[[str], bool] = field(default=lambda _: False)  # names that are never archived
 
 
 def member_name(name: bytes) -> str:
-    """Give a name as an index has it."""
+    """Decode a name as it appears in the index."""
     return name.decode("utf-8", "surrogateescape")
 
 
-def find(where: Where, unlisted: Callable[[bytes, OSError], None]) -> list[Found]:
+def find_log_files(settings: ScanSettings, on_error: Callable[[bytes, OSError], None]) -> list[LogFile]:
     """List the files, sorted by name. Raises OSError if the directory itself cannot be listed.
 
-    `unlisted` hears of each file and folder in it of which nothing can be known.
+    `on_error` is called for each file and folder in it that cannot be examined.
     """
-    walk = _Walk(where, unlisted)
-    walk.folder(
-        where.directory, Left(map(parse, where.include)), Left(map(parse, where.exclude), hidden=True), ()
+    walk = _Walk(settings, on_error)
+    walk.list_folder(
+        settings.directory,
+        FolderPatterns(map(parse_pattern, settings.include)),
+        FolderPatterns(map(parse_pattern, settings.exclude), hidden=True),
+        (),
     )
-    walk.folders()
-    walk.found.sort(key=itemgetter(0))
-    return walk.found
+    walk.list_subfolders()
+    walk.files.sort(key=itemgetter(0))
+    return walk.files
 
 
-def opened(found: Found, where: Where) -> int:
-    """Open a file for reading; the caller closes it.
+def open_log_file(file: LogFile, settings: ScanSettings) -> int:
+    """Open a file for reading and return its descriptor, which the caller closes.
 
-    Raises OSError if it is gone, cannot be read, is no regular file any more, or lies outside the directory.
+    Raises OSError if it is gone, cannot be read, is no longer a regular file, or lies outside the directory.
     """
-    fd = os.open(found.path, FLAGS if where.follow_links else FLAGS | os.O_NOFOLLOW)
+    fd = os.open(file.path, FLAGS if settings.follow_links else FLAGS | os.O_NOFOLLOW)
     try:
-        _check(fd, found, where)
+        _check(fd, file, settings)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def _check(fd: int, found: Found, where: Where) -> None:
+def _check(fd: int, file: LogFile, settings: ScanSettings) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise OSError(errno.EINVAL, "not a regular file any more", found.path)
-    if not _beneath(os.readlink(b"/proc/self/fd/%d" % fd), where.directory):
-        raise OSError(errno.EXDEV, "it lies outside the directory", found.path)
+        raise OSError(errno.EINVAL, "not a regular file any more", file.path)
+    if not _is_beneath(os.readlink(b"/proc/self/fd/%d" % fd), settings.directory):
+        raise OSError(errno.EXDEV, "it lies outside the directory", file.path)
 
 
-def _beneath(path: bytes, directory: bytes) -> bool:
+def _is_beneath(path: bytes, directory: bytes) -> bool:
     return path.startswith(os.path.join(os.path.realpath(directory), b""))
 
 
 class _Folder(NamedTuple):
-    """One that is to be listed, what in it, and those above it."""
+    """A folder to list, the patterns that apply in it, and the folders above it."""
 
     path: bytes
-    left: Left
-    without: Left
+    include: FolderPatterns
+    exclude: FolderPatterns
     above: tuple[os.stat_result, ...]
 
 
 class _Walk:
-    """One walk through the folders that can hold a match."""
+    """A walk through the folders that can contain a match."""
 
-    def __init__(self, where: Where, unlisted: Callable[[bytes, OSError], None]) -> None:
-        self.found: list[Found] = []
-        self._where = where
-        self._links = where.follow_links
-        self._unlisted = unlisted
-        self._out = os.stat(where.out) if where.out else None
+    def __init__(self, settings: ScanSettings, on_error: Callable[[bytes, OSError], None]) -> None:
+        self.files: list[LogFile] = []
+        self._settings = settings
+        self._links = settings.follow_links
+        self._on_error = on_error
+        self._out = os.stat(settings.out) if settings.out else None
         self._waiting: list[_Folder] = []
 
-    def folders(self) -> None:
-        """List those in it, and so on; no stack of calls is as deep as folders can be."""
+    def list_subfolders(self) -> None:
+        """List all folders below, iteratively: folders can be nested deeper than the call stack."""
         while self._waiting:
             folder = self._waiting.pop()
             try:
-                self.folder(*folder)
+                self.list_folder(*folder)
             except OSError as error:
-                self._miss(folder.path, error)
+                self._report(folder.path, error)
 
-    def folder(self, path: bytes, left: Left, without: Left, above: tuple[os.stat_result, ...]) -> None:
-        """List a folder; `above` it are these."""
+    def list_folder(
+        self,
+        path: bytes,
+        include: FolderPatterns,
+        exclude: FolderPatterns,
+        above: tuple[os.stat_result, ...],
+    ) -> None:
+        """List the folder `path`, which lies in the folders `above`."""
         status = os.stat(path)
         if any(os.path.samestat(status, each) for each in above):  # a link that leads back up
             return
@@ -126,34 +135,38 @@ class _Walk:
         with os.scandir(path) as entries:
             for entry in entries:
                 name = member_name(entry.name)
-                if without.matches(name) or (holds_own and self._where.is_own(name)):
+                if exclude.matches(name) or (holds_own and self._settings.is_own(name)):
                     continue
                 try:
                     if entry.is_file(follow_symlinks=self._links):
-                        if left.matches(name):
-                            self._file(entry, start + name)
-                    elif entry.is_dir(follow_symlinks=self._links) and (here := left.within(name)):
-                        self._within(entry, here, without.within(name), (*above, status))
+                        if include.matches(name):
+                            self._add_file(entry, start + name)
+                    elif entry.is_dir(follow_symlinks=self._links) and (inner := include.descend(name)):
+                        self._add_folder(entry, inner, exclude.descend(name), (*above, status))
                 except OSError as error:
-                    self._miss(entry.path, error)
+                    self._report(entry.path, error)
 
-    def _within(
-        self, entry: os.DirEntry[bytes], left: Left, without: Left, above: tuple[os.stat_result, ...]
+    def _add_folder(
+        self,
+        entry: os.DirEntry[bytes],
+        include: FolderPatterns,
+        exclude: FolderPatterns,
+        above: tuple[os.stat_result, ...],
     ) -> None:
         if not self._leads_out(entry):
-            self._waiting.append(_Folder(entry.path, left, without, above))
+            self._waiting.append(_Folder(entry.path, include, exclude, above))
 
-    def _file(self, entry: os.DirEntry[bytes], name: str) -> None:
+    def _add_file(self, entry: os.DirEntry[bytes], name: str) -> None:
         if not self._leads_out(entry):
-            self.found.append(Found(name, entry.path, entry.stat(follow_symlinks=self._links)))
+            self.files.append(LogFile(name, entry.path, entry.stat(follow_symlinks=self._links)))
 
     def _leads_out(self, entry: os.DirEntry[bytes]) -> bool:
         return (
             self._links
             and entry.is_symlink()
-            and not _beneath(os.path.realpath(entry.path), self._where.directory)
+            and not _is_beneath(os.path.realpath(entry.path), self._settings.directory)
         )
 
-    def _miss(self, path: bytes, error: OSError) -> None:
+    def _report(self, path: bytes, error: OSError) -> None:
         if error.errno not in GONE:
-            self._unlisted(path, error)
+            self._on_error(path, error)

@@ -1,4 +1,4 @@
-"""What a cycle needs of the world: files to open, somebody to tell, and a word when to end."""
+"""The interface between a cycle and its daemon: files to open, anomalies to report, and when to stop."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from nodelogd.compressor.scan.discovery import GONE
-from nodelogd.compressor.scan.log_reader import Log, ShrankError, UnreadableError
+from nodelogd.compressor.scan.log_reader import LogReader, ShrankError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.compressor.scan.discovery import Found
+    from nodelogd.compressor.scan.discovery import LogFile
 
 
-TRIALS: Final = 10
-"""So often a file is read anew that shrinks meanwhile: there are file systems that never tell the length."""
+ATTEMPTS: Final = 10
+"""Reads of a file that shrinks each time; some file systems never report the true length."""
 
 
-class Case(Enum):
-    """What is unusual about a file."""
+class FileAnomaly(Enum):
+    """What is unusual about a file; the names in lower case are label values of the metric."""
 
     TRUNCATED = auto()
     REPLACED = auto()
@@ -33,88 +33,92 @@ class Case(Enum):
 
 
 class StoppedError(Exception):
-    """Somebody asked us to end; the last archive stands."""
+    """The cycle was told to stop; the previous archive is untouched."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """The seam between a cycle and its daemon."""
+class FileAccess:
+    """How a cycle opens files and reports what is unusual about them, until it is told to stop."""
 
-    open_file: Callable[[Found], int]
-    """Opens a file for reading. Raises OSError."""
-    report: Callable[[Case, str, str], None]
-    """Hears of each unusual case: of which member, and a line for an operator."""
-    stopping: Callable[[], bool]
-    """Says whether to end at once."""
+    open_file: Callable[[LogFile], int]
+    """Opens a file for reading and returns its descriptor. Raises OSError."""
+    report: Callable[[FileAnomaly, str, str], None]
+    """Called for each anomaly with the member's name and a line for the operator."""
+    is_stopping: Callable[[], bool]
+    """Returns whether to stop at once."""
 
-    def tell(self, case: Case, found: Found, text: str) -> None:
-        """Report a case; the text goes on from the file's name."""
-        self.report(case, found.name, f"{os.fsdecode(found.path)} {text}")
+    def report_anomaly(self, anomaly: FileAnomaly, file: LogFile, text: str) -> None:
+        """Report an anomaly; `text` continues a sentence that starts with the file's path."""
+        self.report(anomaly, file.name, f"{os.fsdecode(file.path)} {text}")
 
-    def check(self) -> None:
-        """Raise StoppedError if somebody wants us to end."""
-        if self.stopping():
+    def check_stop(self) -> None:
+        """Raise StoppedError if the cycle is to stop."""
+        if self.is_stopping():
             raise StoppedError
 
-    def read(self, found: Found, buffer: memoryview, work: Callable[[Found, Log], None]) -> int:
-        """Open a file and have it worked on, again if it shrinks meanwhile; give the bytes that were read.
+    def read(self, file: LogFile, buffer: memoryview, work: Callable[[LogFile, LogReader], None]) -> int:
+        """Open a file and call `work` with it, again if the file shrinks meanwhile; return the bytes read.
 
-        A file that is gone or cannot be read is told of and left out.
+        A file that is gone or cannot be read is reported and left out.
         """
         try:
-            fd = self._open(found)
+            fd = self._open(file)
         except UnreadableError as error:
-            self._miss(found, error.reason)
+            self._report_missing(file, error.reason)
             return 0
         try:
-            log = Log(fd, buffer)
-            self._work(found, log, work)
+            log = LogReader(fd, buffer)
+            self._work(file, log, work)
         finally:
             os.close(fd)
         return log.bytes_read
 
-    def can_open(self, found: Found) -> bool:
-        """Say whether a file can be opened; tell of one that cannot be."""
+    def can_open(self, file: LogFile) -> bool:
+        """Return whether a file can be opened; report it if not."""
         try:
-            os.close(self._open(found))
+            os.close(self._open(file))
         except UnreadableError as error:
-            self._miss(found, error.reason)
+            self._report_missing(file, error.reason)
             return False
         return True
 
-    def peek(self, found: Found, buffer: memoryview, look: Callable[[Log], bool]) -> bool:
-        """Open a file and have it looked into; False if it cannot be."""
+    def inspect(self, file: LogFile, buffer: memoryview, test: Callable[[LogReader], bool]) -> bool:
+        """Open a file and return what `test` says of it, or False if it cannot be read; report nothing."""
         try:
-            fd = self._open(found)
+            fd = self._open(file)
         except UnreadableError:
             return False
         try:
-            return look(Log(fd, buffer))
+            return test(LogReader(fd, buffer))
         except (ShrankError, UnreadableError):
             return False
         finally:
             os.close(fd)
 
-    def _open(self, found: Found) -> int:
+    def _open(self, file: LogFile) -> int:
         try:
-            return self.open_file(found)
+            return self.open_file(file)
         except OSError as error:
             raise UnreadableError(error) from error
 
-    def _work(self, found: Found, log: Log, work: Callable[[Found, Log], None]) -> None:
-        for _ in range(TRIALS):
-            self.check()
+    def _work(self, file: LogFile, log: LogReader, work: Callable[[LogFile, LogReader], None]) -> None:
+        for _ in range(ATTEMPTS):
+            self.check_stop()
             try:
-                return work(found, log)
+                return work(file, log)
             except ShrankError:
-                self.tell(Case.SHRANK, found, "shrank while it was read; it is read anew")
-                log.look()
+                self.report_anomaly(FileAnomaly.SHRANK, file, "shrank while it was read; it is read again")
+                log.refresh()
             except UnreadableError as error:
-                return self._miss(found, error.reason)
-        return self._miss(found, OSError(errno.EBUSY, f"it ended before its length {TRIALS} times"))
+                return self._report_missing(file, error.reason)
+        return self._report_missing(
+            file, OSError(errno.EBUSY, f"it ended before its reported length {ATTEMPTS} times")
+        )
 
-    def _miss(self, found: Found, error: OSError) -> None:
+    def _report_missing(self, file: LogFile, error: OSError) -> None:
         if error.errno in GONE:
-            self.tell(Case.VANISHED, found, "is gone since it was found; it is not archived")
+            self.report_anomaly(FileAnomaly.VANISHED, file, "is gone since it was found; it is not archived")
         else:
-            self.tell(Case.UNREADABLE, found, f"cannot be read: {error.strerror}; it is not archived")
+            self.report_anomaly(
+                FileAnomaly.UNREADABLE, file, f"cannot be read: {error.strerror}; it is not archived"
+            )

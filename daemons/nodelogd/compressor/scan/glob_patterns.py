@@ -1,9 +1,9 @@
-"""Which files are meant: patterns as a shell has them, matched step by step while a directory is walked.
+"""Match files against shell patterns, folder by folder, while a directory is walked.
 
-A pattern is relative to the directory. `*`, `?` and `[...]` stay within a name, `**` stands for any number
-of folders, none included. As in a shell, what is hidden is only found by a pattern that has the dot, too.
-A walk carries what of the patterns is left to match, so it never enters a folder in which nothing can match,
-and asks one regular expression about each name in a folder.
+Patterns are relative to the directory. `*`, `?` and `[...]` match within a name, `**` matches any number of
+folders, including none. As in a shell, hidden files match only patterns that contain the dot. The walk
+carries the patterns that can still match, so it never enters a folder in which nothing can match, and it
+tests each name in a folder against a single regular expression.
 """
 
 from __future__ import annotations
@@ -17,57 +17,57 @@ if TYPE_CHECKING:
 
     Segments: TypeAlias = tuple[str, ...]
 
-DEEP: Final = "**"
+ANY_FOLDERS: Final = "**"
 
 
-def parse(text: str) -> Segments:
-    """Take a pattern apart. Raises a ValueError that says what is wrong with it."""
+def parse_pattern(text: str) -> Segments:
+    """Split a pattern into segments. Raises a ValueError that says what is wrong with it."""
     if text.startswith("/"):
         raise ValueError("not relative to --dir")
     segments = tuple(text.split("/"))
     if not {"", ".", ".."}.isdisjoint(segments):
         raise ValueError("not a pattern: a part of it is empty, . or ..")
-    return (*segments, "*") if segments[-1] == DEEP else segments
+    return (*segments, "*") if segments[-1] == ANY_FOLDERS else segments
 
 
-class Left:
-    """What of some patterns is left to match in one folder."""
+class FolderPatterns:
+    """The patterns that can still match in one folder or below it."""
 
     def __init__(self, patterns: Iterable[Segments], *, hidden: bool = False) -> None:
-        """Begin, or go on; `hidden` says that wildcards stand for a leading dot, too."""
+        """Match these patterns; with `hidden`, wildcards also match a leading dot."""
         self._hidden = hidden
-        self._left = sorted(set(_without_folders(patterns)))
-        last = [_expression(left[0], hidden=hidden) for left in self._left if len(left) == 1]
+        self._patterns = sorted(set(_with_skipped_folders(patterns)))
+        last = [_expression(pattern[0], hidden=hidden) for pattern in self._patterns if len(pattern) == 1]
         self._names = re.compile("|".join(last)) if last else None
 
     def __bool__(self) -> bool:
-        """Say whether anything in this folder or below can match."""
-        return bool(self._left)
+        """Return whether anything in this folder or below can match."""
+        return bool(self._patterns)
 
     def matches(self, name: str) -> bool:
-        """Say whether a name in this folder does."""
+        """Return whether a name in this folder matches."""
         return self._names is not None and self._names.match(name) is not None
 
-    def within(self, name: str) -> Left:
-        """Give what is left in a folder of this folder."""
-        return Left(self._steps(name), hidden=self._hidden)
+    def descend(self, name: str) -> FolderPatterns:
+        """Return the patterns for a folder in this folder."""
+        return FolderPatterns(self._remaining(name), hidden=self._hidden)
 
-    def _steps(self, name: str) -> Iterator[Segments]:
-        for left in self._left:
-            if left[0] == DEEP:
+    def _remaining(self, name: str) -> Iterator[Segments]:
+        for pattern in self._patterns:
+            if pattern[0] == ANY_FOLDERS:
                 if self._hidden or not name.startswith("."):
-                    yield left
-            elif len(left) > 1 and re.match(_expression(left[0], hidden=self._hidden), name):
-                yield left[1:]
+                    yield pattern
+            elif len(pattern) > 1 and re.match(_expression(pattern[0], hidden=self._hidden), name):
+                yield pattern[1:]
 
 
-def _without_folders(patterns: Iterable[Segments]) -> Iterator[Segments]:
-    """Add what is left where a `**` stands for no folder at all."""
-    for left in patterns:
-        yield left
-        while left[0] == DEEP:
-            left = left[1:]  # noqa: PLW2901 (the same pattern, shorter)
-            yield left
+def _with_skipped_folders(patterns: Iterable[Segments]) -> Iterator[Segments]:
+    """Add the pattern without its leading `**`, which may match no folder at all."""
+    for pattern in patterns:
+        yield pattern
+        while pattern[0] == ANY_FOLDERS:
+            pattern = pattern[1:]  # noqa: PLW2901 (the same pattern, shorter)
+            yield pattern
 
 
 def _expression(segment: str, *, hidden: bool) -> str:

@@ -1,17 +1,17 @@
-"""Reading a log that others write, truncate and remove meanwhile."""
+"""Read a log that other programs write, truncate and remove meanwhile."""
 
 from __future__ import annotations
 
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nodelogd.compressor.format.units import CHUNK
-from nodelogd.compressor.plan.snapshots import STEP, cut, is_continued
 
-if TYPE_CHECKING:
-    from nodelog.archive.index import FileMetadata
+SMALL_READ: Final = 64 * 1024
+"""Bytes; a read of at most this many leaves the window where it is."""
+_SECTOR: Final = 512
 
 
 class ShrankError(Exception):
@@ -26,32 +26,29 @@ class UnreadableError(Exception):
         self.reason = reason
 
 
-_SECTOR: Final = 512
-
-
-class Log:
-    """An open file and a window on it; what is given is valid until the next call."""
+class LogReader:
+    """An open file and a window onto it; the bytes of a read are valid until the next call."""
 
     def __init__(self, fd: int, buffer: memoryview) -> None:
         """Read from `fd` into `buffer`, which has room for a finished piece."""
         self.fd = fd
         self.bytes_read = 0
         self._buffer = buffer
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
-        """Take the file as it is now."""
+    def refresh(self) -> None:
+        """Take the current status of the file and empty the window."""
         self.now_ns = time.time_ns()
         self.status = os.fstat(self.fd)
         self._start = self._length = 0
         self._is_sparse = self.status.st_blocks * _SECTOR < self.status.st_size
-        self._data = 0  # where data begins again, behind the last hole that was looked for
+        self._data = 0  # where data resumes after the last hole that was looked up
 
     def read(self, offset: int, length: int) -> memoryview:
-        """Give all these bytes. Raises ShrankError and UnreadableError."""
+        """Return exactly these bytes. Raises ShrankError and UnreadableError."""
         at = offset - self._start
         if at < 0 or at + length > self._length:
-            if length <= STEP:  # the window stays where it is: most likely it is wanted again
+            if length <= SMALL_READ:  # the window stays: it is most likely needed again
                 return self._filled(memoryview(bytearray(length)), offset)
             self._length = 0
             window = self._buffer[: max(length, min(CHUNK, self.status.st_size - offset))]
@@ -60,22 +57,17 @@ class Log:
         return self._buffer[at : at + length]
 
     def is_hole(self, offset: int, length: int) -> bool:
-        """Say whether these bytes are zeros that take no room on the disk."""
+        """Return whether these bytes are zeros that take no space on the disk."""
         if self._is_sparse and offset >= self._data:
             try:
                 self._data = os.lseek(self.fd, offset, os.SEEK_DATA)
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise UnreadableError(error) from error
-                self._data = self.status.st_size  # there is no more
+                self._data = self.status.st_size  # no more data
             if os.fstat(self.fd).st_size < self._data:
                 raise ShrankError
         return offset + length <= self._data
-
-    def take(self, old: FileMetadata | None) -> tuple[int, bool]:
-        """Take a snapshot: its length, and whether the file goes on from where it was `old`."""
-        goes_on = old is not None and is_continued(old, self.status, self.read)
-        return cut(self.status.st_size, old if goes_on else None, self.read), goes_on
 
     def _filled(self, window: memoryview, offset: int) -> memoryview:
         done = 0

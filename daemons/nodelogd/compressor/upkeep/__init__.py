@@ -1,1 +1,1 @@
-"""Upkeep of the archives: their names, lock, retention and scrubs."""
+"""Look after the archives: their names, lock, retention and scrubs."""

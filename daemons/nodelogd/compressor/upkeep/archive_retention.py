@@ -1,4 +1,4 @@
-"""What becomes of old archives: removed, each with its index, when the budget says so."""
+"""Remove old archives with their indexes, as the disk budget requires."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelogd.compressor.metrics import Metrics
-    from nodelogd.compressor.upkeep.archive_names import Names
+    from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 
 log = logging.getLogger(__name__)
 
 
-def retain(names: Names, target: Path, budget: Budget, metrics: Metrics) -> None:
+def apply_retention(names: ArchiveNames, target: Path, budget: Budget, metrics: Metrics) -> None:
     """Remove what the budget does not allow, the oldest day first, but never `target`.
 
-    Only for the holder of the lock. Raises OSError in the end; one that cannot be removed keeps no other.
+    Call only under the lock. An archive that cannot be removed does not stop the removal of others; the first
+    OSError is raised at the end.
     """
-    found = [_kept(path) for path in names.archives()]
-    found.sort(key=lambda kept: kept.path == target)  # last, whatever the clock says: it is what we work at
-    gone: set[Path] = set()
-    faults: list[OSError] = []
-    for kept, reason in files_to_remove(found, _with_room(budget, found), _disk(names.out), time.time()):
+    archives = [_finished_file(path) for path in names.list_archives()]
+    archives.sort(key=lambda file: file.path == target)  # it counts as the newest, whatever the clock says
+    removed: set[Path] = set()
+    errors: list[OSError] = []
+    budget = _with_room(budget, archives)
+    for file, reason in files_to_remove(archives, budget, _disk_space(names.out), time.time()):
         try:
-            kept.path.unlink(missing_ok=True)
-            index_path(kept.path).unlink(missing_ok=True)
+            file.path.unlink(missing_ok=True)
+            index_path(file.path).unlink(missing_ok=True)
         except OSError as error:
-            faults.append(error)
+            errors.append(error)
             continue
-        gone.add(kept.path)
+        removed.add(file.path)
         metrics.removed.labels(reason).inc()
-        log.info("removed by --%s", reason, extra={"path": str(kept.path), "bytes": kept.size})
-    metrics.archives.set(len(found) - len(gone))
-    metrics.archives_bytes.set(sum(kept.size for kept in found if kept.path not in gone))
-    metrics.disk_free.set(_disk(names.out).free)
-    for fault in faults:
-        raise fault
+        log.info("removed by --%s", reason, extra={"path": str(file.path), "bytes": file.size})
+    metrics.archives.set(len(archives) - len(removed))
+    metrics.archives_bytes.set(sum(file.size for file in archives if file.path not in removed))
+    metrics.disk_free.set(_disk_space(names.out).free)
+    if errors:
+        raise errors[0]
 
 
-def _with_room(budget: Budget, found: list[FinishedFile]) -> Budget:
-    """Want room for an archive as large as the last one: the next is made beside it."""
-    return replace(budget, min_free_bytes=max(MIN_FREE_BYTES, found[-1].size if found else 0))
+def _with_room(budget: Budget, archives: list[FinishedFile]) -> Budget:
+    """Require room for another archive as large as the newest one: the next is written beside it."""
+    return replace(budget, min_free_bytes=max(MIN_FREE_BYTES, archives[-1].size if archives else 0))
 
 
-def _kept(path: Path) -> FinishedFile:
+def _finished_file(path: Path) -> FinishedFile:
     status = path.stat()
     try:
         size = status.st_size + index_path(path).stat().st_size
@@ -60,6 +62,6 @@ def _kept(path: Path) -> FinishedFile:
     return FinishedFile(path=path, size=size, time=status.st_mtime)
 
 
-def _disk(path: Path) -> DiskSpace:
+def _disk_space(path: Path) -> DiskSpace:
     status = os.statvfs(path)
     return DiskSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)

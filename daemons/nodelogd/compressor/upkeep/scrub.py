@@ -1,7 +1,7 @@
-"""Looking for what no cycle sees: an archive that rotted on its disk, a log that was edited in the middle.
+"""Find what cycles cannot see: an archive that rotted on its disk, a log that was edited in the middle.
 
-Both read everything once more: the archive against the sums of its pieces, and of the logs what is archived
-in finished pieces, which a cycle never reads again.
+Both checks read everything again: the archive against the checksums of its pieces, and of the logs the part
+that is archived in finished pieces, which a cycle never reads again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import GZIP_END, InvalidIndexError, index_path, read_index, trailer_bytes
-from nodelogd.compressor.archive.output import holds
-from nodelogd.compressor.format.pieces import GZIP_HEADER, LAST_BLOCK, Span, joined
+from nodelogd.compressor.archive.output import is_intact
+from nodelogd.compressor.format.pieces import GZIP_HEADER, LAST_BLOCK, Span, join_spans
 from nodelogd.compressor.format.units import CHUNK
-from nodelogd.compressor.plan.snapshots import finished, is_continued
+from nodelogd.compressor.plan.snapshots import finished_length, is_continued
 from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
@@ -23,75 +23,74 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelog.archive.index import Index, Member
-    from nodelogd.compressor.scan.discovery import Found
-    from nodelogd.compressor.scan.file_access import Outside
-    from nodelogd.compressor.scan.log_reader import Log
+    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.file_access import FileAccess
+    from nodelogd.compressor.scan.log_reader import LogReader
 
 
-_HOLE: Final = crc32(bytes(CHUNK))
+_HOLE_CRC: Final = crc32(bytes(CHUNK))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scrubbed:
-    """What a scrub found; the next cycle mends it."""
+class ScrubResult:
+    """What a scrub found; the next update repairs it."""
 
     damage: str = ""
-    """What is wrong with the archive, in a line; empty if nothing is."""
+    """One line that says what is wrong with the archive; empty if nothing is."""
     edited: int = 0
-    """Files that are not what is archived of them."""
+    """Files that differ from their archived content."""
 
 
-def damage(index: Index, fd: int, outside: Outside) -> str:
-    """Inflate all of an open archive; say in a line what is wrong with it, if anything is."""
+def find_damage(index: Index, fd: int, access: FileAccess) -> str:
+    """Decompress all of an open archive; return one line about what is wrong with it, empty if nothing is."""
     try:
-        return _damage(index, fd, outside)
+        return _find_damage(index, fd, access)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
 
 
-def _damage(index: Index, fd: int, outside: Outside) -> str:
+def _find_damage(index: Index, fd: int, access: FileAccess) -> str:
     end = index.trailer.length - GZIP_END
     if os.pread(fd, len(GZIP_HEADER), 0) != GZIP_HEADER:
         return "its header is damaged"
     if os.pread(fd, GZIP_END, end) != LAST_BLOCK + trailer_bytes(index.trailer):
         return "its end is damaged"
     for piece in index.pieces:
-        outside.check()
-        if not holds(os.pread(fd, piece.length, piece.offset), piece.size, piece.crc):
+        access.check_stop()
+        if not is_intact(os.pread(fd, piece.length, piece.offset), piece.size, piece.crc):
             return f"{piece.length} bytes at {piece.offset} are damaged"
-    if joined(Span(0, piece.size, piece.crc, b"") for piece in index.pieces).crc != index.trailer.crc:
-        return "its checksum is not that of its pieces"
-    return ""
+    whole = join_spans(Span(0, piece.size, piece.crc, b"") for piece in index.pieces)
+    return "" if whole.crc == index.trailer.crc else "its checksum does not match its pieces"
 
 
-def is_index_of(archive: Path, index: Index) -> bool:
-    """Say whether this is what the index file says."""
+def index_matches(archive: Path, index: Index) -> bool:
+    """Return whether the index file on disk equals `index`."""
     try:
         return read_index(index_path(archive)) == index
     except (OSError, InvalidIndexError):
         return False
 
 
-def edited(index: Index, found: Iterable[Found], outside: Outside) -> Iterator[Found]:
-    """Give the files of whose finished pieces one does not read as it was archived."""
+def find_edited(index: Index, files: Iterable[LogFile], access: FileAccess) -> Iterator[LogFile]:
+    """Yield the files whose finished pieces no longer match what was archived."""
     members = {member.name: member for member in index.members if member.length >= CHUNK}
-    sums = {piece.start: piece.crc for piece in index.pieces}
+    checksums = {piece.start: piece.crc for piece in index.pieces}
     buffer = memoryview(bytearray(CHUNK))
-    for each in found:
-        member = members.get(each.name)
-        if member and outside.peek(each, buffer, partial(_is_edited, member, sums, outside)):
-            yield each
+    for file in files:
+        member = members.get(file.name)
+        if member and access.inspect(file, buffer, partial(_is_edited, member, checksums, access)):
+            yield file
 
 
-def _is_edited(member: Member, sums: Mapping[int, int], outside: Outside, log: Log) -> bool:
-    """Read the finished pieces; whatever else has become of a file, a cycle sees by itself."""
+def _is_edited(member: Member, checksums: Mapping[int, int], access: FileAccess, log: LogReader) -> bool:
+    """Compare the finished pieces; a cycle detects any other change without a scrub."""
     if (log.status.st_dev, log.status.st_ino) != (member.device, member.inode):
         return False
     if not is_continued(member, log.status, log.read):
         return False
-    for offset in range(0, finished(member.length), CHUNK):
-        outside.check()
-        found = _HOLE if log.is_hole(offset, CHUNK) else crc32(log.read(offset, CHUNK))
-        if found != sums.get(member.content + offset):
+    for offset in range(0, finished_length(member.length), CHUNK):
+        access.check_stop()
+        crc = _HOLE_CRC if log.is_hole(offset, CHUNK) else crc32(log.read(offset, CHUNK))
+        if crc != checksums.get(member.content + offset):
             return True
     return False

@@ -1,4 +1,4 @@
-"""When to scrub: so long after the last time, whoever made it, a daemon or `--once`."""
+"""When to scrub: a fixed time after the last scrub, whether a daemon or `--once` made that one."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelogd.compressor.metrics import Metrics
-    from nodelogd.compressor.upkeep.scrub import Scrubbed
+    from nodelogd.compressor.upkeep.scrub import ScrubResult
 
 log = logging.getLogger(__name__)
 
 
-class Scrubs:
-    """Remembers the last scrub as the time of an empty file."""
+class ScrubSchedule:
+    """Stores the time of the last scrub as the modification time of an empty file."""
 
-    def __init__(self, stamp: Path, every: float | None, metrics: Metrics) -> None:
-        """Scrub when `stamp` is so many seconds old; never for None."""
-        self._stamp = stamp
-        self._every = every
+    def __init__(self, marker: Path, interval: float | None, metrics: Metrics) -> None:
+        """Scrub when `marker` is older than `interval` seconds, or never if that is None."""
+        self._marker = marker
+        self._interval = interval
         self._metrics = metrics
 
     def is_due(self, now: float) -> bool:
-        """Say whether to scrub now; where nothing is known, everything is new. Raises OSError."""
-        if self._every is None:
+        """Return whether to scrub now; without a marker the interval starts now. Raises OSError."""
+        if self._interval is None:
             return False
         try:
-            last = self._stamp.stat().st_mtime
+            last = self._marker.stat().st_mtime
         except FileNotFoundError:
-            self._note(now)
+            self._set_last(now)
             return False
         if last > now:  # the clock was set back
-            self._note(now)
+            self._set_last(now)
             return False
         self._metrics.last_scrub.set(last)
-        return now - last >= self._every
+        return now - last >= self._interval
 
-    def note(self, archive: Path, found: Scrubbed) -> None:
-        """Count and say what a scrub found. Raises OSError."""
+    def record(self, archive: Path, result: ScrubResult) -> None:
+        """Count and log what a scrub found, and remember its time. Raises OSError."""
         self._metrics.scrubs.labels(
-            "damaged" if found.damage else "edited" if found.edited else "clean"
+            "damaged" if result.damage else "edited" if result.edited else "clean"
         ).inc()
-        if found.damage:
-            log.error("%s is damaged: %s; it is made anew", archive, found.damage)
-        self._note(time.time())
+        if result.damage:
+            log.error("%s is damaged: %s; it is rebuilt", archive, result.damage)
+        self._set_last(time.time())
 
-    def _note(self, now: float) -> None:
-        self._stamp.touch(mode=0o600)
-        os.utime(self._stamp, (now, now))
+    def _set_last(self, now: float) -> None:
+        self._marker.touch(mode=0o600)
+        os.utime(self._marker, (now, now))
         self._metrics.last_scrub.set(now)

@@ -6,7 +6,7 @@ import os
 import random
 from typing import TYPE_CHECKING
 
-from tests.daemons.compressor.archiving import Place
+from tests.daemons.compressor.workspace import Workspace
 
 from nodelogd.compressor.archive.output import BLOCK, shares_extents
 
@@ -27,29 +27,29 @@ def free(path: Path) -> int:
     return status.f_bfree * status.f_frsize
 
 
-def test_whole_mebibytes_are_shared_wherever_they_move_to(sharing_disk: Path) -> None:
-    place = Place(sharing_disk)
+def test_whole_mebibytes_are_shared_even_if_they_move(sharing_disk: Path) -> None:
+    workspace = Workspace(sharing_disk)
     for number, name in enumerate(("a.log", "b.log", "c.log")):
-        (place.logs / name).write_bytes(noise(number, 8 * MIB))
-    (place.logs / "b2.log").write_bytes(noise(9, 1000))
-    place.cycle()
-    (place.logs / "0.log").write_bytes(noise(7, 3333))  # all others move by an odd length
-    with place.target.open("rb"):  # as a reader does: the old one stays
+        (workspace.logs / name).write_bytes(noise(number, 8 * MIB))
+    (workspace.logs / "b2.log").write_bytes(noise(9, 1000))
+    workspace.update()
+    (workspace.logs / "0.log").write_bytes(noise(7, 3333))  # all others move by an odd length
+    with workspace.target.open("rb"):  # as a reader does: the old one stays
         before = free(sharing_disk)
-        outcome = place.cycle()
+        outcome = workspace.update()
         assert outcome.bytes_copied > 12 * MIB
         assert before - free(sharing_disk) < 4 * MIB
-    assert place.members() == {path.name: path.read_bytes() for path in place.logs.iterdir()}
-    assert place.scrub().damage == ""
-    place.restart()
-    assert not place.cycle().published
+    assert workspace.members() == {path.name: path.read_bytes() for path in workspace.logs.iterdir()}
+    assert workspace.scrub().damage == ""
+    workspace.restart()
+    assert not workspace.update().published
 
 
-def test_elsewhere_nothing_is_shared_and_nothing_filled_up(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    (place.logs / "a.log").write_bytes(b"x\n" * (MIB // 2))
+def test_without_shared_extents_nothing_is_filled_up(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (workspace.logs / "a.log").write_bytes(b"x\n" * (MIB // 2))
     fd = os.open(tmp_path / "probe", os.O_RDWR | os.O_CREAT)
     if not shares_extents(fd):
-        assert place.cycle().archive_size < 2 * BLOCK
+        assert workspace.update().archive_size < 2 * BLOCK
     assert os.fstat(fd).st_size == 0
     os.close(fd)

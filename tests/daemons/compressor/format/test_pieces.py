@@ -10,31 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodelogd.compressor.format.pieces import (
+    EMPTY_SPAN,
     GZIP_HEADER,
-    NOTHING,
-    ending,
-    filler,
-    joined,
-    packed,
-    packed_fast,
-    piece,
-    unpacked,
+    alignment_filler,
+    archive_end,
+    compress_piece,
+    compress_piece_fast,
+    decompress_piece,
+    join_spans,
+    piece_span,
 )
 from nodelogd.service.deflate import crc32
 
-KINDS = [lambda data: packed(data, 5), lambda data: packed(data, 6), packed_fast]
+KINDS = [lambda data: compress_piece(data, 5), lambda data: compress_piece(data, 6), compress_piece_fast]
 contents = st.lists(st.tuples(st.binary(max_size=2000), st.sampled_from(KINDS)), max_size=8)
 
 
 @given(contents)
-def test_any_row_of_pieces_is_one_gzip_member(row: list[tuple[bytes, object]]) -> None:
+def test_any_sequence_of_pieces_is_one_gzip_member(row: list[tuple[bytes, object]]) -> None:
     archive, spans = GZIP_HEADER, []
     for data, pack in row:
         deflated = pack(data)  # type: ignore[operator]
-        spans.append(piece(len(deflated), len(data), crc32(data)))
-        archive += deflated + filler(len(archive) + len(deflated))
-        spans.append(piece(-(len(GZIP_HEADER) + joined(spans).length) % 4096, 0, 0))
-    end, trailer = ending(joined(spans))
+        spans.append(piece_span(len(deflated), len(data), crc32(data)))
+        archive += deflated + alignment_filler(len(archive) + len(deflated))
+        spans.append(piece_span(-(len(GZIP_HEADER) + join_spans(spans).length) % 4096, 0, 0))
+    end, trailer = archive_end(join_spans(spans))
     archive += end
     whole = b"".join(data for data, _ in row)
     assert gzip.decompress(archive) == whole
@@ -45,36 +45,36 @@ def test_any_row_of_pieces_is_one_gzip_member(row: list[tuple[bytes, object]]) -
 
 
 @given(st.binary(max_size=2000), st.sampled_from(KINDS))
-def test_a_piece_is_inflated_by_itself(data: bytes, pack: object) -> None:
+def test_a_piece_can_be_inflated_alone(data: bytes, pack: object) -> None:
     deflated = pack(data)  # type: ignore[operator]
-    assert unpacked(deflated, len(data)) == data
+    assert decompress_piece(deflated, len(data)) == data
     assert zlib.decompressobj(-15).decompress(deflated) == data
 
 
 @given(st.integers(0, 10_000_000))
-def test_a_filler_is_nothing_and_ends_on_a_block(end: int) -> None:
-    data = filler(end)
+def test_a_filler_has_no_content_and_ends_on_a_block_boundary(end: int) -> None:
+    data = alignment_filler(end)
     assert (end + len(data)) % 4096 == 0
     assert len(data) < 2 * 4096
     assert zlib.decompressobj(-15).decompress(data) == b""
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"\xff" * 100, packed(b"x" * 100, 5)[:-6]])
-def test_what_is_no_piece_is_refused_or_other_data(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"x", b"\xff" * 100, compress_piece(b"x" * 100, 5)[:-6]])
+def test_invalid_data_is_rejected_or_decompresses_to_other_data(data: bytes) -> None:
     try:
-        assert unpacked(data, 100) != b"x" * 100
+        assert decompress_piece(data, 100) != b"x" * 100
     except ValueError as error:
         assert str(error)  # noqa: PT017 (both are allowed)
 
 
 @given(st.lists(st.binary(max_size=50)))
-def test_rows_are_joined_in_any_grouping(parts: list[bytes]) -> None:
-    spans = [piece(len(part), len(part), crc32(part)) for part in parts]
+def test_joining_spans_is_associative(parts: list[bytes]) -> None:
+    spans = [piece_span(len(part), len(part), crc32(part)) for part in parts]
     for cut in range(len(spans) + 1):
-        assert joined([joined(spans[:cut]), joined(spans[cut:])]) == joined(spans)
-    assert joined([NOTHING, *spans, NOTHING]) == joined(spans)
+        assert join_spans([join_spans(spans[:cut]), join_spans(spans[cut:])]) == join_spans(spans)
+    assert join_spans([EMPTY_SPAN, *spans, EMPTY_SPAN]) == join_spans(spans)
 
 
-def test_the_length_of_more_than_four_gibibytes_is_given_as_gzip_does() -> None:
-    _, trailer = ending(joined([piece(1, 2**31, 0)] * 3))
+def test_a_size_above_four_gibibytes_wraps_as_in_gzip() -> None:
+    _, trailer = archive_end(join_spans([piece_span(1, 2**31, 0)] * 3))
     assert trailer.size == 2**31

@@ -10,7 +10,7 @@ from nodelog.archive.index import FileMetadata
 from nodelogd.compressor.format import tar_headers
 
 
-def details(name: str, length: int = 0, mtime_ns: int = 0) -> FileMetadata:
+def metadata(name: str, length: int = 0, mtime_ns: int = 0) -> FileMetadata:
     return FileMetadata(
         name=name, header=0, length=length, mode=0o640, uid=3_000_000, gid=4, user="root", group="adm",
         mtime_ns=mtime_ns, ctime_ns=2, device=3, inode=4, seen=0, head=5, finished=0, tail=6,
@@ -19,16 +19,16 @@ def details(name: str, length: int = 0, mtime_ns: int = 0) -> FileMetadata:
 
 @pytest.mark.parametrize("length", [1, 99, 100, 101, 511, 512, 513, 1023, 1024, 4000])
 @pytest.mark.parametrize("letter", ["a", "ä", "\udcff", "\n"])
-def test_the_length_of_a_header_is_known_before_it_is_made(length: int, letter: str) -> None:
+def test_header_size_predicts_the_length_of_a_header(length: int, letter: str) -> None:
     name = letter * length
-    data = tar_headers.header(details(name))
+    data = tar_headers.tar_header(metadata(name))
     assert len(data) == tar_headers.header_size(name)
 
 
 @pytest.mark.parametrize("name", ["var/log/a.log", "n" * 300, "\udcff\udcfe", "ä" * 60, "-x"])
 @pytest.mark.parametrize("length", [0, 1, 8 * 1024**3, 9 * 1024**3, 2**40])
-def test_a_header_says_what_the_file_is(name: str, length: int) -> None:
-    data = tar_headers.header(details(name, length, 1_700_000_000_999_999_999))
+def test_a_header_contains_the_metadata_of_the_file(name: str, length: int) -> None:
+    data = tar_headers.tar_header(metadata(name, length, 1_700_000_000_999_999_999))
     info = tarfile.TarInfo.frombuf(data[-512:], "utf-8", "surrogateescape")
     assert (info.size, info.mode, info.uid, info.gid, info.uname, info.gname, info.mtime) == (
         length, 0o640, 3_000_000, 4, "root", "adm", 1_700_000_000,
@@ -36,15 +36,15 @@ def test_a_header_says_what_the_file_is(name: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 512, 8704, 9216, 9728, 10240, 10_000_384])
-def test_a_stream_ends_in_two_empty_blocks_and_a_whole_record(size: int) -> None:
-    data = tar_headers.ending(size)
+def test_a_stream_ends_with_two_empty_blocks_on_a_record_boundary(size: int) -> None:
+    data = tar_headers.tar_end(size)
     assert not any(data)
     assert 1024 <= len(data) < 1024 + 10240
     assert (size + len(data)) % 10240 == 0
 
 
-def test_who_has_no_name_has_an_empty_one() -> None:
-    assert tar_headers.user(0) == "root"
-    assert tar_headers.group(0) == "root"
-    assert tar_headers.user(3_999_999_999) == ""
-    assert tar_headers.group(3_999_999_999) == ""
+def test_an_unknown_user_or_group_has_an_empty_name() -> None:
+    assert tar_headers.user_name(0) == "root"
+    assert tar_headers.group_name(0) == "root"
+    assert tar_headers.user_name(3_999_999_999) == ""
+    assert tar_headers.group_name(3_999_999_999) == ""

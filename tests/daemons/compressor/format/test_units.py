@@ -5,30 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.daemons.compressor.format.test_tar_headers import details
+from tests.daemons.compressor.format.test_tar_headers import metadata
 
 from nodelog.archive.index import InvalidIndexError, Trailer, decode_index, encode_index, encode_piece
-from nodelogd.compressor.format.pieces import NOTHING, joined, piece
-from nodelogd.compressor.format.units import CHUNK, Group, Large, Unit, group, units_of
+from nodelogd.compressor.format.pieces import EMPTY_SPAN, join_spans, piece_span
+from nodelogd.compressor.format.units import CHUNK, GroupUnit, LargeUnit, Unit, make_group, parse_units
 
 TRAILER = Trailer(length=1, crc=2, size=3)
-END = piece(20, 10240, 9)
+END = piece_span(20, 10240, 9)
 
 
-def large(name: str, chunks: int, rest: int) -> Large:
-    row = joined(piece(1000 + number, CHUNK, number) for number in range(chunks))
-    return Large(
-        replace(details(name, chunks * CHUNK + rest), header=512), piece(90, 512, 1), row, piece(50, 512, 4)
+def large(name: str, chunks: int, rest: int) -> LargeUnit:
+    row = join_spans(piece_span(1000 + number, CHUNK, number) for number in range(chunks))
+    return LargeUnit(
+        replace(metadata(name, chunks * CHUNK + rest), header=512),
+        piece_span(90, 512, 1),
+        row,
+        piece_span(50, 512, 4),
     )
 
 
-def small(*names: str) -> Group:
-    return group(tuple(details(name, 10) for name in names), piece(200, 1024 * len(names), 5))
+def small(*names: str) -> GroupUnit:
+    return make_group(tuple(metadata(name, 10) for name in names), piece_span(200, 1024 * len(names), 5))
 
 
 def back(units: list[Unit]) -> list[Unit]:
     data = encode_index(TRAILER, [*(unit.lines for unit in units), END.lines])
-    found, end = units_of(decode_index(data)[1])
+    found, end = parse_units(decode_index(data)[1])
     assert end == END
     return found
 
@@ -44,26 +47,26 @@ def back(units: list[Unit]) -> list[Unit]:
     ],
     ids=["none", "one", "groups", "no whole MiB", "all"],
 )
-def test_units_come_back_as_they_were(units: list[Unit]) -> None:
+def test_units_are_parsed_from_the_index_unchanged(units: list[Unit]) -> None:
     assert back(units) == units
 
 
-def test_a_unit_is_as_long_as_its_pieces() -> None:
+def test_the_length_of_a_unit_is_the_sum_of_its_pieces() -> None:
     unit = large("a", 2, 5)
     assert (unit.span.length, unit.span.size) == (90 + 1000 + 1001 + 50, 512 + 2 * CHUNK + 512)
-    assert unit.chunks != NOTHING
+    assert unit.chunks != EMPTY_SPAN
 
 
 @pytest.mark.parametrize(
     "units",
-    [[replace(large("a", 2, 5), details=details("a", 5 * CHUNK))], [replace(small("a"), span=NOTHING)]],
+    [[replace(large("a", 2, 5), metadata=metadata("a", 5 * CHUNK))], [replace(small("a"), span=EMPTY_SPAN)]],
 )
-def test_pieces_that_are_made_in_another_way_are_refused(units: list[Unit]) -> None:
+def test_pieces_in_another_layout_are_rejected(units: list[Unit]) -> None:
     lines = [*(unit.lines for unit in units), encode_piece(1, 1, 1), encode_piece(1, 1, 1)]
     with pytest.raises(InvalidIndexError):
-        units_of(decode_index(encode_index(TRAILER, [*lines, *lines]))[1])
+        parse_units(decode_index(encode_index(TRAILER, [*lines, *lines]))[1])
 
 
-def test_an_index_without_an_end_is_refused() -> None:
+def test_an_index_without_an_end_is_rejected() -> None:
     with pytest.raises(InvalidIndexError, match="the end of the archive is not in it"):
-        units_of(decode_index(encode_index(TRAILER, []))[1])
+        parse_units(decode_index(encode_index(TRAILER, []))[1])

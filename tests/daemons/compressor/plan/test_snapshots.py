@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.daemons.compressor.format.test_tar_headers import details
+from tests.daemons.compressor.format.test_tar_headers import metadata
 
-from nodelogd.compressor.plan.snapshots import FRAGMENT, PROBE, cut, finished, is_continued
+from nodelogd.compressor.plan.snapshots import (
+    MAX_FRAGMENT,
+    PROBE,
+    finished_length,
+    is_continued,
+    snapshot_length,
+)
 from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
@@ -29,9 +35,9 @@ def reader(data: bytes) -> Callable[[int, int], bytes]:
 
 
 def seen(data: bytes, size: int | None = None) -> FileMetadata:
-    end = finished(len(data))
+    end = finished_length(len(data))
     return replace(
-        details("x", len(data)),
+        metadata("x", len(data)),
         seen=len(data) if size is None else size,
         head=crc32(data[:PROBE]),
         finished=crc32(data[max(0, end - PROBE) : end]),
@@ -51,31 +57,35 @@ def continued(old: bytes, new: bytes) -> bool:
     return is_continued(seen(old), status, reader(new))
 
 
-@pytest.mark.parametrize("before", [0, 1, 65_536, FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 2 * FRAGMENT])
+@pytest.mark.parametrize(
+    "before", [0, 1, 65_536, MAX_FRAGMENT - 1, MAX_FRAGMENT, MAX_FRAGMENT + 1, 2 * MAX_FRAGMENT]
+)
 @pytest.mark.parametrize("lines", [b"", b"\n", b"one\ntwo\n", b"x" * 70_000 + b"\n"])
 def test_a_fragment_waits_unless_it_is_too_long(before: int, lines: bytes) -> None:
     data = lines + b"y" * before
-    assert cut(len(data), None, reader(data)) == (len(lines) if before <= FRAGMENT else len(data))
+    assert snapshot_length(len(data), None, reader(data)) == (
+        len(lines) if before <= MAX_FRAGMENT else len(data)
+    )
 
 
-def test_a_fragment_that_has_not_grown_is_taken() -> None:
+def test_a_fragment_that_has_not_grown_is_archived() -> None:
     data = b"one\ntwo"
-    assert cut(7, seen(b"one\n", 7), reader(data)) == 7
-    assert cut(7, seen(b"one\n", 6), reader(data)) == 4
+    assert snapshot_length(7, seen(b"one\n", 7), reader(data)) == 7
+    assert snapshot_length(7, seen(b"one\n", 6), reader(data)) == 4
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))
-def test_a_file_goes_on_if_it_begins_with_what_was_archived(old: bytes, more: bytes) -> None:
+def test_a_file_is_continued_if_it_begins_with_its_archived_content(old: bytes, more: bytes) -> None:
     assert continued(old, old + more)
     assert continued(old, more) == more.startswith(old)
 
 
 @pytest.mark.parametrize(
-    "place", [0, PROBE - 1, 2 * 1024**2 - PROBE, 2 * 1024**2 - 1, 2 * 1024**2, 2_500_000 - 1]
+    "offset", [0, PROBE - 1, 2 * 1024**2 - PROBE, 2 * 1024**2 - 1, 2 * 1024**2, 2_500_000 - 1]
 )
-def test_other_bytes_where_it_is_looked_are_seen(place: int) -> None:
+def test_a_change_in_the_checked_ranges_is_detected(offset: int) -> None:
     old = b"0123456789" * 250_000
     new = bytearray(old + b"more\n")
     assert continued(old, bytes(new))
-    new[place] ^= 1
+    new[offset] ^= 1
     assert not continued(old, bytes(new))

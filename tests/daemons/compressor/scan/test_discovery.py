@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodelogd.compressor.scan.discovery import Where, find, opened
+from nodelogd.compressor.scan.discovery import ScanSettings, find_log_files, open_log_file
 
 
 @pytest.fixture
@@ -25,8 +25,10 @@ def write(path: Path, text: str = "line\n") -> Path:
     return path
 
 
-def where(directory: Path, *include: str, follow_links: bool = False, exclude: tuple[str, ...] = ()) -> Where:
-    return Where(
+def where(
+    directory: Path, *include: str, follow_links: bool = False, exclude: tuple[str, ...] = ()
+) -> ScanSettings:
+    return ScanSettings(
         directory=os.fsencode(directory),
         include=include or ("*.log",),
         exclude=exclude,
@@ -38,10 +40,10 @@ def nothing_missed(path: bytes, error: OSError) -> None:
     pytest.fail(f"{path!r}: {error}")
 
 
-def names(place: Where) -> list[str]:
+def names(settings: ScanSettings) -> list[str]:
     """Give what is found, relative to the directory."""
-    start = os.fsdecode(os.path.join(place.directory, b"")).lstrip("/")
-    found = find(place, nothing_missed)
+    start = os.fsdecode(os.path.join(settings.directory, b"")).lstrip("/")
+    found = find_log_files(settings, nothing_missed)
     assert all(each.path == os.fsencode("/" + each.name) for each in found)
     return [each.name.removeprefix(start) for each in found]
 
@@ -51,9 +53,9 @@ def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
         write(logs / name)
     write(logs / "folder" / "e.log")
     (logs / "dir.log").mkdir()
-    place = where(logs)
-    assert names(place) == ["-rf.log", "a.log", "b.log"]
-    (first, *_) = find(place, nothing_missed)
+    settings = where(logs)
+    assert names(settings) == ["-rf.log", "a.log", "b.log"]
+    (first, *_) = find_log_files(settings, nothing_missed)
     assert first.name == str(logs / "-rf.log").lstrip("/")
     assert first.status == (logs / "-rf.log").lstat()
 
@@ -64,30 +66,30 @@ def test_names_of_any_bytes_are_found(logs: Path) -> None:
     assert len(names(where(logs))) == 3
 
 
-def test_folders_are_entered_where_a_pattern_says_so(logs: Path) -> None:
+def test_folders_are_entered_if_a_pattern_names_them(logs: Path) -> None:
     for name in ("a.log", "pods/p/c/0.log", "pods/p/c/0.log.1", "other/b.log"):
         write(logs / name)
     assert names(where(logs, "*.log", "pods/**/*.log")) == ["a.log", "pods/p/c/0.log"]
     assert names(where(logs, "**")) == ["a.log", "other/b.log", "pods/p/c/0.log", "pods/p/c/0.log.1"]
 
 
-def test_what_is_excluded_is_not_found_and_not_entered(logs: Path) -> None:
+def test_excluded_files_are_not_found_and_excluded_folders_not_entered(logs: Path) -> None:
     for name in ("a.log", "debug.log", "pods/secret/0.log", "pods/p/0.log", "pods/p/debug.log"):
         write(logs / name)
-    place = where(logs, "**/*.log", exclude=("**/debug*", "pods/secret"))
-    assert names(place) == ["a.log", "pods/p/0.log"]
+    settings = where(logs, "**/*.log", exclude=("**/debug*", "pods/secret"))
+    assert names(settings) == ["a.log", "pods/p/0.log"]
 
 
-def test_its_own_archives_are_never_found_whatever_leads_to_them(logs: Path) -> None:
+def test_own_archives_are_never_found_by_any_path(logs: Path) -> None:
     for name in ("a.log", "own.log", "deep/own.log"):
         write(logs / name)
     (logs.parent / "link").symlink_to(logs)
-    place = replace(
+    settings = replace(
         where(logs, "**/*.log"),
         out=os.fsencode(logs.parent / "link"),
         is_own=lambda name: name == "own.log",
     )
-    assert names(place) == ["a.log", "deep/own.log"]
+    assert names(settings) == ["a.log", "deep/own.log"]
 
 
 def test_only_regular_files_are_found(logs: Path) -> None:
@@ -106,13 +108,13 @@ def test_links_are_followed_within_the_directory_only(logs: Path) -> None:
     (logs / "itself.log").symlink_to(logs / "itself.log")
     (logs / "folder").symlink_to(logs / "real")
     (logs / "outer").symlink_to(outside.parent)
-    place = where(logs, "*.log", "folder/*", "outer/*", follow_links=True)
-    assert names(place) == ["folder/a.txt", "inside.log"]
-    (_, found) = find(place, nothing_missed)
+    settings = where(logs, "*.log", "folder/*", "outer/*", follow_links=True)
+    assert names(settings) == ["folder/a.txt", "inside.log"]
+    (_, found) = find_log_files(settings, nothing_missed)
     assert found.status == inside.stat()
 
 
-def test_links_that_go_round_end(logs: Path) -> None:
+def test_circular_links_end(logs: Path) -> None:
     write(logs / "one" / "a.log")
     (logs / "one" / "again").symlink_to(logs)
     assert names(where(logs, "**/*.log", follow_links=True)) == ["one/a.log"]
@@ -122,17 +124,17 @@ def test_a_directory_behind_a_link_keeps_its_name(logs: Path) -> None:
     write(logs / "a.log")
     link = logs.parent / "link"
     link.symlink_to(logs)
-    (found,) = find(where(link), nothing_missed)
+    (found,) = find_log_files(where(link), nothing_missed)
     assert found.path == os.fsencode(link / "a.log")
-    os.close(opened(found, where(link)))
+    os.close(open_log_file(found, where(link)))
 
 
-def test_a_directory_that_is_missing_is_an_error(logs: Path) -> None:
+def test_a_missing_directory_is_an_error(logs: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        find(where(logs / "missing"), nothing_missed)
+        find_log_files(where(logs / "missing"), nothing_missed)
 
 
-def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_found(
+def test_a_folder_that_cannot_be_listed_is_reported_and_others_are_searched(
     logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a/x.log", "b/x.log"):
@@ -146,7 +148,7 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_found(
 
     monkeypatch.setattr(os, "scandir", listing)
     missed: list[tuple[bytes, OSError]] = []
-    found = find(where(logs, "*/*.log"), lambda path, error: missed.append((path, error)))
+    found = find_log_files(where(logs, "*/*.log"), lambda path, error: missed.append((path, error)))
     assert [each.path for each in found] == [os.fsencode(logs / "b" / "x.log")]
     ((path, error),) = missed
     assert path == os.fsencode(logs / "a")
@@ -155,8 +157,8 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_found(
 
 def test_a_file_is_opened_without_blocking_and_not_inherited(logs: Path) -> None:
     write(logs / "a.log", "hello\n")
-    (found,) = find(where(logs), nothing_missed)
-    fd = opened(found, where(logs))
+    (found,) = find_log_files(where(logs), nothing_missed)
+    fd = open_log_file(found, where(logs))
     try:
         assert os.read(fd, 100) == b"hello\n"
         assert not os.get_inheritable(fd)
@@ -177,31 +179,31 @@ def put_link(path: Path) -> None:
         (Path.mkdir, errno.EINVAL),
     ],
 )
-def test_another_thing_in_the_place_of_a_file_is_refused(logs: Path, put: object, number: int) -> None:
+def test_anything_else_in_place_of_the_file_is_refused(logs: Path, put: object, number: int) -> None:
     path = write(logs / "a.log")
-    (found,) = find(where(logs), nothing_missed)
+    (found,) = find_log_files(where(logs), nothing_missed)
     path.unlink()
     put(path)  # type: ignore[operator]
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError) as caught:  # noqa: PT011 (its number is looked at)
-        opened(found, where(logs))
+        open_log_file(found, where(logs))
     assert caught.value.errno == number
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize("follow_links", [False, True])
-def test_a_folder_exchanged_for_a_link_leads_nowhere(logs: Path, follow_links: bool) -> None:
+def test_a_folder_replaced_by_a_link_to_the_outside_is_refused(logs: Path, follow_links: bool) -> None:
     write(logs / "pod" / "a.log")
-    place = where(logs, "*/*.log", follow_links=follow_links)
-    (found,) = find(place, nothing_missed)
+    settings = where(logs, "*/*.log", follow_links=follow_links)
+    (found,) = find_log_files(settings, nothing_missed)
     outside = write(logs.parent / "outside" / "a.log").parent
     (logs / "pod").rename(logs / "moved")
     (logs / "pod").symlink_to(outside)
     with pytest.raises(OSError, match="outside the directory"):
-        opened(found, place)
+        open_log_file(found, settings)
 
 
-def test_folders_deeper_than_any_stack_are_walked(logs: Path) -> None:
+def test_folders_nested_deeper_than_the_call_stack_are_walked(logs: Path) -> None:
     deepest = "/".join("d" * 1200)
     subprocess.run(["mkdir", "-p", deepest], cwd=logs, check=True)  # Python's own calls itself
     (logs / deepest / "a.log").touch()

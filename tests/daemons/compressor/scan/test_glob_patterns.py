@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from nodelogd.compressor.scan.glob_patterns import Left, parse
+from nodelogd.compressor.scan.glob_patterns import FolderPatterns, parse_pattern
 
 
 def matches(path: str, *patterns: str, hidden: bool = False) -> bool:
     *folders, name = path.split("/")
-    left = Left(map(parse, patterns), hidden=hidden)
+    left = FolderPatterns(map(parse_pattern, patterns), hidden=hidden)
     for folder in folders:
-        left = left.within(folder)
+        left = left.descend(folder)
     return left.matches(name)
 
 
@@ -62,14 +62,14 @@ def test_a_pattern_does_not_match(pattern: str, path: str) -> None:
     assert not matches(path, pattern)
 
 
-def test_one_of_several_patterns_is_enough() -> None:
+def test_a_name_matches_if_any_pattern_does() -> None:
     assert matches("b", "a", "b")
     assert not matches("c", "a", "b")
     assert not matches("c")
 
 
 @pytest.mark.parametrize(("pattern", "path"), [("*", ".a"), ("**/a", ".b/a"), ("**", ".b/.c")])
-def test_what_excludes_stands_for_hidden_names_too(pattern: str, path: str) -> None:
+def test_excluding_patterns_match_hidden_names(pattern: str, path: str) -> None:
     assert matches(path, pattern, hidden=True)
 
 
@@ -83,8 +83,8 @@ def test_what_excludes_stands_for_hidden_names_too(pattern: str, path: str) -> N
         ("**/*.log", ".hidden", False),
     ],
 )
-def test_only_folders_that_can_hold_a_match_are_entered(pattern: str, folder: str, *, enter: bool) -> None:
-    assert bool(Left([parse(pattern)]).within(folder)) is enter
+def test_only_folders_that_can_contain_a_match_are_entered(pattern: str, folder: str, *, enter: bool) -> None:
+    assert bool(FolderPatterns([parse_pattern(pattern)]).descend(folder)) is enter
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_only_folders_that_can_hold_a_match_are_entered(pattern: str, folder: st
         ("./a", "a part of it is empty, . or .."),
     ],
 )
-def test_a_wrong_pattern_is_refused(pattern: str, message: str) -> None:
+def test_an_invalid_pattern_is_rejected(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse(pattern)
+        parse_pattern(pattern)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nodelogd.compressor.format.units import CHUNK
-from nodelogd.compressor.scan.log_reader import Log, ShrankError, UnreadableError
+from nodelogd.compressor.scan.log_reader import LogReader, ShrankError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,20 +19,20 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Generator[Callable[[bytes], Log]]:
+def opened(tmp_path: Path) -> Generator[Callable[[bytes], LogReader]]:
     fds = []
 
-    def write(data: bytes) -> Log:
+    def write(data: bytes) -> LogReader:
         (tmp_path / "log").write_bytes(data)
         fds.append(os.open(tmp_path / "log", os.O_RDWR))
-        return Log(fds[-1], memoryview(bytearray(CHUNK)))
+        return LogReader(fds[-1], memoryview(bytearray(CHUNK)))
 
     yield write
     for fd in fds:
         os.close(fd)
 
 
-def test_what_lies_in_the_window_is_not_read_again(opened: Callable[[bytes], Log]) -> None:
+def test_bytes_in_the_window_are_not_read_again(opened: Callable[[bytes], LogReader]) -> None:
     data = os.urandom(3 * MIB)
     log = opened(data)
     assert log.read(MIB, 100_000) == data[MIB : MIB + 100_000]
@@ -47,16 +47,18 @@ def test_what_lies_in_the_window_is_not_read_again(opened: Callable[[bytes], Log
     assert not log.read(3 * MIB, 0)
 
 
-def test_a_file_that_is_shorter_than_it_was_is_said_to_be(opened: Callable[[bytes], Log]) -> None:
+def test_a_file_that_became_shorter_is_detected(opened: Callable[[bytes], LogReader]) -> None:
     log = opened(b"x" * 200_000)
     os.ftruncate(log.fd, 100_000)
     with pytest.raises(ShrankError):
         log.read(0, 200_000)
-    log.look()
+    log.refresh()
     assert log.read(0, 100_000) == b"x" * 100_000
 
 
-def test_an_error_says_what_it_was(opened: Callable[[bytes], Log], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_error_carries_its_reason(
+    opened: Callable[[bytes], LogReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def preadv(*_: object) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
@@ -67,16 +69,16 @@ def test_an_error_says_what_it_was(opened: Callable[[bytes], Log], monkeypatch: 
     assert caught.value.reason.errno == errno.EIO
 
 
-def test_holes_are_found_without_reading(opened: Callable[[bytes], Log]) -> None:
+def test_holes_are_found_without_reading(opened: Callable[[bytes], LogReader]) -> None:
     log = opened(b"x" * 5000)
     os.ftruncate(log.fd, 10 * MIB)
     os.pwrite(log.fd, b"y", 6 * MIB + 5)
-    log.look()
+    log.refresh()
     holes = [log.is_hole(number * MIB, MIB) for number in range(10)]
     assert holes == [False, *[True] * 5, False, *[True] * 3]
     assert log.bytes_read == 0
 
 
-def test_a_file_without_holes_has_none(opened: Callable[[bytes], Log]) -> None:
+def test_a_file_without_holes_has_none(opened: Callable[[bytes], LogReader]) -> None:
     log = opened(bytes(3 * MIB))
     assert not any(log.is_hole(number * MIB, MIB) for number in range(3))

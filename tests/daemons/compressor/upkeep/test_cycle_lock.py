@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodelogd.compressor.upkeep.cycle_lock import BusyError, locked
+from nodelogd.compressor.upkeep.cycle_lock import BusyError, hold_cycle_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,35 +26,35 @@ def nobody(seconds: float) -> bool:
 
 def test_a_free_lock_is_held_at_once_and_names_its_holder(path: Path) -> None:
     for _ in range(2):
-        with locked(path, nobody):
+        with hold_cycle_lock(path, nobody):
             assert path.read_text() == f"{HOLDER}\n"
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_same_holder_signs_once(path: Path) -> None:
-    with locked(path, nobody):
+def test_the_same_holder_writes_its_name_once(path: Path) -> None:
+    with hold_cycle_lock(path, nobody):
         pass
     os.utime(path, (0, 0))
-    with locked(path, nobody):
+    with hold_cycle_lock(path, nobody):
         assert path.stat().st_mtime == 0
 
 
-def test_what_an_earlier_holder_wrote_does_not_stay(path: Path) -> None:
+def test_the_name_of_an_earlier_holder_is_replaced(path: Path) -> None:
     path.write_text("a very long name of an earlier holder" * 10)
-    with locked(path, nobody):
+    with hold_cycle_lock(path, nobody):
         assert path.read_text() == f"{HOLDER}\n"
 
 
-def test_a_holder_is_named_to_who_will_not_wait(path: Path) -> None:
+def test_the_error_names_the_holder(path: Path) -> None:
     with (
-        locked(path, nobody),
+        hold_cycle_lock(path, nobody),
         pytest.raises(BusyError, match=f"is held by {HOLDER}"),
-        locked(path, lambda _: False),
+        hold_cycle_lock(path, lambda _: False),
     ):
         pass
 
 
-def test_a_holder_that_goes_is_waited_for(path: Path) -> None:
+def test_the_lock_is_taken_when_its_holder_releases_it(path: Path) -> None:
     holder = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(holder, fcntl.LOCK_EX)
     waits: list[float] = []
@@ -65,11 +65,11 @@ def test_a_holder_that_goes_is_waited_for(path: Path) -> None:
             os.close(holder)
         return True
 
-    with locked(path, pause):
+    with hold_cycle_lock(path, pause):
         assert len(waits) == 3
 
 
-def test_a_lock_that_was_removed_while_it_was_taken_is_taken_anew(
+def test_a_lock_file_that_was_removed_meanwhile_is_created_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = fcntl.flock
@@ -82,24 +82,24 @@ def test_a_lock_that_was_removed_while_it_was_taken_is_taken_anew(
             removed.append(path)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with locked(path, lambda _: True):
+    with hold_cycle_lock(path, lambda _: True):
         assert path.read_text() == f"{HOLDER}\n"
 
 
-def test_no_link_in_its_place_is_followed(path: Path) -> None:
+def test_a_link_in_place_of_the_lock_is_not_followed(path: Path) -> None:
     path.symlink_to(path.parent / "other")
-    with pytest.raises(OSError, match="symbolic links"), locked(path, nobody):
+    with pytest.raises(OSError, match="symbolic links"), hold_cycle_lock(path, nobody):
         pass
 
 
-def test_on_a_full_disk_it_goes_without_a_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_full_disk_the_lock_works_without_a_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> int:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "pwrite", fails)
     with (
-        locked(path, nobody),
+        hold_cycle_lock(path, nobody),
         pytest.raises(BusyError, match="an unknown process"),
-        locked(path, lambda _: False),
+        hold_cycle_lock(path, lambda _: False),
     ):
         pass

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.upkeep.scrub import Scrubbed
-from nodelogd.compressor.upkeep.scrub_schedule import Scrubs
+from nodelogd.compressor.upkeep.scrub import ScrubResult
+from nodelogd.compressor.upkeep.scrub_schedule import ScrubSchedule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,44 +18,52 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def stamp(tmp_path: Path) -> Path:
+def marker(tmp_path: Path) -> Path:
     return tmp_path / ".scrubbed"
 
 
-def test_what_is_new_is_scrubbed_after_the_interval_and_over_a_restart(stamp: Path) -> None:
-    assert not Scrubs(stamp, DAY, Metrics()).is_due(NOW)
-    assert not Scrubs(stamp, DAY, Metrics()).is_due(NOW + DAY - 1)
-    assert Scrubs(stamp, DAY, Metrics()).is_due(NOW + DAY)
+def test_the_first_scrub_is_due_after_the_interval_even_across_restarts(marker: Path) -> None:
+    assert not ScrubSchedule(marker, DAY, Metrics()).is_due(NOW)
+    assert not ScrubSchedule(marker, DAY, Metrics()).is_due(NOW + DAY - 1)
+    assert ScrubSchedule(marker, DAY, Metrics()).is_due(NOW + DAY)
 
 
-def test_without_an_interval_it_is_never_scrubbed(stamp: Path) -> None:
-    assert not Scrubs(stamp, None, Metrics()).is_due(NOW)
-    assert not stamp.exists()
+def test_without_an_interval_no_scrub_is_due(marker: Path) -> None:
+    assert not ScrubSchedule(marker, None, Metrics()).is_due(NOW)
+    assert not marker.exists()
 
 
-def test_a_clock_that_was_set_back_does_not_put_it_off(stamp: Path) -> None:
-    scrubs = Scrubs(stamp, DAY, Metrics())
-    scrubs.is_due(NOW)
-    assert not scrubs.is_due(NOW - 100 * DAY)
-    assert scrubs.is_due(NOW - 99 * DAY)
+def test_a_clock_that_was_set_back_does_not_delay_the_scrub(marker: Path) -> None:
+    schedule = ScrubSchedule(marker, DAY, Metrics())
+    schedule.is_due(NOW)
+    assert not schedule.is_due(NOW - 100 * DAY)
+    assert schedule.is_due(NOW - 99 * DAY)
 
 
 @pytest.mark.parametrize(
-    ("found", "result", "said"),
+    ("scrub_result", "result", "messages"),
     [
-        (Scrubbed(), "clean", []),
-        (Scrubbed(edited=2), "edited", []),
-        (Scrubbed(damage="7 bytes at 8 are damaged"), "damaged", ["/a is damaged: 7 bytes at 8 are damaged"]),
+        (ScrubResult(), "clean", []),
+        (ScrubResult(edited=2), "edited", []),
+        (
+            ScrubResult(damage="7 bytes at 8 are damaged"),
+            "damaged",
+            ["/a is damaged: 7 bytes at 8 are damaged"],
+        ),
     ],
 )
-def test_what_was_found_is_counted_and_damage_said(
-    stamp: Path, found: Scrubbed, result: str, said: list[str], caplog: pytest.LogCaptureFixture
+def test_the_result_is_counted_and_damage_is_logged(
+    marker: Path,
+    scrub_result: ScrubResult,
+    result: str,
+    messages: list[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     metrics = Metrics()
-    Scrubs(stamp, DAY, metrics).note(stamp.parent / "a", found)
+    ScrubSchedule(marker, DAY, metrics).record(marker.parent / "a", scrub_result)
     count = metrics.registry.get_sample_value("nodelog_archive_scrubs_total", {"result": result})
     assert count == 1
-    wanted = [f"{stamp.parent}{text}; it is made anew" for text in said]
-    assert caplog.messages == wanted
-    assert time.time() - stamp.stat().st_mtime < DAY
-    assert os.stat(stamp).st_mode & 0o777 == 0o600
+    expected = [f"{marker.parent}{text}; it is rebuilt" for text in messages]
+    assert caplog.messages == expected
+    assert time.time() - marker.stat().st_mtime < DAY
+    assert os.stat(marker).st_mode & 0o777 == 0o600

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.compressor.archiving import Place, lines
+from tests.daemons.compressor.workspace import Workspace, log_lines
 from tests.faults.os_calls import intercept_os_calls
 
 from nodelog.archive.index import read_matching_index
@@ -33,28 +33,28 @@ CALLS = (
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def workspace(tmp_path: Path) -> Workspace:
     return filled(tmp_path)
 
 
-def filled(directory: Path) -> Place:
+def filled(directory: Path) -> Workspace:
     """Make an archive, and logs that have gone on since."""
-    place = Place(directory)
+    workspace = Workspace(directory)
     for name, size in (("a.log", 3_000_000), ("b.log", 5_000), ("c.log", 200_000)):
-        (place.logs / name).write_bytes(lines(1, size))
-    place.cycle()
+        (workspace.logs / name).write_bytes(log_lines(1, size))
+    workspace.update()
     for name in ("a.log", "c.log"):
-        with (place.logs / name).open("ab") as file:
-            file.write(lines(2, 900_000))
-    (place.logs / "d.log").write_bytes(lines(3, 100))
-    return place
+        with (workspace.logs / name).open("ab") as file:
+            file.write(log_lines(2, 900_000))
+    (workspace.logs / "d.log").write_bytes(log_lines(3, 100))
+    return workspace
 
 
-def contents(place: Place) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in place.logs.iterdir()}
+def contents(workspace: Workspace) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in workspace.logs.iterdir()}
 
 
-def killed(place: Place, before: int) -> bool:
+def killed(workspace: Workspace, before: int) -> bool:
     """Make a cycle in a process that is killed before its n-th call, a write in the middle of it."""
     child = os.fork()
     if not child:
@@ -70,40 +70,42 @@ def killed(place: Place, before: int) -> bool:
 
         try:
             with intercept_os_calls(count, CALLS):
-                place.restart()
-                place.cycle()
+                workspace.restart()
+                workspace.update()
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
 
 
-def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new_one(place: Place) -> None:
-    old, new = place.members(), contents(place)
-    before, calls = place.target.read_bytes(), 0
-    index = place.target.with_name(f"{place.target.name}.index")
+def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new_one(workspace: Workspace) -> None:
+    old, new = workspace.members(), contents(workspace)
+    before, calls = workspace.target.read_bytes(), 0
+    index = workspace.target.with_name(f"{workspace.target.name}.index")
     sums = index.read_bytes()
     while True:
         calls += 1
-        place.target.write_bytes(before)
+        workspace.target.write_bytes(before)
         index.write_bytes(sums)
-        if not killed(place, calls):
+        if not killed(workspace, calls):
             break
-        assert place.members() in (old, new), f"killed before call {calls}"
-        place.restart()
-        place.cycle()
-        assert place.leftovers() == []
-        assert place.members() == new
-        read_matching_index(place.target)
+        assert workspace.members() in (old, new), f"killed before call {calls}"
+        workspace.restart()
+        workspace.update()
+        assert workspace.leftovers() == []
+        assert workspace.members() == new
+        read_matching_index(workspace.target)
     assert calls > 30  # or it did not see them
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
-def test_an_error_of_any_call_leaves_the_old_archive_or_the_new_one(error: int, place: Place) -> None:
+def test_a_failure_of_any_call_leaves_the_old_archive_or_the_new_one(
+    error: int, workspace: Workspace
+) -> None:
     """Of the same process: it goes on as if nothing had been, and mends the index if that is what failed."""
-    new = contents(place)
+    new = contents(workspace)
     for calls in range(1, 40):
-        before = place.members()
+        before = workspace.members()
 
         def fail(name: str, _arguments: tuple[Any, ...], left: Any = iter(range(calls))) -> None:  # noqa: ANN401, B008
             if (
@@ -114,41 +116,41 @@ def test_an_error_of_any_call_leaves_the_old_archive_or_the_new_one(error: int, 
 
         with intercept_os_calls(fail, CALLS):
             try:
-                place.cycle()
+                workspace.update()
             except OSError as caught:
                 assert caught.errno == error  # noqa: PT017 (a cycle may well end before that many calls)
-        assert place.leftovers() == []
-        assert place.members() in (before, new)
-        if place.members() == new:
-            with (place.logs / "b.log").open("ab") as file:
-                file.write(lines(calls, 5000))
-            new = contents(place)
-    place.cycle()
-    assert place.members() == new
-    read_matching_index(place.target)
+        assert workspace.leftovers() == []
+        assert workspace.members() in (before, new)
+        if workspace.members() == new:
+            with (workspace.logs / "b.log").open("ab") as file:
+                file.write(log_lines(calls, 5000))
+            new = contents(workspace)
+    workspace.update()
+    assert workspace.members() == new
+    read_matching_index(workspace.target)
 
 
 def test_a_full_disk_leaves_the_old_archive_at_any_stage(small_disk: SmallDisk) -> None:
-    place = filled(small_disk.path)
-    old, new = place.members(), contents(place)
+    workspace = filled(small_disk.path)
+    old, new = workspace.members(), contents(workspace)
     for room in range(0, 600_000, 24_000):
         small_disk.fill(but=room)
         try:
-            place.cycle()
+            workspace.update()
         except OSError as error:
             assert error.errno == errno.ENOSPC  # noqa: PT017 (with enough room there is none)
         small_disk.clear()
-        assert place.leftovers() == []
-        assert place.members() in (old, new)
-    place.cycle()
-    assert place.members() == new
-    read_matching_index(place.target)
+        assert workspace.leftovers() == []
+        assert workspace.members() in (old, new)
+    workspace.update()
+    assert workspace.members() == new
+    read_matching_index(workspace.target)
 
 
 def test_a_piece_that_does_not_read_back_is_not_published(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = place.target.read_bytes()
+    before = workspace.target.read_bytes()
     real = os.pwritev
 
     def pwritev(fd: int, buffers: list[bytes], offset: int) -> int:
@@ -158,22 +160,24 @@ def test_a_piece_that_does_not_read_back_is_not_published(
 
     monkeypatch.setattr(os, "pwritev", pwritev)
     with pytest.raises(OSError, match="did not read back"):
-        place.cycle()
-    assert place.target.read_bytes() == before
-    assert place.leftovers() == []
+        workspace.update()
+    assert workspace.target.read_bytes() == before
+    assert workspace.leftovers() == []
 
 
-def test_where_the_kernel_cannot_copy_we_do(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_are_copied_in_user_space_if_the_kernel_cannot_copy(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def copy_file_range(*_arguments: object) -> int:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "copy_file_range", copy_file_range)
-    assert place.cycle().bytes_copied > 0
-    assert place.members() == contents(place)
+    assert workspace.update().bytes_copied > 0
+    assert workspace.members() == contents(workspace)
 
 
-def test_an_archive_that_cannot_be_copied_fails_one_cycle_only(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+def test_an_archive_that_cannot_be_copied_fails_only_one_update(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bad_sector(_old: int, _new: int, _length: int, start: int, *_at: int) -> int:
         raise OSError(errno.EIO, f"Input/output error at {start}")
@@ -184,21 +188,21 @@ def test_an_archive_that_cannot_be_copied_fails_one_cycle_only(
     monkeypatch.setattr(os, "copy_file_range", bad_sector)
     with monkeypatch.context() as more:
         more.setattr(os, "pread", unreadable)
-        with pytest.raises(OSError, match=r"the last archive cannot be read at .*: Input/output error"):
-            place.cycle()
-    assert place.leftovers() == []
-    assert place.cycle().bytes_copied == 0
-    assert place.members() == contents(place)
+        with pytest.raises(OSError, match=r"the previous archive cannot be read at .*: Input/output error"):
+            workspace.update()
+    assert workspace.leftovers() == []
+    assert workspace.update().bytes_copied == 0
+    assert workspace.members() == contents(workspace)
 
 
-def test_an_archive_that_is_cut_while_it_is_copied_is_made_anew(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+def test_an_archive_truncated_while_it_is_copied_is_rebuilt(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
-    with pytest.raises(OSError, match="the last archive is shorter than it was"):
-        place.cycle()
-    assert place.leftovers() == []
+    with pytest.raises(OSError, match="the previous archive is shorter than it was"):
+        workspace.update()
+    assert workspace.leftovers() == []
     monkeypatch.undo()
-    os.truncate(place.target, 1000)
-    place.cycle()
-    assert place.members() == contents(place)
+    os.truncate(workspace.target, 1000)
+    workspace.update()
+    assert workspace.members() == contents(workspace)

@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.daemons.compressor.archiving import Place, lines
-from tests.daemons.compressor.seen import Seen, expected
+from tests.daemons.compressor.snapshot_rule import Snapshot, expected_content
+from tests.daemons.compressor.workspace import Workspace, log_lines
 from tests.faults.os_calls import intercept_os_calls
 
 from nodelog.archive.index import InvalidIndexError, read_matching_index
@@ -43,8 +43,8 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         shared = Path("/dev/shm")  # noqa: S108 (a kill does not need a disk)
         self.directory = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
-        self.place = Place(self.directory)
-        self.seen: dict[int, Seen] = {}
+        self.workspace = Workspace(self.directory)
+        self.seen: dict[int, Snapshot] = {}
         self.number = 0
 
     def teardown(self) -> None:
@@ -53,12 +53,12 @@ class Life(RuleBasedStateMachine):
 
     def path(self, name: str) -> Path:
         """Say where a log is."""
-        return self.place.logs / name
+        return self.workspace.logs / name
 
     def content(self, size: int) -> bytes:
         """Give lines that no other log has."""
         self.number += 1
-        return lines(self.number, size)
+        return log_lines(self.number, size)
 
     @initialize(name=names, size=sizes)
     def begin(self, name: str, size: int) -> None:
@@ -143,29 +143,29 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Begin with a process that knows what the index says."""
-        self.place.restart()
+        self.workspace.restart()
 
     @rule(spoil=st.sampled_from([b"", b"x"]))
     def lose_the_index(self, spoil: bytes) -> None:
         """Begin with one that has none to read."""
-        if self.place.target.exists():
-            index = Path(f"{self.place.target}.index")
+        if self.workspace.target.exists():
+            index = Path(f"{self.workspace.target}.index")
             index.write_bytes(spoil) if spoil else index.unlink(missing_ok=True)
-            self.place.restart()
+            self.workspace.restart()
             self.seen = {}
 
     @rule()
     def scrub(self) -> None:
         """Find nothing, as nothing is damaged."""
-        assert not self.place.scrub().damage
+        assert not self.workspace.scrub().damage
 
     @rule(call=st.integers(1, 60))
     def die_in_a_cycle(self, call: int) -> None:
         """Kill it before that call; nothing is done afterwards, as in a process that is gone."""
-        if not any(self.place.logs.iterdir()):
+        if not any(self.workspace.logs.iterdir()):
             return
-        before = self.place.target.read_bytes()
-        index = Path(f"{self.place.target}.index")
+        before = self.workspace.target.read_bytes()
+        index = Path(f"{self.workspace.target}.index")
         snapshots = self.snapshots()
         calls = 0
 
@@ -177,10 +177,10 @@ class Life(RuleBasedStateMachine):
 
         try:
             with intercept_os_calls(count, CALLS):
-                self.place.cycle()
+                self.workspace.update()
         except DeadError:
-            self.place.restart()
-            if self.place.target.read_bytes() == before:
+            self.workspace.restart()
+            if self.workspace.target.read_bytes() == before:
                 return
             if not index.exists() or not self.is_ours():
                 self.seen = {}
@@ -191,7 +191,7 @@ class Life(RuleBasedStateMachine):
     def is_ours(self) -> bool:
         """Say whether the index belongs to the archive."""
         try:
-            read_matching_index(self.place.target)
+            read_matching_index(self.workspace.target)
         except InvalidIndexError:
             return False
         return True
@@ -199,9 +199,9 @@ class Life(RuleBasedStateMachine):
     @rule()
     def cycle(self) -> None:
         """Archive what there is."""
-        if any(self.place.logs.iterdir()):
+        if any(self.workspace.logs.iterdir()):
             snapshots = self.snapshots()
-            self.place.cycle()
+            self.workspace.update()
             self.done(snapshots)
 
     @rule()
@@ -209,28 +209,28 @@ class Life(RuleBasedStateMachine):
         """Two cycles without a change: the second writes nothing."""
         self.cycle()
         self.cycle()
-        if any(self.place.logs.iterdir()):
-            assert not self.place.cycle().published
+        if any(self.workspace.logs.iterdir()):
+            assert not self.workspace.update().published
 
-    @precondition(lambda self: any(self.place.logs.iterdir()))
+    @precondition(lambda self: any(self.workspace.logs.iterdir()))
     @rule()
     def read_with_gnu_tar(self) -> None:
         """Have it read by the tools that people have."""
         self.cycle()
-        run = subprocess.run(["tar", "-tzf", self.place.target], capture_output=True, check=True)
-        assert len(run.stdout.splitlines()) == len(list(self.place.logs.iterdir()))
-        subprocess.run(["gzip", "-t", self.place.target], check=True)
+        run = subprocess.run(["tar", "-tzf", self.workspace.target], capture_output=True, check=True)
+        assert len(run.stdout.splitlines()) == len(list(self.workspace.logs.iterdir()))
+        subprocess.run(["gzip", "-t", self.workspace.target], check=True)
 
     def snapshots(self) -> dict[str, bytes]:
         """Say what a cycle would archive now."""
         return {
-            path.name: expected(path.read_bytes(), self.seen.get(path.stat().st_ino))
-            for path in self.place.logs.iterdir()
+            path.name: expected_content(path.read_bytes(), self.seen.get(path.stat().st_ino))
+            for path in self.workspace.logs.iterdir()
         }
 
     def check(self, snapshots: dict[str, bytes]) -> None:
         """Compare the archive with that."""
-        members = self.place.members()
+        members = self.workspace.members()
         assert members.keys() == snapshots.keys()
         for name, content in snapshots.items():
             assert members[name] == content, (name, len(members[name]), len(content))
@@ -238,10 +238,10 @@ class Life(RuleBasedStateMachine):
     def done(self, snapshots: dict[str, bytes]) -> None:
         """Compare, and remember what the archive has now."""
         self.check(snapshots)
-        assert self.place.leftovers() == []
+        assert self.workspace.leftovers() == []
         self.seen = {
-            path.stat().st_ino: Seen(snapshots[path.name], path.stat().st_size)
-            for path in self.place.logs.iterdir()
+            path.stat().st_ino: Snapshot(snapshots[path.name], path.stat().st_size)
+            for path in self.workspace.logs.iterdir()
         }
 
 
