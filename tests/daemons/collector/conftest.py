@@ -1,11 +1,11 @@
-"""Where a log is, a writer that need not wait long before it tries again, and an intake with a bound."""
+"""Fixtures for tests of the collector: a log path, short waiting times, and a reader with its connections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.daemons.collector.wired import Wired
+from tests.daemons.collector.reader_harness import ReaderHarness
 
 from nodelogd.collector.pipeline import batches, sync_schedule, writer
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Give the path of a log that is not there yet."""
+    """Return the path of a log that does not exist yet."""
     return tmp_path / "node_log"
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pass the time faster: a second is long in a test."""
+    """Shorten the intervals of the writer: a second is long in a test."""
     monkeypatch.setattr(batches, "RETRY_INTERVAL", 0.01)
     monkeypatch.setattr(writer, "RETRY_INTERVAL", 0.01)
     monkeypatch.setattr(writer, "TICK", 0.02)
@@ -30,8 +30,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def wired() -> AsyncGenerator[Wired]:
-    """Give an intake that reads."""
-    made = Wired(unfinished_limit=256 * 1024)
-    yield made
-    made.close()
+async def harness() -> AsyncGenerator[ReaderHarness]:
+    """Yield a reader that may hold 256 KiB of unfinished lines and frames."""
+    reader_harness = ReaderHarness(unfinished_limit=256 * 1024)
+    yield reader_harness
+    reader_harness.close()

@@ -1,28 +1,28 @@
-"""A client of RELP that does not block the loop it shares with what it talks to."""
+"""A RELP client for tests that does not block the event loop it shares with the collector."""
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING
 
-from tests.daemons.collector.wired import until
+from tests.daemons.collector.reader_harness import until
 
 from nodelog.wire.client_session import ClientSession, Welcome
 
 if TYPE_CHECKING:
-    from tests.daemons.collector.wired import Wired
+    from tests.daemons.collector.reader_harness import ReaderHarness
 
     from nodelog.wire.client_session import Event
 
 KIB = 1024
 
 
-class Peer:
-    """A client that does not block the loop."""
+class RelpPeer:
+    """A RELP client with a non-blocking socket."""
 
-    def __init__(self, wired: Wired, stream: tuple[bytes, int] | None = None) -> None:
+    def __init__(self, harness: ReaderHarness, stream: tuple[bytes, int] | None = None) -> None:
         """Connect and send `open`."""
-        self.sock = wired.connect_undecided()
+        self.sock = harness.connect_undecided()
         self.session = ClientSession(stream=stream, name=None)
         self.events: list[Event] = []
         self.ended = ""
@@ -34,20 +34,20 @@ class Peer:
         data = b"".join(bytes(part) for block in blocks for part in self.session.block(block))
         assert self.sock.send(data) == len(data)
 
-    def has(self, event: Event, times: int = 1) -> bool:
-        """Say whether this came so often."""
+    def received(self, event: Event, times: int = 1) -> bool:
+        """Return True if this event was received exactly so many times."""
         self._read()
         return self.events.count(event) == times
 
     @property
     def is_open(self) -> bool:
-        """Say whether `open` is answered."""
+        """True if `open` is answered."""
         self._read()
         return any(isinstance(event, Welcome) for event in self.events)
 
     @property
     def is_ended(self) -> bool:
-        """Say whether the collector has ended the connection."""
+        """True if the collector has ended the connection; `ended` says how."""
         self._read()
         return bool(self.ended)
 
@@ -63,29 +63,29 @@ class Peer:
             self.ended = "reset"
 
 
-async def opened(wired: Wired, stream: tuple[bytes, int] | None = None) -> Peer:
-    """Connect, and wait for the answer to `open`."""
-    peer = Peer(wired, stream)
+async def open_peer(harness: ReaderHarness, stream: tuple[bytes, int] | None = None) -> RelpPeer:
+    """Connect and wait for the response to `open`."""
+    peer = RelpPeer(harness, stream)
     await until(lambda: peer.is_open)
     return peer
 
 
-async def stuffed(wired: Wired, relp: Peer) -> int:
-    """Have a peer send, and take no answers, until they pile up; give how many frames it sent."""
-    relp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    (connection,) = wired.connections
+async def pile_up_acks(harness: ReaderHarness, peer: RelpPeer) -> int:
+    """Let a peer send without reading until acks pile up in the collector; return the number of frames."""
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    (connection,) = harness.connections
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     sent = 0
-    while wired.clients.unsent < 10_000:
-        relp.send(*[b""] * 500)
+    while harness.clients.unsent < 10_000:
+        peer.send(*[b""] * 500)
         sent += 500
         frames = sent + 1
-        await until(lambda count=frames: wired.count("nodelog_relp_frames_total") == count)  # type: ignore[misc]
-        await until(wired.clients.all_answered.is_set)
+        await until(lambda count=frames: harness.metric("nodelog_relp_frames_total") == count)  # type: ignore[misc]
+        await until(harness.clients.all_answered.is_set)
     return sent
 
 
-def accounted(wired: Wired) -> bool:
-    """Say whether every byte that came is accounted for."""
-    came, known = wired.ledger()
-    return came == known
+def all_bytes_accounted(harness: ReaderHarness) -> bool:
+    """Return True if every byte that came in is accounted for."""
+    came_in, accounted = harness.byte_totals()
+    return came_in == accounted

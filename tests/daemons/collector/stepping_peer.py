@@ -1,4 +1,4 @@
-"""A client of a stream, as the protocol has it: it sends, and sends again, when a test says so."""
+"""A client of a stream that follows the protocol; the test decides when it sends, resends and reads."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ if TYPE_CHECKING:
     from nodelogd.collector.network.relp_connection import RelpConnection
 
 
-class Peer:
-    """A client of one stream that follows the rules, and its connection, if it has one."""
+class SteppingPeer:
+    """A client of one stream, and its connection in the collector, if it has one."""
 
     def __init__(self, number: int) -> None:
-        """Hold nothing."""
+        """Start without blocks and without a connection."""
         self.number = number
         self.stream = bytes([number]) * 16
-        self.made = 0  # blocks so far
-        self.held: list[int] = []  # not answered yet
+        self.created = 0  # blocks so far
+        self.held: list[int] = []  # numbers of the blocks that are not acknowledged yet
         self.sock: socket.socket | None = None
         self.relp: RelpConnection | None = None
-        self.next: int | None = None  # to be sent, once `open` is answered
+        self.next: int | None = None  # number of the next block to send; None until `open` is answered
 
-    def make(self) -> None:
-        """Have a block to send."""
-        self.made += 1
-        self.held.append(self.made)
+    def create_block(self) -> None:
+        """Create a block to send."""
+        self.created += 1
+        self.held.append(self.created)
 
-    def hello(self) -> socket.socket:
-        """Connect anew; give the collector's side."""
-        self.lose()
-        self.sock, theirs = socket.socketpair()
-        for sock in (self.sock, theirs):
+    def connect(self) -> socket.socket:
+        """Connect again and send `open`; return the collector's socket."""
+        self.disconnect()
+        self.sock, accepted = socket.socketpair()
+        for sock in (self.sock, accepted):
             sock.setblocking(False)
         self.session = ClientSession(
-            stream=(self.stream, self.held[0] if self.held else self.made + 1), name=None
+            stream=(self.stream, self.held[0] if self.held else self.created + 1), name=None
         )
         self.sock.send(self.session.hello())
-        return theirs
+        return accepted
 
-    def lose(self) -> None:
-        """Lose the connection, with all that is under way in it."""
+    def disconnect(self) -> None:
+        """Drop the connection, with everything in transit."""
         if self.sock:
             self.sock.close()
         self.sock = self.next = None
 
     def send(self) -> None:
         """Send the next block."""
-        if self.sock and self.next is not None and self.next <= self.made:
+        if self.sock and self.next is not None and self.next <= self.created:
             data = b"%d block %d\n" % (self.number, self.next) * (self.next % 3)  # some are probes
             try:
                 self.sock.send(b"".join(map(bytes, self.session.block(data))))
             except BrokenPipeError:
-                self.lose()
+                self.disconnect()
             else:
                 self.next += 1
 
-    def hear(self) -> None:
-        """Take the answers that have come."""
+    def read(self) -> None:
+        """Process the responses that have arrived."""
         if not self.sock:
             return
         try:
@@ -73,7 +73,7 @@ class Peer:
                 case Acked():
                     self.held.pop(0)
                 case Welcome(int(durable)):
-                    self.next = max(self.held[0] if self.held else self.made + 1, durable + 1)
+                    self.next = max(self.held[0] if self.held else self.created + 1, durable + 1)
                     self.held = [number for number in self.held if number > durable]
         if not data:
-            self.lose()
+            self.disconnect()

@@ -1,4 +1,4 @@
-"""The options of logd: what they take, what they become. The daemon behind them is `test_daemon.py`'s."""
+"""The options of logd: what they accept, and which settings they become. `test_daemon.py` tests the daemon."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from nodelogd.service.listening_sockets import Address, ListenError
 MIB = 1024 * 1024
 
 
-class Started:
-    """What would be run, with so many files allowed."""
+class FakeDaemon:
+    """Records the settings it is started with, on a system that allows `files` open files."""
 
     def __init__(self) -> None:
-        """Begin with plenty."""
+        """Allow plenty of open files."""
         self.files = 1_000_000
         self.settings: list[Settings] = []
-        self.fails: Exception | None = None
+        self.error: Exception | None = None
 
     async def collect(self, settings: Settings) -> int:
-        """Stand for the daemon."""
+        """Stand in for the daemon."""
         await asyncio.sleep(0)
         self.settings.append(settings)
-        if self.fails:
-            raise self.fails
+        if self.error:
+            raise self.error
         return 0
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Run the command line with nothing behind it, and nothing done to this process."""
-    made = Started()
-    monkeypatch.setattr(cli, "collect", made.collect)
+def daemon(monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
+    """Run the command line without a daemon, and without changing this process."""
+    fake = FakeDaemon()
+    monkeypatch.setattr(cli, "collect", fake.collect)
     monkeypatch.setattr(logging_setup, "setup", lambda *_: None)
-    monkeypatch.setattr(open_file_limit, "raise_file_limit", lambda wanted: min(wanted, made.files))
-    return made
+    monkeypatch.setattr(open_file_limit, "raise_file_limit", lambda wanted: min(wanted, fake.files))
+    return fake
 
 
-def settings_of(started: Started, *arguments: str) -> Settings:
+def settings_of(daemon: FakeDaemon, *arguments: str) -> Settings:
     assert command_line.run(cli.logd, arguments) == 0
-    return started.settings[-1]
+    return daemon.settings[-1]
 
 
-def test_without_options_everything_is_as_documented(started: Started) -> None:
-    assert settings_of(started) == Settings(
+def test_the_defaults_are_those_documented(daemon: FakeDaemon) -> None:
+    assert settings_of(daemon) == Settings(
         listen=(Address(None, 6666),),
         http=(Address(None, 9166),),
         log=Path("/var/node_log"),
@@ -73,14 +73,14 @@ def test_without_options_everything_is_as_documented(started: Started) -> None:
     )
 
 
-def test_every_option_arrives(started: Started) -> None:
+def test_every_option_reaches_the_settings(daemon: FakeDaemon) -> None:
     text = """
         --listen 7000 --listen [::1]:7001 --log /data/log --http 127.0.0.1:8080 --sync interval=2s
         --sync-gap 10ms --buffer 64MiB --max-line 2MiB --rotate-size 1GiB --rotate-age 2h
         --keep-bytes off --keep-count 7 --keep-age 30d --keep-free 5% --grace 5s --linger 500ms
         --max-connections 5 --idle-timeout 10m --stamp --log-level error
     """
-    assert settings_of(started, *text.split()) == Settings(
+    assert settings_of(daemon, *text.split()) == Settings(
         listen=(Address(None, 7000), Address("::1", 7001)),
         http=(Address("127.0.0.1", 8080),),
         log=Path("/data/log"),
@@ -98,13 +98,13 @@ def test_every_option_arrives(started: Started) -> None:
 
 
 def test_every_option_is_an_environment_variable_and_is_in_the_help(
-    started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_LISTEN", "7000 127.0.0.1:7001")
     monkeypatch.setenv("LOGD_STAMP", "true")
     monkeypatch.setenv("LOGD_LINGER", "2s")
-    monkeypatch.setenv("LOGD_VERSION", "meant for somebody else")
-    settings = settings_of(started)
+    monkeypatch.setenv("LOGD_VERSION", "not for logd")
+    settings = settings_of(daemon)
     assert settings.listen == (Address(None, 7000), Address("127.0.0.1", 7001))
     assert (settings.stamp, settings.linger) == (True, 2.0)
     capsys.readouterr()
@@ -144,39 +144,41 @@ def test_every_option_is_an_environment_variable_and_is_in_the_help(
     ],
 )
 def test_a_wrong_value_is_one_line_with_what_is_allowed_and_exit_2(
-    started: Started, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    daemon: FakeDaemon, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command_line.run(cli.logd, arguments) == 2
     out, err = capsys.readouterr()
-    assert (out, err.count("\n"), started.settings) == ("", 1, [])
+    assert (out, err.count("\n"), daemon.settings) == ("", 1, [])
     assert err.startswith(f"logd: {message}")
 
 
-def test_a_wrong_variable_is_named_as_such(
-    started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_error_in_a_variable_names_the_variable(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_GRACE", "long")
     assert command_line.run(cli.logd, []) == 2
     assert capsys.readouterr().err.startswith("logd: LOGD_GRACE (--grace): 'long' is not a time; allowed")
-    assert started.settings == []
+    assert daemon.settings == []
 
 
-def test_a_limit_of_open_files_lowers_the_connections_and_is_warned_of(
-    started: Started, caplog: pytest.LogCaptureFixture
+def test_a_low_limit_of_open_files_lowers_the_connections_with_a_warning(
+    daemon: FakeDaemon, caplog: pytest.LogCaptureFixture
 ) -> None:
-    started.files = 1024
-    assert settings_of(started).max_connections == 1024 - cli.SPARE_FILES
+    daemon.files = 1024
+    assert settings_of(daemon).max_connections == 1024 - cli.SPARE_FILES
     text = "the limit of open files allows 896 connections, not the 10000 of --max-connections; going on"
     assert caplog.messages == [text]
 
 
-def test_however_few_files_there_are_one_connection_is_taken(started: Started) -> None:
-    started.files = 64
-    assert settings_of(started).max_connections == 1
+def test_at_least_one_connection_is_allowed_however_low_the_limit(daemon: FakeDaemon) -> None:
+    daemon.files = 64
+    assert settings_of(daemon).max_connections == 1
 
 
-def test_enough_files_are_no_news(started: Started, caplog: pytest.LogCaptureFixture) -> None:
-    assert settings_of(started, "--max-connections=5").max_connections == 5
+def test_a_sufficient_limit_of_open_files_is_not_logged(
+    daemon: FakeDaemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert settings_of(daemon, "--max-connections=5").max_connections == 5
     assert caplog.messages == []
 
 
@@ -189,15 +191,15 @@ def test_enough_files_are_no_news(started: Started, caplog: pytest.LogCaptureFix
         (OSError(5, "Input/output error"), "cannot use /var/node_log: Input/output error; see --log"),
     ],
 )
-def test_what_only_an_operator_can_mend_is_one_line_and_exit_1(
-    started: Started, error: Exception, message: str, caplog: pytest.LogCaptureFixture
+def test_an_error_for_the_operator_is_one_line_and_exit_1(
+    daemon: FakeDaemon, error: Exception, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    started.fails = error
+    daemon.error = error
     assert command_line.run(cli.logd, []) == 1
     assert caplog.messages == [message]
     assert caplog.records[0].exc_info is None
 
 
-def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.run(cli.logd, ["--version"]) == 0
     assert capsys.readouterr().out == f"logd, version {__version__}\n"

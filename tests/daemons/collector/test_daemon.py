@@ -1,4 +1,4 @@
-"""A real logd: where it listens, how many it serves, what it says of itself."""
+"""A real logd process: where it listens, how many connections it serves, what it reports."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
-    """Run a logd that ends by itself."""
+    """Run a logd that exits without a signal."""
     command = [str(LOGD), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def refused(log: Path, *options: str) -> str:
-    """Start a logd that cannot run; give the one line it says."""
+def error_line(log: Path, *options: str) -> str:
+    """Start a logd that cannot run; return the one line it logs."""
     done = run(f"--log={log}", "--listen=127.0.0.1:0", "--http=127.0.0.1:0", *options)
-    said = [line for line in done.stderr.splitlines() if "listening on" not in line]
-    assert (done.returncode, done.stdout, len(said)) == (1, "", 1)
-    return said[0]
+    lines = [line for line in done.stderr.splitlines() if "listening on" not in line]
+    assert (done.returncode, done.stdout, len(lines)) == (1, "", 1)
+    return lines[0]
 
 
 def send_to(address: str, data: bytes) -> None:
@@ -56,7 +56,7 @@ def addresses(logd: Logd) -> list[str]:
     return list(logd.records("listening on")[-1]["listen"])
 
 
-def test_it_listens_wherever_it_is_told_and_says_where(logd: StartLogd) -> None:
+def test_it_listens_on_every_given_address_and_logs_them(logd: StartLogd) -> None:
     daemon = logd("--listen=127.0.0.2:0", "--listen=[::1]:0")
     first, second, third = addresses(daemon)
     assert first.startswith("127.0.0.1:")
@@ -71,7 +71,7 @@ def test_it_listens_wherever_it_is_told_and_says_where(logd: StartLogd) -> None:
 def test_without_a_host_it_listens_on_both_families(logd: StartLogd) -> None:
     daemon = logd("--listen=0", "--stamp")
     _, four, six = addresses(daemon)
-    assert four.rpartition(":")[0] == "0.0.0.0"  # noqa: S104 (what it says)
+    assert four.rpartition(":")[0] == "0.0.0.0"  # noqa: S104 (what it logs)
     assert six.rpartition(":")[0] == "[::]"
     port = four.rpartition(":")[2]
     assert six.rpartition(":")[2] == port
@@ -83,22 +83,22 @@ def test_without_a_host_it_listens_on_both_families(logd: StartLogd) -> None:
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:0", "[2001:db8::1]:0"])
-def test_a_named_address_that_the_node_lacks_is_one_line(address: str, tmp_path: Path) -> None:
-    said = refused(tmp_path / "node_log", "--listen", address)
-    assert f"{address.removesuffix(':0').strip('[]')} is not an address of this node" in said
+def test_an_address_that_the_node_does_not_have_is_one_line(address: str, tmp_path: Path) -> None:
+    message = error_line(tmp_path / "node_log", "--listen", address)
+    assert f"{address.removesuffix(':0').strip('[]')} is not an address of this node" in message
 
 
 @pytest.mark.parametrize("option", ["--listen", "--http"])
 def test_a_port_that_is_taken_is_one_line(option: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused(tmp_path / "node_log", f"{option}=127.0.0.1:{port}")
-    assert f"port {port} on 127.0.0.1 is taken by another process" in said
-    assert option in said
+        message = error_line(tmp_path / "node_log", f"{option}=127.0.0.1:{port}")
+    assert f"port {port} on 127.0.0.1 is taken by another process" in message
+    assert option in message
 
 
-def test_a_folder_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    assert "cannot use" in refused(tmp_path / "missing" / "node_log")
+def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
+    assert "cannot use" in error_line(tmp_path / "missing" / "node_log")
 
 
 def test_a_wrong_value_is_one_line_and_exit_2() -> None:
@@ -107,37 +107,37 @@ def test_a_wrong_value_is_one_line_and_exit_2() -> None:
     assert (done.returncode, done.stderr) == (2, message)
 
 
-def test_beyond_the_limit_connections_wait_until_one_leaves(logd: StartLogd) -> None:
+def test_connections_beyond_the_limit_wait_until_one_closes(logd: StartLogd) -> None:
     daemon = logd("--max-connections=10")
     with ExitStack() as stack:
-        inside = [stack.enter_context(daemon.connect()) for _ in range(10)]
-        wait_for(lambda: daemon.metric("nodelog_connections") == 10, "ten are in")
+        accepted = [stack.enter_context(daemon.connect()) for _ in range(10)]
+        wait_for(lambda: daemon.metric("nodelog_connections") == 10, "ten are open")
         assert daemon.metric("nodelog_accept_waiting") == 0
         late = stack.enter_context(daemon.connect())
         late.sendall(b"late, but here\n")
         wait_for(lambda: daemon.metric("nodelog_accept_waiting") == 1, "one waits")
         assert daemon.metric("nodelog_connections") == 10
         assert daemon.text() == ""
-        inside[0].close()
+        accepted[0].close()
         daemon.wait_for_text("late, but here\n")
         assert daemon.metric("nodelog_accept_waiting") == 0
     assert len(daemon.records("others wait")) == 1
 
 
-def test_a_low_limit_of_open_files_is_raised_if_it_may_be(logd: StartLogd) -> None:
+def test_a_low_limit_of_open_files_is_raised_if_permitted(logd: StartLogd) -> None:
     daemon = logd("--max-connections=500", prefix=["prlimit", "--nofile=64:1000"])
     with ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(daemon.connect())
-        wait_for(lambda: daemon.metric("nodelog_connections") == 300, "all are in")
+        wait_for(lambda: daemon.metric("nodelog_connections") == 300, "all are open")
     assert daemon.records("limit of open files") == []
 
 
-def test_a_low_limit_of_open_files_that_holds_lowers_the_connections(logd: StartLogd) -> None:
+def test_a_limit_of_open_files_that_cannot_be_raised_lowers_the_connections(logd: StartLogd) -> None:
     daemon = logd(prefix=["prlimit", "--nofile=160:160"])
-    said = "the limit of open files allows 32 connections, not the 10000"
-    wait_for(lambda: daemon.records(said))
-    (record,) = daemon.records(said)
+    message = "the limit of open files allows 32 connections, not the 10000"
+    wait_for(lambda: daemon.records(message))
+    (record,) = daemon.records(message)
     assert record["level"] == "warning"
     with ExitStack() as stack:
         clients = [stack.enter_context(daemon.connect()) for _ in range(200)]
@@ -150,14 +150,14 @@ def test_a_low_limit_of_open_files_that_holds_lowers_the_connections(logd: Start
     assert sorted(map(int, daemon.text().split())) == list(range(200))
 
 
-def test_idle_connections_are_closed_and_others_stay(logd: StartLogd) -> None:
+def test_idle_connections_are_closed_and_others_stay_open(logd: StartLogd) -> None:
     daemon = logd("--idle-timeout=1s")
     with daemon.connect() as idle, daemon.connect() as active:
         idle.sendall(b"and then nothing\n")
         closed = False
         idle.settimeout(0.1)
         while not closed:
-            active.sendall(b"on and on\n")
+            active.sendall(b"still sending\n")
             try:
                 closed = not idle.recv(1)
             except TimeoutError:
@@ -169,7 +169,7 @@ def test_idle_connections_are_closed_and_others_stay(logd: StartLogd) -> None:
     assert daemon.metric("nodelog_connections_closed_total", reason="idle") == 1
 
 
-def test_it_shows_what_it_is(logd: StartLogd) -> None:
+def test_the_status_page_describes_the_daemon(logd: StartLogd) -> None:
     daemon = logd()
     with daemon.connect() as client:
         client.sendall(b"unfinished")
@@ -182,7 +182,7 @@ def test_it_shows_what_it_is(logd: StartLogd) -> None:
     assert expected.items() <= shown.items()
 
 
-def test_a_log_that_is_a_link_is_followed(logd: StartLogd, tmp_path: Path) -> None:
+def test_a_log_that_is_a_symbolic_link_is_followed(logd: StartLogd, tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "lib").mkdir()
     link = tmp_path / "var" / "node_log"
@@ -195,7 +195,7 @@ def test_a_log_that_is_a_link_is_followed(logd: StartLogd, tmp_path: Path) -> No
     assert link.is_symlink()
 
 
-def test_a_second_one_on_the_same_log_waits_and_names_the_first(logd: StartLogd) -> None:
+def test_a_second_logd_on_the_same_log_waits_and_names_the_first(logd: StartLogd) -> None:
     first = logd()
     second = logd(log=first.log, ready=False)
     wait_for(lambda: second.records("is held by"), "the second one says why it waits")
@@ -209,14 +209,14 @@ def test_a_second_one_on_the_same_log_waits_and_names_the_first(logd: StartLogd)
         second.wait_for_text("for the first\nearly, and waiting in the backlog\n")
 
 
-def test_a_second_one_gives_up_after_the_grace(logd: StartLogd) -> None:
+def test_a_second_logd_gives_up_after_the_grace(logd: StartLogd) -> None:
     first = logd()
-    assert f"process {first.pid} on {os.uname().nodename}" in refused(first.log, "--grace=0")
+    assert f"process {first.pid} on {os.uname().nodename}" in error_line(first.log, "--grace=0")
     assert first.readyz()[0] == 200
 
 
 @pytest.mark.parametrize("opens_in_time", [True, False])
-async def test_who_sent_and_left_while_the_log_is_opened_is_waited_for_as_long_as_the_grace_allows(
+async def test_shutdown_during_the_start_waits_within_the_grace_for_what_clients_sent_and_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opens_in_time: bool
 ) -> None:
     gate = threading.Event()

@@ -1,4 +1,4 @@
-"""Clients, connections and a store under any order of what may happen: each block is in the log once.
+"""Clients, connections and a store under any order of events: each block is in the log exactly once.
 
 Real sockets, real files, no threads: the machine does what the intake and the writer do, one step at a time.
 """
@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.daemons.collector.killing import contents
-from tests.daemons.collector.stepping_peer import Peer
+from tests.daemons.collector.stepping_peer import SteppingPeer
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.network.line_connection import LineLimits
@@ -37,7 +37,7 @@ LIMITS = LineLimits(4096)
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_journals() -> Generator[None]:
-    """Thousands of them are made, and need not be large."""
+    """Make journals small: the tests create thousands."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal_file, "JOURNAL_SIZE", 16 * 1024)
         yield
@@ -49,12 +49,12 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
-        self.peers = [Peer(0), Peer(1)]
+        self.peers = [SteppingPeer(0), SteppingPeer(1)]
         self.metrics = Metrics()
         self.start()
 
     def start(self) -> None:
-        """Start a collector on what is there."""
+        """Start a collector on the existing files."""
         names = FileNames.resolve(self.directory / "node_log")
         self.store = LogStore(names, StoreSettings(rotate_size=200), self.metrics)
         self.clients: RelpClients[RelpConnection] = RelpClients(
@@ -65,14 +65,14 @@ class Machine(RuleBasedStateMachine):
         self.connections: list[RelpConnection] = []
 
     def stop(self) -> None:
-        """Leave things as a kill does."""
+        """Leave everything as a kill would."""
         for relp in [*self.connections]:
             self.end(relp)
         self.store.commits._journal.close()
         os.close(self.store._file.fd)
 
     def end(self, relp: RelpConnection) -> None:
-        """Let go of a connection."""
+        """Close a connection."""
         relp.release()
         relp.sock.close()
         self.connections.remove(relp)
@@ -81,11 +81,11 @@ class Machine(RuleBasedStateMachine):
                 peer.relp = None
 
     def write(self) -> int:
-        """Write what was gathered; give the offset."""
+        """Write what was received; return its offset."""
         return self.store.append(self.arena.view[: self.arena.end], self.arena.last_blocks, is_awaited=True)
 
-    def answer(self) -> None:
-        """Sync, and give the answers that are due."""
+    def respond(self) -> None:
+        """Sync and send the responses."""
         self.store.verify_position()
         self.store.commits.sync()
         receipts: dict[Any, int] = self.arena.receipts
@@ -95,26 +95,26 @@ class Machine(RuleBasedStateMachine):
 
     @rule(peer=PEERS)
     def make(self, peer: int) -> None:
-        """Give a client something to send."""
-        self.peers[peer].make()
+        """Create a block to send."""
+        self.peers[peer].create_block()
 
     @rule(peer=PEERS)
     def connect(self, peer: int) -> None:
-        """Connect, while the collector may still have the last connection of the stream."""
+        """Connect, while the collector may still have the previous connection of the stream."""
         self.read(peer)
-        theirs = self.peers[peer].hello()
-        relp = self.peers[peer].relp = RelpConnection(theirs, b"", LIMITS, self.metrics, self.clients)
+        sock = self.peers[peer].connect()
+        relp = self.peers[peer].relp = RelpConnection(sock, b"", LIMITS, self.metrics, self.clients)
         self.connections.append(relp)
 
     @rule(peer=PEERS, count=st.integers(1, 4))
     def send(self, peer: int, count: int) -> None:
-        """Send some blocks, without waiting for answers."""
+        """Send some blocks without waiting for acks."""
         for _ in range(count):
             self.peers[peer].send()
 
     @rule(peer=PEERS)
     def read(self, peer: int) -> None:
-        """Have the collector read from a connection."""
+        """Let the collector read from a connection."""
         relp = self.peers[peer].relp
         try:
             if relp and not relp.receive(self.arena):
@@ -124,68 +124,68 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        """Have the writer store what was read, and answer."""
+        """Store what was read and send the responses."""
         self.write()
-        self.answer()
+        self.respond()
 
     @rule()
     def commit_over_a_failed_sync(self) -> None:
-        """Do the same; the first sync fails."""
+        """Do the same, but the first sync fails."""
         self.store.restart_in_new_file(self.write())
         self.write()
-        self.answer()
+        self.respond()
 
     @rule(peer=PEERS)
-    def hear(self, peer: int) -> None:
-        """Have a client take its answers."""
-        self.peers[peer].hear()
+    def receive(self, peer: int) -> None:
+        """Let a client read its responses."""
+        self.peers[peer].read()
 
     @rule(peer=PEERS)
-    def lose(self, peer: int) -> None:
-        """Lose a connection, with answers in it or not."""
-        self.peers[peer].lose()
+    def disconnect(self, peer: int) -> None:
+        """Drop a connection, with or without responses in transit."""
+        self.peers[peer].disconnect()
 
     @rule(peer=PEERS)
     def close(self, peer: int) -> None:
-        """Have a client say that it is done, if it is."""
-        this = self.peers[peer]
-        if this.sock and this.next is not None and not this.session.unacknowledged and not this.held:
-            this.sock.send(this.session.close())
+        """Let a client send `close`, if it has nothing left to send."""
+        client = self.peers[peer]
+        if client.sock and client.next is not None and not client.session.unacknowledged and not client.held:
+            client.sock.send(client.session.close())
             self.read(peer)
             self.commit()
-            this.lose()
-            if this.relp:
-                self.end(this.relp)
+            client.disconnect()
+            if client.relp:
+                self.end(client.relp)
 
     @rule()
     def turn_over(self) -> None:
-        """Seal the file."""
+        """Seal the log file."""
         self.store.rotate()
 
     @rule(written=st.booleans())
     def kill(self, written: bool) -> None:
-        """Kill the collector, before or behind the write of what it has read."""
+        """Kill the collector before or after it has written what it read."""
         if written:
             self.write()
         self.stop()
         self.start()
 
     def teardown(self) -> None:
-        """Have all clients send what they hold, then look at the log."""
+        """Let all clients deliver what they hold, then check the log."""
         for number, peer in enumerate(self.peers):
             self.connect(number)
-            for _ in range(2 * peer.made + 2):
+            for _ in range(2 * peer.created + 2):
                 self.read(number)
                 self.commit()
-                peer.hear()
+                peer.read()
                 peer.send()
             assert peer.held == []
-            peer.lose()
+            peer.disconnect()
         self.stop()
         lines = contents(self.directory).splitlines()
         for peer in self.peers:
             expected = [
-                b"%d block %d" % (peer.number, n) for n in range(1, peer.made + 1) for _ in range(n % 3)
+                b"%d block %d" % (peer.number, n) for n in range(1, peer.created + 1) for _ in range(n % 3)
             ]
             assert [line for line in lines if line.startswith(b"%d " % peer.number)] == expected
         shutil.rmtree(self.directory)

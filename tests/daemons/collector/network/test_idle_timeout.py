@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.daemons.collector.relp_peer import accounted, opened
-from tests.daemons.collector.wired import Wired, is_reset, reset, until
+from tests.daemons.collector.reader_harness import ReaderHarness, is_reset, reset, until
+from tests.daemons.collector.relp_peer import all_bytes_accounted, open_peer
 
 from nodelog.wire.client_session import Acked, ServerClosing
 from nodelogd.collector.network import relp_clients as clients_module
@@ -13,70 +13,76 @@ if TYPE_CHECKING:
     import pytest
 
 
-async def test_an_idle_connection_is_reset_and_the_line_it_was_in_is_dropped_and_counted(
-    wired: Wired,
+async def test_an_idle_connection_is_reset_and_its_unfinished_line_is_dropped_and_counted(
+    harness: ReaderHarness,
 ) -> None:
-    idle, active = wired.connect(), wired.connect()
+    idle, active = harness.connect(), harness.connect()
     idle.sendall(b"one\nunfinished")
     active.sendall(b"two\n")
-    await until(lambda: len(wired.written) == 8)
-    for connection in wired.connections:
+    await until(lambda: len(harness.written) == 8)
+    for connection in harness.connections:
         connection.last_read -= 100 * (connection.unfinished > 0)
-    close_idle(wired.reader, 50)
-    await wired.reader.flush()
-    assert b"unfinished" not in wired.written
-    assert wired.count("nodelog_dropped_lines_total", reason="idle") == 1
-    assert wired.count("nodelog_connections_closed_total", reason="idle") == 1
+    close_idle(harness.reader, 50)
+    await harness.reader.flush()
+    assert b"unfinished" not in harness.written
+    assert harness.metric("nodelog_dropped_lines_total", reason="idle") == 1
+    assert harness.metric("nodelog_connections_closed_total", reason="idle") == 1
     assert is_reset(idle)
     active.sendall(b"three\n")
-    await until(lambda: wired.written.endswith(b"three\n"))
+    await until(lambda: harness.written.endswith(b"three\n"))
 
 
-async def test_a_connection_with_something_to_read_is_not_idle(wired: Wired) -> None:
-    clients = [wired.connect() for _ in range(3)]
+async def test_a_connection_with_something_to_read_is_not_idle(harness: ReaderHarness) -> None:
+    clients = [harness.connect() for _ in range(3)]
     clients[0].sendall(b"late\n")
     clients[1].close()
     reset(clients[2])
-    close_idle(wired.reader, -1)
-    await until(lambda: len(wired.connections) == 1)
-    await until(lambda: wired.written == b"late\n")
-    assert wired.count("nodelog_connections_closed_total", reason="idle") == 0
+    close_idle(harness.reader, -1)
+    await until(lambda: len(harness.connections) == 1)
+    await until(lambda: harness.written == b"late\n")
+    assert harness.metric("nodelog_connections_closed_total", reason="idle") == 0
 
 
-async def test_nobody_is_idle_while_nobody_is_read(wired: Wired) -> None:
-    wired.connect()
-    wired.reader.pause()
-    close_idle(wired.reader, -1)
-    assert len(wired.connections) == 1
+async def test_no_connection_is_idle_while_reading_is_paused(harness: ReaderHarness) -> None:
+    harness.connect()
+    harness.reader.pause()
+    close_idle(harness.reader, -1)
+    assert len(harness.connections) == 1
 
 
-async def test_who_does_not_say_in_time_what_it_wants_is_closed(
-    wired: Wired, monkeypatch: pytest.MonkeyPatch
+async def test_a_relp_connection_without_an_open_in_time_is_closed(
+    harness: ReaderHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good, late, reading = await opened(wired), wired.connect_undecided(), wired.connect_undecided()
+    opened, late, readable = (
+        await open_peer(harness),
+        harness.connect_undecided(),
+        harness.connect_undecided(),
+    )
     late.sendall(b"1 open 100 relp_version=0\n")
-    reading.sendall(b"1 open 100 relp_version=0\n")
-    await until(lambda: wired.reader.held_bytes == 52)
+    readable.sendall(b"1 open 100 relp_version=0\n")
+    await until(lambda: harness.reader.held_bytes == 52)
     monkeypatch.setattr(clients_module, "OPEN_TIMEOUT", -1.0)
-    reading.sendall(b"command")  # it has something to be read, and is judged later
-    close_unopened(wired.reader, wired.clients)
-    assert wired.count("nodelog_connections_closed_total", reason="no open") == 1
-    good.send(b"good\n")
-    await until(lambda: good.has(Acked()))
-    await until(lambda: wired.reader.held_bytes == 33)
-    close_unopened(wired.reader, wired.clients)
-    assert wired.count("nodelog_connections_closed_total", reason="no open") == 2
-    assert accounted(wired)
+    readable.sendall(b"command")  # it has something to read, so it is checked later
+    close_unopened(harness.reader, harness.clients)
+    assert harness.metric("nodelog_connections_closed_total", reason="no open") == 1
+    opened.send(b"good\n")
+    await until(lambda: opened.received(Acked()))
+    await until(lambda: harness.reader.held_bytes == 33)
+    close_unopened(harness.reader, harness.clients)
+    assert harness.metric("nodelog_connections_closed_total", reason="no open") == 2
+    assert all_bytes_accounted(harness)
 
 
-async def test_who_waits_for_an_answer_is_not_idle_and_who_is_is_told(wired: Wired) -> None:
-    waiting, idle = await opened(wired), await opened(wired)
-    wired.stuck = True
+async def test_a_client_waiting_for_an_ack_is_not_idle_and_an_idle_one_gets_a_serverclose(
+    harness: ReaderHarness,
+) -> None:
+    waiting, idle = await open_peer(harness), await open_peer(harness)
+    harness.is_stuck = True
     waiting.send(b"one\n")
-    await until(lambda: wired.keeps)
-    close_idle(wired.reader, -1)
+    await until(lambda: harness.has_held_arenas)
+    close_idle(harness.reader, -1)
     await until(lambda: idle.is_ended)
-    assert (idle.ended, idle.has(ServerClosing())) == ("closed", True)
-    wired.stuck = False
-    wired.give_back()
-    await until(lambda: waiting.has(Acked()))
+    assert (idle.ended, idle.received(ServerClosing())) == ("closed", True)
+    harness.is_stuck = False
+    harness.release()
+    await until(lambda: waiting.received(Acked()))

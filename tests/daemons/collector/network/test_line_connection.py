@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.daemons.collector.wired import reset, tcp_pair, value
+from tests.daemons.collector.reader_harness import metric_value, reset, tcp_pair
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.network.line_connection import (
@@ -27,11 +27,11 @@ STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z peer ")
 MIB = 1024 * 1024
 
 
-class Reading:
-    """One connection, and all that comes out of its arena."""
+class LinePair:
+    """A client, its line connection, and everything that the connection puts into its arena."""
 
     def __init__(self, max_line: int = MIB, *, stamp: bool = False) -> None:
-        """Connect."""
+        """Connect without sending anything."""
         self.client, self.sock = socket.socketpair()
         self.sock.setblocking(False)
         self.metrics = Metrics()
@@ -48,7 +48,7 @@ class Reading:
         self.sock.close()
 
     def send(self, data: bytes) -> None:
-        """Send and have it read; no read may bring more than there is room for."""
+        """Send data in pieces of 32 KiB and read each completely, emptying the arena after each read."""
         for start in range(0, len(data), 32 * 1024):
             self.client.sendall(data[start : start + 32 * 1024])
             try:
@@ -58,28 +58,28 @@ class Reading:
                 pass
 
     def read(self) -> int:
-        """Read once."""
+        """Read once and empty the arena."""
         count = self.lines.receive(self.arena)
-        self.take()
+        self.empty_arena()
         return count
 
-    def take(self) -> None:
-        """Empty the arena as the writer does, when it is full or not."""
+    def empty_arena(self) -> None:
+        """Move what is in the arena to `written`, as the writer does, whether it is full or not."""
         self.written += self.arena.view[: self.arena.end]
         self.arena.end = 0
 
     def end(self) -> bytes:
-        """End the stream; give all that was written."""
+        """End the stream; return everything that was written."""
         self.client.close()
         assert self.read() == 0
         self.lines.finish(self.arena)
-        self.take()
+        self.empty_arena()
         assert self.lines.unfinished == 0
         return self.written
 
 
-def pieces_of(data: bytes, max_line: int) -> bytes:
-    """Say what a log holds of a stream: its lines, too long ones cut, the last one ended."""
+def expected_log(data: bytes, max_line: int) -> bytes:
+    """Return what the log must hold of a stream: its lines, long ones split, the last one with an LF."""
     *whole, last = data.split(b"\n")
     lines = [*whole, last] if last else whole
     cut = [
@@ -90,7 +90,7 @@ def pieces_of(data: bytes, max_line: int) -> bytes:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[int, list[bytes]]:
-    """Draw a longest line and a stream in cuts, with lines around that length and its multiples."""
+    """Draw a line limit and a stream in pieces, with lines around that limit and its multiples."""
     max_line = draw(st.sampled_from([16, 17, 20, 64, 300, 1024]))
     lengths = st.one_of(
         st.integers(0, 5),
@@ -107,120 +107,120 @@ def streams(draw: st.DrawFn) -> tuple[int, list[bytes]]:
 
 
 @given(streams())
-def test_any_cut_into_reads_gives_the_lines_of_the_whole(stream: tuple[int, list[bytes]]) -> None:
+def test_any_division_into_reads_gives_the_same_lines(stream: tuple[int, list[bytes]]) -> None:
     max_line, cuts = stream
-    with Reading(max_line) as reading:
+    with LinePair(max_line) as pair:
         for cut in cuts:
-            reading.send(cut)
-        assert reading.end() == pieces_of(b"".join(cuts), max_line)
+            pair.send(cut)
+        assert pair.end() == expected_log(b"".join(cuts), max_line)
 
 
 @given(streams())
-def test_with_stamps_too(stream: tuple[int, list[bytes]]) -> None:
+def test_any_division_into_reads_gives_the_same_stamped_lines(stream: tuple[int, list[bytes]]) -> None:
     max_line, cuts = stream
-    with Reading(max_line, stamp=True) as reading:
+    with LinePair(max_line, stamp=True) as pair:
         for cut in cuts:
-            reading.send(cut)
-        lines = reading.end().split(b"\n")[:-1]
+            pair.send(cut)
+        lines = pair.end().split(b"\n")[:-1]
     assert all(STAMP.match(line) for line in lines)
     plain = b"".join(STAMP.sub(b"", line, count=1) + b"\n" for line in lines)
-    assert plain == pieces_of(b"".join(cuts), max_line)
+    assert plain == expected_log(b"".join(cuts), max_line)
 
 
 @given(streams())
 def test_after_each_read_only_the_last_line_is_unfinished(stream: tuple[int, list[bytes]]) -> None:
     max_line, cuts = stream
     sent = b""
-    with Reading(max_line) as reading:
+    with LinePair(max_line) as pair:
         for cut in cuts:
-            reading.send(cut)
+            pair.send(cut)
             sent += cut
             last = len(sent) - sent.rfind(b"\n") - 1
-            # A line of just the limit may end with the next byte, so that it is not cut before that.
-            assert reading.lines.unfinished == ((last - 1) % max_line + 1 if last else 0)
+            # A line of exactly the limit may end with the next byte, so it is not split before that.
+            assert pair.lines.unfinished == ((last - 1) % max_line + 1 if last else 0)
 
 
 @given(streams(), st.data())
-def test_a_split_ends_the_line_there_and_the_rest_is_a_line_of_its_own(
+def test_a_split_ends_the_line_and_the_rest_becomes_another_line(
     stream: tuple[int, list[bytes]], data: st.DataObject
 ) -> None:
     max_line, cuts = stream
     expected = since = b""
-    with Reading(max_line) as reading:
+    with LinePair(max_line) as pair:
         for cut in cuts:
-            reading.send(cut)
+            pair.send(cut)
             since += cut
-            if data.draw(st.booleans()) and reading.lines.unfinished:
-                reading.lines.split(reading.arena)
-                reading.take()
-                expected, since = expected + pieces_of(since, max_line), b""
-        assert reading.end() == expected + pieces_of(since, max_line)
+            if data.draw(st.booleans()) and pair.lines.unfinished:
+                pair.lines.split(pair.arena)
+                pair.empty_arena()
+                expected, since = expected + expected_log(since, max_line), b""
+        assert pair.end() == expected + expected_log(since, max_line)
 
 
 @pytest.mark.parametrize("length", [MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 1])
-def test_a_line_is_cut_if_it_is_longer_than_the_limit_and_every_cut_is_counted(length: int) -> None:
+def test_a_line_longer_than_the_limit_is_split_and_every_split_is_counted(length: int) -> None:
     cuts = (length - 1) // MIB
-    with Reading() as reading:
-        reading.send(b"y" * length + b"\n")
-        assert reading.end() == pieces_of(b"y" * length + b"\n", MIB)
-        assert value(reading.metrics, "nodelog_split_lines_total", reason="max-line") == cuts
-        assert value(reading.metrics, "nodelog_added_bytes_total", what="newline") == cuts
+    with LinePair() as pair:
+        pair.send(b"y" * length + b"\n")
+        assert pair.end() == expected_log(b"y" * length + b"\n", MIB)
+        assert metric_value(pair.metrics, "nodelog_split_lines_total", reason="max-line") == cuts
+        assert metric_value(pair.metrics, "nodelog_added_bytes_total", what="newline") == cuts
 
 
 @pytest.mark.parametrize("tail", [0, 1, 16 * 1024, 17 * 1024, 600_000, MIB - 1, MIB])
 @pytest.mark.parametrize("end", [0, ARENA_SIZE - 1])
-def test_a_read_full_of_empty_lines_has_room_for_their_stamps(tail: int, end: int) -> None:
-    with Reading(stamp=True) as reading:
-        reading.send(b"t" * tail)
-        reading.client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * READ_SIZE)
-        reading.client.setblocking(False)
-        sent = reading.client.send(b"\n" * READ_SIZE)
+def test_the_headroom_fits_the_stamps_of_a_read_full_of_empty_lines(tail: int, end: int) -> None:
+    with LinePair(stamp=True) as pair:
+        pair.send(b"t" * tail)
+        pair.client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * READ_SIZE)
+        pair.client.setblocking(False)
+        sent = pair.client.send(b"\n" * READ_SIZE)
         assert sent > 2 * STAMPED_READ_SIZE
         lines = 0
         while sent > 0:
-            reading.arena.end = end
-            sent -= reading.lines.receive(reading.arena)
-            lines += bytes(reading.arena.view[end : reading.arena.end]).count(b"peer")
+            pair.arena.end = end
+            sent -= pair.lines.receive(pair.arena)
+            lines += bytes(pair.arena.view[end : pair.arena.end]).count(b"peer")
         assert lines > 2 * STAMPED_READ_SIZE
 
 
-def test_behind_the_end_of_a_long_line_another_long_one_can_begin() -> None:
-    with Reading() as reading:
-        reading.send(b"a" * 100_000)
-        reading.send(b"a\nb\n" + b"c" * 100_000)
-        assert reading.lines.unfinished == 100_000
-        reading.send(b"\n")
-        assert reading.end() == b"a" * 100_001 + b"\nb\n" + b"c" * 100_000 + b"\n"
+def test_a_long_line_can_follow_the_end_of_another_in_one_read() -> None:
+    with LinePair() as pair:
+        pair.send(b"a" * 100_000)
+        pair.send(b"a\nb\n" + b"c" * 100_000)
+        assert pair.lines.unfinished == 100_000
+        pair.send(b"\n")
+        assert pair.end() == b"a" * 100_001 + b"\nb\n" + b"c" * 100_000 + b"\n"
 
 
 @pytest.mark.parametrize("length", [3, 100_000])
-def test_an_unfinished_line_can_be_dropped_and_is_counted_once(length: int) -> None:
-    with Reading() as reading:
-        reading.send(b"whole\n" + b"d" * length)
-        reading.lines.drop_unfinished("reset")
-        reading.lines.drop_unfinished("reset")
-        assert value(reading.metrics, "nodelog_dropped_lines_total", reason="reset") == 1
-        assert value(reading.metrics, "nodelog_dropped_bytes_total", reason="reset") == length
-        assert reading.end() == b"whole\n"
+def test_a_dropped_unfinished_line_is_counted_once(length: int) -> None:
+    with LinePair() as pair:
+        pair.send(b"whole\n" + b"d" * length)
+        pair.lines.drop_unfinished("reset")
+        pair.lines.drop_unfinished("reset")
+        assert metric_value(pair.metrics, "nodelog_dropped_lines_total", reason="reset") == 1
+        assert metric_value(pair.metrics, "nodelog_dropped_bytes_total", reason="reset") == length
+        assert pair.end() == b"whole\n"
 
 
 @pytest.mark.parametrize(("last", "added"), [(b"last", 1), (b"last\n", 0), (b"", 0)])
 def test_only_a_last_line_without_lf_gets_one(last: bytes, added: int) -> None:
-    with Reading() as reading:
-        reading.send(b"first\n" + last)
-        assert reading.end() == b"first\n" + last + b"\n" * added
-        assert value(reading.metrics, "nodelog_added_bytes_total", what="newline") == added
+    with LinePair() as pair:
+        pair.send(b"first\n" + last)
+        assert pair.end() == b"first\n" + last + b"\n" * added
+        assert metric_value(pair.metrics, "nodelog_added_bytes_total", what="newline") == added
 
 
-def test_stamps_are_counted_as_added() -> None:
-    with Reading(stamp=True) as reading:
-        reading.send(b"one\ntwo\nlast")
-        written = reading.end()
-        added = value(reading.metrics, "nodelog_added_bytes_total", what="stamp")
+def test_stamps_are_counted_as_added_bytes() -> None:
+    with LinePair(stamp=True) as pair:
+        pair.send(b"one\ntwo\nlast")
+        written = pair.end()
+        added = metric_value(pair.metrics, "nodelog_added_bytes_total", what="stamp")
     assert added == len(written) - len(b"one\ntwo\nlast\n")
 
 
-def test_what_came_before_a_reset_is_read_and_the_reset_is_an_error() -> None:
+def test_data_before_a_reset_is_read_and_the_reset_raises() -> None:
     client, accepted = tcp_pair()
     with ExitStack() as stack:
         stack.enter_context(accepted)

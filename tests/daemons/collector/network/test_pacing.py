@@ -9,12 +9,12 @@ from nodelogd.collector.network.pacing import MIN_READS, NAP, SMALL_READ, nap
     ("reads", "received"),
     [(0, 0), (1, 10), (MIN_READS - 1, 10), (MIN_READS, MIN_READS * SMALL_READ), (500, 500 * 64 * 1024)],
 )
-def test_an_idle_collector_or_one_fed_in_blocks_never_naps(reads: int, received: int) -> None:
+def test_few_reads_or_large_reads_never_cause_a_nap(reads: int, received: int) -> None:
     assert nap(reads, received) == 0
 
 
 @pytest.mark.parametrize(
     ("reads", "received"), [(MIN_READS, MIN_READS), (MIN_READS, MIN_READS * SMALL_READ - 1), (500, 500 * 128)]
 )
-def test_many_small_reads_make_it_nap(reads: int, received: int) -> None:
+def test_many_small_reads_cause_a_nap(reads: int, received: int) -> None:
     assert nap(reads, received) == NAP

@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from tests.daemons.collector.wired import Wired, total, until
+from tests.daemons.collector.reader_harness import ReaderHarness, total, until
 
 from nodelog.wire.client_session import ClientSession
 
@@ -16,7 +16,7 @@ LINES = [
 ]  # fmt: skip
 
 
-def answer(client: socket.socket) -> bytes:
+def receive_response(client: socket.socket) -> bytes:
     client.setblocking(False)
     try:
         return client.recv(1000)
@@ -28,85 +28,89 @@ def answer(client: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("start", LINES)
 @pytest.mark.parametrize("end", [b"\nnext\n", b""])
-async def test_starts_that_must_stay_lines(wired: Wired, start: bytes, end: bytes) -> None:
-    client = wired.connect_undecided()
+async def test_starts_that_are_not_relp_stay_lines(harness: ReaderHarness, start: bytes, end: bytes) -> None:
+    client = harness.connect_undecided()
     client.sendall(start + end)
     client.shutdown(socket.SHUT_WR)
-    await wired.all_closed()
+    await harness.all_closed()
     data = start + end
-    assert wired.written == (data if data.endswith(b"\n") or not data else data + b"\n")
-    assert answer(client) == b""
-    assert len({*wired.ledger()}) == 1
+    assert harness.written == (data if data.endswith(b"\n") or not data else data + b"\n")
+    assert receive_response(client) == b""
+    assert len({*harness.byte_totals()}) == 1
 
 
 @pytest.mark.parametrize("start", LINES)
-async def test_starts_that_must_stay_lines_come_byte_by_byte(wired: Wired, start: bytes) -> None:
-    client = wired.connect_undecided()
+async def test_starts_that_are_not_relp_stay_lines_when_they_arrive_byte_by_byte(
+    harness: ReaderHarness, start: bytes
+) -> None:
+    client = harness.connect_undecided()
     for sent in range(len(start)):
         client.sendall(start[sent : sent + 1])
-        await until(lambda count=sent: total(wired.metrics.received) == count + 1)  # type: ignore[misc]
-        assert len({*wired.ledger()}) == 1
+        await until(lambda count=sent: total(harness.metrics.received) == count + 1)  # type: ignore[misc]
+        assert len({*harness.byte_totals()}) == 1
     client.sendall(b"\n")
-    await until(lambda: wired.written == start + b"\n")
+    await until(lambda: harness.written == start + b"\n")
 
 
-async def test_no_whole_line_waits_for_the_decision(wired: Wired) -> None:
-    client = wired.connect_undecided()
+async def test_a_whole_line_does_not_wait_for_the_decision(harness: ReaderHarness) -> None:
+    client = harness.connect_undecided()
     client.sendall(b"1\n")
-    await until(lambda: wired.written == b"1\n")
+    await until(lambda: harness.written == b"1\n")
 
 
-async def test_an_open_that_comes_byte_by_byte_is_answered(wired: Wired) -> None:
-    client = wired.connect_undecided()
+async def test_an_open_that_arrives_byte_by_byte_is_answered(harness: ReaderHarness) -> None:
+    client = harness.connect_undecided()
     for sent in range(len(OPEN)):
         client.sendall(OPEN[sent : sent + 1])
-        await until(lambda count=sent: total(wired.metrics.received) == count + 1)  # type: ignore[misc]
-        assert len({*wired.ledger()}) == 1
-    await until(lambda: answer(client).startswith(b"1 rsp "))
-    assert wired.written == b""
+        await until(lambda count=sent: total(harness.metrics.received) == count + 1)  # type: ignore[misc]
+        assert len({*harness.byte_totals()}) == 1
+    await until(lambda: receive_response(client).startswith(b"1 rsp "))
+    assert harness.written == b""
 
 
-async def test_what_is_decided_stays(wired: Wired) -> None:
-    lines, relp = wired.connect_undecided(), wired.connect_undecided()
+async def test_the_decision_is_final(harness: ReaderHarness) -> None:
+    lines, relp = harness.connect_undecided(), harness.connect_undecided()
     lines.sendall(b"line\n")
-    await until(lambda: wired.written == b"line\n")
+    await until(lambda: harness.written == b"line\n")
     lines.sendall(OPEN)
     lines.close()
     relp.sendall(OPEN)
-    await until(lambda: answer(relp))
+    await until(lambda: receive_response(relp))
     relp.sendall(b"line\n")
-    await wired.all_closed()
-    assert wired.written == b"line\n" + OPEN
-    assert wired.count("nodelog_connections_closed_total", reason="protocol") == 1
+    await harness.all_closed()
+    assert harness.written == b"line\n" + OPEN
+    assert harness.metric("nodelog_connections_closed_total", reason="protocol") == 1
 
 
-async def test_a_start_that_had_to_be_written_as_a_line_is_one_for_good() -> None:
-    wired = Wired(unfinished_limit=100)
-    undecided = [wired.connect_undecided() for _ in range(8)]
+async def test_a_split_start_stays_a_line_for_the_whole_connection() -> None:
+    harness = ReaderHarness(unfinished_limit=100)
+    undecided = [harness.connect_undecided() for _ in range(8)]
     for client in undecided:
         client.sendall(OPEN[:20])
-    await until(lambda: total(wired.metrics.received) == 160)
-    assert wired.count("nodelog_split_lines_total", reason="buffer") > 0
+    await until(lambda: total(harness.metrics.received) == 160)
+    assert harness.metric("nodelog_split_lines_total", reason="buffer") > 0
     for client in undecided:
         client.sendall(OPEN[20:])
         client.close()
-    await wired.all_closed()
-    split = int(wired.count("nodelog_split_lines_total", reason="buffer"))
-    assert wired.written.count(OPEN[:20] + b"\n") == split
-    assert len({*wired.ledger()}) == 1
-    wired.close()
+    await harness.all_closed()
+    split = int(harness.metric("nodelog_split_lines_total", reason="buffer"))
+    assert harness.written.count(OPEN[:20] + b"\n") == split
+    assert len({*harness.byte_totals()}) == 1
+    harness.close()
 
 
-@pytest.mark.parametrize("known", range(30))
-async def test_a_newcomer_at_the_end_is_taken_for_lines_unless_it_is_relp(wired: Wired, known: int) -> None:
-    client = wired.connect_undecided()
-    client.sendall(OPEN[:known])
-    await until(lambda: total(wired.metrics.received) == known)
-    wired.reader.stop()
-    late = wired.connections.detach_lines()
+@pytest.mark.parametrize("received", range(30))
+async def test_an_undecided_start_is_not_written_if_it_turns_out_to_be_relp_at_shutdown(
+    harness: ReaderHarness, received: int
+) -> None:
+    client = harness.connect_undecided()
+    client.sendall(OPEN[:received])
+    await until(lambda: total(harness.metrics.received) == received)
+    harness.reader.stop()
+    late = harness.connections.detach_lines()
     if late:
-        await wired.reader.drain_detached(late[0], OPEN[known:], at_eof=True)
+        await harness.reader.drain_detached(late[0], OPEN[received:], at_eof=True)
         late[0].sock.close()
-    await wired.reader.flush()
-    assert wired.written == b""
-    assert len({*wired.ledger()}) == 1
+    await harness.reader.flush()
+    assert harness.written == b""
+    assert len({*harness.byte_totals()}) == 1

@@ -13,63 +13,63 @@ if TYPE_CHECKING:
 STREAM = b"stream number 1."
 
 
-class Known:
-    """The clients of a collector, and what they have it do."""
+class ClientsHarness:
+    """The clients of a collector, and the calls they caused."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without connections."""
         self.forgotten: list[bytes] = []
         self.replaced: list[RelpConnection] = []
         self.clients: RelpClients[RelpConnection] = RelpClients(lambda _: 0, self.forgotten.append)
         self.clients.on_replaced = self.replaced.append
 
     def open(self, stream: bytes | None = STREAM) -> RelpConnection:
-        """Have a connection open a stream."""
-        connection = cast("RelpConnection", Carrier(stream))
+        """Return a new connection that has opened a stream."""
+        connection = cast("RelpConnection", FakeConnection(stream))
         self.clients.add(connection)
         self.clients.set_opened(connection)
         return connection
 
 
-class Carrier:
-    """What is of interest of a connection here."""
+class FakeConnection:
+    """The part of a connection that RelpClients uses."""
 
     def __init__(self, stream: bytes | None) -> None:
-        """Carry this stream."""
+        """Carry this stream, or none."""
         self.stream = stream
 
 
 def test_an_older_connection_of_the_same_stream_is_replaced() -> None:
-    known = Known()
-    older, other, newer = known.open(), known.open(b"stream number 2."), known.open()
-    assert known.replaced == [older]
-    known.clients.remove(older, finished=True)
-    assert known.forgotten == []  # another one carries it on
-    known.clients.remove(newer, finished=True)
-    known.clients.remove(other, finished=False)
-    assert known.forgotten == [STREAM]
-    assert known.clients.by_stream == {}
+    harness = ClientsHarness()
+    older, other, newer = harness.open(), harness.open(b"stream number 2."), harness.open()
+    assert harness.replaced == [older]
+    harness.clients.remove(older, finished=True)
+    assert harness.forgotten == []  # a newer connection carries the stream
+    harness.clients.remove(newer, finished=True)
+    harness.clients.remove(other, finished=False)
+    assert harness.forgotten == [STREAM]
+    assert harness.clients.by_stream == {}
 
 
-def test_connections_without_a_stream_replace_nobody() -> None:
-    known = Known()
-    assert (known.open(None), known.open(None), known.replaced)[2] == []
+def test_connections_without_a_stream_replace_none() -> None:
+    harness = ClientsHarness()
+    assert (harness.open(None), harness.open(None), harness.replaced)[2] == []
 
 
-def test_who_has_not_opened_in_time_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Known()
-    late = cast("RelpConnection", Carrier(None))
-    known.clients.add(late)
-    known.open()
-    assert known.clients.without_open() == []
+def test_a_connection_is_reported_if_its_open_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = ClientsHarness()
+    late = cast("RelpConnection", FakeConnection(None))
+    harness.clients.add(late)
+    harness.open()
+    assert harness.clients.without_open() == []
     monkeypatch.setattr(module, "OPEN_TIMEOUT", -1.0)
-    assert known.clients.without_open() == [late]
-    known.clients.remove(late, finished=False)
-    assert known.clients.without_open() == []
+    assert harness.clients.without_open() == [late]
+    harness.clients.remove(late, finished=False)
+    assert harness.clients.without_open() == []
 
 
-def test_all_is_answered_when_as_many_are_settled_as_were_owed() -> None:
-    clients = Known().clients
+def test_all_is_answered_once_every_added_frame_is_removed() -> None:
+    clients = ClientsHarness().clients
     states = []
     for count in (2, -1, -1):
         if count > 0:
@@ -80,8 +80,8 @@ def test_all_is_answered_when_as_many_are_settled_as_were_owed() -> None:
     assert states == [False, False, True]
 
 
-def test_the_busiest_are_shown_and_their_number_is_bounded_whatever_names_come() -> None:
-    clients = Known().clients
+def test_the_busiest_clients_are_shown_and_the_number_of_names_is_bounded() -> None:
+    clients = ClientsHarness().clients
     clients.count_bytes("large", 10**6)
     for number in range(3 * MAX_NAMES):
         clients.count_bytes(f"name {number}", number % 7)

@@ -1,4 +1,4 @@
-"""One RELP connection, its bytes cut anywhere: what is in the arena, and what is counted."""
+"""A RELP connection whose bytes arrive in any pieces: what is in the arena, and what is counted."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.daemons.collector.talk import Talk, sent_in_cuts
-from tests.daemons.collector.wired import total
+from tests.daemons.collector.reader_harness import total
+from tests.daemons.collector.relp_pair import RelpPair, send_in_cuts
 
 from nodelog.wire.client_session import Acked, Rejected, Welcome
 from nodelogd.collector.network.line_connection import FRAME_MARGIN, READ_SIZE, STAMPED_MAX_DATA
@@ -22,82 +22,82 @@ STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z peer ")
 
 
 @given(BLOCKS, CUTS)
-def test_blocks_cut_anywhere_stand_in_the_log_as_they_are_and_each_is_answered(
+def test_blocks_cut_anywhere_are_written_unchanged_and_each_is_acknowledged(
     blocks: list[bytes], cuts: list[int]
 ) -> None:
-    with Talk(stream=(STREAM, 1)) as talk:
-        assert talk.open() == Welcome(0, talk.limits.max_data, lines=True)
-        events = sent_in_cuts(talk, b"".join(map(talk.block, blocks)), cuts)
-        assert talk.written == b"".join(blocks)
+    with RelpPair(stream=(STREAM, 1)) as pair:
+        assert pair.open() == Welcome(0, pair.limits.max_data, lines=True)
+        events = send_in_cuts(pair, b"".join(map(pair.block, blocks)), cuts)
+        assert pair.written == b"".join(blocks)
         assert events == [Acked()] * len(blocks)
-        assert talk.pairs == ({STREAM: len(blocks)} if blocks else {})
-        talk.assert_accounted()
+        assert pair.last_blocks == ({STREAM: len(blocks)} if blocks else {})
+        pair.assert_accounted()
 
 
 @given(st.lists(st.binary(max_size=60), max_size=10), CUTS)
-def test_a_message_is_one_line_whatever_is_in_it(messages: list[bytes], cuts: list[int]) -> None:
-    with Talk(frames="syslog") as talk:
-        talk.open()
-        events = sent_in_cuts(talk, b"".join(map(talk.session.message, messages)), cuts)
+def test_a_message_becomes_one_line_whatever_it_contains(messages: list[bytes], cuts: list[int]) -> None:
+    with RelpPair(frames="syslog") as pair:
+        pair.open()
+        events = send_in_cuts(pair, b"".join(map(pair.session.message, messages)), cuts)
         lines = [message.removesuffix(b"\n").replace(b"\n", b"\\n") + b"\n" for message in messages]
-        assert talk.written == b"".join(lines)
+        assert pair.written == b"".join(lines)
         assert events == [Acked()] * len(messages)
-        talk.assert_accounted()
+        pair.assert_accounted()
 
 
 def test_a_message_with_line_feeds_gets_one_stamp() -> None:
-    with Talk(frames="syslog", stamp=True) as talk:
-        talk.open()
-        talk.send(talk.session.message(b"a\nb\n\nc") + talk.session.message(b"d\n"))
-        assert talk.answers() == [Acked(), Acked()]
-        assert STAMP.sub(b"", talk.written) == b"a\\nb\\n\\nc\nd\n"
-        talk.assert_accounted()
+    with RelpPair(frames="syslog", stamp=True) as pair:
+        pair.open()
+        pair.send(pair.session.message(b"a\nb\n\nc") + pair.session.message(b"d\n"))
+        assert pair.responses() == [Acked(), Acked()]
+        assert STAMP.sub(b"", pair.written) == b"a\\nb\\n\\nc\nd\n"
+        pair.assert_accounted()
 
 
-def test_messages_of_nothing_but_line_feeds_do_not_overtake_each_other_in_the_arena() -> None:
-    with Talk(frames="syslog") as talk:
-        talk.open()
+def test_messages_full_of_line_feeds_do_not_overwrite_each_other_in_the_arena() -> None:
+    with RelpPair(frames="syslog") as pair:
+        pair.open()
         messages = [b"%d" % number + b"\n" * 5000 + b"." for number in range(30)]
-        talk.send(b"".join(map(talk.session.message, messages)), cut=READ_SIZE)
-        assert talk.answers() == [Acked()] * 30
-        assert talk.written == b"".join(m.replace(b"\n", b"\\n") + b"\n" for m in messages)
-        talk.assert_accounted()
+        pair.send(b"".join(map(pair.session.message, messages)), cut=READ_SIZE)
+        assert pair.responses() == [Acked()] * 30
+        assert pair.written == b"".join(m.replace(b"\n", b"\\n") + b"\n" for m in messages)
+        pair.assert_accounted()
 
 
-def test_with_stamps_each_line_of_a_block_gets_one_and_there_is_room_for_the_worst() -> None:
-    with Talk(stamp=True) as talk:
-        assert talk.open().max_data == STAMPED_MAX_DATA
-        talk.arena.add(b"x" * (1024 * KIB - 1))
-        before = talk.arena.end
-        talk.send(talk.block(b"\n" * STAMPED_MAX_DATA), cut=10_000)
-        assert talk.answers() == [Acked()]
-        lines = talk.written[before:].split(b"\n")
+def test_each_line_of_a_block_is_stamped_and_the_headroom_fits_the_worst_case() -> None:
+    with RelpPair(stamp=True) as pair:
+        assert pair.open().max_data == STAMPED_MAX_DATA
+        pair.arena.add(b"x" * (1024 * KIB - 1))
+        before = pair.arena.end
+        pair.send(pair.block(b"\n" * STAMPED_MAX_DATA), cut=10_000)
+        assert pair.responses() == [Acked()]
+        lines = pair.written[before:].split(b"\n")
         assert len(lines) == STAMPED_MAX_DATA + 1
         assert all(STAMP.fullmatch(line) for line in lines[:-1])
 
 
 @pytest.mark.parametrize("max_line", [KIB, 64 * KIB, 16 * 1024 * KIB])
 def test_a_frame_may_be_64_kib_larger_than_the_longest_line(max_line: int) -> None:
-    with Talk(max_line=max_line) as talk:
-        assert talk.open().max_data == max_line + FRAME_MARGIN
+    with RelpPair(max_line=max_line) as pair:
+        assert pair.open().max_data == max_line + FRAME_MARGIN
         line = b"l" * (max_line + FRAME_MARGIN - 1) + b"\n"
-        talk.send(talk.block(line) + talk.block(b"next\n"))
-        assert talk.answers() == [Acked(), Acked()]
-        assert talk.written == line + b"next\n"
-        talk.assert_accounted()
+        pair.send(pair.block(line) + pair.block(b"next\n"))
+        assert pair.responses() == [Acked(), Acked()]
+        assert pair.written == line + b"next\n"
+        pair.assert_accounted()
 
 
-def test_a_message_that_is_too_large_is_refused_in_its_turn_and_the_others_are_stored() -> None:
-    with Talk(frames="syslog", max_line=KIB) as talk:
-        talk.open()
-        size = talk.limits.max_data + 1
+def test_a_message_that_is_too_large_is_rejected_in_order_and_the_others_are_stored() -> None:
+    with RelpPair(frames="syslog", max_line=KIB) as pair:
+        pair.open()
+        size = pair.limits.max_data + 1
         messages = [b"before", b"m" * size, b"behind"]
-        talk.send(b"".join(map(talk.session.message, messages)))
+        pair.send(b"".join(map(pair.session.message, messages)))
         why = f"500 message of {size} bytes, at most {size - 1} allowed"
-        assert talk.answers() == [Acked(), Rejected(why), Acked()]
-        assert talk.written == b"before\nbehind\n"
-        assert total(talk.metrics.rejected) == 1
-        talk.assert_accounted()
+        assert pair.responses() == [Acked(), Rejected(why), Acked()]
+        assert pair.written == b"before\nbehind\n"
+        assert total(pair.metrics.rejected) == 1
+        pair.assert_accounted()
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_a_message_that_is_too_large_is_refused_in_its_turn_and_the_others_are_s
         (b"3 open 14 relp_version=0\n", "transaction 3 is open"),
     ],
 )
-def test_nothing_good_in_front_of_garbage_is_lost(bad: bytes, why: str) -> None:
-    with Talk(stream=(STREAM, 1)) as talk:
-        talk.open()
-        talk.send(talk.block(b"good\n") + bad)
-        assert why in talk.relp.protocol_error
-        talk.store()
-        assert (talk.written, talk.pairs) == (b"good\n", {STREAM: 1})
-        talk.relp.drop_unfinished("protocol")
-        talk.assert_accounted()
+def test_valid_frames_before_garbage_are_not_lost(bad: bytes, why: str) -> None:
+    with RelpPair(stream=(STREAM, 1)) as pair:
+        pair.open()
+        pair.send(pair.block(b"good\n") + bad)
+        assert why in pair.relp.protocol_error
+        pair.store()
+        assert (pair.written, pair.last_blocks) == (b"good\n", {STREAM: 1})
+        pair.relp.drop_unfinished("protocol")
+        pair.assert_accounted()

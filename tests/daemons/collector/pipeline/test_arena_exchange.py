@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.daemons.collector.wired import until
+from tests.daemons.collector.reader_harness import until
 
 from nodelogd.collector.pipeline.arena import ARENA_SIZE, ArenaPool
 from nodelogd.collector.pipeline.arena_exchange import ArenaExchange

@@ -1,11 +1,11 @@
-"""A client and one RELP connection of a collector, without a loop: a test does each step."""
+"""A RELP client and its connection in the collector, without an event loop: the test takes each step."""
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Any
 
-from tests.daemons.collector.wired import total
+from tests.daemons.collector.reader_harness import total
 
 from nodelog.wire.client_session import ClientSession, Welcome
 from nodelogd.collector.metrics import Metrics
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 KIB = 1024
 
 
-class Talk:
-    """A client, a connection, and an arena that a test empties as the writer does."""
+class RelpPair:
+    """A client, its connection, and an arena that the test empties as the writer does."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Talk:
         frames: Literal["lines", "syslog"] = "lines",
         durable: int = 0,
     ) -> None:
-        """Connect; nothing is sent yet."""
+        """Connect without sending anything."""
         self.client, self.sock = socket.socketpair()
         self.sock.setblocking(False)
         self.client.settimeout(20)
@@ -47,7 +47,7 @@ class Talk:
         self.arena = Arena(self.limits.headroom)
         self.sent = 0  # bytes
         self.written = b""
-        self.pairs: dict[bytes, int] = {}
+        self.last_blocks: dict[bytes, int] = {}
         self.fences = 0
 
     def __enter__(self) -> Self:
@@ -58,14 +58,14 @@ class Talk:
         self.sock.close()
 
     def open(self) -> Welcome:
-        """Open, and have it answered."""
+        """Send `open` and return its response."""
         self.send(self.session.hello())
-        (welcome,) = self.answers()
+        (welcome,) = self.responses()
         assert isinstance(welcome, Welcome)
         return welcome
 
     def send(self, data: bytes, cut: int = 32 * KIB) -> None:
-        """Send, and have it read in pieces of that size."""
+        """Send data and let the connection read it in pieces of `cut` bytes."""
         self.sent += len(data)
         for start in range(0, len(data), cut):
             self.client.sendall(data[start : start + cut])
@@ -73,21 +73,21 @@ class Talk:
             assert self.relp.unfinished == self.relp._session.pending
 
     def block(self, data: bytes) -> bytes:
-        """Give a frame."""
+        """Return a block as a frame."""
         return b"".join(self.session.block(data))
 
     def store(self) -> None:
-        """Have the writer store all that is there, and give its answers."""
+        """Store what is in the arena, as the writer does, and send the responses."""
         self.written += self.arena.view[: self.arena.end]
-        self.pairs |= self.arena.last_blocks
+        self.last_blocks |= self.arena.last_blocks
         self.fences += self.arena.fence
         receipts: dict[Any, int] = self.arena.receipts
         self.arena.clear()
         for connection, count in receipts.items():
             connection.send_responses(count)
 
-    def answers(self) -> list[Event]:
-        """Store, and give what the client gets."""
+    def responses(self) -> list[Event]:
+        """Store and return what the client receives."""
         self.store()
         self.client.setblocking(False)
         try:
@@ -98,19 +98,19 @@ class Talk:
             self.client.setblocking(True)
 
     def assert_accounted(self) -> None:
-        """Fail unless every byte is accounted for; `received` is what the intake would count."""
+        """Fail unless every byte is accounted for; `sent` is what the reader would count as received."""
         known = len(self.written) + self.arena.end + self.relp.unfinished + total(self.metrics.dropped)
         assert self.sent + total(self.metrics.added) == known + total(self.metrics.overhead)
 
 
-def sent_in_cuts(talk: Talk, data: bytes, cuts: list[int]) -> list[Event]:
-    """Send in portions of these sizes, again and again; store behind each third of them."""
+def send_in_cuts(pair: RelpPair, data: bytes, cuts: list[int]) -> list[Event]:
+    """Send data in pieces of these sizes, in turn; store after every third; return what the client gets."""
     events: list[Event] = []
     at = step = 0
     while at < len(data):
         size = cuts[step % len(cuts)]
-        talk.send(data[at : at + size])
+        pair.send(data[at : at + size])
         at, step = at + size, step + 1
         if step % 3 == 0:
-            events += talk.answers()
-    return events + talk.answers()
+            events += pair.responses()
+    return events + pair.responses()

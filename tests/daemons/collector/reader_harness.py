@@ -1,4 +1,4 @@
-"""Connections and arenas for tests of the network side: real sockets, and a writer that a test drives."""
+"""A reader and its connections for tests: real sockets, and a writer that the test controls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +23,7 @@ from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from prometheus_client import Counter
 
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from nodelogd.collector.pipeline.arena import Arena
 
 PATIENCE = 20.0  # seconds
-RESET = struct.pack("ii", 1, 0)
+LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """Give a client, blocking, and what a collector accepts of it, non-blocking."""
+    """Return a blocking client socket and the non-blocking one that a collector accepts for it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
         accepted, _ = listener.accept()
@@ -43,13 +44,13 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def reset(client: socket.socket) -> None:
-    """Close a connection as a program does that crashes with data unread."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    """Close a connection with a reset, as a program does that crashes with unread data."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
     client.close()
 
 
 def is_reset(client: socket.socket) -> bool:
-    """Say whether the collector reset this connection, rather than closed it."""
+    """Return True if the collector reset this connection rather than closed it."""
     try:
         client.recv(1)
     except ConnectionResetError:
@@ -57,43 +58,43 @@ def is_reset(client: socket.socket) -> bool:
     return False
 
 
-def value(metrics: Metrics, name: str, **labels: str) -> float:
-    """Give what was counted; 0 for a label that was not seen yet."""
+def metric_value(metrics: Metrics, name: str, **labels: str) -> float:
+    """Return the value of a metric; 0 for a label that it does not have yet."""
     return metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 def total(counter: Counter) -> int:
-    """Give the sum of a counter over its labels."""
+    """Return the sum of a counter over its labels."""
     samples = [sample for metric in counter.collect() for sample in metric.samples]
     return sum(int(sample.value) for sample in samples if sample.name.endswith("_total"))
 
 
-async def until(fact: Callable[[], object]) -> None:
-    """Let the loop turn until something is so."""
+async def until(condition: Callable[[], object]) -> None:
+    """Run the event loop until a condition holds; fail if it does not within PATIENCE."""
     end = time.monotonic() + PATIENCE
-    while not fact():
+    while not condition():
         if time.monotonic() > end:
             pytest.fail(f"not within {PATIENCE:g} s")
         await asyncio.sleep(0.001)
 
 
-class Wired:
-    """An intake in the running loop, its connections, and what it gave to the writer.
+class ReaderHarness:
+    """A reader in the running loop, its connections, and what it handed to the writer.
 
-    Arenas go back at once unless `stuck` is set; then they are kept until `give_back`.
+    Arenas are released at once unless `is_stuck` is set; then they are held until `release`.
     """
 
     def __init__(self, max_line: int = 1024 * 1024, unfinished_limit: int = 1024 * 1024) -> None:
-        """Put it together; it reads at once."""
+        """Create all parts and start reading."""
         self.metrics = Metrics()
         self.limits = LineLimits(max_line)
         self.written = bytearray()
         self.batches: list[bytes] = []
-        self.stuck = False
+        self.is_stuck = False
         self.most_held = 0  # bytes
-        self._kept: list[Arena] = []
+        self._held_arenas: list[Arena] = []
         self._arenas = ArenaPool(self.limits.headroom, self._resume)
-        self.durable: dict[bytes, int] = {}  # what the store has of each stream
+        self.durable: dict[bytes, int] = {}  # number of the last durable block of each stream
         self.forgotten: list[bytes] = []
         self.fences: list[bool] = []  # of each batch
         self.clients: RelpClients[RelpConnection] = RelpClients(
@@ -104,59 +105,54 @@ class Wired:
             limits=self.limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
         self.acks = Acks(self.connections, self.clients, max_unsent=unfinished_limit // 4)
-        handover = ArenaExchange(asyncio.get_running_loop(), self._arenas, self._put)
-        memory_limit = MemoryLimit(self.connections, handover, unfinished_limit)
-        self.reader = Reader(self.connections, self.acks, handover, memory_limit, self.metrics)
+        exchange = ArenaExchange(asyncio.get_running_loop(), self._arenas, self._put)
+        memory_limit = MemoryLimit(self.connections, exchange, unfinished_limit)
+        self.reader = Reader(self.connections, self.acks, exchange, memory_limit, self.metrics)
         self._sockets: list[socket.socket] = []
         self.reader.resume()
 
     @property
-    def paused(self) -> bool:
-        """Say whether it has stopped reading."""
-        return self.reader.is_paused
-
-    @property
-    def keeps(self) -> bool:
-        """Say whether the stuck writer has arenas."""
-        return bool(self._kept)
+    def has_held_arenas(self) -> bool:
+        """True if the stuck writer holds arenas."""
+        return bool(self._held_arenas)
 
     def connect(self) -> socket.socket:
-        """Add a connection that sends lines; give the client's side."""
-        client, accepted = self._pair()
+        """Add a connection that sends lines; return the client's socket."""
+        client, accepted = self._socket_pair()
         self.connections.add(LineConnection(accepted, b"", self.limits, self.metrics))
         return client
 
     def connect_undecided(self) -> socket.socket:
-        """Add a connection of which is not known what it sends; give the client's side."""
-        client, accepted = self._pair()
+        """Add a connection whose protocol is not known yet; return the client's socket."""
+        client, accepted = self._socket_pair()
         self.connections.add(self.factory.create(accepted, client.getsockname(), relp_only=False))
         return client
 
-    def ledger(self) -> tuple[int, int]:
-        """Give the bytes that came in and those that are accounted for; they are the same."""
+    def byte_totals(self) -> tuple[int, int]:
+        """Return the bytes that came in and those that are accounted for. They must be equal."""
         metrics = self.metrics
-        known = len(self.written) + self.reader.held_bytes + total(metrics.dropped) + total(metrics.overhead)
-        return total(metrics.received) + total(metrics.added), known
+        came_in = total(metrics.received) + total(metrics.added)
+        left = total(metrics.dropped) + total(metrics.overhead)
+        return came_in, len(self.written) + self.reader.held_bytes + left
 
     async def all_closed(self) -> None:
-        """Return when all connections have ended and the writer has what they brought."""
+        """Wait until all connections are closed and the writer has all that they sent."""
         await until(lambda: not self.connections)
         await self.reader.flush()
 
-    def kept_receipts(self) -> Mapping[RelpConnection, int]:
-        """Give the receipts of the first batch that the stuck writer has."""
-        receipts: Mapping[Any, int] = self._kept[0].receipts
-        return receipts
+    def held_receipts(self) -> Mapping[Any, int]:
+        """Return the receipts of the first batch that the stuck writer holds."""
+        return self._held_arenas[0].receipts
 
-    def give_back(self, count: int = 2) -> None:
-        """Have the writer give back arenas it was stuck with."""
-        for arena in self._kept[:count]:
-            self._kept.remove(arena)
-            self._return(arena)
+    def release(self, count: int = 2) -> None:
+        """Release up to `count` arenas that the stuck writer holds."""
+        for arena in self._held_arenas[:count]:
+            self._held_arenas.remove(arena)
+            self._store(arena)
 
-    def count(self, name: str, **labels: str) -> float:
-        """Give a metric."""
-        return value(self.metrics, name, **labels)
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the value of a metric."""
+        return metric_value(self.metrics, name, **labels)
 
     def close(self) -> None:
         """Close everything."""
@@ -169,7 +165,7 @@ class Wired:
     def _resume(self) -> None:
         self.reader.resume()
 
-    def _pair(self) -> tuple[socket.socket, socket.socket]:
+    def _socket_pair(self) -> tuple[socket.socket, socket.socket]:
         client, accepted = tcp_pair()
         self._sockets += [client, accepted]
         return client, accepted
@@ -181,12 +177,12 @@ class Wired:
             self.batches.append(bytes(arena.view[: arena.end]))
             self.written += self.batches[-1]
         self._arenas.note_written(arena.end)
-        if self.stuck:
-            self._kept.append(arena)
+        if self.is_stuck:
+            self._held_arenas.append(arena)
         else:
-            self._return(arena)
+            self._store(arena)
 
-    def _return(self, arena: Arena) -> None:
+    def _store(self, arena: Arena) -> None:
         self.durable |= arena.last_blocks
         receipts: Mapping[Any, int] = arena.receipts
         self.acks.queue(receipts)
