@@ -1,4 +1,4 @@
-"""The options of logd: what they accept, and which settings they become. `test_daemon.py` tests the daemon."""
+"""The options of logd: what they accept, and the settings they become. `test_daemon.py` tests the daemon."""
 
 from __future__ import annotations
 

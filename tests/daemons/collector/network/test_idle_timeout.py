@@ -53,11 +53,8 @@ async def test_no_connection_is_idle_while_reading_is_paused(harness: ReaderHarn
 async def test_a_relp_connection_without_an_open_in_time_is_closed(
     harness: ReaderHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, late, readable = (
-        await open_peer(harness),
-        harness.connect_undecided(),
-        harness.connect_undecided(),
-    )
+    opened = await open_peer(harness)
+    late, readable = harness.connect_undecided(), harness.connect_undecided()
     late.sendall(b"1 open 100 relp_version=0\n")
     readable.sendall(b"1 open 100 relp_version=0\n")
     await until(lambda: harness.reader.held_bytes == 52)

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.daemons.collector.wired import value
+from tests.daemons.collector.reader_harness import metric_value
 from tests.waiting import wait_for
 
 from nodelogd.collector.metrics import Metrics
@@ -74,10 +74,10 @@ def test_what_the_budget_does_not_allow_is_removed_counted_and_logged(
     paths = [write_sealed(names, number) for number in (1, 2, 3)]
     make_retention(Budget(max_files=1, min_free_share=None)).enforce_budget()
     assert [path.exists() for path in paths] == [False, False, True]
-    assert value(metrics, "nodelog_removed_files_total", reason="keep-count") == 2
-    assert value(metrics, "nodelog_sealed_files") == 1
-    assert value(metrics, "nodelog_sealed_bytes") == 5
-    assert value(metrics, "nodelog_disk_free_bytes") > 0
+    assert metric_value(metrics, "nodelog_removed_files_total", reason="keep-count") == 2
+    assert metric_value(metrics, "nodelog_sealed_files") == 1
+    assert metric_value(metrics, "nodelog_sealed_bytes") == 5
+    assert metric_value(metrics, "nodelog_disk_free_bytes") > 0
     assert caplog.messages == ["removed by --keep-count"] * 2
 
 
@@ -97,8 +97,8 @@ def test_a_file_and_its_compressed_form_count_as_one(
     packed.write_bytes(b"12345")
     newest = write_sealed(names, 2)
     make_retention(Budget(max_files=2, min_free_share=None)).enforce_budget()
-    assert value(metrics, "nodelog_sealed_files") == 2
-    assert value(metrics, "nodelog_sealed_bytes") == 15
+    assert metric_value(metrics, "nodelog_sealed_files") == 2
+    assert metric_value(metrics, "nodelog_sealed_bytes") == 15
     assert plain.exists()
     make_retention(Budget(max_files=1, min_free_share=None)).enforce_budget()
     assert list(names.directory.iterdir()) == [newest]
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_removed_does_not_protect_others_and_is_logged_onc
     retention.enforce_budget()
     assert not other.exists()
     assert caplog.messages == [f"cannot remove {stuck}: Is a directory; it stays"]
-    assert value(metrics, "nodelog_sealed_files") == 1
+    assert metric_value(metrics, "nodelog_sealed_files") == 1
 
 
 def test_an_unreadable_directory_is_logged_once_until_it_can_be_read_again(
@@ -140,7 +140,7 @@ def test_only_sealed_files_are_compressed(
     names.torn_path(2).write_bytes(b"half")
     paths = [write_sealed(names, number) for number in (1, 3)]
     make_retention().start()
-    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 2)
+    wait_for(lambda: metric_value(metrics, "nodelog_compressed_files_total") == 2)
     packed = [gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes()) for path in paths]
     assert packed == [b"line\n"] * 2
     assert names.log.exists()
@@ -150,10 +150,10 @@ def test_only_sealed_files_are_compressed(
 def test_wake_checks_immediately(names: FileNames, metrics: Metrics, make_retention: MakeRetention) -> None:
     retention = make_retention()
     retention.start()
-    wait_for(lambda: value(metrics, "nodelog_disk_free_bytes") > 0)
+    wait_for(lambda: metric_value(metrics, "nodelog_disk_free_bytes") > 0)
     write_sealed(names, 1)
     retention.wake()
-    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 1)
+    wait_for(lambda: metric_value(metrics, "nodelog_compressed_files_total") == 1)
 
 
 def test_the_file_that_the_journal_still_describes_is_not_compressed(
@@ -168,7 +168,7 @@ def test_the_file_that_the_journal_still_describes_is_not_compressed(
     write_journal_for(names, names.log)
     assert in_use.exists()
     retention.wake()
-    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 2)
+    wait_for(lambda: metric_value(metrics, "nodelog_compressed_files_total") == 2)
     assert not in_use.exists()
 
 
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_compressed_stays_and_is_retried_later(
     assert waits == ["0.01 s", "0.02 s", "0.04 s"]
     assert blocked.read_bytes() == b"line\n"
     obstacle.rmdir()
-    wait_for(lambda: has_tried(0) and value(metrics, "nodelog_compressed_files_total") == 1)
+    wait_for(lambda: has_tried(0) and metric_value(metrics, "nodelog_compressed_files_total") == 1)
 
 
 def test_compression_resumes_after_a_process_could_not_be_started(
@@ -211,7 +211,7 @@ def test_compression_resumes_after_a_process_could_not_be_started(
         retention.start()
         wait_for(lambda: caplog.messages)
     retention.wake()
-    wait_for(lambda: value(metrics, "nodelog_compressed_files_total") == 1)
+    wait_for(lambda: metric_value(metrics, "nodelog_compressed_files_total") == 1)
     assert len(caplog.messages) == 1
     assert "cannot compress sealed files: [Errno 11]" in caplog.messages[0]
 
@@ -227,7 +227,7 @@ def test_the_budget_is_enforced_while_a_large_file_is_compressed(
     wait_for(lambda: list(names.directory.glob(".*.tmp-*")), "the compression is running")
     write_sealed(names, 2)
     write_sealed(names, 3)
-    wait_for(lambda: value(metrics, "nodelog_removed_files_total", reason="keep-count") == 1)
+    wait_for(lambda: metric_value(metrics, "nodelog_removed_files_total", reason="keep-count") == 1)
     assert list(names.directory.glob(".*.tmp-*"))
 
 
