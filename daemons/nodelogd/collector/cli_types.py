@@ -30,7 +30,7 @@ class SyncPolicyType(OptionType[SyncPolicy]):
         except ValueError:
             raise ValueError("not a sync policy") from None
         if not MIN_INTERVAL <= seconds <= MAX_INTERVAL:
-            raise ValueError("too short or too long an interval")
+            raise ValueError("out of range")
         return SyncPolicy(mode=SyncMode.INTERVAL, interval=seconds)
 
     def to_text(self, value: SyncPolicy) -> str:

@@ -21,7 +21,7 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the intervals of the writer: a second is long in a test."""
     monkeypatch.setattr(batches, "RETRY_INTERVAL", 0.01)
     monkeypatch.setattr(writer, "RETRY_INTERVAL", 0.01)

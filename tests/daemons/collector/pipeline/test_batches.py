@@ -18,7 +18,7 @@ from nodelogd.collector.store.log_store import LogStore, StoreSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("short_intervals")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from nodelogd.collector.store.file_names import FileNames
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("short_intervals")
 
 
 def test_batches_are_written_in_order_and_all_before_close_returns(log: Path) -> None:
