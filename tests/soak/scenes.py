@@ -105,7 +105,7 @@ _CUT = "the last run left an incomplete end"
 
 CALM = Scene(name="calm")
 HANGUP = Scene(name="SIGHUP", happens=hung_up)
-STRANGERS = Scene(name="strangers", happens=visited, may_say="somebody else changed the log")
+STRANGERS = Scene(name="strangers", happens=visited, may_say="another program changed the log")
 FLAT_OUT = Scene(name="flat out", loads=FULL, part=0.1)
 TERMINATED = Scene(name="SIGTERM", happens=terminated, restarts=1)
 KILLED = Scene(name="SIGKILL", happens=killed, restarts=1, may_say=_CUT)

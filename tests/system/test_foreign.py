@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def foreign(collector: Logd, what: str = "") -> int:
-    return len(collector.records(f"somebody else changed the log ({what}"))
+    return len(collector.records(f"another program changed the log ({what}"))
 
 
 def loaded(load: LineSender) -> None:

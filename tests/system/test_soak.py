@@ -53,7 +53,7 @@ def test_a_stranger_who_takes_lines_away_is_a_fault_and_the_files_are_kept(tmp_p
         tmp_path, Scene(name="robbed", loads=(LINES,), happens=emptied), replace(HANGUP, loads=(LINES,))
     )
     assert any("lines: " in fault and "lost" in fault for fault in soak.faults)
-    assert any("somebody else changed the log" in fault for fault in soak.faults)
+    assert any("another program changed the log" in fault for fault in soak.faults)
     assert all(fault.startswith("round 1 (robbed)") for fault in soak.faults)
     assert [path.name for path in tmp_path.glob("round-*")] == ["round-1"]
 

@@ -11,18 +11,16 @@ many batches.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from mmap import MADV_NOHUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from typing import TypeAlias
+    from collections.abc import Callable
 
-    Owner: TypeAlias = Hashable
-    """Who is owed acks; the pipeline only counts and returns it, and never looks inside."""
-    Receipts: TypeAlias = dict[Owner, int]
-    """How many acks each owner is owed."""
+Receipts: TypeAlias = dict[Hashable, int]
+"""Acks owed, by owner: the connection that gets them. The pipeline returns owners and never looks inside."""
 
 ARENA_SIZE = 1024 * 1024  # bytes; an arena that holds this much is full
 MAX_ACKS = 16 * 1024  # an arena that owes this many is full
@@ -66,7 +64,7 @@ class Arena:
         """True if the arena must be written before anything is added."""
         return self.end >= self.limit
 
-    def add_acks(self, owner: Owner, count: int) -> None:
+    def add_acks(self, owner: Hashable, count: int) -> None:
         """Owe `count` more acks once this arena is stored. MAX_ACKS of them fill it, even without a byte."""
         self.receipts[owner] = self.receipts.get(owner, 0) + count
         self._acks += count

@@ -1,4 +1,4 @@
-"""When the writer syncs: a pure function of the `--sync` policy and of the times passed in.
+"""When the writer syncs. Decided by the `--sync` policy and the times passed in, without a clock of its own.
 
 All times are seconds of one clock.
 """

@@ -44,7 +44,7 @@ class WriterReports:
 
 
 class Writer:
-    """Owns the store. All but `put`, `rotate`, `close` and the like runs in its own thread."""
+    """Owns the store, in a thread of its own. The public methods are called from other threads."""
 
     def __init__(
         self,

@@ -98,7 +98,10 @@ class LogStore:
             self.rotate()
 
     def rotate(self) -> None:
-        """Seal the file, unless it is empty or no longer at its path, and continue in a new one."""
+        """Seal the file and continue in a new one.
+
+        An empty file stays the active one. A file that is no longer at its path is left without a seal.
+        """
         if self.commits.is_awaited:
             self.commits.sync()
         self._file.undo_partial_write()
@@ -161,7 +164,7 @@ class LogStore:
     def _report_change(self, what: str, consequence: str) -> None:
         self._metrics.foreign.labels(what).inc()
         path = str(self.names.log)
-        log.warning("somebody else changed the log (%s); %s", what, consequence, extra={"path": path})
+        log.warning("another program changed the log (%s); %s", what, consequence, extra={"path": path})
 
     def _switch_file(self, created_at: float) -> None:
         """Leave the file and its journal, and continue in the file that is now at the log's path."""
