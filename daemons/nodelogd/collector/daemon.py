@@ -1,8 +1,9 @@
 """The lifecycle of logd: what is opened in which order, and how it shuts down.
 
 First the sockets, so that a client that connects during startup waits in the backlog; then HTTP, so that
-`/readyz` says what the start waits for; then the lock; then the writer, which recovers the log. Shutdown goes
-in reverse order.
+`/readyz` says what the start waits for; then the lock; then the writer, which recovers the log. At shutdown
+the listener closes first, then the connections are drained, then the writer finishes. HTTP serves until the
+end, and the lock is held until the process exits.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ async def collect(settings: Settings) -> int:
         try:
             await collector.run(stop)
         finally:
-            complete = await collector.end()
+            complete = await collector.shut_down()
     return 0 if complete else 1
 
 
@@ -104,52 +105,52 @@ class Collector:
                 watched.remove(self.wiring.opened)
             self._check_health()
 
-    async def end(self) -> bool:
+    async def shut_down(self) -> bool:
         """Read, write and sync what was sent, within the grace; return True if all of it was done in time."""
         wiring, grace = self.wiring, self._settings.grace
         end = self._loop.time() + grace
         self._health.set_not_ready("stop", "stopping")
-        complete = True
         self._listener.close()
         if wiring.connections:  # a client that sent and closed during the start believes that it succeeded
             await asyncio.wait([wiring.opened], timeout=grace)
         if wiring.opened.done() and not wiring.opened.exception():
-            try:
-                async with asyncio.timeout_at(end):
-                    await drain(wiring.reader, wiring.clients, min(self._settings.linger, grace / 2))
-            except TimeoutError:
-                complete = False
-            complete &= await asyncio.to_thread(wiring.writer.close, max(0.0, end - self._loop.time()))
-            if not complete:
-                self._log_incomplete()
-        elif unread := len(wiring.connections):
-            complete = False
-            log.error(
-                "cannot open %s within the grace of %g s; %d connections are reset unread",
-                wiring.names.log,
-                grace,
-                unread,
-            )
+            complete = await self._drain_and_write(end)
+        else:
+            complete = not wiring.connections
+            self._log_unread()
         wiring.reader.stop()
         wiring.connections.close_all()
         await asyncio.to_thread(wiring.retention.close, 1.0)
         log.info("stopped")
         return complete
 
+    async def _drain_and_write(self, end: float) -> bool:
+        wiring, complete = self.wiring, True
+        try:
+            async with asyncio.timeout_at(end):
+                await drain(
+                    wiring.reader, wiring.clients, min(self._settings.linger, self._settings.grace / 2)
+                )
+        except TimeoutError:
+            complete = False
+        complete &= await asyncio.to_thread(wiring.writer.close, max(0.0, end - self._loop.time()))
+        if not complete:
+            self._log_incomplete()
+        return complete
+
+    def _log_unread(self) -> None:
+        if unread := len(self.wiring.connections):
+            text = "cannot open %s within the grace of %g s; %d connections are reset unread"
+            log.error(text, self.wiring.names.log, self._settings.grace, unread)
+
     def _log_incomplete(self) -> None:
-        wiring, grace = self.wiring, self._settings.grace
-        if held := wiring.held_bytes():
-            log.error(
-                "cannot write %d bytes that were received within the grace of %g s; they are lost",
-                held,
-                grace,
-            )
+        grace = self._settings.grace
+        if held := self.wiring.held_bytes():
+            text = "cannot write %d bytes that were received within the grace of %g s; they are lost"
+            log.error(text, held, grace)
         else:
-            log.error(
-                "cannot sync %s within the grace of %g s; it is written, a power failure may undo that",
-                wiring.names.log,
-                grace,
-            )
+            text = "cannot sync %s within the grace of %g s; it is written, but a power failure may undo that"
+            log.error(text, self.wiring.names.log, grace)
 
     def rotate(self) -> None:
         """Seal the log file now and start a new one (SIGHUP)."""

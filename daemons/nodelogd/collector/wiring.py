@@ -1,4 +1,4 @@
-"""Creates the parts of a collector and connects them: who passes arenas, receipts and events to whom."""
+"""Creates the parts of a collector and connects them: arenas, receipts and events pass between them here."""
 
 from __future__ import annotations
 

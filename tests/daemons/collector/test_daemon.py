@@ -236,7 +236,7 @@ async def test_shutdown_during_the_start_waits_within_the_grace_for_what_clients
         client.sendall(b"one\n")
     if opens_in_time:
         asyncio.get_running_loop().call_later(0.05, gate.set)
-    assert await collector.end() is opens_in_time
+    assert await collector.shut_down() is opens_in_time
     gate.set()
     if opens_in_time:
         assert log.read_bytes() == b"one\n"

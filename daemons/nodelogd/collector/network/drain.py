@@ -29,14 +29,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READ_SIZE = 64 * 1024  # bytes
+LAST_READ_SIZE = 64 * 1024  # bytes
 MAX_LAST_READS = 128  # from one connection before its reset; 8 MiB
 MAX_LAST_SECONDS = 0.05  # spent on these reads
 NOTHING = bytes(4)  # FIONREAD: no bytes to read
 
 
 async def drain(reader: Reader, clients: RelpClients[RelpConnection], linger: float) -> None:
-    """End all connections: wait `linger` seconds for their clients to close them, then reset the others."""
+    """End all connections: wait `linger` seconds for their clients to close them, then end the others.
+
+    The others are reset if they send lines, and closed if they speak RELP.
+    """
     relp = reader.connections.detach_relp()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_drain_relp(relp, reader, clients, linger))
@@ -71,7 +74,7 @@ async def _shut_down(connection: RelpConnection) -> None:
 async def _discard_input(connection: RelpConnection) -> None:
     """Read until the peer has shut down its side, too: closing with unread data would send a reset."""
     with suppress(OSError):
-        while await asyncio.get_running_loop().sock_recv(connection.sock, READ_SIZE):
+        while await asyncio.get_running_loop().sock_recv(connection.sock, LAST_READ_SIZE):
             pass
 
 
@@ -106,11 +109,11 @@ def _read_and_reset(sock: socket.socket) -> tuple[bytes, bool]:
     end = time.monotonic() + MAX_LAST_SECONDS
     with suppress(OSError):
         while len(pieces) < MAX_LAST_READS and time.monotonic() < end and not at_eof:
-            pieces.append(sock.recv(READ_SIZE))
+            pieces.append(sock.recv(LAST_READ_SIZE))
             at_eof = not pieces[-1]
     descriptor = sock.detach()
     with suppress(OSError):
         while len(pieces) < MAX_LAST_READS and ioctl(descriptor, FIONREAD, NOTHING) != NOTHING:
-            pieces.append(os.read(descriptor, READ_SIZE))
+            pieces.append(os.read(descriptor, LAST_READ_SIZE))
     os.close(descriptor)
     return b"".join(pieces), at_eof

@@ -28,7 +28,7 @@ ConnectionT = TypeVar("ConnectionT", bound=CarriesStream)
 
 
 class RelpClients(Generic[ConnectionT]):
-    """Used by the event loop.
+    """The streams and totals of all RELP connections. Changed in the event loop only.
 
     `last_durable_block` returns the number of the last block of a stream that is durable in the store;
     `forget_stream` removes a stream from the store.
