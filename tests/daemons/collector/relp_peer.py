@@ -35,7 +35,7 @@ class RelpPeer:
         assert self.sock.send(data) == len(data)
 
     def received(self, event: Event, times: int = 1) -> bool:
-        """Return True if this event was received exactly so many times."""
+        """Return True if this event was received exactly `times` times."""
         self._read()
         return self.events.count(event) == times
 
