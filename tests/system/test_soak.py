@@ -47,7 +47,7 @@ def test_a_stranger_who_takes_lines_away_is_a_fault_and_the_files_are_kept(tmp_p
     def emptied(logd: Logd, _files: Path) -> None:
         wait_for(lambda: logd.log.stat().st_size, "there is something to take")
         logd.log.write_bytes(b"")
-        wait_for(lambda: logd.records("somebody else"), "logd has noticed it")
+        wait_for(lambda: logd.records("another program changed"), "logd has noticed it")
 
     soak = soaked(
         tmp_path, Scene(name="robbed", loads=(LINES,), happens=emptied), replace(HANGUP, loads=(LINES,))

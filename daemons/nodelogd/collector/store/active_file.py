@@ -55,7 +55,7 @@ class ActiveFile:
         self._partial = 0
 
     def was_changed_during_write(self) -> bool:
-        """Return whether somebody appended or truncated between our check of the file and our last write."""
+        """Return whether another program changed the file between our check and our last write."""
         return os.lseek(self.fd, 0, os.SEEK_CUR) != self.end
 
     def is_at_path(self) -> bool:

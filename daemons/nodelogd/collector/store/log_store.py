@@ -122,7 +122,7 @@ class LogStore:
         self._file.undo_partial_write()
         size = os.fstat(self._file.fd).st_size
         if cut is not None and size > cut:
-            if size != self._file.end:  # lines of somebody else are cut off with ours
+            if size != self._file.end:  # foreign lines are cut off with ours
                 copy_tail(self._file.fd, cut, self.names.torn_path(self._sealer.next_number()))
             self._file.truncate(cut)
         self.streams.discard_unsynced()
@@ -140,7 +140,7 @@ class LogStore:
         os.close(self._file.fd)
 
     def _check_for_changes(self) -> None:
-        """Handle what somebody else did to our file: appended to it, truncated it or removed it."""
+        """Handle what another program did to our file: appended to it, truncated it or removed it."""
         self._file.undo_partial_write()
         status = os.fstat(self._file.fd)
         if not status.st_nlink:
@@ -150,7 +150,7 @@ class LogStore:
             self._accept_changes()
 
     def _accept_changes(self) -> None:
-        """Continue at the end of the file as somebody else left it, with a new journal."""
+        """Continue at the end of the file as another program left it, with a new journal."""
         what = "truncated" if os.fstat(self._file.fd).st_size < self._file.end else "appended"
         size = self._file.terminate_last_line()
         self._report_change(what, f"it continues at {size} instead of {self._file.end} bytes")

@@ -61,7 +61,7 @@ def recover_log(names: FileNames, *, boot_id: bytes) -> StartState:
             _cut(names, fd, point.end, max(names.last_number(), header.last_sealed) + 1, point.cut_reason)
     result = "cut" if cut else "moved" if point.cut_reason or not owner else "whole"
     if owner == names.log:
-        # What somebody else appended behind our lines may end in the middle of a line.
+        # What another program appended behind our lines may end in the middle of a line.
         _cut_unfinished_line(names, max(names.last_number(), header.last_sealed) + 1)
         if sealed := names.find_sealed(names.log.stat()):
             names.log.unlink()
@@ -96,7 +96,7 @@ def _read_journal(names: FileNames) -> tuple[bytes, Header | None]:
 
 
 def _find_owner(names: FileNames, header: Header, boot_id: bytes) -> Path | None:
-    """Return the file that a journal describes: the log, a sealed file, or wherever somebody moved it.
+    """Return the file that a journal describes: the log, a sealed file, or a file moved away from its path.
 
     All are in one directory, so the inode identifies it; the number of a device may change over a reboot.
     """
