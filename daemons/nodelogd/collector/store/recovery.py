@@ -6,8 +6,9 @@ offset is not read again, so a start is fast however long the file is.
 
 Bytes behind the last record are a separate question. After a crash of the program alone they cannot be
 ours, because a record is written before its batch, and the kernel that received both still runs: another
-program appended to the file meanwhile, and they stay. After a crash of the machine the record may be lost while
-its batch is not: its sender never got an ack and sends it again, so these bytes are cut off and kept aside.
+program appended to the file meanwhile, and they stay. After a crash of the machine the record may be lost
+while its batch is not: its sender never got an ack and sends it again, so these bytes are cut off and kept
+aside.
 """
 
 from __future__ import annotations
