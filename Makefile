@@ -32,10 +32,10 @@ check: venv ## ruff, format, mypy, import-linter
 # Cells of collectors and of archives have programs of their own; without CELL both run.
 bench: venv ## logd and other collectors, logcd and tar, an hour at most; CELL=blocks-64 for one, AGAINST=DIR another checkout's logd instead, ARGS=--help
 ifdef AGAINST
-	@$(BIN)/python -m tests.bench.checkouts '$(AGAINST)' $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
+	@$(BIN)/python -m tests.bench.compare_checkouts '$(AGAINST)' $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
 else
-	@$(if $(filter archive-%,$(CELL)),,$(BIN)/python -m tests.bench.compare $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
-	@$(if $(filter-out archive-%,$(CELL)),,$(BIN)/python -m tests.bench.archives $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
+	@$(if $(filter archive-%,$(CELL)),,$(BIN)/python -m tests.bench.compare_collectors $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
+	@$(if $(filter-out archive-%,$(CELL)),,$(BIN)/python -m tests.bench.compare_archivers $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS))
 endif
 
 soak: venv ## exactly once, a minute a scene (ONCE=20s), a day of archives (CYCLES=100), then an hour of mixed load (FOR=10m); ARGS=--help

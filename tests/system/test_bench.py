@@ -6,13 +6,13 @@ import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from tests.bench.cells import CELLS, Cell
-from tests.bench.measuring import Load, throughput
-from tests.bench.pictures import picture
-from tests.bench.places import Place
-from tests.bench.running import running
-from tests.bench.systems import SYSTEMS
-from tests.bench.tables import remarks, table
+from tests.bench.collectors.cells import CELLS, Cell
+from tests.bench.collectors.collector_process import running_collector
+from tests.bench.collectors.measurements import Load, throughput
+from tests.bench.collectors.systems import SYSTEMS
+from tests.bench.report.bar_chart import bar_chart
+from tests.bench.report.tables import remarks, table
+from tests.bench.workspace import Workspace
 from tests.ports import free_ports
 
 CELL = Cell(name="small", title="a small one", load=Load(connections=2))
@@ -39,7 +39,7 @@ def test_lost_lines_and_a_generator_without_time_are_remarked() -> None:
 
 
 def test_a_picture_is_svg_with_a_bar_for_each_system() -> None:
-    root = ET.fromstring(picture(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (ours)
+    root = ET.fromstring(bar_chart(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (ours)
     assert len(root.findall("{*}rect")) == 2
     assert "a < b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
@@ -53,8 +53,8 @@ def test_each_cell_has_a_name_of_its_own_and_systems_that_are_there() -> None:
 def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
     logd = next(system for system in SYSTEMS if system.name == "logd")
     ports = free_ports()
-    place = Place(tmp_path, next(ports), next(ports), 2)
-    with running(logd, place) as run:
+    place = Workspace(tmp_path, next(ports), next(ports), 2)
+    with running_collector(logd, place) as run:
         figures = throughput(run, Load(connections=2, line=128, rate=100_000, seconds=1))
     assert figures["received"] == 1.0
     assert not any(figures[name] for name in ("lost", "doubled", "torn", "reordered"))
@@ -66,11 +66,11 @@ def test_lines_that_a_system_changes_are_not_taken_for_whole(tmp_path: Path) -> 
     """A forger between generator and logd: the first byte of every line becomes another."""
     logd = next(system for system in SYSTEMS if system.name == "logd")
     ports = free_ports()
-    place = Place(tmp_path, next(ports), next(ports), 1)
-    with socket.create_server(("127.0.0.1", 0)) as listener, running(logd, place) as run:
+    place = Workspace(tmp_path, next(ports), next(ports), 1)
+    with socket.create_server(("127.0.0.1", 0)) as listener, running_collector(logd, place) as run:
         forger = threading.Thread(target=_forge, args=(listener, place.port))
         forger.start()
-        run.place = Place(tmp_path, listener.getsockname()[1], place.http, 1)
+        run.place = Workspace(tmp_path, listener.getsockname()[1], place.http, 1)
         figures = throughput(run, Load(connections=1, rate=1000, write=0, seconds=1))
         forger.join()
     assert figures["torn"] == 1000

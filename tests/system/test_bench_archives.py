@@ -6,19 +6,19 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.bench import archive_cells
-from tests.bench.archive_cells import CELLS, age, cycle, first, idle, small
-from tests.bench.archivers import Daemon, compare
-from tests.bench.cells import CELLS as OTHERS
-from tests.bench.logs import Logs
-from tests.bench.running import Failed
-from tests.bench.tables import archive_table
+from tests.bench.archivers import cells
+from tests.bench.archivers.cells import CELLS, day_of_growth, first_archive, growth, no_change, small_files
+from tests.bench.archivers.sample_logs import SampleLogs
+from tests.bench.archivers.tar_and_logcd import MeasuredLogcd, assert_archive_matches
+from tests.bench.collectors.cells import CELLS as OTHERS
+from tests.bench.report.tables import archive_table
+from tests.bench.workspace import RunFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.bench.archive_cells import Cell, Runs
+    from tests.bench.archivers.cells import Cell, Runs
 
     Measure = Callable[[Path, int], Runs]
 
@@ -28,8 +28,15 @@ MIB = 1 << 20
 @pytest.fixture(autouse=True)
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make all of it small."""
-    for name, value in {"GIB": 4 * MIB, "MANY": 40, "DAY": 20, "AGED": MIB, "IDLE": 2, "AFTER": 3}.items():
-        monkeypatch.setattr(archive_cells, name, value)
+    for name, value in {
+        "GIB": 4 * MIB,
+        "SMALL_FILES": 40,
+        "DAY": 20,
+        "DAY_SIZE": MIB,
+        "IDLE_CYCLES": 2,
+        "MEASURED_CYCLES": 3,
+    }.items():
+        monkeypatch.setattr(cells, name, value)
 
 
 def cell_of(measure: Measure) -> Cell:
@@ -37,7 +44,7 @@ def cell_of(measure: Measure) -> Cell:
 
 
 def test_logs_compress_like_real_ones(tmp_path: Path) -> None:
-    logs = Logs(tmp_path, [MIB] * 6)
+    logs = SampleLogs(tmp_path, [MIB] * 6)
     data = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
     assert len(data) == logs.size
     assert 6 < len(data) / len(gzip.compress(data, 6)) < 10
@@ -46,7 +53,7 @@ def test_logs_compress_like_real_ones(tmp_path: Path) -> None:
 def test_logs_are_the_same_for_the_same_seed_and_whole_lines(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        logs = Logs(tmp_path / name, [5000, 5 * MIB])
+        logs = SampleLogs(tmp_path / name, [5000, 5 * MIB])
         logs.grow(0, 7)
     one, other = (
         [path.read_bytes() for path in sorted((tmp_path / name).iterdir())] for name in ("one", "other")
@@ -56,7 +63,7 @@ def test_logs_are_the_same_for_the_same_seed_and_whole_lines(tmp_path: Path) -> 
     assert 5 * MIB <= len(one[1]) < 5 * MIB + 1000
 
 
-@pytest.mark.parametrize("measure", [first, cycle, small])
+@pytest.mark.parametrize("measure", [first_archive, growth, small_files])
 def test_logcd_and_tar_are_measured_in_turn(tmp_path: Path, measure: Measure) -> None:
     cell = cell_of(measure)
     runs = cell.measure(tmp_path, 2)
@@ -66,7 +73,7 @@ def test_logcd_and_tar_are_measured_in_turn(tmp_path: Path, measure: Measure) ->
     assert "| tar czf |" in archive_table(cell, runs)
 
 
-@pytest.mark.parametrize(("measure", "rows"), [(idle, 1), (age, 3)])
+@pytest.mark.parametrize(("measure", "rows"), [(no_change, 1), (day_of_growth, 3)])
 def test_cells_without_tar_have_their_figures(tmp_path: Path, measure: Measure, rows: int) -> None:
     cell = cell_of(measure)
     table = archive_table(cell, cell.measure(tmp_path, 1))
@@ -75,13 +82,13 @@ def test_cells_without_tar_have_their_figures(tmp_path: Path, measure: Measure, 
 
 
 def test_an_archive_of_something_else_fails(tmp_path: Path) -> None:
-    logs = Logs(tmp_path, [5000])
-    daemon = Daemon(tmp_path)
+    logs = SampleLogs(tmp_path, [5000])
+    daemon = MeasuredLogcd(tmp_path)
     try:
-        compare(daemon.archive)
+        assert_archive_matches(daemon.archive)
         logs.grow(0, 1)
-        with pytest.raises(Failed, match="something else"):
-            compare(daemon.archive)
+        with pytest.raises(RunFailed, match="the archive differs from the logs"):
+            assert_archive_matches(daemon.archive)
     finally:
         daemon.close()
 

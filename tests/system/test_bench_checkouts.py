@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import pytest
-from tests.bench import checkouts
-from tests.bench.cells import Cell
-from tests.bench.measuring import Figures, Load
-from tests.bench.places import Place
-from tests.bench.systems import SYSTEMS, System
+from tests.bench import compare_checkouts
+from tests.bench.collectors.cells import Cell
+from tests.bench.collectors.measurements import Figures, Load
+from tests.bench.collectors.systems import SYSTEMS, System
+from tests.bench.workspace import Workspace
 
 CELL = Cell(name="small", title="a small one", load=Load(connections=2), shown=("cpu_seconds_per_gb",))
 LOGD = next(system for system in SYSTEMS if system.name == "logd")
 
 
 def test_the_other_checkout_runs_its_own_program_with_the_same_options(tmp_path: Path) -> None:
-    place = Place(tmp_path, 1, 2, 3)
-    program, *options = checkouts.command_of(LOGD, Path("/other"), place)
+    place = Workspace(tmp_path, 1, 2, 3)
+    program, *options = compare_checkouts.command_of(LOGD, Path("/other"), place)
     assert program == "/other/.venv/bin/logd"
     assert options == LOGD.command(place)[1:]
 
@@ -30,14 +30,16 @@ def test_each_pair_swaps_which_checkout_is_measured_first(
         order.append(system.name)
         return {"cpu_seconds_per_gb": float(len(order))}
 
-    monkeypatch.setattr(checkouts, "run_once", run_once)
+    monkeypatch.setattr(compare_checkouts, "run_once", run_once)
     this, other = (System(name=name, version=str, command=LOGD.command) for name in ("this", "other"))
-    pairs = list(checkouts.measured_pairs(CELL, (this, other), 2, tmp_path))
+    pairs = list(compare_checkouts.measured_pairs(CELL, (this, other), 2, tmp_path))
     assert order == ["this", "other", "other", "this"]
     assert [figures["cpu_seconds_per_gb"] for pair in pairs for figures in pair] == [1.0, 2.0, 4.0, 3.0]
 
 
 def test_the_table_has_the_median_of_the_ratios_not_the_ratio_of_the_medians() -> None:
     values = [(1.0, 2.0), (6.0, 4.0), (9.0, 3.0)]
-    text = checkouts.table([({"cpu_seconds_per_gb": a}, {"cpu_seconds_per_gb": b}) for a, b in values], CELL)
+    text = compare_checkouts.table(
+        [({"cpu_seconds_per_gb": a}, {"cpu_seconds_per_gb": b}) for a, b in values], CELL
+    )
     assert "| CPU-s/GB | 6.00 | 3.00 | 1.500 (0.500 to 3.000) |" in text

@@ -1,4 +1,4 @@
-"""Other collectors, each set up as its own documentation says it is fast; nothing of a line is parsed."""
+"""Other collectors, each configured for speed as its documentation advises; none parses the lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.bench.places import KEPT, Missing, Place, attempt, found, says
+from tests.bench.workspace import CACHE, Unavailable, Workspace, find_program, run_setup, version_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +32,12 @@ _INPUT = 'module(load="imptcp" threads="2")', 'type="imptcp"', 'socketBacklog="4
 _RELP = 'module(load="imrelp")', 'type="imrelp"', ""
 
 
-def imrelp(place: Place) -> list[str]:
-    """Start rsyslog with its server of RELP in the place of imptcp."""
+def imrelp(place: Workspace) -> list[str]:
+    """Return the command of rsyslog with its RELP server instead of imptcp."""
     return rsyslog(place, dict(zip(_INPUT, _RELP, strict=True)))
 
 
-def rsyslog(place: Place, changes: Mapping[str, str] | None = None) -> list[str]:
+def rsyslog(place: Workspace, changes: Mapping[str, str] | None = None) -> list[str]:
     text = _RSYSLOG
     for old, new in (changes or {}).items():
         text = text.replace(old, new)
@@ -47,10 +47,10 @@ def rsyslog(place: Place, changes: Mapping[str, str] | None = None) -> list[str]
 
 
 def rsyslogd() -> str:
-    return found("rsyslogd", "apt-get install rsyslog")
+    return find_program("rsyslogd", "apt-get install rsyslog")
 
 
-# -- syslog-ng, unpacked, as it cannot be installed beside rsyslog --
+# -- syslog-ng, unpacked, since it cannot be installed beside rsyslog --
 
 _SYSLOG_NG = """
 @version: 3.38
@@ -65,7 +65,7 @@ destination d {{
 log {{ source(s); destination(d); flags(flow-control); }};
 """
 _PACKAGES = ("syslog-ng-core", "libivykis0", "libnet1", "libwrap0", "libjson-c5", "libpcre3", "libglib2.0-0")
-_UNPACKED = KEPT / "syslog-ng"
+_UNPACKED = CACHE / "syslog-ng"
 _LIBRARIES = _UNPACKED / "usr" / "lib"
 _MULTIARCH = f"{os.uname().machine}-linux-gnu"
 SYSLOG_NG_ENVIRONMENT = {
@@ -73,7 +73,7 @@ SYSLOG_NG_ENVIRONMENT = {
 }
 
 
-def syslog_ng(place: Place) -> list[str]:
+def syslog_ng(place: Workspace) -> list[str]:
     connections = place.connections + 10
     window = 200 * connections
     configuration = place.folder / "syslog-ng.conf"
@@ -99,16 +99,16 @@ def syslog_ng_version() -> str:
         fresh = _UNPACKED.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        found("apt-get", "syslog-ng is unpacked from Debian's packages")
-        attempt("its packages cannot be downloaded", "apt-get", "download", *_PACKAGES, folder=fresh)
+        find_program("apt-get", "syslog-ng is unpacked from Debian's packages")
+        run_setup("cannot download its packages", "apt-get", "download", *_PACKAGES, folder=fresh)
         for package in fresh.glob("*.deb"):
-            attempt("its packages cannot be unpacked", "dpkg-deb", "--extract", package, fresh)
+            run_setup("cannot unpack its packages", "dpkg-deb", "--extract", package, fresh)
         fresh.rename(_UNPACKED)
     program = str(_UNPACKED / "usr/sbin/syslog-ng")
     try:
-        return says(program, "--version", environment=SYSLOG_NG_ENVIRONMENT)
+        return version_line(program, "--version", environment=SYSLOG_NG_ENVIRONMENT)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Missing(f"syslog-ng does not run here: {error}") from None
+        raise Unavailable(f"syslog-ng does not run here: {error}") from None
 
 
 # -- Fluent Bit --
@@ -135,7 +135,7 @@ _FLUENT_BIT = """
 """
 
 
-def fluent_bit(place: Place) -> list[str]:
+def fluent_bit(place: Workspace) -> list[str]:
     configuration = place.folder / "fluent-bit.conf"
     configuration.write_text(
         _FLUENT_BIT.format(port=place.port, folder=place.log.parent, file=place.log.name)
@@ -144,4 +144,4 @@ def fluent_bit(place: Place) -> list[str]:
 
 
 def fluent_bit_path() -> str:
-    return found("fluent-bit", "it is no Debian package; fluentbit.io has one")
+    return find_program("fluent-bit", "Debian has no package for it; fluentbit.io has one")

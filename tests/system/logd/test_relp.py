@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.numbered_lines import sealed_files, wait_until_written
 from tests.relp_client import STREAM, RelpClient, block, blocks, connect
-from tests.system.relp_streams import send_from, whole
+from tests.system.logd.relp_streams import send_from, whole
 from tests.waiting import PATIENCE, wait_for
 
 from nodelog.wire.client_session import Acked, ServerClosing

@@ -1,12 +1,12 @@
 """What a container costs logd: the same program outside, in one with the host's network, behind a bridge.
 
-    .ci/docker .venv/bin/python -m tests.bench.containers
+    .ci/docker .venv/bin/python -m tests.bench.container_cost
 
-All run from the files of one image, in turn, and write into one folder; outside means chroot into the
-container's root. A round goes through them forth and back and adds up what each took both times: a machine
-that becomes slower meanwhile does so for all of them. Behind the bridge the container is reached at its own
-address, over a pair of virtual interfaces. As root, since only root sees into containers. The tests have to
-have made the image of this checkout.
+All run from the files of one image, in turn, and write into the same folder; outside means a chroot into the
+container's root. A round measures them in order and then in reverse order and adds both up, so that a machine
+that slows down meanwhile affects all alike. Behind the bridge, the container is reached at its own address,
+over a pair of virtual interfaces. Needs root, because only root sees into containers, and the image that the
+tests build from this checkout.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.bench.measuring import NODELOG
-from tests.bench.places import KEPT
-from tests.bench.running import PATIENCE, POLL, _cpu
-from tests.bench.warmth import Warmth
+from tests.bench.collectors.collector_process import PATIENCE, POLL, cpu_seconds
+from tests.bench.warm_memory import WarmMemory
+from tests.bench.workspace import CACHE, NODELOG
 from tests.deploy.docker import TAG
 
 if TYPE_CHECKING:
@@ -45,12 +44,12 @@ WAYS: Final = {
     "host network, no seccomp": ("--network=host", "--security-opt=seccomp=unconfined"),
     "bridge": ("--network=bridge",),
 }
-"""Each with its options of `docker run`."""
+"""Each with its options for `docker run`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A logd that takes lines."""
+    """A running logd."""
 
     pid: int
     host: str
@@ -59,12 +58,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What so many lines took."""
+    """What it took to receive an amount of lines."""
 
     gigabytes: float
     seconds: float
     cpu: float
-    """Seconds of logd."""
+    """CPU seconds of logd."""
 
     def __add__(self, other: Cost) -> Cost:
         """Add up two runs."""
@@ -72,14 +71,14 @@ class Cost:
 
 
 def docker(*arguments: str) -> str:
-    """Run the client; give what it prints."""
+    """Run docker and return its output."""
     run = subprocess.run(["docker", *arguments], check=True, stdout=subprocess.PIPE, text=True)
     return run.stdout.strip()
 
 
 @contextmanager
 def started(way: str, folder: Path, port: int) -> Generator[Target]:
-    """Run logd in one of the WAYS, for as long as the block lasts."""
+    """Run logd in one of the WAYS until the block ends."""
     listen = f"--listen={port}" if way == "bridge" else f"--listen=127.0.0.1:{port}"
     program = ("sleep", "1000") if way == OUTSIDE else ("logd", listen, *LOGD)
     options = (*WAYS[way], "--read-only", "--cap-drop=ALL", f"--volume={folder}:/var/lib/nodelog")
@@ -105,7 +104,7 @@ def started(way: str, folder: Path, port: int) -> Generator[Target]:
 
 
 def wait_accepting(target: Target) -> None:
-    """Return once it takes connections."""
+    """Wait until it accepts connections."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -118,43 +117,43 @@ def wait_accepting(target: Target) -> None:
             return
 
 
-def measured(way: str, place: Path, port: int) -> Cost:
-    """Send to one; give what it took."""
-    with TemporaryDirectory(dir=place) as name, Warmth(VOLUME) as warmth:
+def measure(way: str, place: Path, port: int) -> Cost:
+    """Send lines to logd, run in one of the WAYS, and return the cost."""
+    with TemporaryDirectory(dir=place) as name, WarmMemory(VOLUME) as memory:
         folder = Path(name)
         os.chown(folder, OWNER, OWNER)
         with started(way, folder, port) as target:
-            before, began = _cpu(target.pid), time.monotonic()
+            before, start = cpu_seconds(target.pid), time.monotonic()
             log, sent, size = folder / "node_log", None, 0
             with loading(target) as output:
                 while sent is None or size < sent["bytes"]:
                     size = log.stat().st_size if log.exists() else 0
-                    warmth.free(size)
+                    memory.free(size)
                     time.sleep(POLL)
                     sent = sent or output()
-            return Cost(size / 1e9, time.monotonic() - began, _cpu(target.pid) - before)
+            return Cost(size / 1e9, time.monotonic() - start, cpu_seconds(target.pid) - before)
 
 
-def measured_round(ways: list[str], place: Path, port: int) -> dict[str, Cost]:
-    """Send to each of them twice, forth and back; give what both took."""
-    forth, back = ({way: measured(way, place, port) for way in turn} for turn in (ways, list(reversed(ways))))
-    return {way: forth[way] + back[way] for way in ways}
+def measure_round(ways: list[str], place: Path, port: int) -> dict[str, Cost]:
+    """Measure all in order and in reverse order; return the sum for each."""
+    first, second = ({way: measure(way, place, port) for way in turn} for turn in (ways, ways[::-1]))
+    return {way: first[way] + second[way] for way in ways}
 
 
 @contextmanager
 def loading(target: Target) -> Generator[Callable[[], dict[str, Any] | None]]:
-    """Send over 64 connections; the function gives what the generator says, None until it has ended."""
+    """Send over 64 connections; the function returns the generator's report, or None until it has ended."""
     to = (f"--host={target.host}", f"--port={target.port}")
     command = [NODELOG, "load", "--json", *to, f"--bytes={VOLUME}", "--connections=64"]
-    with TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said) as process:
+    with TemporaryFile("w+") as report, subprocess.Popen(command, stdout=report) as process:
 
         def output() -> dict[str, Any] | None:
             if process.poll() is None:
                 return None
             if process.returncode:
                 raise subprocess.CalledProcessError(process.returncode, command)
-            said.seek(0)
-            return dict(json.load(said))
+            report.seek(0)
+            return dict(json.load(report))
 
         yield output
 
@@ -166,16 +165,18 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=7)
     others = [way for way in WAYS if way != OUTSIDE]
-    parser.add_argument("--way", action="append", choices=others, help="only this one against outside")
-    parser.add_argument("--folder", type=Path, default=KEPT, help="where logd writes")
+    parser.add_argument(
+        "--way", action="append", choices=others, help="only this one, against outside; may be repeated"
+    )
+    parser.add_argument("--folder", type=Path, default=CACHE, help="where logd writes")
     parser.add_argument("--port", type=int, default=16666)
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    ways = [OUTSIDE, *(given.way or others)]
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    ways = [OUTSIDE, *(options.way or others)]
     rounds: list[dict[str, Cost]] = []
-    for number in range(given.rounds):
+    for number in range(options.rounds):
         turn = number % len(ways)
-        rounds.append(measured_round(ways[turn:] + ways[:turn], given.folder, given.port))
+        rounds.append(measure_round(ways[turn:] + ways[:turn], options.folder, options.port))
     print("| | GB/s | CPU-s/GB | CPU-s/GB against outside |\n|---|---|---|---|")
     for way in ways:
         costs = [one[way] for one in rounds]

@@ -1,4 +1,4 @@
-"""The figures of a cell as a table that people read, in Markdown."""
+"""The figures of a cell as a Markdown table."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.measuring import TROUBLES
+from tests.bench.collectors.measurements import LINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.bench.archive_cells import Cell as ArchiveCell
-    from tests.bench.cells import Cell
-    from tests.bench.measuring import Figures
+    from tests.bench.archivers.cells import Cell as ArchiveCell
+    from tests.bench.collectors.cells import Cell
+    from tests.bench.collectors.measurements import Figures
 
-HEADS: dict[str, tuple[str, Callable[[float], str]]] = {
+COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "bytes_per_second": ("GB/s", lambda value: f"{value / 1e9:.2f}"),
     "lines_per_second": ("lines/s", lambda value: f"{value:,.0f}"),
     "cpu_seconds_per_gb": ("CPU-s/GB", lambda value: f"{value:.2f}"),
     "cpu_us_per_line": ("CPU µs/line", lambda value: f"{value:.2f}"),
     "peak_rss": ("peak RSS, MB", lambda value: f"{value / 1e6:.0f}"),
     "rss": ("RSS, MB", lambda value: f"{value / 1e6:.1f}"),
-    "core": ("of a core", lambda value: f"{value:.1%}"),
+    "core": ("share of a core", lambda value: f"{value:.1%}"),
     "start": ("start to first connection, s", lambda value: f"{value:.2f}"),
     "sending_p99": ("p99 of a write, ms", lambda value: f"{value * 1e3:.2f}"),
     "p50": ("p50, ms", lambda value: f"{value * 1e3:.2f}"),
     "p99": ("p99, ms", lambda value: f"{value * 1e3:.2f}"),
     "worst": ("worst, ms", lambda value: f"{value * 1e3:.2f}"),
     "cpu": ("CPU, ms", lambda value: f"{value * 1e3:,.{1 if value < 0.1 else 0}f}"),
-    "cpu_of": ("CPU of tar's", lambda value: f"1/{1 / value:.0f}" if value < 0.1 else f"{value:.2f}"),
+    "cpu_of": ("CPU/tar", lambda value: f"1/{1 / value:.0f}" if value < 0.1 else f"{value:.2f}"),
     "seconds": ("time, s", lambda value: f"{value:.2f}"),
     "size": ("archive, MB", lambda value: f"{value / 1e6:,.1f}"),
-    "size_of": ("size of tar's", lambda value: f"{value:.3f}"),
+    "size_of": ("size/tar", lambda value: f"{value:.3f}"),
 }
-LESS_IS_BETTER = set(HEADS) - {"bytes_per_second", "lines_per_second"}
+LESS_IS_BETTER = set(COLUMNS) - {"bytes_per_second", "lines_per_second"}
 
 
 def table(cell: Cell, results: dict[str, list[Figures]]) -> str:
-    """Give the table of one cell; by its first figure the first system is compared with the others."""
-    heads = ["", *(HEADS[name][0] for name in cell.shown), f"{next(iter(results))} against it", "remarks"]
-    rows = [heads, ["---"] * len(heads)]
+    """Return the table of a cell; the first collector is compared with each by the cell's first figure."""
+    header = ["", *(COLUMNS[name][0] for name in cell.shown), f"{next(iter(results))}/other", "remarks"]
+    rows = [header, ["---"] * len(header)]
     for system, runs in results.items():
         if runs:
             figures = [_spread(name, [run[name] for run in runs]) for name in cell.shown]
-            rows.append([system, *figures, _against(cell, next(iter(results.values())), runs), remarks(runs)])
+            rows.append([system, *figures, _ratio(cell, next(iter(results.values())), runs), remarks(runs)])
     return "\n".join([f"**{cell.title}** (`CELL={cell.name}`)\n", *(_row(row) for row in rows), ""])
 
 
 def archive_table(cell: ArchiveCell, results: dict[str, list[Figures]]) -> str:
-    """Give the table of one cell of archives; what is compared with tar is among its figures."""
-    rows = [["", *(HEADS[name][0] for name in cell.shown)], ["---"] * (len(cell.shown) + 1)]
+    """Return the table of a cell of archives; its figures include the comparison with tar."""
+    rows = [["", *(COLUMNS[name][0] for name in cell.shown)], ["---"] * (len(cell.shown) + 1)]
     rows += [
         [row, *(_spread(name, [run[name] for run in runs if name in run]) for name in cell.shown)]
         for row, runs in results.items()
@@ -59,25 +59,27 @@ def archive_table(cell: ArchiveCell, results: dict[str, list[Figures]]) -> str:
 
 
 def remarks(runs: list[Figures]) -> str:
-    """Say what keeps the figures of some runs from counting."""
-    said = []
+    """Return the remarks on runs whose figures are not to be trusted."""
+    parts = []
     if limited := sum(run.get("limited", 0) for run in runs):
-        said.append(f"the generator was the limit in {limited:.0f} of {len(runs)}")
+        parts.append(f"the generator was the limit in {limited:.0f} of {len(runs)}")
     full = [run["machine"] for run in runs if run.get("machine", 0) >= 0.9]
     if full:
-        said.append(f"the machine was full in {len(full)}")
-    said += [f"{name} {found:,.0f}" for name in TROUBLES if (found := sum(run.get(name, 0) for run in runs))]
-    return "; ".join(said)
+        parts.append(f"the machine was full in {len(full)}")
+    parts += [
+        f"{name} {count:,.0f}" for name in LINE_ERRORS if (count := sum(run.get(name, 0) for run in runs))
+    ]
+    return "; ".join(parts)
 
 
-def _against(cell: Cell, ours: list[Figures], theirs: list[Figures]) -> str:
+def _ratio(cell: Cell, first: list[Figures], others: list[Figures]) -> str:
     name = cell.shown[0]
-    ratios = [mine[name] / other[name] for mine, other in zip(ours, theirs, strict=False) if other[name]]
+    ratios = [one[name] / other[name] for one, other in zip(first, others, strict=False) if other[name]]
     return f"{median(ratios):.2f}" if ratios else ""
 
 
 def _spread(name: str, values: list[float]) -> str:
-    text = HEADS[name][1]
+    text = COLUMNS[name][1]
     if not values:
         return ""
     if not all(map(isfinite, values)):

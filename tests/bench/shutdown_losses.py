@@ -1,7 +1,7 @@
-"""What naive clients lose when logd is restarted under them: `python -m tests.bench.stop [RUNS]`.
+"""What naive clients lose when logd is restarted under load: `python -m tests.bench.shutdown_losses [RUNS]`.
 
-50 clients send 20,000 lines a second in all, three times logd gets a SIGTERM and starts again on the same
-port. Prints lines sent, lost, doubled and torn per run, and the median of the lost.
+50 clients send 20,000 lines a second in total; three times, logd gets a SIGTERM and is started again on the
+same port. Prints the lines sent, lost, doubled and torn per run, and the median of the lost ones.
 """
 
 import json
@@ -14,11 +14,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.naive import line_of
+from tests.bench.naive_clients import line_of
 from tests.processes.logd import Logd
 from tests.waiting import wait_for
 
-NAIVE = Path(__file__).with_name("naive.py")
+NAIVE_CLIENTS = Path(__file__).with_name("naive_clients.py")
 PROCESSES = 2
 CLIENTS = 25  # per process
 RATE = 400  # lines per second and client
@@ -28,7 +28,7 @@ LINES_BETWEEN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many lines were sent, and what became of them."""
+    """How many lines were sent, and what happened to them."""
 
     sent: int
     lost: int
@@ -37,10 +37,10 @@ class Outcome:
 
 
 def run(daemon: Logd, restarts: int = RESTARTS) -> Outcome:
-    """Restart a logd under load; compare what was sent with what its log holds at the end."""
+    """Restart a logd under load; compare the lines sent with those in its log."""
     clients = [
         subprocess.Popen(
-            [sys.executable, NAIVE, str(daemon.port), name, str(CLIENTS), str(RATE)],
+            [sys.executable, NAIVE_CLIENTS, str(daemon.port), name, str(CLIENTS), str(RATE)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -76,14 +76,14 @@ def compared(sent: dict[str, int], log: bytes) -> Outcome:
 
 
 def _wait_for_lines(daemon: Logd) -> None:
-    """Let the clients all be connected and some lines come."""
-    wait_for(lambda: daemon.metric("nodelog_connections") == PROCESSES * CLIENTS, "all are connected")
+    """Wait until all clients are connected and lines arrive."""
+    wait_for(lambda: daemon.metric("nodelog_connections") == PROCESSES * CLIENTS, "all clients are connected")
     enough = daemon.metric("nodelog_received_bytes_total") + LINES_BETWEEN * 60
-    wait_for(lambda: daemon.metric("nodelog_received_bytes_total") > enough, "lines come")
+    wait_for(lambda: daemon.metric("nodelog_received_bytes_total") > enough, "lines arrive")
 
 
 def main() -> None:
-    """Run it a few times."""
+    """Run it RUNS times, 5 by default."""
     lost = []
     for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5):
         with tempfile.TemporaryDirectory() as folder:

@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.bench import stop as under_load
-from tests.bench.naive import line_of
+from tests.bench import shutdown_losses
+from tests.bench.naive_clients import line_of
 from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_clients_beyond_the_limit_of_connections_lose_nothing_either(logd: Start
 
 
 def test_clients_that_send_on_and_repeat_what_failed_get_nothing_doubled_or_torn(logd: StartLogd) -> None:
-    outcome = under_load.run(logd())
+    outcome = shutdown_losses.run(logd())
     assert (outcome.doubled, outcome.torn) == (0, 0)
     # What is sent between the last read of a connection and its reset is lost: a few microseconds, three
     # times 50 of them; more when the machine gives the processor to somebody else just then.
@@ -70,9 +70,9 @@ def test_clients_that_send_on_and_repeat_what_failed_get_nothing_doubled_or_torn
 
 def test_a_comparison_finds_what_is_lost_doubled_and_torn() -> None:
     a0, a1, b0 = (line_of(name, number) for name, number in (("a", 0), ("a", 1), ("b", 0)))
-    found = under_load.compared({"a": 2, "b": 1}, a0 + a0 + a0 + b0[:5] + b"\n")
-    assert found == under_load.Outcome(sent=3, lost=2, doubled=2, torn=1)
-    assert under_load.compared({"a": 2, "b": 1}, a1 + b0 + a0) == under_load.Outcome(3, 0, 0, 0)
+    found = shutdown_losses.compared({"a": 2, "b": 1}, a0 + a0 + a0 + b0[:5] + b"\n")
+    assert found == shutdown_losses.Outcome(sent=3, lost=2, doubled=2, torn=1)
+    assert shutdown_losses.compared({"a": 2, "b": 1}, a1 + b0 + a0) == shutdown_losses.Outcome(3, 0, 0, 0)
 
 
 def test_a_client_is_told_and_can_send_until_the_reset(logd: StartLogd) -> None:

@@ -1,9 +1,10 @@
-"""What a call of `logging` pays for NodeLogHandler: `python -m tests.bench.emit`, 20 seconds.
+"""How long a call to `logging` takes with NodeLogHandler: `python -m tests.bench.emit_latency`, 20 seconds.
 
-The collector is another process: up, down, or killed and started again every 0.3 s. Records are emitted at a
-rate, with sleeps in between, and flat out; the spool is in memory or in a file. Prints percentiles of `emit`
-in microseconds. After a sleep everything is out of the processor's caches, so the same is done with a handler
-that only formats, and with logging's own handler on /dev/null: what is above the first is ours.
+The collector is another process: up, down, or killed and restarted every 0.3 s. Records are emitted at a
+rate, with sleeps in between, and as fast as possible; the spool is in memory or in a file. Prints percentiles
+of `emit` in microseconds. After a sleep the CPU caches are cold, so the same is measured with a handler that
+only formats, and with logging's own handler on /dev/null: what exceeds the first is the cost of
+NodeLogHandler.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ if TYPE_CHECKING:
 
 RATE: Final = 5000  # lines per second
 SECONDS: Final = 0.8  # of each measurement
-UP: Final = 0.3  # seconds between two restarts
+UPTIME: Final = 0.3  # seconds between restarts
 PERCENTILES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class OnlyFormats(logging.Handler):
-    """What every handler does at least."""
+    """Does the minimum of every handler."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format it."""
+        """Format the record."""
         self.format(record)
 
 
 def collect(state: str, pipe: Connection) -> None:
-    """Be a collector until told to end; `state` is `up`, `down` or `restarting`."""
+    """Run a collector until a message arrives on `pipe`; `state` is `up`, `down` or `restarting`."""
     collector = Collector().start()
     pipe.send(collector.port)
     if state == "down":
         collector.crash()
-    while not pipe.poll(UP):
+    while not pipe.poll(UPTIME):
         if state == "restarting":
             collector.crash()
             collector.start()
@@ -56,22 +57,22 @@ def collect(state: str, pipe: Connection) -> None:
 
 @contextmanager
 def collecting(state: str) -> Generator[int]:
-    """Give the port of a collector."""
+    """Yield the port of a collector process."""
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=collect, args=(state, theirs))
+    pipe, child_pipe = context.Pipe()
+    process = context.Process(target=collect, args=(state, child_pipe))
     process.start()
     try:
-        yield ours.recv()
+        yield pipe.recv()
     finally:
-        ours.send(None)
+        pipe.send(None)
         process.join()
 
 
 def emit(handler: logging.Handler, rate: int | None) -> list[int]:
-    """Emit for a while; give the nanoseconds that each call took."""
+    """Emit for SECONDS; return the nanoseconds that each call took."""
     handler.setFormatter(logging.Formatter(FORMAT))
-    taken = []
+    durations = []
     number = 0
     begin = time.perf_counter_ns()
     end = begin + round(SECONDS * 1e9)
@@ -82,18 +83,18 @@ def emit(handler: logging.Handler, rate: int | None) -> list[int]:
         record = logging.LogRecord("app", logging.INFO, __file__, 1, "request %d took %d ms", values, None)
         before = time.perf_counter_ns()
         handler.emit(record)
-        taken.append(time.perf_counter_ns() - before)
+        durations.append(time.perf_counter_ns() - before)
         number += 1
     handler.close()
-    return taken
+    return durations
 
 
-def show(what: str, rate: int | None, taken: list[int]) -> None:
+def show(what: str, rate: int | None, durations: list[int]) -> None:
     """Print a row of the table."""
-    taken.sort()
-    figures = [taken[min(len(taken) - 1, int(len(taken) * part))] / 1000 for part in PERCENTILES]
+    durations.sort()
+    figures = [durations[min(len(durations) - 1, int(len(durations) * part))] / 1000 for part in PERCENTILES]
     name = f"{what}, {f'{rate}/s' if rate else 'flat out'}"
-    print(f"{name:32}{len(taken):9}" + "".join(f"{figure:9.1f}" for figure in figures), flush=True)
+    print(f"{name:32}{len(durations):9}" + "".join(f"{figure:9.1f}" for figure in figures), flush=True)
 
 
 def main() -> None:

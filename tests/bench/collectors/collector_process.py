@@ -1,4 +1,4 @@
-"""A system that runs: started, asked what it takes and how far it is, and ended."""
+"""A running collector: its CPU time, its memory, the bytes it has written, and its end."""
 
 from __future__ import annotations
 
@@ -12,41 +12,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
+from tests.bench.workspace import RunFailed
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.bench.places import Place
-    from tests.bench.systems import System
+    from tests.bench.collectors.systems import System
+    from tests.bench.workspace import Workspace
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PATIENCE = 60.0  # seconds for a system to start, or to end
+PATIENCE = 60.0  # seconds for a collector to start or to stop
 POLL = 0.002
 
 
-class Failed(Exception):  # noqa: N818 (it is what a run has done)
-    """Why a run has no figures."""
+class CollectorProcess:
+    """A collector that accepts connections, and its child processes."""
 
-
-class Running:
-    """One system, from its first accepted connection on."""
-
-    def __init__(self, system: System, place: Place, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, system: System, place: Workspace, process: subprocess.Popen[bytes]) -> None:
         self.system = system
         self.place = place
         self.process = process
-        self.start = 0.0  # seconds from its start until it took a connection
+        self.startup = 0.0  # seconds from its start until it accepted a connection
 
-    def cpu(self) -> float:
-        """Give the processor time of all its processes so far, those that have ended among them, seconds."""
-        return sum(_cpu(pid) for pid in self._tree())
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its processes so far, including those that have ended."""
+        return sum(cpu_seconds(pid) for pid in self._tree())
 
     def rss(self, *, peak: bool = False) -> int:
-        """Give the memory of its processes, now or the most each had, bytes."""
+        """Return the resident memory of its processes in bytes, current or peak."""
         field = "VmHWM" if peak else "VmRSS"
-        return sum(_status(pid, field) for pid in self._tree())
+        return sum(_memory(pid, field) for pid in self._tree())
 
     def written(self) -> int:
-        """Give the bytes of the lines that are in files."""
+        """Return the bytes of lines that are in files."""
         if not self.system.rotates:
             return self.place.log.stat().st_size if self.place.log.exists() else 0
         with urlopen(f"http://127.0.0.1:{self.place.http}/metrics") as answer:
@@ -55,12 +53,12 @@ class Running:
         return int(float(next(line for line in lines if line.startswith(name)).split()[1]))
 
     def files(self) -> list[Path]:
-        """List all files with lines."""
+        """Return all files that contain lines."""
         hidden = (".", "_", "-")
         return [path for path in self.place.log.parent.iterdir() if not path.name.startswith(hidden)]
 
-    def end(self) -> None:
-        """Ask it to end; insist after a minute."""
+    def stop(self) -> None:
+        """Stop it with SIGTERM; kill it after PATIENCE."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
         try:
@@ -70,19 +68,19 @@ class Running:
             self.process.wait()
 
     def _tree(self) -> list[int]:
-        found, new = [], [self.process.pid]
+        pids, new = [], [self.process.pid]
         while new:
-            found += new
+            pids += new
             new = [child for pid in new for child in _children(pid)]
-        return found
+        return pids
 
 
 @contextmanager
-def running(system: System, place: Place) -> Generator[Running]:
-    """Start a system; it takes connections from here on, and is gone at the end. Raises Failed."""
+def running_collector(system: System, place: Workspace) -> Generator[CollectorProcess]:
+    """Start a collector, yield it once it accepts connections, and stop it. Raises RunFailed."""
     place.log.parent.mkdir()
-    said = place.folder / "said"
-    with said.open("wb") as output:
+    output_path = place.folder / "output"
+    with output_path.open("wb") as output:
         process = subprocess.Popen(
             system.command(place),
             stdout=output,
@@ -91,16 +89,16 @@ def running(system: System, place: Place) -> Generator[Running]:
             env={name: value for name, value in os.environ.items() if not name.startswith("LOGD_")}
             | dict(system.environment or {}),
         )
-    run, began = Running(system, place, process), time.monotonic()
+    run, start = CollectorProcess(system, place, process), time.monotonic()
     try:
-        _wait_accepting(run, said)
-        run.start = time.monotonic() - began
+        _wait_accepting(run, output_path)
+        run.startup = time.monotonic() - start
         yield run
     finally:
-        run.end()
+        run.stop()
 
 
-def _wait_accepting(run: Running, said: Path) -> None:
+def _wait_accepting(run: CollectorProcess, output_path: Path) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if run.process.poll() is not None:
@@ -108,26 +106,28 @@ def _wait_accepting(run: Running, said: Path) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", run.place.port)):
             return
         time.sleep(POLL)
-    raise Failed(f"{run.system.name} does not take connections; it said: {said.read_text().strip()[-500:]}")
+    output = output_path.read_text().strip()[-500:]
+    raise RunFailed(f"{run.system.name} does not accept connections; its output: {output}")
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    pids: list[int] = []
     with suppress(FileNotFoundError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
+            pids += map(int, (task / "children").read_text().split())
+    return pids
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and of its children that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
         return 0.0
-    return sum(map(int, fields[11:15])) / TICKS  # user and system, its own and of children that have ended
+    return sum(map(int, fields[11:15])) / TICKS  # user and system time, its own and of ended children
 
 
-def _status(pid: int, field: str) -> int:
+def _memory(pid: int, field: str) -> int:
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:

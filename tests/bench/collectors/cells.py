@@ -1,20 +1,27 @@
-"""The cells of the table: what is sent to whom, and which figures matter."""
+"""The cells of the comparison: which load goes to which collectors, and which figures are shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.bench.measuring import Figures, Load, acknowledged, idle, single, throughput, visible
+from tests.bench.collectors.measurements import (
+    Figures,
+    Load,
+    ack_latency,
+    idle_cost,
+    single_line_latency,
+    throughput,
+    visibility_latency,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.bench.running import Running
-    from tests.bench.systems import System
+    from tests.bench.collectors.collector_process import CollectorProcess
+    from tests.bench.collectors.systems import System
 
 ALL = ("logd", "C bound", "rsyslog", "syslog-ng", "Fluent Bit", "nc, cat")
-FAST = "logd", "C bound"
 LINE_BY_LINE = 0  # bytes per write
 
 
@@ -25,14 +32,14 @@ class Cell:
     name: str
     title: str
     load: Load
-    measure: Callable[[Running, Load], Figures] = throughput
+    measure: Callable[[CollectorProcess, Load], Figures] = throughput
     shown: tuple[str, ...] = ("bytes_per_second", "cpu_seconds_per_gb", "peak_rss")
-    """The figures in the table, the first one decides who is better."""
+    """The figures in the table; collectors are compared by the first one."""
     systems: tuple[str, ...] = ALL
 
-    def takes(self, system: System) -> bool:
-        """Tell whether a system is measured in this cell."""
-        return system.name in self.systems and self.load.connections <= system.most
+    def includes(self, system: System) -> bool:
+        """Return whether a collector is measured in this cell."""
+        return system.name in self.systems and self.load.connections <= system.max_connections
 
 
 PER_LINE = "lines_per_second", "cpu_us_per_line", "peak_rss"
@@ -72,39 +79,39 @@ CELLS = (
     ),
     Cell(
         name="acks",
-        title="from send to acknowledgement, 20,000 lines/s, one a frame, connections: 100",
+        title="from send to acknowledgement, 20,000 lines/s, one per frame, connections: 100",
         load=Load(connections=100, write=LINE_BY_LINE, rate=20_000),
-        measure=acknowledged,
+        measure=ack_latency,
         shown=TIMES,
         systems=("RELP, interval", "RELP, batch", "imrelp"),
     ),
     Cell(
         name="gzip",
-        title="2.4 million lines/s by plan in writes of 64 KiB, connections: 64: a core is free for gzip",
+        title="2.4 million lines/s on schedule in writes of 64 KiB, connections: 64: a core is free for gzip",
         load=Load(connections=64, rate=2_400_000, seconds=6),
         shown=("bytes_per_second", "cpu_seconds_per_gb", "sending_p99"),
         systems=("logd", "logd, gzip"),
     ),
     Cell(
         name="visible",
-        title="from send to seen in the file, 20,000 lines/s, connections: 100",
+        title="from send to visible in the file, 20,000 lines/s, connections: 100",
         load=Load(connections=100, write=LINE_BY_LINE, rate=20_000),
-        measure=visible,
+        measure=visibility_latency,
         shown=TIMES,
     ),
     Cell(
         name="answer",
-        title="from send to seen in the file, a single line when nothing else happens",
+        title="from send to visible in the file, a single line, otherwise idle",
         load=Load(connections=1),
-        measure=single,
+        measure=single_line_latency,
         shown=("p50", "worst"),
     ),
     *(
         Cell(
             name=f"idle-{count}",
-            title=f"doing nothing, connections: {count}",
+            title=f"idle, connections: {count}",
             load=Load(connections=count),
-            measure=idle,
+            measure=idle_cost,
             shown=("rss", "core", "start"),
         )
         for count in (0, 1000, 10_000)

@@ -1,8 +1,8 @@
-"""Made-up logs that compress like real ones, made as fast as a disk takes them, the same for the same seed.
+"""Generated logs that compress like real ones, written as fast as the disk allows, equal for the same seed.
 
-Three kinds, in turn from file to file: access lines of a web server, JSON of an application, and the messages
-of kernel and system. An hour of a log is made line by line; the hours after it are the same lines with
-another hour in their times. Compressors look back 32 KiB, an hour is over a hundred times that: they
+Files take turns in three kinds: access lines of a web server, JSON of an application, and messages of kernel
+and services. One hour of a log is generated line by line; the following hours are the same lines with another
+hour in their times. Compressors look back 32 KiB and an hour is more than a hundred times that, so they
 cannot tell.
 """
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOUR: Final = 4 * 1024 * 1024
-"""Bytes of an hour, about."""
-_MARK: Final = b"@@"  # stands for the hour
+"""The bytes of an hour, approximately."""
+_MARK: Final = b"@@"  # the placeholder for the hour
 _AGENTS: Final = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0",
@@ -53,7 +53,7 @@ _KERNEL: Final = (
 
 
 def access(chance: random.Random, second: float) -> str:
-    """Give a line of a web server."""
+    """Return an access line of a web server."""
     pick = chance.random
     path = _PATHS[int(pick() ** 2 * len(_PATHS))].format(int(pick() * 90_000))
     status = 200 if pick() < 0.9 else chance.choice((301, 304, 404, 499, 500))
@@ -66,7 +66,7 @@ def access(chance: random.Random, second: float) -> str:
 
 
 def application(chance: random.Random, second: float) -> str:
-    """Give a line of an application that logs JSON."""
+    """Return a line of an application that logs JSON."""
     pick = chance.random
     level = "info" if pick() < 0.95 else "warning"
     return (
@@ -78,7 +78,7 @@ def application(chance: random.Random, second: float) -> str:
 
 
 def system(chance: random.Random, second: float) -> str:
-    """Give a line as the kernel and the services of a node write."""
+    """Return a line as the kernel and the services of a node write it."""
     pick = chance.random
     text = _KERNEL[int(pick() ** 2 * len(_KERNEL))]
     text = text.format(*(int(pick() ** 2 * 40_000) for _ in range(text.count("{"))))
@@ -95,7 +95,7 @@ KINDS: Final = (access, application, system)
 
 
 def hour(kind: Callable[[random.Random, float], str], chance: random.Random) -> bytes:
-    """Give the lines of an hour, with a mark where the hour is to be."""
+    """Return the lines of an hour, with a placeholder for the hour."""
     lines, size = [], 0
     while size < HOUR:
         line = kind(chance, size / HOUR * 3600)
@@ -104,17 +104,17 @@ def hour(kind: Callable[[random.Random, float], str], chance: random.Random) -> 
     return "".join(lines).encode()
 
 
-class Log:
-    """A log that goes on for as long as somebody wants more of it."""
+class SampleLog:
+    """An endless log."""
 
     def __init__(self, hour: bytes, offset: int) -> None:
-        """Begin somewhere in an hour, at a line, so that no two files are alike."""
+        """Start at a line somewhere in the hour, so that no two files are equal."""
         self._hour = hour
         self._at = hour.find(b"\n", offset % len(hour)) + 1
         self._number = 0
 
-    def more(self, size: int) -> Iterator[bytes]:
-        """Give the next lines, of so many bytes or a little more."""
+    def next_lines(self, size: int) -> Iterator[bytes]:
+        """Yield the next lines, `size` bytes or a little more."""
         while size > 0:
             end = self._hour.find(b"\n", min(len(self._hour) - 1, self._at + size - 1)) + 1
             data = self._hour[self._at : end or None].replace(_MARK, b"%02d" % (self._number % 24))
@@ -125,26 +125,26 @@ class Log:
                 self._at, self._number = 0, self._number + 1
 
 
-class Logs:
-    """A directory of logs that grow."""
+class SampleLogs:
+    """A directory of growing logs."""
 
     def __init__(self, folder: Path, sizes: list[int], seed: int = 1) -> None:
-        """Write files of so many bytes, or a line more."""
-        chance = random.Random(seed)  # noqa: S311 (it is to be the same every time)
+        """Write files of these sizes, or a line more."""
+        chance = random.Random(seed)  # noqa: S311 (the logs must be the same every time)
         hours = [hour(kind, chance) for kind in KINDS]
         self.folder = folder
-        self._logs = [Log(hours[number % 3], chance.randrange(HOUR)) for number in range(len(sizes))]
+        self._logs = [SampleLog(hours[number % 3], chance.randrange(HOUR)) for number in range(len(sizes))]
         self.size = 0
         for number, size in enumerate(sizes):
             self.grow(number, size)
 
     def grow(self, number: int, size: int) -> None:
-        """Append so many bytes, or a line more, to one of them."""
+        """Append `size` bytes, or a line more, to one file."""
         with self.path(number).open("ab") as file:
-            for data in self._logs[number].more(size):
+            for data in self._logs[number].next_lines(size):
                 file.write(data)
                 self.size += len(data)
 
     def path(self, number: int) -> Path:
-        """Name one of them."""
+        """Return the path of one file."""
         return self.folder / f"log-{number:05}.log"

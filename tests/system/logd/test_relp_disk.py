@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.numbered_lines import sealed_files
 from tests.relp_client import STREAM, block, blocks, connect
-from tests.system.relp_streams import send_from, whole
+from tests.system.logd.relp_streams import send_from, whole
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:

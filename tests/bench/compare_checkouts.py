@@ -1,8 +1,8 @@
 """`make bench AGAINST=DIR`: logd of this checkout and of another one under the same load, in turn.
 
-    python -m tests.bench.checkouts DIR [--cell NAME]... [--pairs 7] [--dir DIR]
+    python -m tests.bench.compare_checkouts DIR [--cell NAME]... [--pairs 7] [--dir DIR]
 
-DIR is a checkout whose `.venv` is made (`make venv` there). Both are loaded by this checkout's generator.
+DIR is a checkout with a `.venv` (run `make venv` there). Both are loaded by this checkout's generator.
 Each pair swaps which of the two goes first, and the figure that counts is the median of the ratios pair by
 pair, so that a machine whose speed drifts does not favour one of them.
 """
@@ -17,19 +17,19 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.cells import CELLS
-from tests.bench.compare import raise_file_limit, run_once
-from tests.bench.running import Failed
-from tests.bench.systems import SYSTEMS
-from tests.bench.tables import HEADS
+from tests.bench.collectors.cells import CELLS
+from tests.bench.collectors.systems import SYSTEMS
+from tests.bench.compare_collectors import raise_file_limit, run_once
+from tests.bench.report.tables import COLUMNS
+from tests.bench.workspace import RunFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.bench.cells import Cell
-    from tests.bench.measuring import Figures
-    from tests.bench.places import Place
-    from tests.bench.systems import System
+    from tests.bench.collectors.cells import Cell
+    from tests.bench.collectors.measurements import Figures
+    from tests.bench.collectors.systems import System
+    from tests.bench.workspace import Workspace
 
 DEFAULT_CELLS = ("blocks-64", "single-8", "single-64", "acks", "idle-0")
 OURS = ("logd", "RELP, batch")  # the systems of a cell that are compared
@@ -41,18 +41,18 @@ def main() -> int:
     cells = [cell for cell in CELLS if cell.name in (options.cell or DEFAULT_CELLS)]
     raise_file_limit()
     for cell in cells:
-        system = next(system for system in SYSTEMS if system.name in OURS and cell.takes(system))
+        system = next(system for system in SYSTEMS if system.name in OURS and cell.includes(system))
         other = replace(system, command=partial(command_of, system, options.checkout))
         try:
             pairs = list(measured_pairs(cell, (system, other), options.pairs, options.dir))
-        except (Failed, OSError) as error:
+        except (RunFailed, OSError) as error:
             print(f"FAILED: {cell.name}: {error}", file=sys.stderr)
             return 1
         print(table(pairs, cell), flush=True)
     return 0
 
 
-def command_of(system: System, checkout: Path, place: Place) -> list[str]:
+def command_of(system: System, checkout: Path, place: Workspace) -> list[str]:
     """Return the command of a system with the program of another checkout."""
     program, *options = system.command(place)
     return [str(checkout / ".venv" / "bin" / Path(program).name), *options]
@@ -77,7 +77,7 @@ def table(pairs: list[tuple[Figures, Figures]], cell: Cell) -> str:
         "| --- | --- | --- | --- |",
     ]
     for name in cell.shown:
-        head, shown = HEADS[name]
+        head, shown = COLUMNS[name]
         ratios = sorted(this[name] / other[name] for this, other in pairs if other[name])
         medians = [shown(median(figures[name] for figures in side)) for side in zip(*pairs, strict=True)]
         spread = f"{median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})" if ratios else ""
@@ -94,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=[cell.name for cell in CELLS],
         help=f"only this one; may be repeated (default: {', '.join(DEFAULT_CELLS)})",
     )
-    parser.add_argument("--pairs", type=int, default=7, help="of each cell (default 7)")
-    parser.add_argument("--dir", type=Path, help="where the logs lie (default: the temporary directory)")
+    parser.add_argument("--pairs", type=int, default=7, help="pairs of each cell (default 7)")
+    parser.add_argument("--dir", type=Path, help="where to write the logs (default: the temporary directory)")
     return parser
 
 

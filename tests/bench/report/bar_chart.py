@@ -1,4 +1,4 @@
-"""A cell as bars, for the documents: SVG that needs nothing else and is readable in dark and light."""
+"""A cell as a bar chart for the documents: self-contained SVG, readable in dark and light mode."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from html import escape
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.tables import HEADS, LESS_IS_BETTER
+from tests.bench.report.tables import COLUMNS, LESS_IS_BETTER
 
 if TYPE_CHECKING:
-    from tests.bench.cells import Cell
-    from tests.bench.measuring import Figures
+    from tests.bench.collectors.cells import Cell
+    from tests.bench.collectors.measurements import Figures
 
 WIDTH, LEFT, RIGHT = 720, 110, 90
 BAR, GAP, TOP = 20, 10, 60
@@ -20,21 +20,21 @@ STYLE = (
 )
 
 
-def picture(cell: Cell, results: dict[str, list[Figures]]) -> str:
-    """Draw the first figure of a cell: a bar up to the median, a thin line from the lowest to the highest."""
+def bar_chart(cell: Cell, results: dict[str, list[Figures]]) -> str:
+    """Draw the first figure of a cell: bars up to the median, thin lines from the lowest to the highest."""
     name = cell.shown[0]
     values = {system: [run[name] for run in runs] for system, runs in results.items() if runs}
-    most = max((max(each) for each in values.values()), default=0.0) or 1.0
+    most = max((max(runs) for runs in values.values()), default=0.0) or 1.0
     height = TOP + len(values) * (BAR + GAP)
     better = "less is better" if name in LESS_IS_BETTER else "more is better"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(cell.title)}</title><style>{STYLE}</style>",
         f'<text class="title" x="0" y="18">{escape(cell.title)}</text>',
-        f'<text x="0" y="40">{HEADS[name][0]}, {better}</text>',
+        f'<text x="0" y="40">{COLUMNS[name][0]}, {better}</text>',
     ]
-    for number, (system, each) in enumerate(values.items()):
-        parts += _bar(system, each, most, TOP + number * (BAR + GAP), HEADS[name][1](median(each)))
+    for number, (system, runs) in enumerate(values.items()):
+        parts += _bar(system, runs, most, TOP + number * (BAR + GAP), COLUMNS[name][1](median(runs)))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -1,8 +1,8 @@
-"""Clients as programs usually write them: a blocking socket, `sendall` for each line, no look for a FIN.
+"""Clients as they are usually written: a blocking socket, `sendall` for each line, no check for a FIN.
 
-Arguments: port, name, clients, lines per second of each. On an error a client connects again and sends the
-line whose sending failed again. At the end of standard input all of them end; the number of lines that each
-sent goes to standard output as JSON.
+Arguments: port, name, number of clients, lines per second of each. After an error, a client reconnects and
+resends the line that failed. All clients stop at the end of standard input; then the number of lines that
+each has sent is written to standard output as JSON.
 """
 
 import json
@@ -16,8 +16,8 @@ RETRY = 0.01  # seconds
 PATIENCE = 30.0  # seconds
 
 
-def connected(port: int) -> socket.socket:
-    """Connect, however long it takes."""
+def connect(port: int) -> socket.socket:
+    """Connect, retrying until PATIENCE is over."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -29,16 +29,16 @@ def connected(port: int) -> socket.socket:
 
 
 def line_of(name: str, number: int) -> bytes:
-    """Give a line that shows when a part of it is missing."""
+    """Return a line that shows if a part of it is missing."""
     return b"<%s %07d %s>\n" % (name.encode(), number, b"." * (number * 7 % 120))
 
 
-def client(port: int, name: str, rate: float, enough: threading.Event, sent: dict[str, int]) -> None:
-    """Send lines at a rate until it is enough."""
+def client(port: int, name: str, rate: float, stop: threading.Event, sent: dict[str, int]) -> None:
+    """Send lines at a rate until `stop` is set."""
     number = 0
-    peer = connected(port)
+    peer = connect(port)
     start = time.monotonic()
-    while not enough.wait(max(0.0, start + number / rate - time.monotonic())):
+    while not stop.wait(max(0.0, start + number / rate - time.monotonic())):
         line = line_of(name, number)
         while True:
             try:
@@ -46,7 +46,7 @@ def client(port: int, name: str, rate: float, enough: threading.Event, sent: dic
                 break
             except OSError:
                 peer.close()
-                peer = connected(port)
+                peer = connect(port)
         number += 1
     with peer, suppress(OSError):
         peer.shutdown(socket.SHUT_WR)
@@ -55,18 +55,18 @@ def client(port: int, name: str, rate: float, enough: threading.Event, sent: dic
 
 
 def main() -> None:
-    """Run them all."""
+    """Run all clients."""
     port, name, clients, rate = sys.argv[1:]
-    enough = threading.Event()
+    stop = threading.Event()
     sent: dict[str, int] = {}
     threads = [
-        threading.Thread(target=client, args=(int(port), f"{name}{n}", float(rate), enough, sent))
+        threading.Thread(target=client, args=(int(port), f"{name}{n}", float(rate), stop, sent))
         for n in range(int(clients))
     ]
     for thread in threads:
         thread.start()
     sys.stdin.read()
-    enough.set()
+    stop.set()
     for thread in threads:
         thread.join()
     json.dump(sent, sys.stdout)
