@@ -152,12 +152,12 @@ class Compressor:
 
     def _count_update(self, report: UpdateReport) -> None:
         m = self._metrics
-        m.read.inc(report.bytes_read)
-        m.compressed.inc(report.bytes_compressed)
-        m.copied.inc(report.bytes_copied)
-        m.changed.inc(report.changed)
-        m.size.set(report.archive_size)
-        m.files.set(report.files)
+        m.bytes_read.inc(report.bytes_read)
+        m.bytes_compressed.inc(report.bytes_compressed)
+        m.bytes_copied.inc(report.bytes_copied)
+        m.changed_files.inc(report.changed)
+        m.archive_size.set(report.archive_size)
+        m.archive_files.set(report.files)
         self._figures = {
             "files": report.files,
             "changed_files": report.changed,
@@ -178,8 +178,8 @@ class Compressor:
 
     def _count_cycle(self, result: CycleResult, started: float, seconds: float, cpu: float) -> None:
         self._metrics.cycles.labels(result.value).inc()
-        self._metrics.seconds.observe(seconds)
-        self._metrics.cpu.inc(cpu)
+        self._metrics.cycle_seconds.observe(seconds)
+        self._metrics.cycle_cpu.inc(cpu)
         self.last_cycle = self._figures | {
             "result": result.value,
             "seconds": round(seconds, 3),

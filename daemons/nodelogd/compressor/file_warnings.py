@@ -49,7 +49,7 @@ class FileWarnings:
 
     def report(self, anomaly: FileAnomaly, name: str, text: str) -> None:
         """Count an anomaly of a file, and log `text` unless it was logged before."""
-        self._metrics.unusual.labels(anomaly.name.lower()).inc()
+        self._metrics.unusual_files.labels(anomaly.name.lower()).inc()
         self.unreadable += anomaly is FileAnomaly.UNREADABLE
         self._reported.add(name)
         logged = self._logged.setdefault(name, set())
