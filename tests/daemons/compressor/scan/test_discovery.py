@@ -13,7 +13,7 @@ from nodelogd.compressor.scan.discovery import ScanSettings, find_log_files, ope
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    """Make a directory for logs."""
+    """Create a directory for logs."""
     path = tmp_path / "log"
     path.mkdir()
     return path
@@ -25,7 +25,7 @@ def write(path: Path, text: str = "line\n") -> Path:
     return path
 
 
-def where(
+def scan_settings(
     directory: Path, *include: str, follow_links: bool = False, exclude: tuple[str, ...] = ()
 ) -> ScanSettings:
     return ScanSettings(
@@ -36,16 +36,16 @@ def where(
     )
 
 
-def nothing_missed(path: bytes, error: OSError) -> None:
+def fail_on_error(path: bytes, error: OSError) -> None:
     pytest.fail(f"{path!r}: {error}")
 
 
 def names(settings: ScanSettings) -> list[str]:
-    """Give what is found, relative to the directory."""
+    """Return the names that are found, relative to the directory."""
     start = os.fsdecode(os.path.join(settings.directory, b"")).lstrip("/")
-    found = find_log_files(settings, nothing_missed)
-    assert all(each.path == os.fsencode("/" + each.name) for each in found)
-    return [each.name.removeprefix(start) for each in found]
+    files = find_log_files(settings, fail_on_error)
+    assert all(file.path == os.fsencode("/" + file.name) for file in files)
+    return [file.name.removeprefix(start) for file in files]
 
 
 def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
@@ -53,9 +53,9 @@ def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
         write(logs / name)
     write(logs / "folder" / "e.log")
     (logs / "dir.log").mkdir()
-    settings = where(logs)
+    settings = scan_settings(logs)
     assert names(settings) == ["-rf.log", "a.log", "b.log"]
-    (first, *_) = find_log_files(settings, nothing_missed)
+    (first, *_) = find_log_files(settings, fail_on_error)
     assert first.name == str(logs / "-rf.log").lstrip("/")
     assert first.status == (logs / "-rf.log").lstat()
 
@@ -63,20 +63,20 @@ def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
 def test_names_of_any_bytes_are_found(logs: Path) -> None:
     for name in (b"\xff.log", b"new\nline.log", b"x" * 200 + b".log"):
         write(Path(os.fsdecode(os.path.join(os.fsencode(logs), name))))
-    assert len(names(where(logs))) == 3
+    assert len(names(scan_settings(logs))) == 3
 
 
 def test_folders_are_entered_if_a_pattern_names_them(logs: Path) -> None:
     for name in ("a.log", "pods/p/c/0.log", "pods/p/c/0.log.1", "other/b.log"):
         write(logs / name)
-    assert names(where(logs, "*.log", "pods/**/*.log")) == ["a.log", "pods/p/c/0.log"]
-    assert names(where(logs, "**")) == ["a.log", "other/b.log", "pods/p/c/0.log", "pods/p/c/0.log.1"]
+    assert names(scan_settings(logs, "*.log", "pods/**/*.log")) == ["a.log", "pods/p/c/0.log"]
+    assert names(scan_settings(logs, "**")) == ["a.log", "other/b.log", "pods/p/c/0.log", "pods/p/c/0.log.1"]
 
 
 def test_excluded_files_are_not_found_and_excluded_folders_not_entered(logs: Path) -> None:
     for name in ("a.log", "debug.log", "pods/secret/0.log", "pods/p/0.log", "pods/p/debug.log"):
         write(logs / name)
-    settings = where(logs, "**/*.log", exclude=("**/debug*", "pods/secret"))
+    settings = scan_settings(logs, "**/*.log", exclude=("**/debug*", "pods/secret"))
     assert names(settings) == ["a.log", "pods/p/0.log"]
 
 
@@ -85,7 +85,7 @@ def test_own_archives_are_never_found_by_any_path(logs: Path) -> None:
         write(logs / name)
     (logs.parent / "link").symlink_to(logs)
     settings = replace(
-        where(logs, "**/*.log"),
+        scan_settings(logs, "**/*.log"),
         out=os.fsencode(logs.parent / "link"),
         is_own=lambda name: name == "own.log",
     )
@@ -97,7 +97,7 @@ def test_only_regular_files_are_found(logs: Path) -> None:
     (logs / "link.log").symlink_to(target)
     (logs / "folder.log").symlink_to(logs)
     os.mkfifo(logs / "fifo.log")
-    assert names(where(logs, "**/*.log")) == []
+    assert names(scan_settings(logs, "**/*.log")) == []
 
 
 def test_links_are_followed_within_the_directory_only(logs: Path) -> None:
@@ -108,30 +108,30 @@ def test_links_are_followed_within_the_directory_only(logs: Path) -> None:
     (logs / "itself.log").symlink_to(logs / "itself.log")
     (logs / "folder").symlink_to(logs / "real")
     (logs / "outer").symlink_to(outside.parent)
-    settings = where(logs, "*.log", "folder/*", "outer/*", follow_links=True)
+    settings = scan_settings(logs, "*.log", "folder/*", "outer/*", follow_links=True)
     assert names(settings) == ["folder/a.txt", "inside.log"]
-    (_, found) = find_log_files(settings, nothing_missed)
-    assert found.status == inside.stat()
+    (_, file) = find_log_files(settings, fail_on_error)
+    assert file.status == inside.stat()
 
 
 def test_circular_links_end(logs: Path) -> None:
     write(logs / "one" / "a.log")
     (logs / "one" / "again").symlink_to(logs)
-    assert names(where(logs, "**/*.log", follow_links=True)) == ["one/a.log"]
+    assert names(scan_settings(logs, "**/*.log", follow_links=True)) == ["one/a.log"]
 
 
 def test_a_directory_behind_a_link_keeps_its_name(logs: Path) -> None:
     write(logs / "a.log")
     link = logs.parent / "link"
     link.symlink_to(logs)
-    (found,) = find_log_files(where(link), nothing_missed)
-    assert found.path == os.fsencode(link / "a.log")
-    os.close(open_log_file(found, where(link)))
+    (file,) = find_log_files(scan_settings(link), fail_on_error)
+    assert file.path == os.fsencode(link / "a.log")
+    os.close(open_log_file(file, scan_settings(link)))
 
 
 def test_a_missing_directory_is_an_error(logs: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        find_log_files(where(logs / "missing"), nothing_missed)
+        find_log_files(scan_settings(logs / "missing"), fail_on_error)
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_and_others_are_searched(
@@ -147,18 +147,18 @@ def test_a_folder_that_cannot_be_listed_is_reported_and_others_are_searched(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", listing)
-    missed: list[tuple[bytes, OSError]] = []
-    found = find_log_files(where(logs, "*/*.log"), lambda path, error: missed.append((path, error)))
-    assert [each.path for each in found] == [os.fsencode(logs / "b" / "x.log")]
-    ((path, error),) = missed
+    errors: list[tuple[bytes, OSError]] = []
+    files = find_log_files(scan_settings(logs, "*/*.log"), lambda path, error: errors.append((path, error)))
+    assert [file.path for file in files] == [os.fsencode(logs / "b" / "x.log")]
+    ((path, error),) = errors
     assert path == os.fsencode(logs / "a")
     assert isinstance(error, PermissionError)
 
 
 def test_a_file_is_opened_without_blocking_and_not_inherited(logs: Path) -> None:
     write(logs / "a.log", "hello\n")
-    (found,) = find_log_files(where(logs), nothing_missed)
-    fd = open_log_file(found, where(logs))
+    (file,) = find_log_files(scan_settings(logs), fail_on_error)
+    fd = open_log_file(file, scan_settings(logs))
     try:
         assert os.read(fd, 100) == b"hello\n"
         assert not os.get_inheritable(fd)
@@ -166,27 +166,27 @@ def test_a_file_is_opened_without_blocking_and_not_inherited(logs: Path) -> None
         os.close(fd)
 
 
-def put_link(path: Path) -> None:
+def create_link(path: Path) -> None:
     path.symlink_to(write(path.parent / "other.txt"))
 
 
 @pytest.mark.parametrize(
-    ("put", "number"),
+    ("create", "number"),
     [
         (lambda _: None, errno.ENOENT),
-        (put_link, errno.ELOOP),
+        (create_link, errno.ELOOP),
         (os.mkfifo, errno.EINVAL),
         (Path.mkdir, errno.EINVAL),
     ],
 )
-def test_anything_else_in_place_of_the_file_is_refused(logs: Path, put: object, number: int) -> None:
+def test_anything_else_in_place_of_the_file_is_refused(logs: Path, create: object, number: int) -> None:
     path = write(logs / "a.log")
-    (found,) = find_log_files(where(logs), nothing_missed)
+    (file,) = find_log_files(scan_settings(logs), fail_on_error)
     path.unlink()
-    put(path)  # type: ignore[operator]
+    create(path)  # type: ignore[operator]
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(OSError) as caught:  # noqa: PT011 (its number is looked at)
-        open_log_file(found, where(logs))
+    with pytest.raises(OSError) as caught:  # noqa: PT011 (its number is checked)
+        open_log_file(file, scan_settings(logs))
     assert caught.value.errno == number
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -194,20 +194,20 @@ def test_anything_else_in_place_of_the_file_is_refused(logs: Path, put: object, 
 @pytest.mark.parametrize("follow_links", [False, True])
 def test_a_folder_replaced_by_a_link_to_the_outside_is_refused(logs: Path, follow_links: bool) -> None:
     write(logs / "pod" / "a.log")
-    settings = where(logs, "*/*.log", follow_links=follow_links)
-    (found,) = find_log_files(settings, nothing_missed)
+    settings = scan_settings(logs, "*/*.log", follow_links=follow_links)
+    (file,) = find_log_files(settings, fail_on_error)
     outside = write(logs.parent / "outside" / "a.log").parent
     (logs / "pod").rename(logs / "moved")
     (logs / "pod").symlink_to(outside)
     with pytest.raises(OSError, match="outside the directory"):
-        open_log_file(found, settings)
+        open_log_file(file, settings)
 
 
 def test_folders_nested_deeper_than_the_call_stack_are_walked(logs: Path) -> None:
     deepest = "/".join("d" * 1200)
-    subprocess.run(["mkdir", "-p", deepest], cwd=logs, check=True)  # Python's own calls itself
+    subprocess.run(["mkdir", "-p", deepest], cwd=logs, check=True)  # os.makedirs is recursive
     (logs / deepest / "a.log").touch()
     try:
-        assert names(where(logs, "**/*.log")) == [f"{deepest}/a.log"]
+        assert names(scan_settings(logs, "**/*.log")) == [f"{deepest}/a.log"]
     finally:
         subprocess.run(["rm", "-r", logs / "d"], check=True)

@@ -1,3 +1,5 @@
+"""Patterns match as in a shell, and only folders that can contain a match are entered."""
+
 from __future__ import annotations
 
 import pytest
@@ -7,10 +9,10 @@ from nodelogd.compressor.scan.glob_patterns import FolderPatterns, parse_pattern
 
 def matches(path: str, *patterns: str, hidden: bool = False) -> bool:
     *folders, name = path.split("/")
-    left = FolderPatterns(map(parse_pattern, patterns), hidden=hidden)
+    remaining = FolderPatterns(map(parse_pattern, patterns), hidden=hidden)
     for folder in folders:
-        left = left.descend(folder)
-    return left.matches(name)
+        remaining = remaining.descend(folder)
+    return remaining.matches(name)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ def matches(path: str, *patterns: str, hidden: bool = False) -> bool:
         ("*.log", "a.log"),
         ("*.log", "new\nline.log"),
         ("*.log", "-rf.log"),
-        ("*.log", "\udcff.log"),  # what a byte that is not UTF-8 becomes
+        ("*.log", "\udcff.log"),  # a decoded byte that is not UTF-8
         ("?.log", "ä.log"),
         ("[a-c]*", "b"),
         ("[!a]*", "b"),

@@ -1,4 +1,4 @@
-"""A log is read as it is, or it is said why not."""
+"""A log is read as it is, or an error says why it cannot be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Generator[Callable[[bytes], LogReader]]:
+def open_log(tmp_path: Path) -> Generator[Callable[[bytes], LogReader]]:
     fds = []
 
     def write(data: bytes) -> LogReader:
@@ -32,23 +32,23 @@ def opened(tmp_path: Path) -> Generator[Callable[[bytes], LogReader]]:
         os.close(fd)
 
 
-def test_bytes_in_the_window_are_not_read_again(opened: Callable[[bytes], LogReader]) -> None:
+def test_bytes_in_the_window_are_not_read_again(open_log: Callable[[bytes], LogReader]) -> None:
     data = os.urandom(3 * MIB)
-    log = opened(data)
+    log = open_log(data)
     assert log.read(MIB, 100_000) == data[MIB : MIB + 100_000]
-    read = log.bytes_read
+    bytes_read = log.bytes_read
     assert log.read(MIB, MIB) == data[MIB : 2 * MIB]
     assert log.read(2 * MIB - 10, 10) == data[2 * MIB - 10 : 2 * MIB]
-    assert log.bytes_read == read
+    assert log.bytes_read == bytes_read
     assert log.read(0, 4096) == data[:4096]
     assert log.read(MIB, MIB) == data[MIB : 2 * MIB]
-    assert log.bytes_read == read + 4096
+    assert log.bytes_read == bytes_read + 4096
     assert log.read(3 * MIB - 7, 7) == data[-7:]
     assert not log.read(3 * MIB, 0)
 
 
-def test_a_file_that_became_shorter_is_detected(opened: Callable[[bytes], LogReader]) -> None:
-    log = opened(b"x" * 200_000)
+def test_a_file_that_became_shorter_is_detected(open_log: Callable[[bytes], LogReader]) -> None:
+    log = open_log(b"x" * 200_000)
     os.ftruncate(log.fd, 100_000)
     with pytest.raises(ShrankError):
         log.read(0, 200_000)
@@ -57,20 +57,20 @@ def test_a_file_that_became_shorter_is_detected(opened: Callable[[bytes], LogRea
 
 
 def test_a_read_error_carries_its_reason(
-    opened: Callable[[bytes], LogReader], monkeypatch: pytest.MonkeyPatch
+    open_log: Callable[[bytes], LogReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def preadv(*_: object) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
-    log = opened(b"x" * 100)
+    log = open_log(b"x" * 100)
     monkeypatch.setattr(os, "preadv", preadv)
     with pytest.raises(UnreadableError) as caught:
         log.read(0, 100)
     assert caught.value.reason.errno == errno.EIO
 
 
-def test_holes_are_found_without_reading(opened: Callable[[bytes], LogReader]) -> None:
-    log = opened(b"x" * 5000)
+def test_holes_are_found_without_reading(open_log: Callable[[bytes], LogReader]) -> None:
+    log = open_log(b"x" * 5000)
     os.ftruncate(log.fd, 10 * MIB)
     os.pwrite(log.fd, b"y", 6 * MIB + 5)
     log.refresh()
@@ -79,6 +79,6 @@ def test_holes_are_found_without_reading(opened: Callable[[bytes], LogReader]) -
     assert log.bytes_read == 0
 
 
-def test_a_file_without_holes_has_none(opened: Callable[[bytes], LogReader]) -> None:
-    log = opened(bytes(3 * MIB))
+def test_a_file_without_holes_has_none(open_log: Callable[[bytes], LogReader]) -> None:
+    log = open_log(bytes(3 * MIB))
     assert not any(log.is_hole(number * MIB, MIB) for number in range(3))
