@@ -1,4 +1,4 @@
-"""A cycle that is killed before any of its calls, or has no room at any, leaves a whole archive."""
+"""A kill before any system call of an update, or a failure of any, leaves a whole archive."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CALLS = (
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return filled(tmp_path)
+    return grown_workspace(tmp_path)
 
 
-def filled(directory: Path) -> Workspace:
-    """Make an archive, and logs that have gone on since."""
+def grown_workspace(directory: Path) -> Workspace:
+    """Return a workspace with an archive and with logs that have grown since."""
     workspace = Workspace(directory)
     for name, size in (("a.log", 3_000_000), ("b.log", 5_000), ("c.log", 200_000)):
         (workspace.logs / name).write_bytes(log_lines(1, size))
@@ -50,12 +50,11 @@ def filled(directory: Path) -> Workspace:
     return workspace
 
 
-def contents(workspace: Workspace) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in workspace.logs.iterdir()}
+def update_and_kill(workspace: Workspace, at_call: int) -> bool:
+    """Update in a process that is killed before its n-th call, or halfway if it is a write.
 
-
-def killed(workspace: Workspace, before: int) -> bool:
-    """Make a cycle in a process that is killed before its n-th call, a write in the middle of it."""
+    Return False if the update made fewer calls.
+    """
     child = os.fork()
     if not child:
         calls, write = 0, os.pwritev
@@ -63,7 +62,7 @@ def killed(workspace: Workspace, before: int) -> bool:
         def count(name: str, arguments: tuple[Any, ...]) -> None:
             nonlocal calls
             calls += 1
-            if calls == before:
+            if calls == at_call:
                 if name == "pwritev":
                     write(arguments[0], [arguments[1][0][: len(arguments[1][0]) // 2]], arguments[2])
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -79,15 +78,15 @@ def killed(workspace: Workspace, before: int) -> bool:
 
 
 def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new_one(workspace: Workspace) -> None:
-    old, new = workspace.members(), contents(workspace)
+    old, new = workspace.members(), workspace.contents()
     before, calls = workspace.target.read_bytes(), 0
     index = workspace.target.with_name(f"{workspace.target.name}.index")
-    sums = index.read_bytes()
+    index_before = index.read_bytes()
     while True:
         calls += 1
         workspace.target.write_bytes(before)
-        index.write_bytes(sums)
-        if not killed(workspace, calls):
+        index.write_bytes(index_before)
+        if not update_and_kill(workspace, calls):
             break
         assert workspace.members() in (old, new), f"killed before call {calls}"
         workspace.restart()
@@ -95,15 +94,15 @@ def test_a_kill_before_any_call_leaves_the_old_archive_or_the_new_one(workspace:
         assert workspace.leftovers() == []
         assert workspace.members() == new
         read_matching_index(workspace.target)
-    assert calls > 30  # or it did not see them
+    assert calls > 30  # otherwise the calls were not intercepted
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_a_failure_of_any_call_leaves_the_old_archive_or_the_new_one(
     error: int, workspace: Workspace
 ) -> None:
-    """Of the same process: it goes on as if nothing had been, and mends the index if that is what failed."""
-    new = contents(workspace)
+    """The same process continues normally, and writes the index again if that is what failed."""
+    new = workspace.contents()
     for calls in range(1, 40):
         before = workspace.members()
 
@@ -118,27 +117,27 @@ def test_a_failure_of_any_call_leaves_the_old_archive_or_the_new_one(
             try:
                 workspace.update()
             except OSError as caught:
-                assert caught.errno == error  # noqa: PT017 (a cycle may well end before that many calls)
+                assert caught.errno == error  # noqa: PT017 (an update may make fewer calls)
         assert workspace.leftovers() == []
         assert workspace.members() in (before, new)
         if workspace.members() == new:
             with (workspace.logs / "b.log").open("ab") as file:
                 file.write(log_lines(calls, 5000))
-            new = contents(workspace)
+            new = workspace.contents()
     workspace.update()
     assert workspace.members() == new
     read_matching_index(workspace.target)
 
 
 def test_a_full_disk_leaves_the_old_archive_at_any_stage(small_disk: SmallDisk) -> None:
-    workspace = filled(small_disk.path)
-    old, new = workspace.members(), contents(workspace)
+    workspace = grown_workspace(small_disk.path)
+    old, new = workspace.members(), workspace.contents()
     for room in range(0, 600_000, 24_000):
         small_disk.fill(but=room)
         try:
             workspace.update()
         except OSError as error:
-            assert error.errno == errno.ENOSPC  # noqa: PT017 (with enough room there is none)
+            assert error.errno == errno.ENOSPC  # noqa: PT017 (with enough room there is no error)
         small_disk.clear()
         assert workspace.leftovers() == []
         assert workspace.members() in (old, new)
@@ -173,7 +172,7 @@ def test_bytes_are_copied_in_user_space_if_the_kernel_cannot_copy(
 
     monkeypatch.setattr(os, "copy_file_range", copy_file_range)
     assert workspace.update().bytes_copied > 0
-    assert workspace.members() == contents(workspace)
+    assert workspace.members() == workspace.contents()
 
 
 def test_an_archive_that_cannot_be_copied_fails_only_one_update(
@@ -192,7 +191,7 @@ def test_an_archive_that_cannot_be_copied_fails_only_one_update(
             workspace.update()
     assert workspace.leftovers() == []
     assert workspace.update().bytes_copied == 0
-    assert workspace.members() == contents(workspace)
+    assert workspace.members() == workspace.contents()
 
 
 def test_an_archive_truncated_while_it_is_copied_is_rebuilt(
@@ -205,4 +204,4 @@ def test_an_archive_truncated_while_it_is_copied_is_rebuilt(
     monkeypatch.undo()
     os.truncate(workspace.target, 1000)
     workspace.update()
-    assert workspace.members() == contents(workspace)
+    assert workspace.members() == workspace.contents()

@@ -1,4 +1,4 @@
-"""Logs that live, and an archive that is made of them again and again, by processes that die."""
+"""Random histories of logs, updates, restarts and kills: the archive always holds exactly the snapshots."""
 
 from __future__ import annotations
 
@@ -32,74 +32,74 @@ names = st.sampled_from(NAMES)
 sizes = st.sampled_from(SIZES)
 
 
-class DeadError(BaseException):
+class KilledError(BaseException):
     """The process was killed."""
 
 
-class Life(RuleBasedStateMachine):
-    """Each rule is something that happens to logs, or to who archives them."""
+class ArchiveMachine(RuleBasedStateMachine):
+    """Each rule is an event in the life of the logs or of the process that archives them."""
 
     def __init__(self) -> None:
         super().__init__()
-        shared = Path("/dev/shm")  # noqa: S108 (a kill does not need a disk)
+        shared = Path("/dev/shm")  # noqa: S108 (a simulated kill needs no disk)
         self.directory = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
         self.workspace = Workspace(self.directory)
-        self.seen: dict[int, Snapshot] = {}
+        self.snapshots: dict[int, Snapshot] = {}
         self.number = 0
 
     def teardown(self) -> None:
-        """Leave nothing."""
+        """Remove the directory."""
         shutil.rmtree(self.directory)
 
     def path(self, name: str) -> Path:
-        """Say where a log is."""
+        """Return the path of a log."""
         return self.workspace.logs / name
 
     def content(self, size: int) -> bytes:
-        """Give lines that no other log has."""
+        """Return lines that no other log contains."""
         self.number += 1
         return log_lines(self.number, size)
 
     @initialize(name=names, size=sizes)
-    def begin(self, name: str, size: int) -> None:
-        """Have something to archive, and an archive."""
+    def create(self, name: str, size: int) -> None:
+        """Create a log and an archive."""
         self.append(name, size)
-        self.cycle()
+        self.update()
 
     @rule(name=names, size=sizes)
     def append(self, name: str, size: int) -> None:
-        """Write lines, as logs are written."""
+        """Append lines."""
         with self.path(name).open("ab") as file:
             file.write(self.content(size))
 
     @rule(name=names, size=sizes)
-    def append_without_an_end(self, name: str, size: int) -> None:
-        """Write as much of one line."""
+    def append_unfinished_line(self, name: str, size: int) -> None:
+        """Append one line without its end."""
         with self.path(name).open("ab") as file:
             file.write(self.content(size)[:-1].replace(b"\n", b" "))
 
     @rule(name=names, other=names)
     def rename(self, name: str, other: str) -> None:
-        """Rotate it away, perhaps over another."""
+        """Rotate a log away, perhaps over another one."""
         if self.path(name).exists():
             self.path(name).rename(self.path(other))
 
     @rule(name=names, other=names, size=sizes)
-    def rotate_and_begin_anew(self, name: str, other: str, size: int) -> None:
-        """Do as logrotate does with `create`."""
+    def rotate_and_create(self, name: str, other: str, size: int) -> None:
+        """Rotate as logrotate does with `create`."""
         self.rename(name, other)
         self.append(name, size)
 
     @rule(name=names, other=names)
     def copy_and_truncate(self, name: str, other: str) -> None:
-        """Do as logrotate does with `copytruncate`."""
+        """Rotate as logrotate does with `copytruncate`."""
         if self.path(name).exists() and name != other:
             shutil.copyfile(self.path(name), self.path(other))
             os.truncate(self.path(name), 0)
 
     @rule(name=names)
     def regrow_to_the_same_length(self, name: str) -> None:
-        """Write other lines, to the byte as long."""
+        """Replace the content by other lines of exactly the same length."""
         if self.path(name).exists():
             size = self.path(name).stat().st_size
             os.truncate(self.path(name), 0)
@@ -108,88 +108,88 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=names, share=st.floats(0, 1))
     def truncate(self, name: str, share: float) -> None:
-        """Cut it anywhere."""
+        """Truncate a log anywhere."""
         if self.path(name).exists():
             os.truncate(self.path(name), int(self.path(name).stat().st_size * share))
 
     @rule(name=names)
     def delete(self, name: str) -> None:
-        """Remove it."""
+        """Remove a log."""
         self.path(name).unlink(missing_ok=True)
 
     @rule(name=names, size=sizes)
     def recreate(self, name: str, size: int) -> None:
-        """Remove it and begin anew, with the same inode as likely as not."""
+        """Remove a log and create it again, often with the same inode."""
         self.delete(name)
         self.append(name, size)
 
     @rule(name=names)
     def touch(self, name: str) -> None:
-        """Change nothing but a time."""
+        """Change only the times."""
         self.path(name).touch()
 
     @rule(name=names, mode=st.sampled_from([0o600, 0o644]))
     def chmod(self, name: str, mode: int) -> None:
-        """Change nothing but the mode."""
+        """Change only the mode."""
         if self.path(name).exists():
             self.path(name).chmod(mode)
 
     @rule(count=st.integers(1, 40))
-    def many_small_ones(self, count: int) -> None:
-        """Write a group or two of them."""
+    def append_to_many_small_logs(self, count: int) -> None:
+        """Append to enough small logs for one or two groups."""
         for number in range(count):
             self.append(f"small-{number}", 9_000)
 
     @rule()
     def restart(self) -> None:
-        """Begin with a process that knows what the index says."""
+        """Start a process that knows only the index."""
         self.workspace.restart()
 
-    @rule(spoil=st.sampled_from([b"", b"x"]))
-    def lose_the_index(self, spoil: bytes) -> None:
-        """Begin with one that has none to read."""
+    @rule(content=st.sampled_from([b"", b"x"]))
+    def restart_without_index(self, content: bytes) -> None:
+        """Start a process whose index is missing or damaged."""
         if self.workspace.target.exists():
             index = Path(f"{self.workspace.target}.index")
-            index.write_bytes(spoil) if spoil else index.unlink(missing_ok=True)
+            index.write_bytes(content) if content else index.unlink(missing_ok=True)
             self.workspace.restart()
-            self.seen = {}
+            self.snapshots = {}
 
     @rule()
     def scrub(self) -> None:
-        """Find nothing, as nothing is damaged."""
+        """Scrub; it finds no damage."""
         assert not self.workspace.scrub().damage
 
     @rule(call=st.integers(1, 60))
-    def die_in_a_cycle(self, call: int) -> None:
-        """Kill it before that call; nothing is done afterwards, as in a process that is gone."""
+    def kill_in_an_update(self, call: int) -> None:
+        """Kill the process before its n-th call; no later call has an effect either."""
         if not any(self.workspace.logs.iterdir()):
             return
         before = self.workspace.target.read_bytes()
         index = Path(f"{self.workspace.target}.index")
-        snapshots = self.snapshots()
+        expected = self.expected_contents()
         calls = 0
 
         def count(_name: str, _arguments: tuple[Any, ...]) -> None:
             nonlocal calls
             calls += 1
             if calls >= call:
-                raise DeadError
+                raise KilledError
 
         try:
             with intercept_os_calls(count, CALLS):
                 self.workspace.update()
-        except DeadError:
+        except KilledError:
             self.workspace.restart()
             if self.workspace.target.read_bytes() == before:
                 return
-            if not index.exists() or not self.is_ours():
-                self.seen = {}
-                self.check(snapshots)
+            if not index.exists() or not self.index_matches():
+                self.snapshots = {}
+                self.check(expected)
                 return
-        self.done(snapshots)
+        self.check_and_remember(expected)
 
-    def is_ours(self) -> bool:
-        """Say whether the index belongs to the archive."""
+    def index_matches(self) -> bool:
+        """Return whether the index belongs to the archive."""
         try:
             read_matching_index(self.workspace.target)
         except InvalidIndexError:
@@ -197,53 +197,53 @@ class Life(RuleBasedStateMachine):
         return True
 
     @rule()
-    def cycle(self) -> None:
-        """Archive what there is."""
+    def update(self) -> None:
+        """Update the archive."""
         if any(self.workspace.logs.iterdir()):
-            snapshots = self.snapshots()
+            expected = self.expected_contents()
             self.workspace.update()
-            self.done(snapshots)
+            self.check_and_remember(expected)
 
     @rule()
-    def rest(self) -> None:
-        """Two cycles without a change: the second writes nothing."""
-        self.cycle()
-        self.cycle()
+    def update_without_changes(self) -> None:
+        """Update twice without a change, so that no fragment waits; a third update writes nothing."""
+        self.update()
+        self.update()
         if any(self.workspace.logs.iterdir()):
             assert not self.workspace.update().published
 
     @precondition(lambda self: any(self.workspace.logs.iterdir()))
     @rule()
     def read_with_gnu_tar(self) -> None:
-        """Have it read by the tools that people have."""
-        self.cycle()
+        """Read the archive with GNU tar and gzip."""
+        self.update()
         run = subprocess.run(["tar", "-tzf", self.workspace.target], capture_output=True, check=True)
         assert len(run.stdout.splitlines()) == len(list(self.workspace.logs.iterdir()))
         subprocess.run(["gzip", "-t", self.workspace.target], check=True)
 
-    def snapshots(self) -> dict[str, bytes]:
-        """Say what a cycle would archive now."""
+    def expected_contents(self) -> dict[str, bytes]:
+        """Return what an update would archive now."""
         return {
-            path.name: expected_content(path.read_bytes(), self.seen.get(path.stat().st_ino))
+            path.name: expected_content(path.read_bytes(), self.snapshots.get(path.stat().st_ino))
             for path in self.workspace.logs.iterdir()
         }
 
-    def check(self, snapshots: dict[str, bytes]) -> None:
-        """Compare the archive with that."""
+    def check(self, expected: dict[str, bytes]) -> None:
+        """Compare the archive with the expected contents."""
         members = self.workspace.members()
-        assert members.keys() == snapshots.keys()
-        for name, content in snapshots.items():
+        assert members.keys() == expected.keys()
+        for name, content in expected.items():
             assert members[name] == content, (name, len(members[name]), len(content))
 
-    def done(self, snapshots: dict[str, bytes]) -> None:
-        """Compare, and remember what the archive has now."""
-        self.check(snapshots)
+    def check_and_remember(self, expected: dict[str, bytes]) -> None:
+        """Compare the archive with the expected contents, and remember these snapshots."""
+        self.check(expected)
         assert self.workspace.leftovers() == []
-        self.seen = {
-            path.stat().st_ino: Snapshot(snapshots[path.name], path.stat().st_size)
+        self.snapshots = {
+            path.stat().st_ino: Snapshot(expected[path.name], path.stat().st_size)
             for path in self.workspace.logs.iterdir()
         }
 
 
-TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestArchive = ArchiveMachine.TestCase
+TestArchive.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

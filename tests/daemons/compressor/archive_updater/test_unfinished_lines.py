@@ -1,4 +1,4 @@
-"""Unfinished lines: what of a log that ends in the middle of one is archived, and when."""
+"""What is archived of a log that ends in an unfinished line, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_an_unfinished_line_waits_until_it_has_not_grown_for_a_cycle(workspace: 
         file.write(b" and")
     workspace.update()
     assert workspace.members() == {"a.log": b"one\n"}
-    workspace.restart()  # the index remembers, for `--once`
+    workspace.restart()  # the index remembers the length for `--once`
     assert workspace.update().published
     assert workspace.members() == {"a.log": b"one\ntwo and"}
     assert not workspace.update().published

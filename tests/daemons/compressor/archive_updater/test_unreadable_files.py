@@ -1,4 +1,4 @@
-"""Logs that cannot be read, or vanish, shrink or fail while a cycle reads them."""
+"""Logs that cannot be read, or that vanish, shrink or fail while they are read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def test_an_unreadable_log_is_left_out_and_reported(workspace: Workspace) -> Non
     for name in ("a.log", "b.log", "c.log"):
         (workspace.logs / name).write_bytes(log_lines(1, 300))
 
-    def open_file(found: LogFile) -> int:
-        if found.name.endswith("b.log"):
+    def open_file(file: LogFile) -> int:
+        if file.name.endswith("b.log"):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return workspace.open(found)
+        return workspace.open(file)
 
     workspace.open_file = open_file
     assert workspace.update().files == 2
@@ -34,7 +34,7 @@ def test_an_unreadable_log_is_left_out_and_reported(workspace: Workspace) -> Non
         f"{workspace.logs}/b.log cannot be read: Permission denied; it is not archived"
     ]
     assert workspace.members().keys() == {"a.log", "c.log"}
-    assert not workspace.update().published  # it is no change
+    assert not workspace.update().published  # an unreadable log is no change
     assert workspace.anomalies == [(FileAnomaly.UNREADABLE, "b.log")]
 
 
@@ -43,10 +43,10 @@ def test_a_log_that_becomes_unreadable_is_removed_from_the_archive(workspace: Wo
         (workspace.logs / name).write_bytes(log_lines(1, 300_000))
     workspace.update()
 
-    def open_file(found: LogFile) -> int:
-        if found.name.endswith("b.log"):
+    def open_file(file: LogFile) -> int:
+        if file.name.endswith("b.log"):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return workspace.open(found)
+        return workspace.open(file)
 
     workspace.open_file = open_file
     (workspace.logs / "b.log").chmod(0)
@@ -59,9 +59,9 @@ def test_a_log_that_vanishes_before_its_turn_is_left_out(workspace: Workspace) -
     for name in ("a.log", "b.log"):
         (workspace.logs / name).write_bytes(log_lines(1, 300))
 
-    def open_file(found: LogFile) -> int:
+    def open_file(file: LogFile) -> int:
         (workspace.logs / "b.log").unlink(missing_ok=True)
-        return workspace.open(found)
+        return workspace.open(file)
 
     workspace.open_file = open_file
     workspace.update()

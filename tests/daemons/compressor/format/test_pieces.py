@@ -1,4 +1,4 @@
-"""Pieces can be joined in any row, and what is joined is one gzip member."""
+"""Pieces can be joined in any sequence, and the result is one gzip member."""
 
 from __future__ import annotations
 
@@ -22,31 +22,35 @@ from nodelogd.compressor.format.pieces import (
 )
 from nodelogd.service.deflate import crc32
 
-KINDS = [lambda data: compress_piece(data, 5), lambda data: compress_piece(data, 6), compress_piece_fast]
-contents = st.lists(st.tuples(st.binary(max_size=2000), st.sampled_from(KINDS)), max_size=8)
+COMPRESSIONS = [
+    lambda data: compress_piece(data, 5),
+    lambda data: compress_piece(data, 6),
+    compress_piece_fast,
+]
+sequences = st.lists(st.tuples(st.binary(max_size=2000), st.sampled_from(COMPRESSIONS)), max_size=8)
 
 
-@given(contents)
-def test_any_sequence_of_pieces_is_one_gzip_member(row: list[tuple[bytes, object]]) -> None:
+@given(sequences)
+def test_any_sequence_of_pieces_is_one_gzip_member(pieces: list[tuple[bytes, object]]) -> None:
     archive, spans = GZIP_HEADER, []
-    for data, pack in row:
-        deflated = pack(data)  # type: ignore[operator]
+    for data, compress in pieces:
+        deflated = compress(data)  # type: ignore[operator]
         spans.append(piece_span(len(deflated), len(data), crc32(data)))
         archive += deflated + alignment_filler(len(archive) + len(deflated))
         spans.append(piece_span(-(len(GZIP_HEADER) + join_spans(spans).length) % 4096, 0, 0))
     end, trailer = archive_end(join_spans(spans))
     archive += end
-    whole = b"".join(data for data, _ in row)
+    whole = b"".join(data for data, _ in pieces)
     assert gzip.decompress(archive) == whole
-    one = zlib.decompressobj(31)
-    assert one.decompress(archive) == whole
-    assert one.eof
+    member = zlib.decompressobj(31)
+    assert member.decompress(archive) == whole
+    assert member.eof
     assert (trailer.length, trailer.crc, trailer.size) == (len(archive), zlib.crc32(whole), len(whole))
 
 
-@given(st.binary(max_size=2000), st.sampled_from(KINDS))
-def test_a_piece_can_be_inflated_alone(data: bytes, pack: object) -> None:
-    deflated = pack(data)  # type: ignore[operator]
+@given(st.binary(max_size=2000), st.sampled_from(COMPRESSIONS))
+def test_a_piece_can_be_inflated_alone(data: bytes, compress: object) -> None:
+    deflated = compress(data)  # type: ignore[operator]
     assert decompress_piece(deflated, len(data)) == data
     assert zlib.decompressobj(-15).decompress(deflated) == data
 

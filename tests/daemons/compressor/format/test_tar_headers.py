@@ -1,4 +1,4 @@
-"""Headers that GNU tar made as well, and ends that it reads."""
+"""Headers and ends of tar streams as GNU tar writes and reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index is read back into the units it was made of."""
+"""The units of an archive are restored from its index."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ END = piece_span(20, 10240, 9)
 
 
 def large(name: str, chunks: int, rest: int) -> LargeUnit:
-    row = join_spans(piece_span(1000 + number, CHUNK, number) for number in range(chunks))
+    chunk_spans = join_spans(piece_span(1000 + number, CHUNK, number) for number in range(chunks))
     return LargeUnit(
         replace(metadata(name, chunks * CHUNK + rest), header=512),
         piece_span(90, 512, 1),
-        row,
+        chunk_spans,
         piece_span(50, 512, 4),
     )
 
@@ -29,11 +29,11 @@ def small(*names: str) -> GroupUnit:
     return make_group(tuple(metadata(name, 10) for name in names), piece_span(200, 1024 * len(names), 5))
 
 
-def back(units: list[Unit]) -> list[Unit]:
+def from_index(units: list[Unit]) -> list[Unit]:
     data = encode_index(TRAILER, [*(unit.lines for unit in units), END.lines])
-    found, end = parse_units(decode_index(data)[1])
+    parsed, end = parse_units(decode_index(data)[1])
     assert end == END
-    return found
+    return parsed
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def back(units: list[Unit]) -> list[Unit]:
     ids=["none", "one", "groups", "no whole MiB", "all"],
 )
 def test_units_are_parsed_from_the_index_unchanged(units: list[Unit]) -> None:
-    assert back(units) == units
+    assert from_index(units) == units
 
 
 def test_the_length_of_a_unit_is_the_sum_of_its_pieces() -> None:

@@ -1,4 +1,4 @@
-"""Groups keep their limits, and what has not changed is copied."""
+"""Groups keep their boundaries, and unchanged units are copied."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def old(number: int, unit: int, size: int = SMALL, *, is_unchanged: bool = True)
     return PlanItem(number, size, unit, is_large=False, is_unchanged=is_unchanged)
 
 
-def groups_of(count: int, each: int) -> list[PlanItem]:
-    return [old(number, number // each) for number in range(count)]
+def groups_of(count: int, size: int) -> list[PlanItem]:
+    return [old(number, number // size) for number in range(count)]
 
 
-def files(steps: Iterable[CopyUnit | BuildUnit]) -> list[CopyUnit | tuple[int, ...]]:
+def planned_files(steps: Iterable[CopyUnit | BuildUnit]) -> list[CopyUnit | tuple[int, ...]]:
     return [step if isinstance(step, CopyUnit) else tuple(item.file for item in step.items) for step in steps]
 
 
@@ -39,7 +39,7 @@ def test_small_files_share_pieces_of_about_the_target_size() -> None:
 
 def test_a_large_file_is_a_unit_of_its_own() -> None:
     steps = list(plan_units([new(0), new(1, LARGE), new(2), PlanItem(3, LARGE, 0, True, True)], [1]))
-    assert files(steps) == [(0,), (1,), (2,), CopyUnit(0)]
+    assert planned_files(steps) == [(0,), (1,), (2,), CopyUnit(0)]
     assert [step.is_large for step in steps if isinstance(step, BuildUnit)] == [False, True, False]
 
 
@@ -50,12 +50,12 @@ def test_without_changes_every_unit_is_copied() -> None:
 def test_a_change_in_one_group_does_not_affect_others() -> None:
     items = groups_of(90, 30)
     items[40] = old(40, 1, SMALL * 3, is_unchanged=False)
-    assert files(plan_units(items, [30, 30, 30])) == [CopyUnit(0), tuple(range(30, 60)), CopyUnit(2)]
+    assert planned_files(plan_units(items, [30, 30, 30])) == [CopyUnit(0), tuple(range(30, 60)), CopyUnit(2)]
 
 
 def test_a_new_file_joins_the_group_before_it() -> None:
     items = [*groups_of(60, 30)[:30], new(30), *(old(number + 1, 1) for number in range(30, 60))]
-    assert files(plan_units(items, [30, 30])) == [tuple(range(31)), CopyUnit(1)]
+    assert planned_files(plan_units(items, [30, 30])) == [tuple(range(31)), CopyUnit(1)]
 
 
 def test_a_removed_file_changes_only_its_group() -> None:
@@ -70,27 +70,27 @@ def test_a_group_that_is_too_large_is_split_and_one_too_small_is_merged() -> Non
     steps = list(plan_units(items, [30]))
     assert len(steps) == round(30 * 30_000 / GROUP_TARGET)
     steps = list(plan_units([old(0, 0), *(old(1 + n, 1) for n in range(30))], [5, 30]))
-    assert files(steps) == [tuple(range(31))]
+    assert planned_files(steps) == [tuple(range(31))]
 
 
-item = st.tuples(st.integers(1, 2 * LARGE), st.integers(0, 5), st.booleans(), st.booleans())
+drawn_items = st.tuples(st.integers(1, 2 * LARGE), st.integers(0, 5), st.booleans(), st.booleans())
 
 
-@given(st.lists(item, max_size=60))
+@given(st.lists(drawn_items, max_size=60))
 def test_every_file_is_planned_once_and_in_order(drawn: list[tuple[int, int, bool, bool]]) -> None:
     units = sorted(unit for _, unit, _, _ in drawn)
     items = [
         old(number, unit, size, is_unchanged=is_unchanged) if is_old and size < LARGE else new(number, size)
         for number, ((size, _, is_old, is_unchanged), unit) in enumerate(zip(drawn, units, strict=True))
     ]
-    sizes = [sum(each.unit == unit for each in items) for unit in range(6)]
-    done: list[int] = []
-    for step in plan_units(items, sizes):
+    member_counts = [sum(item.unit == unit for item in items) for unit in range(6)]
+    planned: list[int] = []
+    for step in plan_units(items, member_counts):
         match step:
             case CopyUnit(unit):
-                kept = [each for each in items if each.unit == unit]
-                assert all(each.is_unchanged for each in kept)
-                done += [each.file for each in kept]
-            case BuildUnit(made):
-                done += [each.file for each in made]
-    assert done == list(range(len(items)))
+                copied = [item for item in items if item.unit == unit]
+                assert all(item.is_unchanged for item in copied)
+                planned += [item.file for item in copied]
+            case BuildUnit(built):
+                planned += [item.file for item in built]
+    assert planned == list(range(len(items)))

@@ -1,4 +1,4 @@
-"""What a snapshot is, and whether a file is still what was archived."""
+"""The length of a snapshot, and whether a file still begins with its archived content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nodelog.archive.index import FileMetadata
 
 
-def reader(data: bytes) -> Callable[[int, int], bytes]:
+def read_function(data: bytes) -> Callable[[int, int], bytes]:
     def read(offset: int, length: int) -> bytes:
         assert 0 <= offset <= offset + length <= len(data)
         return data[offset : offset + length]
@@ -34,7 +34,7 @@ def reader(data: bytes) -> Callable[[int, int], bytes]:
     return read
 
 
-def seen(data: bytes, size: int | None = None) -> FileMetadata:
+def snapshot_of(data: bytes, size: int | None = None) -> FileMetadata:
     end = finished_length(len(data))
     return replace(
         metadata("x", len(data)),
@@ -46,38 +46,37 @@ def seen(data: bytes, size: int | None = None) -> FileMetadata:
 
 
 class Status:
-    """As much of a status as is asked for."""
+    """The part of a file status that the function uses."""
 
     def __init__(self, size: int) -> None:
         self.st_size = size
 
 
-def continued(old: bytes, new: bytes) -> bool:
+def is_continued_by(old: bytes, new: bytes) -> bool:
     status: os.stat_result = Status(len(new))  # type: ignore[assignment]
-    return is_continued(seen(old), status, reader(new))
+    return is_continued(snapshot_of(old), status, read_function(new))
 
 
 @pytest.mark.parametrize(
-    "before", [0, 1, 65_536, MAX_FRAGMENT - 1, MAX_FRAGMENT, MAX_FRAGMENT + 1, 2 * MAX_FRAGMENT]
+    "size", [0, 1, 65_536, MAX_FRAGMENT - 1, MAX_FRAGMENT, MAX_FRAGMENT + 1, 2 * MAX_FRAGMENT]
 )
 @pytest.mark.parametrize("lines", [b"", b"\n", b"one\ntwo\n", b"x" * 70_000 + b"\n"])
-def test_a_fragment_waits_unless_it_is_too_long(before: int, lines: bytes) -> None:
-    data = lines + b"y" * before
-    assert snapshot_length(len(data), None, reader(data)) == (
-        len(lines) if before <= MAX_FRAGMENT else len(data)
-    )
+def test_a_fragment_waits_unless_it_is_too_long(size: int, lines: bytes) -> None:
+    data = lines + b"y" * size
+    expected = len(lines) if size <= MAX_FRAGMENT else len(data)
+    assert snapshot_length(len(data), None, read_function(data)) == expected
 
 
 def test_a_fragment_that_has_not_grown_is_archived() -> None:
     data = b"one\ntwo"
-    assert snapshot_length(7, seen(b"one\n", 7), reader(data)) == 7
-    assert snapshot_length(7, seen(b"one\n", 6), reader(data)) == 4
+    assert snapshot_length(7, snapshot_of(b"one\n", 7), read_function(data)) == 7
+    assert snapshot_length(7, snapshot_of(b"one\n", 6), read_function(data)) == 4
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_a_file_is_continued_if_it_begins_with_its_archived_content(old: bytes, more: bytes) -> None:
-    assert continued(old, old + more)
-    assert continued(old, more) == more.startswith(old)
+    assert is_continued_by(old, old + more)
+    assert is_continued_by(old, more) == more.startswith(old)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +85,6 @@ def test_a_file_is_continued_if_it_begins_with_its_archived_content(old: bytes, 
 def test_a_change_in_the_checked_ranges_is_detected(offset: int) -> None:
     old = b"0123456789" * 250_000
     new = bytearray(old + b"more\n")
-    assert continued(old, bytes(new))
+    assert is_continued_by(old, bytes(new))
     new[offset] ^= 1
-    assert not continued(old, bytes(new))
+    assert not is_continued_by(old, bytes(new))
