@@ -169,7 +169,7 @@ class Compressor:
 
     def _report_failure(self, error: OSError) -> CycleResult:
         text = (
-            f"cannot make an archive of {self._settings.directory}: {_explain(error)}; "
+            f"cannot update the archive of {self._settings.directory}: {_explain(error)}; "
             f"the last archive is unchanged{self._next_try}"
         )
         self._log_problem("cycle", text)
@@ -194,7 +194,7 @@ class Compressor:
         self._metrics.age.set_function(lambda: max(0.0, time.time() - started))
         self.readiness.record_success()
         if result is not CycleResult.EMPTY and self._problems.pop("cycle", ""):
-            log.info("archives are made again")
+            log.info("the archive is updated again")
 
     def _log_problem(self, subject: str, text: str) -> None:
         """Log a problem once, until the text for its subject changes."""

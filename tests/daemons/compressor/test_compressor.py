@@ -30,7 +30,7 @@ def test_a_cycle_archives_all_files_and_counts(
     name = str(settings.directory / "a.log").lstrip("/")
     assert updater.calls == [([name], archive_path(settings.out), None)]
     assert compressor.readiness.not_ready_reasons() == {}
-    found = {
+    counts = {
         name: metric_value(metrics, f"nodelog_archive_{name}")
         for name in (
             "changed_files_total",
@@ -39,7 +39,7 @@ def test_a_cycle_archives_all_files_and_counts(
             "copied_bytes_total",
         )
     }
-    assert list(found.values()) == [1, 2, 3, 4]
+    assert list(counts.values()) == [1, 2, 3, 4]
     assert metric_value(metrics, "nodelog_archive_size_bytes") == 5
     assert metric_value(metrics, "nodelog_archive_files") == 1
     assert metric_value(metrics, "nodelog_archives") == 1
@@ -67,13 +67,13 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(
     for _ in range(3):
         assert run_cycle(compressor) == CycleReport(result=CycleResult.FAILED)
     text = (
-        f"cannot make an archive of {settings.directory}: No space left on device: /x/y; "
+        f"cannot update the archive of {settings.directory}: No space left on device: /x/y; "
         "the last archive is unchanged, next try in 60 s"
     )
     assert compressor.readiness.not_ready_reasons() == {"start": text}
     updater.error = None
     assert run_cycle(compressor).result is CycleResult.PUBLISHED
-    assert caplog.messages == [text, "archives are made again"]
+    assert caplog.messages == [text, "the archive is updated again"]
     assert metric_value(metrics, "nodelog_archive_cycles_total", result="failed") == 3
     assert compressor.readiness.not_ready_reasons() == {}
 

@@ -29,7 +29,7 @@ def test_a_new_day_starts_from_the_archive_of_the_last_day(
     assert [seed for _, _, seed in updater.calls] == [archive_path(settings.out, -2), None]
 
 
-@pytest.mark.parametrize("error", [None, OSError(errno.ENOSPC, "No space remaining on device")])
+@pytest.mark.parametrize("error", [None, OSError(errno.ENOSPC, "No space left on device")])
 def test_the_budget_is_applied_after_every_cycle_even_a_failed_one(
     updater: FakeUpdater, settings: Settings, metrics: Metrics, error: OSError | None
 ) -> None:
@@ -39,9 +39,7 @@ def test_the_budget_is_applied_after_every_cycle_even_a_failed_one(
     retention = replace(NO_LIMITS, max_files=1)
     run_cycle(Compressor(replace(settings, retention=retention), metrics))
     remaining = sorted(path.name for path in settings.out.glob("all-logs-*"))
-    assert remaining == (
-        [archive_path(settings.out, -1).name] if error else [archive_path(settings.out).name]
-    )
+    assert remaining == [archive_path(settings.out, -1 if error else 0).name]
 
 
 def test_an_archive_that_cannot_be_removed_neither_blocks_others_nor_fails_the_cycle(

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working(worker: CycleTimer) -> Generator[CycleTimer]:
-    """Run it as long as the block lasts."""
-    worker.start()
+def running(timer: CycleTimer) -> Generator[CycleTimer]:
+    """Run a timer for the duration of the block."""
+    timer.start()
     try:
-        yield worker
+        yield timer
     finally:
-        assert worker.close(PATIENCE)
+        assert timer.close(PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -32,54 +32,54 @@ def test_the_interval_is_measured_from_start_to_start(started: float, now: float
 
 def test_the_first_cycle_starts_at_once_and_others_follow() -> None:
     calls: list[int] = []
-    with working(CycleTimer(lambda: calls.append(1), 0.01)):
+    with running(CycleTimer(lambda: calls.append(1), 0.01)):
         wait_for(lambda: len(calls) >= 3)
 
 
 def test_waking_starts_the_next_cycle_at_once() -> None:
     calls: list[int] = []
-    with working(CycleTimer(lambda: calls.append(1), 3600)) as worker:
+    with running(CycleTimer(lambda: calls.append(1), 3600)) as timer:
         wait_for(lambda: len(calls) == 1)
-        worker.wake()
+        timer.wake()
         wait_for(lambda: len(calls) == 2)
 
 
 def test_cycles_never_overlap() -> None:
-    inside: list[int] = []
-    most: list[int] = []
+    active: list[int] = []
+    running_at_once: list[int] = []
     gate = threading.Event()
 
-    def job() -> None:
-        inside.append(1)
-        most.append(len(inside))
+    def cycle() -> None:
+        active.append(1)
+        running_at_once.append(len(active))
         gate.wait(PATIENCE)
-        inside.pop()
+        active.pop()
 
-    with working(CycleTimer(job, 0.001)) as worker:
-        wait_for(lambda: inside)
-        worker.wake()
+    with running(CycleTimer(cycle, 0.001)) as timer:
+        wait_for(lambda: active)
+        timer.wake()
         gate.set()
-        wait_for(lambda: len(most) > 3)
-    assert set(most) == {1}
+        wait_for(lambda: len(running_at_once) > 3)
+    assert set(running_at_once) == {1}
 
 
 def test_closing_stops_a_cycle_and_ends_its_pause() -> None:
-    going_on: list[bool] = []
-    worker = CycleTimer(lambda: going_on.append(worker.pause(3600)), 3600)
-    worker.start()
-    assert not worker.is_stopping()
-    assert worker.close(PATIENCE)
-    assert worker.is_stopping()
-    assert going_on in ([], [False])
+    may_continue: list[bool] = []
+    timer = CycleTimer(lambda: may_continue.append(timer.pause(3600)), 3600)
+    timer.start()
+    assert not timer.is_stopping()
+    assert timer.close(PATIENCE)
+    assert timer.is_stopping()
+    assert may_continue in ([], [False])
 
 
 def test_a_cycle_that_hangs_is_abandoned() -> None:
     gate = threading.Event()
-    worker = CycleTimer(gate.wait, 3600)
-    worker.start()
-    assert not worker.close(0.01)
+    timer = CycleTimer(gate.wait, 3600)
+    timer.start()
+    assert not timer.close(0.01)
     gate.set()
-    assert worker.close(PATIENCE)
+    assert timer.close(PATIENCE)
 
 
 def test_a_timer_that_was_never_started_can_be_closed() -> None:

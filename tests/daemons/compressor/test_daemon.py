@@ -94,7 +94,7 @@ def test_a_missing_directory_is_waited_for(logs: Path, logcd: StartLogcd, tmp_pa
         status, page = daemon.readyz()
         assert status == 503
         text = (
-            f"cannot make an archive of {logs}: No such file or directory: {logs}; "
+            f"cannot update the archive of {logs}: No such file or directory: {logs}; "
             "the last archive is unchanged, next try in 0.1 s at the latest"
         )
         assert page["reasons"] == {"start": text}
@@ -102,8 +102,8 @@ def test_a_missing_directory_is_waited_for(logs: Path, logcd: StartLogcd, tmp_pa
         (logs / "a.log").write_bytes(b"one\n")
         daemon.wait_ready()
     assert daemon.stop() == 0
-    assert len(daemon.records("cannot make")) == 1
-    assert len(daemon.records("made again")) == 1
+    assert len(daemon.records("cannot update")) == 1
+    assert len(daemon.records("updated again")) == 1
 
 
 def test_logcd_is_not_ready_after_three_intervals_without_success(logs: Path, logcd: StartLogcd) -> None:
@@ -111,7 +111,7 @@ def test_logcd_is_not_ready_after_three_intervals_without_success(logs: Path, lo
     daemon = logcd("--every=200ms")
     logs.rename(logs.parent / "away")
     wait_for(lambda: "cycle" in daemon.readyz()[1]["reasons"], "it is no longer ready")
-    assert "at most 0.6 s allowed: cannot make an archive" in daemon.readyz()[1]["reasons"]["cycle"]
+    assert "at most 0.6 s allowed: cannot update the archive" in daemon.readyz()[1]["reasons"]["cycle"]
     (logs.parent / "away").rename(logs)
     daemon.wait_ready()
 

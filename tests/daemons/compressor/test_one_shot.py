@@ -54,7 +54,7 @@ def test_a_missing_directory_exits_1_with_a_message(logs: Path) -> None:
     done = run_logcd_once(logs)
     assert done.returncode == 1
     (record,) = log_records(done)
-    assert record["message"].startswith(f"cannot make an archive of {logs}: No such file or directory: ")
+    assert record["message"].startswith(f"cannot update the archive of {logs}: No such file or directory: ")
     assert record["message"].endswith("; the last archive is unchanged")
 
 
@@ -81,7 +81,9 @@ def test_no_readable_file_exits_1_and_leaves_the_last_archive(nobodys_logs: Path
     (logs / "a.log").chmod(0)
     done = run_logcd_once(logs, prefix=AS_NOBODY)
     assert done.returncode == 1, done.stderr
-    text = f"cannot make an archive of {logs}: none of 1 files could be read; the last archive is unchanged"
+    text = (
+        f"cannot update the archive of {logs}: none of 1 files could be read; the last archive is unchanged"
+    )
     assert log_records(done)[-1]["message"] == text
     assert archive_contents(logs / ARCHIVE_NAME, logs) == {"a.log": b"one\n"}
 

@@ -42,7 +42,7 @@ def test_logcd_stays_ready_for_three_intervals() -> None:
 def test_every_reason_is_listed() -> None:
     clock = FakeClock()
     readiness = Readiness(1, clock=clock)
-    found = set(readiness.not_ready_reasons())
+    reasons = set(readiness.not_ready_reasons())
     readiness.record_success()
     clock.now += 10
-    assert found | set(readiness.not_ready_reasons()) == set(REASONS)
+    assert reasons | set(readiness.not_ready_reasons()) == set(REASONS)

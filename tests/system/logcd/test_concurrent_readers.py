@@ -1,4 +1,4 @@
-"""Whoever reads the archive while logcd writes finds it whole, and in it whole lines."""
+"""An archive that is read while logcd writes is complete and consists of whole lines."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 TRIALS = 30
 
 
-class Reads(Monitor):
-    """`gzip -t` takes the archive, and `tar` lists it."""
+class ArchiveReader(Monitor):
+    """Checks repeatedly that `gzip -t` accepts the archive and `tar` lists it."""
 
     def __init__(self, archive: Path) -> None:
-        """Watch this one."""
+        """Watch this archive."""
         super().__init__()
         self.reads = 0
         self._archive = archive
 
     def check(self) -> str:
-        """Read it once."""
+        """Read the archive once."""
         for command in (["gzip", "-t"], ["tar", "-tzf"]):
             done = subprocess.run([*command, self._archive], capture_output=True, text=True, check=False)
             if done.returncode:
@@ -43,13 +43,13 @@ def test_readers_find_a_whole_archive_at_any_time(logs: Path, logcd: StartLogcd)
     with ExitStack() as stack:
         for seed, name in enumerate(("a.log", "b.log")):
             stack.enter_context(LogAppender(logs / name, seed))
-        readers = [stack.enter_context(Reads(daemon.archive)) for _ in range(2)]
+        readers = [stack.enter_context(ArchiveReader(daemon.archive)) for _ in range(2)]
         wait_for(
             lambda: (
                 daemon.metric("nodelog_archive_cycles_total", result="published") >= TRIALS
                 and all(each.reads >= TRIALS or each.faults for each in readers)
             ),
-            "it was written and read many times",
+            "the archive was written and read many times",
         )
     daemon.settle()
     assert daemon.contents() == {path.name: path.read_bytes() for path in logs.glob("*.log")}
@@ -62,7 +62,7 @@ def test_no_archive_ends_in_a_torn_line(logs: Path, logcd: StartLogcd) -> None:
         daemon = logcd()
         lengths = []
         for _ in range(TRIALS):
-            log.append()  # what has grown since the last cycle is not finished yet
+            log.append()  # a line that has grown since the last cycle is not finished
             daemon.cycle()
             found = daemon.contents()["a.log"]
             assert found.endswith(b"\n")

@@ -1,4 +1,4 @@
-"""An index or an archive that is not as logcd left it: found, and made anew."""
+"""An index or an archive that is not as logcd wrote it is detected and rebuilt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.processes.logcd import StartLogcd
 
 LINES = 300_000
-EACH = 7
+ROUNDS = 7
 
 
 def write_logs(logs: Path) -> dict[str, bytes]:
@@ -39,7 +39,7 @@ def delete(index: Path, _: random.Random) -> None:
 
 
 def exchange(index: Path, dice: random.Random) -> None:
-    """Put the index of another archive there: of the same logs, but of another hour."""
+    """Replace the index by that of an earlier archive of the same logs."""
     logs = index.parent
     with (logs / "large.log").open("ab") as file:
         file.write(b"another line %d\n" % dice.randrange(10**6))
@@ -61,13 +61,13 @@ def damage(index: Path, dice: random.Random) -> None:
 def test_a_missing_foreign_or_damaged_index_costs_only_a_full_pass(
     logs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dice = random.Random(7)  # noqa: S311 (chooses what is damaged)
+    dice = random.Random(7)  # noqa: S311 (chooses the damage)
     write_logs(logs)
     archive = logs / ARCHIVE_NAME
     assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
-    spoil: Callable[[Path, random.Random], None]
-    for spoil in [delete, exchange, *[damage] * 2] * EACH:
-        spoil(index_path(archive), dice)
+    break_index: Callable[[Path, random.Random], None]
+    for break_index in [delete, exchange, *[damage] * 2] * ROUNDS:
+        break_index(index_path(archive), dice)
         with (logs / "0.log").open("ab") as file:
             file.write(b"one more\n")
         caplog.clear()
@@ -81,11 +81,11 @@ def test_a_missing_foreign_or_damaged_index_costs_only_a_full_pass(
 def test_a_scrub_finds_a_damaged_archive_and_it_is_rebuilt(
     logs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dice = random.Random(8)  # noqa: S311 (chooses what is damaged)
+    dice = random.Random(8)  # noqa: S311 (chooses the damage)
     text = write_logs(logs)
     archive = logs / ARCHIVE_NAME
     assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED
-    for _ in range(3 * EACH):
+    for _ in range(3 * ROUNDS):
         kept = archive.stat()
         with archive.open("r+b") as file:
             at = dice.randrange(kept.st_size - GZIP_END)
@@ -93,7 +93,7 @@ def test_a_scrub_finds_a_damaged_archive_and_it_is_rebuilt(
             (byte,) = file.read(1)
             file.seek(at)
             file.write(bytes([byte ^ 1 << dice.randrange(8)]))
-        os.utime(archive, ns=(kept.st_atime_ns, kept.st_mtime_ns))  # it rots, nobody writes it
+        os.utime(archive, ns=(kept.st_atime_ns, kept.st_mtime_ns))  # a rotting disk changes no times
         os.utime(logs / f".{ARCHIVE_NAME}.scrubbed", (0, 0))
         caplog.clear()
         assert run_cycle(new_compressor(logs)) is CycleResult.PUBLISHED

@@ -1,4 +1,4 @@
-"""A disk that is full, at whatever point of a cycle: the old archive stands, and the next cycle goes on."""
+"""A disk that fills up at any point of a cycle leaves the old archive, and the next cycle continues."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 PAGE = 4096
 TRIALS = 20
-TAKING = {"copy_file_range", "fchmod", "fsync", "open", "pwrite", "pwritev", "replace", "write"}
+FAILING_CALLS = {"copy_file_range", "fchmod", "fsync", "open", "pwrite", "pwritev", "replace", "write"}
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Generator[SmallDisk]:
-    """Mount 64 MiB of memory."""
-    with disk_in_memory(tmp_path / "disk", 64 * MIB) as made:
-        yield made
+    """Mount a disk of 64 MiB in memory."""
+    with disk_in_memory(tmp_path / "disk", 64 * MIB) as mounted:
+        yield mounted
 
 
 def noise(seed: int, size: int) -> bytes:
-    """Give lines that no compressor makes much smaller."""
-    return random.Random(seed).randbytes(size // 2).hex().encode() + b"\n"  # noqa: S311 (the same every time)
+    """Return data that hardly compresses."""
+    return random.Random(seed).randbytes(size // 2).hex().encode() + b"\n"  # noqa: S311 (reproducible)
 
 
 def test_a_disk_that_fills_up_at_any_stage_leaves_the_old_archive(
@@ -55,7 +55,7 @@ def test_a_disk_that_fills_up_at_any_stage_leaves_the_old_archive(
         before, size = log_contents(logs), archive.stat().st_size
         with (logs / "a.log").open("ab") as file:
             file.write(noise(trial + 1, MIB // 32))
-        # From no room at all to room for the archive, but hardly for its index.
+        # From no room at all to room for the archive but hardly for its index.
         disk.fill(but=size * trial // (TRIALS - 4) // PAGE * PAGE)
         daemon.cycle()
         found = archive_contents(archive, logs)
@@ -65,7 +65,7 @@ def test_a_disk_that_fills_up_at_any_stage_leaves_the_old_archive(
         daemon.cycle()
         assert archive_contents(archive, logs) == log_contents(logs)
     assert daemon.metric("nodelog_archive_cycles_total", result="failed") >= TRIALS // 2
-    wait_for(lambda: "No space left on device" in str(daemon.records("cannot make")))
+    wait_for(lambda: "No space left on device" in str(daemon.records("cannot update")))
 
 
 def test_a_full_disk_at_the_start_is_waited_for(disk: SmallDisk, logs: Path, logcd: StartLogcd) -> None:
@@ -98,38 +98,38 @@ def test_old_archives_make_room_for_the_next(disk: SmallDisk, logs: Path, logcd:
 def test_a_fault_in_any_call_leaves_the_old_or_the_new_archive(logs: Path, number: int) -> None:
     for path in (logs / "a.log", logs / "b.log"):
         path.write_bytes(noise(0, MIB * 5 // 4))
-    made = new_compressor(logs)
-    assert run_cycle(made) is CycleResult.PUBLISHED
+    compressor = new_compressor(logs)
+    assert run_cycle(compressor) is CycleResult.PUBLISHED
     failed, calls = True, 0
     while failed:
         calls += 1
         before = log_contents(logs)
         with (logs / "b.log").open("ab") as file:
             file.write(noise(calls, 1000))
-        failed = fails_from(made, calls, number)
+        failed = fails_from_call(compressor, calls, number)
         assert archive_contents(logs / ARCHIVE_NAME, logs) in (before, log_contents(logs)), (
             f"from call {calls} on"
         )
         assert_archive_whole(logs / ARCHIVE_NAME)
-        assert run_cycle(made) in {CycleResult.PUBLISHED, CycleResult.UNCHANGED}
+        assert run_cycle(compressor) in {CycleResult.PUBLISHED, CycleResult.UNCHANGED}
         assert archive_contents(logs / ARCHIVE_NAME, logs) == log_contents(logs), f"from call {calls} on"
-    assert calls > 8  # or it did not see the calls
+    assert calls > 8  # otherwise the calls were not intercepted
 
 
-def fails_from(made: Compressor, first: int, number: int) -> bool:
-    """Make a cycle in which all calls that may fail do so from the n-th on; say whether one did."""
+def fails_from_call(compressor: Compressor, first: int, number: int) -> bool:
+    """Run a cycle in which every call from the n-th fails; return whether there was one."""
     calls = 0
 
     def before(name: str, arguments: tuple[Any, ...]) -> None:
         nonlocal calls
         reads = name == "open" and not arguments[1] & (os.O_WRONLY | os.O_RDWR)
-        if name not in TAKING or reads:
+        if name not in FAILING_CALLS or reads:
             return
         calls += 1
         if calls >= first:
             raise OSError(number, os.strerror(number))
 
     with intercept_os_calls(before):
-        result = run_cycle(made)
+        result = run_cycle(compressor)
     assert (result is CycleResult.FAILED) == (calls >= first)
     return calls >= first

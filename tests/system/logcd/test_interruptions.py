@@ -1,4 +1,4 @@
-"""What goes on beside a cycle: a second logcd, a SIGTERM, files that may not be read, midnight."""
+"""Events during a cycle: a second logcd, SIGTERM, unreadable files, midnight."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_a_second_logcd_beside_the_daemon_does_no_harm(logs: Path, logcd: StartL
         daemon = logcd("--every=100ms")
         for _ in range(TRIALS // 2):
             command = [str(LOGCD), "--once", f"--dir={logs}", f"--name={ARCHIVE_NAME}", "--keep-free=off"]
-            both = [subprocess.Popen(command, env=logcd_environment()) for _ in range(2)]
-            assert [each.wait(PATIENCE) for each in both] == [0, 0]
+            processes = [subprocess.Popen(command, env=logcd_environment()) for _ in range(2)]
+            assert [process.wait(PATIENCE) for process in processes] == [0, 0]
             for name, content in daemon.contents().items():
                 assert (logs / name).read_bytes().startswith(content)
     daemon.settle()
@@ -52,7 +52,7 @@ def test_a_second_logcd_beside_the_daemon_does_no_harm(logs: Path, logcd: StartL
 
 
 def write_huge(logs: Path) -> None:
-    """Write a log that takes minutes to compress, beside a small one that was archived."""
+    """Write a log that takes minutes to compress, beside a small one that is already archived."""
     (logs / "a.log").write_bytes(b"a line\n")
     assert run_logcd_once(logs).returncode == 0
     with (logs / "huge.log").open("wb") as file:
@@ -60,7 +60,7 @@ def write_huge(logs: Path) -> None:
 
 
 def test_sigterm_during_a_cycle_ends_it_at_once_without_leftovers(logs: Path) -> None:
-    dice = random.Random(9)  # noqa: S311 (chooses when)
+    dice = random.Random(9)  # noqa: S311 (chooses the moment)
     write_huge(logs)
     for _ in range(TRIALS):
         with logcd_once_writing(logs) as process:
@@ -79,7 +79,7 @@ def test_sigterm_during_a_cycle_of_the_daemon_is_a_clean_exit(logs: Path, logcd:
     write_huge(logs)
     daemon = logcd(ready=False)
     for _ in range(3):
-        wait_for(lambda: list(logs.glob(".*.tmp-*")), "it is at it")
+        wait_for(lambda: list(logs.glob(".*.tmp-*")), "the cycle is writing")
         assert "the first cycle has been running" in daemon.readyz()[1]["reasons"]["start"]
         assert daemon.stop() == 0
         assert daemon.contents() == {"a.log": b"a line\n"}
@@ -90,7 +90,7 @@ def test_sigterm_during_a_cycle_of_the_daemon_is_a_clean_exit(logs: Path, logcd:
 def test_unreadable_files_are_left_out_and_the_rest_is_archived(
     nobodys_logs: Path, logcd: StartLogcd
 ) -> None:
-    dice = random.Random(10)  # noqa: S311 (chooses which)
+    dice = random.Random(10)  # noqa: S311 (chooses the files)
     logs = nobodys_logs
     for number in range(6):
         (logs / f"{number}.log").write_bytes(b"%d\n" % number)
@@ -126,9 +126,7 @@ def test_a_new_day_has_an_archive_of_its_own(logs: Path, logcd: StartLogcd, cloc
         archive_contents(first, logs)["a.log"] + b"of the next day\n"
         == archive_contents(second, logs)["a.log"]
     )
-    assert (
-        daemon.metric("nodelog_archive_read_bytes_total") - read < MIB
-    )  # it began with what the first one holds
+    assert daemon.metric("nodelog_archive_read_bytes_total") - read < MIB  # it reused the first archive
     clock.set("+2d")
     daemon.cycle()
     assert names.list_archives()[0] == second

@@ -1,4 +1,4 @@
-"""`kill -9` of a real logcd at any time: the archive is the old one or the new one, never half."""
+"""`kill -9` of a real logcd at any time leaves the old archive or the new one, never a partial one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRIALS = 20
 
 
 def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:
-    dice = random.Random(5)  # noqa: S311 (chooses when)
+    dice = random.Random(5)  # noqa: S311 (chooses the moment)
     assert run_logcd_once(logs).returncode == 0
     (logs / "still.log").write_bytes(b"".join(b"%d\n" % number for number in range(500_000)))
     with ExitStack() as stack:
@@ -30,7 +30,7 @@ def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:
             for log in growing:
                 log.append()
             with logcd_once_writing(logs) as process:
-                signal.sigtimedwait([], dice.random() / 20)  # somewhere in the cycle, or just behind it
+                signal.sigtimedwait([], dice.random() / 20)  # somewhere in the cycle or just after it
                 process.kill()
             for name, content in (
                 archive_contents(logs / ARCHIVE_NAME, logs).items() if (logs / ARCHIVE_NAME).exists() else ()

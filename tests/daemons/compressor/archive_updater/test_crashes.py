@@ -106,10 +106,10 @@ def test_a_failure_of_any_call_leaves_the_old_archive_or_the_new_one(
     for calls in range(1, 40):
         before = workspace.members()
 
-        def fail(name: str, _arguments: tuple[Any, ...], left: Any = iter(range(calls))) -> None:  # noqa: ANN401, B008
+        def fail(name: str, _arguments: tuple[Any, ...], remaining: Any = iter(range(calls))) -> None:  # noqa: ANN401, B008
             if (
                 name in {"pwrite", "pwritev", "copy_file_range", "fsync", "replace"}
-                and next(left, None) is None
+                and next(remaining, None) is None
             ):
                 raise OSError(error, os.strerror(error))
 

@@ -20,34 +20,34 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".lock"
 
 
-def nobody(seconds: float) -> bool:
+def no_wait(seconds: float) -> bool:
     pytest.fail(f"waited {seconds} s")
 
 
 def test_a_free_lock_is_held_at_once_and_names_its_holder(path: Path) -> None:
     for _ in range(2):
-        with hold_cycle_lock(path, nobody):
+        with hold_cycle_lock(path, no_wait):
             assert path.read_text() == f"{HOLDER}\n"
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_same_holder_writes_its_name_once(path: Path) -> None:
-    with hold_cycle_lock(path, nobody):
+    with hold_cycle_lock(path, no_wait):
         pass
     os.utime(path, (0, 0))
-    with hold_cycle_lock(path, nobody):
+    with hold_cycle_lock(path, no_wait):
         assert path.stat().st_mtime == 0
 
 
 def test_the_name_of_an_earlier_holder_is_replaced(path: Path) -> None:
     path.write_text("a very long name of an earlier holder" * 10)
-    with hold_cycle_lock(path, nobody):
+    with hold_cycle_lock(path, no_wait):
         assert path.read_text() == f"{HOLDER}\n"
 
 
 def test_the_error_names_the_holder(path: Path) -> None:
     with (
-        hold_cycle_lock(path, nobody),
+        hold_cycle_lock(path, no_wait),
         pytest.raises(BusyError, match=f"is held by {HOLDER}"),
         hold_cycle_lock(path, lambda _: False),
     ):
@@ -88,17 +88,17 @@ def test_a_lock_file_that_was_removed_meanwhile_is_created_again(
 
 def test_a_link_in_place_of_the_lock_is_not_followed(path: Path) -> None:
     path.symlink_to(path.parent / "other")
-    with pytest.raises(OSError, match="symbolic links"), hold_cycle_lock(path, nobody):
+    with pytest.raises(OSError, match="symbolic links"), hold_cycle_lock(path, no_wait):
         pass
 
 
 def test_on_a_full_disk_the_lock_works_without_a_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> int:
+    def fail(*_: object) -> int:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(os, "pwrite", fails)
+    monkeypatch.setattr(os, "pwrite", fail)
     with (
-        hold_cycle_lock(path, nobody),
+        hold_cycle_lock(path, no_wait),
         pytest.raises(BusyError, match="an unknown process"),
         hold_cycle_lock(path, lambda _: False),
     ):

@@ -1,4 +1,4 @@
-"""A scrub finds what no cycle sees, and the next cycle mends it."""
+"""A scrub finds what updates cannot see, and the next update repairs it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def test_damage_anywhere_in_the_archive_is_found_and_repaired(share: float, work
         byte = file.read(1)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte[0] ^ 0xFF]))
-    os.utime(workspace.target, ns=(status.st_atime_ns, status.st_mtime_ns))  # as a disk does it
+    os.utime(workspace.target, ns=(status.st_atime_ns, status.st_mtime_ns))  # a rotting disk changes no times
     damage = workspace.scrub().damage
     assert "damaged" in damage
     assert len(damage.splitlines()) == 1
-    workspace.restart()  # and even who comes next knows
+    workspace.restart()  # even a new process knows
     assert workspace.update().bytes_copied == 0
     assert workspace.members()["a.log"] == (workspace.logs / "a.log").read_bytes()
     assert workspace.scrub() == ScrubResult()
@@ -88,7 +88,7 @@ def test_a_found_edit_survives_a_restart(workspace: Workspace) -> None:
         file.write(b"edited")
     workspace.update()
     assert workspace.scrub() == ScrubResult(edited=1)
-    workspace.restart()  # before it could mend it
+    workspace.restart()  # before it could archive the edit
     workspace.update()
     assert workspace.members()["a.log"] == log.read_bytes()
     assert workspace.scrub() == ScrubResult()
