@@ -85,7 +85,7 @@ class Collector:
         wiring = self.wiring
         self._listener = Listener(
             ListeningSockets(sockets, relp_sockets),
-            wiring.connections,
+            wiring.reader,
             wiring.connection_factory,
             wiring.metrics,
             max_connections=self._settings.max_connections,

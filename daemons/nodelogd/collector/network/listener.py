@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nodelog.wire.sniffing import Protocol
+from nodelogd.collector.network.short_connections import AcceptedConnection, ShortConnections
 from nodelogd.service.listening_sockets import BACKLOG
 from nodelogd.service.rate_limited_log import RateLimitedLog
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.network.connection_factory import ConnectionFactory
-    from nodelogd.collector.network.connections import Connections
+    from nodelogd.collector.network.reader import Reader
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,9 @@ GONE_ERRORS = {
     errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
     errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
 }  # fmt: skip
-ACCEPTS_PER_TURN = 256  # connections accepted per socket in one turn of the event loop
+# Connections accepted before the first of them is read, in the batches of one turn of the event loop.
+# A single one is read at once; of many, the last have time to send their line while the first are read.
+BATCH_SIZES = (1, 4, 16, 64, 64, 64)
 REPEAT_LOG_AFTER = 60.0  # seconds; any peer can reach the limit as often as it likes
 RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
 
@@ -45,7 +50,7 @@ class Listener:
     def __init__(
         self,
         sockets: ListeningSockets,
-        connections: Connections,
+        reader: Reader,
         factory: ConnectionFactory,
         metrics: Metrics,
         *,
@@ -55,13 +60,15 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._sockets = [*sockets.lines_and_relp, *sockets.relp_only]
         self._relp_sockets = frozenset(sockets.relp_only)
-        self._connections = connections
+        self._reader = reader
+        self._connections = reader.connections
+        self._short_connections = ShortConnections(reader, factory.limits, metrics)
         self._factory = factory
         self._metrics = metrics
         self._max_connections = max_connections
         self._is_watching = False
         self._rate_limited_log = RateLimitedLog(log, REPEAT_LOG_AFTER)
-        connections.on_closed = self._on_closed
+        self._connections.on_closed = self._on_closed
 
     def start(self) -> None:
         """Accept connections from now on."""
@@ -71,8 +78,8 @@ class Listener:
         """Accept the connections that the kernel has already established, then close the sockets."""
         self._unwatch()
         for sock in self._sockets:
-            for _ in range(BACKLOG):  # bounded, as new ones may keep coming
-                if not self._accept(sock):
+            for _ in range(BACKLOG // BATCH_SIZES[-1]):  # bounded, as new ones may keep coming
+                if not self._accept_batch(sock, BATCH_SIZES[-1]):
                     break
             sock.close()
         self._sockets.clear()
@@ -84,38 +91,48 @@ class Listener:
             text = "all %d connections of --max-connections are open; others wait"
             self._rate_limited_log.log(logging.WARNING, "full", text, self._max_connections)
             return
-        for _ in range(ACCEPTS_PER_TURN):
-            if not self._accept(sock) or self._is_full():
+        for size in BATCH_SIZES:
+            free = self._max_connections - len(self._connections)
+            if free <= 0 or not self._accept_batch(sock, min(size, free)):
                 return
 
     def _is_full(self) -> bool:
         return len(self._connections) >= self._max_connections
 
-    def _accept(self, sock: socket.socket) -> bool:
-        """Accept one connection; return True if there may be another one to accept."""
-        try:
-            accepted, address = sock.accept()
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            return error.errno in GONE_ERRORS or self._retry_later(error)
-        accepted.setblocking(False)
-        connection = self._factory.create(accepted, address, relp_only=sock in self._relp_sockets)
+    def _accept_batch(self, sock: socket.socket, size: int) -> bool:
+        """Accept up to `size` connections and serve them; return True if others may be waiting."""
+        accepted, error = accept(sock, size)
+        if sock in self._relp_sockets:
+            for connection in accepted:
+                connection.protocol = Protocol.RELP
+                self._keep_open(connection)
+        else:
+            self._short_connections.serve(accepted, self._keep_open)
+        if accepted:
+            self._metrics.accepted.inc(len(accepted))
+        if error and not accepted:  # otherwise there may be room again, now that they are served
+            text = "cannot accept a connection: %s; it waits, retrying every %g s"
+            self._retry_later(error, text)
+        return bool(accepted)
+
+    def _keep_open(self, accepted: AcceptedConnection) -> None:
+        """Read a connection from now on whenever it is readable, after what was read of it so far."""
+        connection = self._factory.create(accepted)
         try:
             self._connections.add(connection)
         except OSError as error:  # the kernel has no memory or no epoll watch for it
-            accepted.close()
-            return self._retry_later(error)
-        self._metrics.accepted.inc()
+            self._connections.close_detached(connection, "no memory")
+            self._metrics.dropped.labels("no memory").inc(accepted.unfinished)
+            self._retry_later(error, "cannot watch a connection: %s; it was closed, accepting again in %g s")
+            return
         self._metrics.connections.set(len(self._connections))
-        return True
+        for data in accepted.rest:
+            self._reader.feed(accepted.descriptor, data)
 
-    def _retry_later(self, error: OSError) -> bool:
-        text = "cannot accept a connection: %s; it waits, retrying every %g s"
+    def _retry_later(self, error: OSError, text: str) -> None:
         self._rate_limited_log.log(logging.ERROR, str(error), text, error, RETRY)
         self._unwatch()
         self._loop.call_later(RETRY, self._watch)
-        return False
 
     def _on_closed(self) -> None:
         self._metrics.connections.set(len(self._connections))
@@ -128,9 +145,32 @@ class Listener:
             self._metrics.waiting.set(0)
             for sock in self._sockets:
                 self._loop.add_reader(sock.fileno(), self._on_readable, sock)
+                self._connections.pacing.watch_listener(sock.fileno())
 
     def _unwatch(self) -> None:
         if self._is_watching:
             self._is_watching = False
             for sock in self._sockets:
                 self._loop.remove_reader(sock.fileno())
+                self._connections.pacing.unwatch_listener(sock.fileno())
+
+
+def accept(sock: socket.socket, size: int) -> tuple[list[AcceptedConnection], OSError | None]:
+    """Accept up to `size` connections from a socket that does not block.
+
+    Also return the error that ended this, if the kernel could not accept one.
+    """
+    accepted: list[AcceptedConnection] = []
+    for _ in range(size):
+        try:
+            descriptor, address = sock._accept()  # type: ignore[attr-defined] # noqa: SLF001 (see below)
+        except BlockingIOError:
+            break
+        except OSError as error:
+            if error.errno in GONE_ERRORS:
+                continue
+            return accepted, error
+        # The public accept() also makes a socket object, which takes as long as all the rest of this.
+        os.set_blocking(descriptor, False)
+        accepted.append(AcceptedConnection(descriptor, address))
+    return accepted, None

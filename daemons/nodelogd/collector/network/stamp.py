@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nodelogd.collector.pipeline.arena import Arena
 
 PeerAddress = tuple[str, int] | tuple[str, int, int, int]  # what accept() returns for IPv4 and IPv6
 
@@ -21,3 +25,11 @@ def stamp_lines(block: bytes, peer: bytes) -> bytes:
     now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     stamp = b"%s %s " % (now.encode(), peer)
     return stamp + block[:-1].replace(b"\n", b"\n" + stamp) + b"\n"
+
+
+def stamp_added(arena: Arena, start: int, peer: bytes) -> int:
+    """Stamp the lines that an arena holds from `start` on; return the number of bytes that this adds."""
+    plain = bytes(arena.view[start : arena.end])
+    arena.end = start
+    arena.add(stamp_lines(plain, peer))
+    return arena.end - start - len(plain)
