@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-BACKLOG: Final = 4096
+BACKLOG: Final = 65_535  # connections that wait to be accepted; net.core.somaxconn limits it, too
 FREE_PORT_TRIES: Final = 16
 # A peer that vanished is detected after two minutes. On Linux, accepted sockets inherit these options.
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))

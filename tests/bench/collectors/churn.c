@@ -103,33 +103,37 @@ static void *loop(void *argument)
     return NULL;
 }
 
-/* Begin a connection of the burst; its line goes out when it is established. */
+/* Send the line of a connection of the burst and wait for its end; return 0 if it is not established yet. */
+static int send_line(int set, struct client *client, int operation)
+{
+    char line[LONGEST];
+    format(line, client->number, 0);
+    int sent = send(client->socket, line, size, MSG_NOSIGNAL) == size && !shutdown(client->socket, SHUT_WR);
+    struct epoll_event event = { .events = sent ? EPOLLIN : EPOLLOUT, .data.ptr = client };
+    if (epoll_ctl(set, operation, client->socket, &event))
+        err(1, "epoll_ctl");
+    return sent;
+}
+
 static void begin(int set, struct client *client)
 {
     client->socket = open_socket(client->number, SOCK_NONBLOCK);
     client->start = now();
-    struct epoll_event event = { .events = EPOLLOUT, .data.ptr = client };
-    if ((connect(client->socket, (struct sockaddr *)&target, sizeof target) && errno != EINPROGRESS)
-        || epoll_ctl(set, EPOLL_CTL_ADD, client->socket, &event))
+    if (connect(client->socket, (struct sockaddr *)&target, sizeof target) && errno != EINPROGRESS)
         err(1, "connect");
+    send_line(set, client, EPOLL_CTL_ADD); /* over the loopback it is established by now */
 }
 
 /* Take a connection of the burst a step further; return 1 if it has ended. */
 static int go_on(int set, struct client *client, int events)
 {
-    char line[LONGEST], rest[64];
-    if (events & EPOLLOUT) {
-        format(line, client->number, 0);
-        if (send(client->socket, line, size, MSG_NOSIGNAL) == size && !shutdown(client->socket, SHUT_WR)) {
-            struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
-            return epoll_ctl(set, EPOLL_CTL_MOD, client->socket, &event);
-        }
-    } else if (recv(client->socket, rest, sizeof rest, 0) == 0) {
+    char rest[64];
+    if (events & EPOLLOUT && send_line(set, client, EPOLL_CTL_MOD))
+        return 0;
+    if (!(events & EPOLLOUT) && recv(client->socket, rest, sizeof rest, 0) == 0)
         note(client);
-        close(client->socket);
-        return 1;
-    }
-    failed++;
+    else
+        failed++;
     close(client->socket);
     return 1;
 }

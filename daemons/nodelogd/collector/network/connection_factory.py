@@ -11,7 +11,7 @@ from nodelog.wire.sniffing import Protocol
 from nodelogd.collector.network.line_connection import LineConnection
 from nodelogd.collector.network.protocol_detection import UndecidedConnection
 from nodelogd.collector.network.relp_connection import RelpConnection
-from nodelogd.collector.network.stamp import peer_name
+from nodelogd.collector.network.stamp import family_of, peer_name
 
 if TYPE_CHECKING:
     from nodelogd.collector.metrics import Metrics
@@ -35,7 +35,7 @@ class ConnectionFactory:
 
         Its first bytes decide between lines and RELP, unless its protocol is known.
         """
-        sock = socket.socket(fileno=accepted.descriptor)
+        sock = socket.socket(family_of(accepted.address), socket.SOCK_STREAM, 0, accepted.descriptor)
         peer = peer_name(accepted.address) if self.limits.stamp else b""
         create_relp = partial(RelpConnection, sock, peer, self.limits, self.metrics, self.clients)
         if accepted.protocol is Protocol.RELP:

@@ -6,17 +6,17 @@ import asyncio
 import errno
 import logging
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodelog.wire.sniffing import Protocol
 from nodelogd.collector.network.short_connections import AcceptedConnection, ShortConnections
-from nodelogd.service.listening_sockets import BACKLOG
 from nodelogd.service.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.network.connection_factory import ConnectionFactory
@@ -29,10 +29,9 @@ GONE_ERRORS = {
     errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
     errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
 }  # fmt: skip
-# Connections accepted before the first of them is read, in the batches of one turn of the event loop.
-# A single one is read at once; of many, the last have time to send their line while the first are read.
-BATCH_SIZES = (1, 4, 16, 64, 64, 64)
+ACCEPTS_PER_TURN = 256  # connections accepted per socket in one turn of the event loop
 REPEAT_LOG_AFTER = 60.0  # seconds; any peer can reach the limit as often as it likes
+MAX_LAST_SECONDS = 1.0  # spent on accepting what waits when the sockets are closed
 RETRY = 1.0  # seconds, after the kernel had no descriptor or no memory for a connection
 
 
@@ -67,6 +66,7 @@ class Listener:
         self._metrics = metrics
         self._max_connections = max_connections
         self._is_watching = False
+        self._accepted = 0  # connections so far
         self._rate_limited_log = RateLimitedLog(log, REPEAT_LOG_AFTER)
         self._connections.on_closed = self._on_closed
 
@@ -78,9 +78,9 @@ class Listener:
         """Accept the connections that the kernel has already established, then close the sockets."""
         self._unwatch()
         for sock in self._sockets:
-            for _ in range(BACKLOG // BATCH_SIZES[-1]):  # bounded, as new ones may keep coming
-                if not self._accept_batch(sock, BATCH_SIZES[-1]):
-                    break
+            end = time.monotonic() + MAX_LAST_SECONDS  # as new ones may keep coming
+            while self._accept_and_serve(sock, ACCEPTS_PER_TURN) and time.monotonic() < end:
+                pass
             sock.close()
         self._sockets.clear()
 
@@ -91,29 +91,42 @@ class Listener:
             text = "all %d connections of --max-connections are open; others wait"
             self._rate_limited_log.log(logging.WARNING, "full", text, self._max_connections)
             return
-        for size in BATCH_SIZES:
-            free = self._max_connections - len(self._connections)
-            if free <= 0 or not self._accept_batch(sock, min(size, free)):
-                return
+        free = self._max_connections - len(self._connections)
+        self._accept_and_serve(sock, min(ACCEPTS_PER_TURN, free))
 
     def _is_full(self) -> bool:
         return len(self._connections) >= self._max_connections
 
-    def _accept_batch(self, sock: socket.socket, size: int) -> bool:
+    def _accept_and_serve(self, sock: socket.socket, size: int) -> bool:
         """Accept up to `size` connections and serve them; return True if others may be waiting."""
-        accepted, error = accept(sock, size)
+        before = self._accepted
         if sock in self._relp_sockets:
-            for connection in accepted:
+            for connection in self._accept(sock, size):
                 connection.protocol = Protocol.RELP
                 self._keep_open(connection)
         else:
-            self._short_connections.serve(accepted, self._keep_open)
-        if accepted:
-            self._metrics.accepted.inc(len(accepted))
-        if error and not accepted:  # otherwise there may be room again, now that they are served
-            text = "cannot accept a connection: %s; it waits, retrying every %g s"
-            self._retry_later(error, text)
-        return bool(accepted)
+            self._short_connections.serve(self._accept(sock, size), self._keep_open)
+        count = self._accepted - before
+        if count:
+            self._metrics.accepted.inc(count)
+        return count == size
+
+    def _accept(self, sock: socket.socket, size: int) -> Iterator[AcceptedConnection]:
+        """Accept up to `size` connections, one whenever the next is asked for."""
+        for _ in range(size):
+            try:
+                descriptor, address = sock._accept()  # type: ignore[attr-defined] # noqa: SLF001 (see below)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in GONE_ERRORS:
+                    continue
+                self._retry_later(error, "cannot accept a connection: %s; it waits, retrying every %g s")
+                return
+            # The public accept() also makes a socket object, which takes as long as all the rest of this.
+            os.set_blocking(descriptor, False)
+            self._accepted += 1
+            yield AcceptedConnection(descriptor, address)
 
     def _keep_open(self, accepted: AcceptedConnection) -> None:
         """Read a connection from now on whenever it is readable, after what was read of it so far."""
@@ -153,24 +166,3 @@ class Listener:
             for sock in self._sockets:
                 self._loop.remove_reader(sock.fileno())
                 self._connections.pacing.unwatch_listener(sock.fileno())
-
-
-def accept(sock: socket.socket, size: int) -> tuple[list[AcceptedConnection], OSError | None]:
-    """Accept up to `size` connections from a socket that does not block.
-
-    Also return the error that ended this, if the kernel could not accept one.
-    """
-    accepted: list[AcceptedConnection] = []
-    for _ in range(size):
-        try:
-            descriptor, address = sock._accept()  # type: ignore[attr-defined] # noqa: SLF001 (see below)
-        except BlockingIOError:
-            break
-        except OSError as error:
-            if error.errno in GONE_ERRORS:
-                continue
-            return accepted, error
-        # The public accept() also makes a socket object, which takes as long as all the rest of this.
-        os.set_blocking(descriptor, False)
-        accepted.append(AcceptedConnection(descriptor, address))
-    return accepted, None

@@ -1,10 +1,10 @@
 """Serves connections that end at once, as those of `echo … | nc`: a connection for each line.
 
-All that such a client will ever send is there when its connection is accepted, or a moment later. So a batch
-of accepted connections is read in a few rounds, and whatever has ended by then is closed: without a watch, a
-timer, or an object that outlives the batch. What is still open becomes an ordinary connection, which
-continues with the bytes that were read here. The rounds give a client time: between its connect, its line
-and its end there are a few microseconds, and reading the others takes longer.
+All that such a client will ever send is there when its connection is accepted, or a moment later. So a
+connection is read as soon as it is accepted, and closed if it has ended: without a watch, a timer, or an
+object that remains. Those that have not are read once more after all others, as between a client's connect,
+its line and its end there are a few microseconds. What is still open then becomes an ordinary connection,
+which continues with the bytes that were read here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nodelogd.collector.network.protocol_detection import FIRST_READ_SIZE
 from nodelogd.collector.network.stamp import peer_name, stamp_added
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.network.line_connection import LineLimits
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from nodelogd.collector.network.stamp import PeerAddress
     from nodelogd.collector.pipeline.arena import Arena
 
-ROUNDS = 3  # reads of a connection, the one that finds its end included
+LAST_ROUNDS = 2  # in which connections are read that have not ended; a read that finds nothing takes 2 µs
+MAX_REST = 1024  # bytes of an unfinished line; the memory limit counts those of ordinary connections
 FIRST_BYTES = 64  # more than it takes to tell RELP from lines
 
 
@@ -62,15 +63,17 @@ class ShortConnections:
         self._received = 0  # bytes of the current batch
         self._ended = 0  # connections of the current batch
 
-    def serve(self, accepted: list[AcceptedConnection], keep_open: KeepOpen) -> None:
-        """Read accepted connections, close those that end, and call `keep_open` for the others.
+    def serve(self, accepted: Iterable[AcceptedConnection], keep_open: KeepOpen) -> None:
+        """Read each connection as it is accepted and close those that end; call `keep_open` for the others.
 
         It gets a connection at once if what was read of it needs room in the arena.
         """
         self._received = self._ended = 0
-        for _ in range(ROUNDS):
-            accepted = [connection for connection in accepted if self._read(connection, keep_open)]
-        for connection in accepted:
+        read = self._read
+        waiting = [one for one in accepted if read(one, keep_open)]
+        for _ in range(LAST_ROUNDS):
+            waiting = [one for one in waiting if read(one, keep_open)]
+        for connection in waiting:
             keep_open(connection)
         self._metrics.received.inc(self._received)
         if self._ended:
@@ -78,7 +81,7 @@ class ShortConnections:
         self._reader.submit()
 
     def _read(self, connection: AcceptedConnection, keep_open: KeepOpen) -> bool:
-        """Read once; return True if the next round is to read the connection again."""
+        """Read a connection, and its end if it sent lines; return True if it is to be read again here."""
         arena = self._reader.arena_with_room()
         if arena is None:
             return True
@@ -95,12 +98,12 @@ class ShortConnections:
             return False
         self._received += count
         if self._take_first(connection, arena, start + count):
-            return True
+            return self._read(connection, keep_open)
         keep_open(connection)
         return False
 
     def _take_first(self, connection: AcceptedConnection, arena: Arena, stop: int) -> bool:
-        """Keep what was read; False if it is RELP, or more than a first read of lines."""
+        """Keep what was read; False if it is RELP, a long unfinished line, or more than a first read."""
         start, view, is_first = arena.end, arena.view, not (connection.protocol or connection.rest)
         if is_first:
             connection.protocol = sniff_protocol(view[start : min(stop, start + FIRST_BYTES)])
@@ -109,7 +112,7 @@ class ShortConnections:
                 start = end
         if start != stop:
             connection.rest.append(bytes(view[start:stop]))
-        return is_first and connection.protocol is not Protocol.RELP
+        return is_first and connection.protocol is not Protocol.RELP and stop - start <= MAX_REST
 
     def _finish(self, connection: AcceptedConnection, arena: Arena) -> None:
         """Write the last line of a connection, with an LF if it has none, and close it."""

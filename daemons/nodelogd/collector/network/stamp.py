@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 PeerAddress = tuple[str, int] | tuple[str, int, int, int]  # what accept() returns for IPv4 and IPv6
 
+IPV4_FIELDS = 2
 MAX_STAMP = 96  # bytes; enough for the time, an IPv6 address with scope, the port and two spaces
 
 
@@ -18,6 +20,11 @@ def peer_name(address: PeerAddress) -> bytes:
     """Return a peer's address as stamps show it: `10.1.2.3:40000`, `[fe80::1]:40000`."""
     host, port = address[:2]
     return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
+
+
+def family_of(address: PeerAddress) -> int:
+    """Return the address family of a peer's address."""
+    return socket.AF_INET if len(address) == IPV4_FIELDS else socket.AF_INET6
 
 
 def stamp_lines(block: bytes, peer: bytes) -> bytes:

@@ -13,7 +13,7 @@ from tests.daemons.collector.reader_harness import ReaderHarness, reset, tcp_pai
 from nodelog.wire.sniffing import Protocol
 from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.protocol_detection import FIRST_READ_SIZE
-from nodelogd.collector.network.short_connections import AcceptedConnection, ShortConnections
+from nodelogd.collector.network.short_connections import MAX_REST, AcceptedConnection, ShortConnections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -119,6 +119,15 @@ async def test_a_connection_that_sends_much_becomes_an_ordinary_one_after_its_se
     assert short.reading.reader.held_bytes + len(short.reading.written) == 2 * FIRST_READ_SIZE
     await short.reading.all_closed()
     assert short.reading.written == sent
+
+
+async def test_a_long_unfinished_line_counts_towards_the_memory_limit_at_once(short: ShortHarness) -> None:
+    sent = b"z" * (MAX_REST + 1)
+    _, accepted = short.client(sends=sent, ends=True)
+    assert short.serve(accepted) == [accepted]
+    assert short.reading.connections.unfinished == len(sent)
+    await short.reading.all_closed()
+    assert short.reading.written == sent + b"\n"
 
 
 async def test_relp_is_told_from_lines_and_answered(short: ShortHarness) -> None:
