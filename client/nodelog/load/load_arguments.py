@@ -43,6 +43,11 @@ line twice, and lines that the kernel had taken when the connection failed may b
 them. Reconnects are counted. If the collector says goodbye (FIN), the line under way is finished and the next
 goes over a new connection.
 
+With --per-connection each of the --connections is a client that makes one connection after the other, as
+`while true; do echo LINE | nc HOST PORT; done` does: it sends its lines, says that no more come, and waits
+for the collector's end. Flat out the next one is made at once, with --rate when its first line is due.
+Latency then includes the time until the connection is made.
+
 The rate counts until the collector has read everything and closed each connection. A run in which a process
 of this program used 90 % of a core or more is marked: then the figures are the generator's, not the
 collector's; give it more --processes, or another machine."""
@@ -89,6 +94,14 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
         _write_size,
         "64KiB",
         "bytes per write, up to 1MiB, rounded down to whole lines (default 64KiB); 'line': one line each",
+    )
+    add(
+        "per-connection",
+        integer("a number of lines", 1, 10**9),
+        None,
+        "lines per connection (1 without a number): then it is ended, and another one is made once the "
+        "collector has ended it, too (default: connections are kept)",
+        bare="1",
     )
     add("rate", integer("a number of lines", 1, 10**9), None, "lines per second in all (default: flat out)")
     add("duration", duration, None, "end after this time, such as 10s")

@@ -56,6 +56,46 @@ def test_each_line_arrives_once_whole_and_in_order(
     assert len(told["processor_shares"]) == told["processes"]
 
 
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (("--per-connection", "--connections=5"), 1),
+        (("--per-connection=4", "--connections=3", "--processes=2"), 4),
+        (("--per-connection=3", "--write-size=line", "--connections=2"), 3),
+        (("--per-connection", "--rate=2000", "--connections=50"), 1),
+    ],
+)
+def test_a_connection_carries_its_share_of_lines_and_the_next_waits_until_it_was_read(
+    start: Start, tmp_path: Path, options: tuple[str, ...], lines: int
+) -> None:
+    with Sink() as sink:
+        told = finished(start("load", f"--port={sink.port}", "--bytes=120KiB", "--json", *options))
+    verdict = checked(told, sink.write_to(tmp_path / "log"))
+    assert verdict.is_good, verdict
+    assert verdict.account.received == told["lines"] == 960
+    assert [data.count(b"\n") for data in sink.received] == [lines] * (960 // lines)
+    assert told["connections_made"] == 960 // lines
+    assert told["reconnects"] == told["late"] == 0
+    assert told["errors"] == {}
+
+
+def test_a_share_that_is_reset_counts_as_a_reconnect_and_the_lines_go_on(start: Start) -> None:
+    with Sink(reset_after=1) as sink:
+        told = finished(
+            start(
+                "load",
+                f"--port={sink.port}",
+                "--bytes=20KiB",
+                "--json",
+                "--per-connection",
+                "--connections=2",
+            )
+        )
+    assert told["lines"] == 160
+    assert sink.rude == 3
+    assert told["connections_made"] >= 160
+
+
 def test_a_plan_is_kept_and_ended_in_time(start: Start, tmp_path: Path) -> None:
     with Sink() as sink:
         told = finished(

@@ -24,6 +24,8 @@ class Connection(ABC):
 
     is_acknowledged = False
     """True if the collector says what it has stored."""
+    has_had_its_share = False
+    """True if its socket has carried all that it was to carry, and another one follows."""
     is_behind = False
     """True if lines are to be sent again, whatever is planned."""
 

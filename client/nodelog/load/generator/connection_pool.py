@@ -29,7 +29,9 @@ class Links:
         self.unfinished = {connection.number for connection in connections}
         """Those that are not done."""
         self.errors: Counter[str] = Counter()
-        self.reconnects = 0
+        self.made = 0  # connections
+        self.reconnects = 0  # connections that follow one that failed, or that the collector ended
+        self._follows_share: set[int] = set()  # connections that follow one by plan
         self.epoll = select.epoll()
         self._connections = connections
         self._address = address
@@ -63,6 +65,7 @@ class Links:
             connection.greet()
             connection.await_welcome()
             self._add(connection, sock)
+            self.made += 1
 
     def ready(self, seconds: float) -> list[Connection]:
         """Wait that long at most; give the connections that can take more, after seeing to the others."""
@@ -94,7 +97,8 @@ class Links:
     def finish(self, connection: Connection) -> None:
         """Say that no more comes over this socket.
 
-        At the end of the load it waits for the collector to have read it all, else another one follows.
+        At the end of the load, or of its share of lines, it waits for the collector to have read it all, else
+        another one follows.
         """
         if connection.is_done:
             self.unfinished.discard(connection.number)
@@ -108,7 +112,7 @@ class Links:
         except OSError as error:
             self.lose(connection, error)
             return
-        if self._ending or connection.is_done:
+        if self._ending or connection.is_done or connection.has_had_its_share:
             connection.ended = True
             self.watch(connection)
         else:
@@ -155,7 +159,8 @@ class Links:
         assert connection.sock is not None  # noqa: S101 (it is watched, so it is open)
         if code := connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
-        self.reconnects += 1
+        self.made += 1
+        self.reconnects += connection.number not in self._follows_share
         connection.connecting = False
         connection.greet()
 
@@ -163,6 +168,8 @@ class Links:
         assert connection.sock is not None  # noqa: S101 (as above)
         del self._by_fd[connection.sock.fileno()]
         connection.sock.close()  # which ends its being watched
+        by_plan = connection.ended and connection.has_had_its_share
+        (self._follows_share.add if by_plan else self._follows_share.discard)(connection.number)
         wait = connection.disconnected()
         if connection.is_done:
             self.unfinished.discard(connection.number)

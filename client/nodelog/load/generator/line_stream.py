@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,7 @@ class Plain(Connection):
         self._is_eager = settings.rate is None
         self._size = settings.line_size
         self._start = 0  # its first line over this socket
+        self._share = settings.per_connection  # lines over a socket; None: no limit
 
     @property
     def handed(self) -> int:
@@ -53,7 +55,13 @@ class Plain(Connection):
     @property
     def is_through(self) -> bool:
         """True if no line is handed over in part, and none follows."""
-        return self.is_done or (self.leaving and self.offset % self._size == 0)
+        is_cut = self.leaving and self.offset % self._size == 0
+        return self.is_done or is_cut or self.has_had_its_share
+
+    @property
+    def has_had_its_share(self) -> bool:  # type: ignore[override] # a fact here, a constant elsewhere
+        """True if all lines of this socket are handed over."""
+        return self._share is not None and self.first - self._start >= self._share
 
     def await_welcome(self) -> None:
         """Nobody says anything."""
@@ -92,6 +100,12 @@ class Plain(Connection):
         """Half-close."""
         assert self.sock is not None  # noqa: S101 (as above)
         self.sock.shutdown(socket.SHUT_WR)
+
+    def disconnected(self) -> float:
+        """Go back to what has not arrived; after a share that was read, wait until the next line is due."""
+        is_read = self.ended and self.has_had_its_share
+        wait = super().disconnected()
+        return max(0, self.planned - time.monotonic_ns()) / 1e9 if is_read else wait
 
     def _interest(self) -> int:
         if self.ended:

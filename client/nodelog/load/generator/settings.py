@@ -23,6 +23,8 @@ class Settings:
     """Bytes, with the line feed."""
     write_size: int = 64 * 1024
     """Bytes per write, rounded down to whole lines; 0: one line per write."""
+    per_connection: int | None = None
+    """Lines after which a client ends its connection and makes another one; None: it keeps it."""
     rate: int | None = None
     """Lines per second of all connections together; None: as fast as they are taken."""
     duration: float | None = None
@@ -49,10 +51,18 @@ class Settings:
             raise ValueError(
                 f"writes of {self.write_size} bytes, {self.line_size} (a line) to {LARGEST_WRITE} allowed"
             )
-
+        if self.per_connection:
+            self._check_per_connection(self.per_connection)
         if self.protocol == "lines" and (self.frames == "syslog" or self.through_restarts):
             what = "frames" if self.frames == "syslog" else "acknowledgements to wait for"
             raise ValueError(f"lines have no {what}: add --protocol relp")
+
+    def _check_per_connection(self, lines: int) -> None:
+        if self.protocol != "lines":
+            raise ValueError("connections of some lines each are for --protocol lines")
+        if lines % self.write_lines:
+            text = f"{lines} lines per connection are not whole writes of {self.write_lines} lines each"
+            raise ValueError(f"{text}: change --write-size")
 
     @property
     def line_format(self) -> LineFormat:
@@ -62,7 +72,8 @@ class Settings:
     @property
     def write_lines(self) -> int:
         """How many lines are one write."""
-        return max(1, self.write_size // self.line_size)
+        lines = max(1, self.write_size // self.line_size)
+        return min(lines, self.per_connection or lines)
 
     def numbers(self, process: int) -> range:
         """Give the connections of a process."""

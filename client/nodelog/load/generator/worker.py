@@ -34,6 +34,7 @@ class Outcome:
     """When the collector had read them all; None if it has not."""
     cpu: float
     """Seconds of processor time, up to `handed`."""
+    connections_made: int
     reconnects: int
     errors: dict[str, int] = field(default_factory=dict)
     latency: str
@@ -81,6 +82,7 @@ def work(commands: IO[str], answers: IO[str]) -> int:
         handed=handed,
         read=time.monotonic_ns() if is_read else None,
         cpu=cpu,
+        connections_made=sender.links.made,
         reconnects=sender.links.reconnects,
         errors=dict(sender.links.errors),
         latency=sender.latency.encode(),

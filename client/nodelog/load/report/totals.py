@@ -29,6 +29,7 @@ class Totals:
     """From the start until the last line was handed over."""
     read_seconds: float | None
     """Until the collector had read or acknowledged all of them and closed its side; None if it has not."""
+    connections_made: int
     reconnects: int
     errors: dict[str, int]
     latency_us: dict[str, int]
@@ -70,6 +71,7 @@ def total(settings: Settings, record: Record, latency: Latency, acks: Latency) -
         late=sum(outcome.late for outcome in record.outcomes),
         handed_seconds=(max(outcome.handed for outcome in record.outcomes) - record.start) / 1e9,
         read_seconds=(max(known) - record.start) / 1e9 if len(known) == len(reads) else None,
+        connections_made=sum(outcome.connections_made for outcome in record.outcomes),
         reconnects=sum(outcome.reconnects for outcome in record.outcomes),
         errors=dict(errors),
         latency_us=latency.figures(),
@@ -125,6 +127,9 @@ def to_text(settings: Settings, totals: Totals) -> list[str]:
         if latency:
             figures = ", ".join(f"{name} {_time(value)}" for name, value in latency.items())
             said.append(f"{label:11} {figures}")
+    if settings.per_connection:
+        made = totals.connections_made
+        said.append(f"made:       {made:,} connections, {made / seconds:,.0f}/s")
     said.append(f"reconnects: {totals.reconnects}")
     said += [f"error:      {error} ({count})" for error, count in totals.errors.items()]
     said.append(f"generator:  {verdict(totals.processes, totals.machine)}")

@@ -56,6 +56,11 @@ def test_due_is_what_was_planned_before(settings: Settings, elapsed: int) -> Non
     assert nth == 0 or settings.planned(number, nth - 1) < elapsed
 
 
+def test_a_write_has_no_more_lines_than_a_connection() -> None:
+    assert Settings(run="run", per_connection=3).write_lines == 3
+    assert Settings(run="run", per_connection=3, write_size=0).write_lines == 1
+
+
 def test_flat_out_nothing_is_due() -> None:
     assert Settings(run="run").due(0, 10**9) == 0
 
@@ -69,6 +74,8 @@ def test_flat_out_nothing_is_due() -> None:
         ({"connections": 70_000}, "70000 connections, at most 65536 allowed"),
         ({"line_size": 20}, "lines of 20 bytes, at least"),
         ({"run": "a b"}, "is not a run"),
+        ({"per_connection": 700}, "700 lines per connection are not whole writes of 512 lines each"),
+        ({"per_connection": 1, "protocol": "relp"}, "are for --protocol lines"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_with_the_numbers(wrong: dict[str, int | str], message: str) -> None:

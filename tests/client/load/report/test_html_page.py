@@ -18,7 +18,8 @@ def made(moments: tuple[Moment, ...], *microseconds: int, errors: dict[str, int]
     for value in microseconds:
         latency.add(value * 1000)
     outcome = Outcome(
-        sent={"0": 10_000}, late=0, handed=10**9, read=10**9, cpu=0.5, reconnects=2, errors=errors or {},
+        sent={"0": 10_000}, late=0, handed=10**9, read=10**9, cpu=0.5, connections_made=5, reconnects=2,
+        errors=errors or {},
         latency=latency.encode(), ack_latency=Latency().encode(),
     )  # fmt: skip
     record = Record(start=0, outcomes=(outcome,), moments=moments, machine=0.5)

@@ -16,8 +16,8 @@ def outcome(number: int, lines: int, handed: int, read: int | None, cpu: float =
     latency = Latency()
     latency.add(2_000_000)
     return Outcome(
-        sent={str(number): lines}, late=3, handed=handed, read=read, cpu=cpu, reconnects=1,
-        errors={"Broken pipe": 1}, latency=latency.encode(), ack_latency=Latency().encode(),
+        sent={str(number): lines}, late=3, handed=handed, read=read, cpu=cpu, connections_made=5,
+        reconnects=1, errors={"Broken pipe": 1}, latency=latency.encode(), ack_latency=Latency().encode(),
     )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def test_processes_are_added_up() -> None:
     )
     assert (found.lines, found.bytes, found.late, found.reconnects) == (1500, 192_000, 6, 2)
     assert (found.handed_seconds, found.read_seconds, found.seconds) == (4.0, 5.0, 5.0)
+    assert found.connections_made == 10
     assert found.errors == {"Broken pipe": 2}
     assert found.processes == [0.5, 0.95]
     assert found.latency_us["max"] == 2000
