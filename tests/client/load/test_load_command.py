@@ -79,18 +79,10 @@ def test_a_connection_carries_its_share_of_lines_and_the_next_waits_until_it_was
     assert told["errors"] == {}
 
 
-def test_a_share_that_is_reset_counts_as_a_reconnect_and_the_lines_go_on(start: Start) -> None:
+def test_connections_that_are_reset_after_their_share_do_not_stop_the_clients(start: Start) -> None:
+    options = ("--bytes=20KiB", "--json", "--per-connection", "--connections=2")
     with Sink(reset_after=1) as sink:
-        told = finished(
-            start(
-                "load",
-                f"--port={sink.port}",
-                "--bytes=20KiB",
-                "--json",
-                "--per-connection",
-                "--connections=2",
-            )
-        )
+        told = finished(start("load", f"--port={sink.port}", *options))
     assert told["lines"] == 160
     assert sink.rude == 3
     assert told["connections_made"] >= 160
