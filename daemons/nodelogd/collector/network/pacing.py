@@ -15,8 +15,11 @@ import select
 from contextlib import suppress
 
 NAP = 0.001  # seconds
+SHORT_NAP = 0.0005  # after a turn that brought little: lines that are few shall not wait for long
+SMALL_TURN = 4096  # bytes
 MIN_READS = 4  # reads in one turn; after fewer there is no nap
 SMALL_READ = 2048  # bytes per read on average; from this size up there is no nap
+MAX_SELECTED = 1024  # select() knows only descriptors below; the set is among the first that are opened
 MAX_INTERRUPTS = 64  # connections that are looked at after a nap; the others are still there after the next
 
 
@@ -47,17 +50,25 @@ class Pacing:
 
     def nap_after(self, reads: int, received: int) -> None:
         """Sleep after a turn of `reads` reads that brought `received` bytes, if that saves work."""
-        if is_nap_useful(reads, received):
-            for descriptor, event in self._interrupts.poll(NAP, MAX_INTERRUPTS):
+        if (seconds := nap_time(reads, received)) and self._is_interrupted(seconds):
+            for descriptor, event in self._interrupts.poll(0, MAX_INTERRUPTS):
                 if event == select.EPOLLIN and descriptor not in self._listeners:
                     with suppress(OSError):  # it was closed
                         self._interrupts.modify(descriptor, select.EPOLLRDHUP)  # it has had its first line
+
+    def _is_interrupted(self, seconds: float) -> bool:
+        """Sleep; return True if something has ended it before its time."""
+        if self._interrupts.fileno() < MAX_SELECTED:  # epoll itself cannot wait for less than a millisecond
+            return bool(select.select([self._interrupts], [], [], seconds)[0])
+        return bool(self._interrupts.poll(seconds, 1))
 
     def close(self) -> None:
         """Close the set."""
         self._interrupts.close()
 
 
-def is_nap_useful(reads: int, received: int) -> bool:
-    """Return whether to nap after a turn of `reads` reads that brought `received` bytes."""
-    return reads >= MIN_READS and received < reads * SMALL_READ
+def nap_time(reads: int, received: int) -> float:
+    """Return the seconds to sleep after a turn of `reads` reads that brought `received` bytes."""
+    if reads < MIN_READS or received >= reads * SMALL_READ:
+        return 0.0
+    return SHORT_NAP if received < SMALL_TURN else NAP
