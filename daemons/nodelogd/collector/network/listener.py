@@ -77,12 +77,15 @@ class Listener:
     def close(self) -> None:
         """Accept the connections that the kernel has already established, then close the sockets."""
         self._unwatch()
-        for sock in self._sockets:
+        sockets, self._sockets = (
+            self._sockets,
+            [],
+        )  # nothing watches them again when a connection ends
+        for sock in sockets:
             end = time.monotonic() + MAX_LAST_SECONDS  # as new ones may keep coming
             while self._accept_and_serve(sock, ACCEPTS_PER_TURN) and time.monotonic() < end:
                 pass
             sock.close()
-        self._sockets.clear()
 
     def _on_readable(self, sock: socket.socket) -> None:
         if self._is_full():
@@ -98,7 +101,7 @@ class Listener:
         return len(self._connections) >= self._max_connections
 
     def _accept_and_serve(self, sock: socket.socket, size: int) -> bool:
-        """Accept up to `size` connections and serve them; return True if others may be waiting."""
+        """Accept up to `size` connections and serve them; return True if there were any."""
         before = self._accepted
         if sock in self._relp_sockets:
             for connection in self._accept(sock, size):
@@ -109,7 +112,7 @@ class Listener:
         count = self._accepted - before
         if count:
             self._metrics.accepted.inc(count)
-        return count == size
+        return count > 0
 
     def _accept(self, sock: socket.socket, size: int) -> Iterator[AcceptedConnection]:
         """Accept up to `size` connections, one whenever the next is asked for."""

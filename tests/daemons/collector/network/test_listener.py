@@ -115,6 +115,17 @@ async def test_closing_accepts_all_established_connections_even_beyond_the_limit
     assert harness.reading.written == b"x\n" * 10
 
 
+async def test_a_connection_that_ends_while_the_sockets_are_closed_does_not_watch_them_again(
+    harness: ListenerHarness,
+) -> None:
+    harness.listener.start()
+    harness.connect().sendall(b"1 open 14 relp_version=0?")
+    descriptor = harness._socket.fileno()
+    harness.listener.close()
+    assert harness.reading.metric("nodelog_connections_closed_total", reason="protocol") == 1
+    assert not asyncio.get_running_loop().remove_reader(descriptor)
+
+
 async def test_connections_reset_before_the_start_are_handled(harness: ListenerHarness) -> None:
     for _ in range(3):
         client = harness.connect()
