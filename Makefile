@@ -40,8 +40,8 @@ endif
 
 soak: venv ## exactly once, a minute a scene (ONCE=20s), a day of archives (CYCLES=100), then an hour of mixed load (FOR=10m); ARGS=--help
 	@$(BIN)/python -m tests.soak.exactly_once $(if $(ONCE),--for '$(ONCE)')
-	@$(BIN)/python -m tests.soak.archives $(if $(CYCLES),--cycles '$(CYCLES)')
-	@$(BIN)/python -m tests.soak.run $(if $(FOR),--for '$(FOR)') $(ARGS)
+	@$(BIN)/python -m tests.soak.archive_day $(if $(CYCLES),--cycles '$(CYCLES)')
+	@$(BIN)/python -m tests.soak.mixed_load $(if $(FOR),--for '$(FOR)') $(ARGS)
 
 # Not in the lock: it is 35 MB, and exists for CPython on Linux x86-64 only.
 fuzz: venv ## anything at all into the wire protocol, under atheris (from PyPI if missing); FOR=60 seconds
