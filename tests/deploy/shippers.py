@@ -13,7 +13,7 @@ from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
 from tests.numbered_lines import sealed_files
 
-from nodelog.load.verifier.verdict import Verdict, read_sent, verify
+from nodelog.load.verifier.verdict import Verdict, parse_sent, verify
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -127,13 +127,13 @@ class PlainLoad:
         """End it; say how many lines it sent and how many of them are lost. None may be torn or doubled."""
         self._sender.end()
         found, _ = verdict(self._sender.node, self._sender.told())
-        assert (found.account.doubled.lines, found.torn) == (0, 0)
-        return found.account.received + found.account.lost.lines, found.account.lost.lines
+        assert (found.counts.doubled.lines, found.torn) == (0, 0)
+        return found.counts.received + found.counts.lost.lines, found.counts.lost.lines
 
 
 def verdict(node: Node, told: str) -> tuple[Verdict, dict[int, int]]:
     """Look for the lines of a load in the files of its node; give also what it leaves unsettled."""
-    run, sent, unsettled = read_sent(told)
+    run, sent, unsettled = parse_sent(told)
     log = log_of(node)
     return verify(run, [*sealed_files(log), log], sent, lambda _path, _size: None, unsettled), unsettled
 

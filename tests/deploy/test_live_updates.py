@@ -186,7 +186,7 @@ def collectors(cluster: Cluster) -> dict[str, Pod]:
 def assert_proved(load: Load) -> None:
     for node, found in load.verdicts.items():
         assert found.is_good, (node, found)
-        assert found.account.received == load.sent[node] > 0
+        assert found.counts.received == load.sent[node] > 0
     assert len(load.verdicts) == 3
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import PATIENCE, wait_for
 
 from nodelog import Shipper
-from nodelog.load.verifier.verdict import read_sent, verify
+from nodelog.load.verifier.verdict import parse_sent, verify
 
 NODELOG = Path(sys.executable).parent / "nodelog"
 
@@ -71,7 +71,7 @@ def test_rsyslog_takes_every_message_of_a_load(imrelp: Rsyslog, tmp_path: Path) 
     told = json.loads(out)
     assert (told["lines"], told["errors"]) == (16384, {})
     wait_for(lambda: (tmp_path / "log").stat().st_size >= 2 << 20, "all is written")
-    run, sent, unsettled = read_sent(out)
+    run, sent, unsettled = parse_sent(out)
     verdict = verify(run, [tmp_path / "log"], sent, lambda _path, _done: None, unsettled)
     assert verdict.is_good, verdict
 

@@ -158,7 +158,7 @@ def _faults(verdict: Verdict) -> list[str]:
 
 
 def _counts(verdict: Verdict) -> dict[str, int]:
-    account = verdict.account
+    account = verdict.counts
     return {
         "lost": account.lost.lines,
         "doubled": account.doubled.lines,
@@ -173,7 +173,7 @@ def report_line(scene: Scene, outcome: Outcome) -> str:
     """Return the figures of a scene on one line."""
     return (
         f"{scene.name:11} {outcome.spooled:,} lines in spools at {outcome.spooled / outcome.seconds:,.0f}/s, "
-        f"{outcome.verdict.account.received:,} received, "
+        f"{outcome.verdict.counts.received:,} received, "
         + ", ".join(f"{count:,} {what}" for what, count in list(_counts(outcome.verdict).items())[:3])
         + f"; collector ended {outcome.restarts} times, every {outcome.seconds / outcome.restarts:.2f} s, "
         + f"clients killed {outcome.client_kills} times"

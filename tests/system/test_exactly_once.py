@@ -22,7 +22,7 @@ def test_what_was_in_a_spool_is_stored_once_and_whole(tmp_path: Path, scene: Sce
     assert done.faults == ()
     assert done.restarts >= 1
     assert done.client_kills == RUN.clients
-    assert done.verdict.account.received >= done.spooled > 0
+    assert done.verdict.counts.received >= done.spooled > 0
     assert "0 lost, 0 doubled, 0 torn" in report_line(scene, done)
 
 

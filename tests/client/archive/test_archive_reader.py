@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.client.archive.making import damage, foreign, made
+from tests.client.archive.archive_builder import damage, foreign, made
 
 from nodelog.archive.archive_reader import ArchiveError, ArchiveMember, DamagedPart, open_archive
 from nodelog.archive.index import index_path

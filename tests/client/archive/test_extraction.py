@@ -3,7 +3,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.client.archive.making import MODE, MTIME, damage, foreign, made
+from tests.client.archive.archive_builder import MODE, MTIME, damage, foreign, made
 
 from nodelog.archive.archive_reader import ArchiveError, DamagedPart, open_archive
 from nodelog.archive.extraction import Extracted, LeftOut, extract

@@ -2,7 +2,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from tests.client.archive.making import PIECE, damage, foreign, made
+from tests.client.archive.archive_builder import PIECE, damage, foreign, made
 
 from nodelog.archive.archive_reader import DamagedPart, open_archive
 from nodelog.archive.index import index_path, read_matching_index

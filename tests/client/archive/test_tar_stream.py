@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.archive.making import PIECE, damage, made
+from tests.client.archive.archive_builder import PIECE, damage, made
 
 from nodelog.archive.index import read_matching_index
 from nodelog.archive.tar_stream import DamageError, GzipStream, PieceStream

@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 
 import pytest
-from tests.client.archive.making import damage, foreign, made
+from tests.client.archive.archive_builder import damage, foreign, made
 
 from nodelog.archive.index import index_path
 

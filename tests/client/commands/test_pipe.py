@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.client.commands.piping import (
+from tests.client.commands.pipe_process import (
     MEBIBYTE,
     Run,
     back,

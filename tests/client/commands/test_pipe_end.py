@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 
 import pytest
-from tests.client.commands.piping import Run, fill, lines_of, pipe_to, read_line, send_rest, write
+from tests.client.commands.pipe_process import Run, fill, lines_of, pipe_to, read_line, send_rest, write
 from tests.processes.logd import StartLogd
 from tests.waiting import wait_for
 
