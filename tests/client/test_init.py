@@ -8,13 +8,13 @@ import nodelog
 COSTLY = {"asyncio", "logging", "socket", "sqlite3", "threading"}
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_can_be_imported() -> None:
     assert nodelog.__all__ == sorted(nodelog._HOMES)
     for name in nodelog.__all__:
         assert getattr(nodelog, name).__name__ == name
 
 
-def test_another_name_is_not() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'nodelog' has no attribute 'Nonsense'"):
         nodelog.Nonsense  # noqa: B018 (that is the test)
 
@@ -28,7 +28,7 @@ def test_another_name_is_not() -> None:
         ("from nodelog import AsyncShipper", COSTLY),
     ],
 )
-def test_who_wants_little_imports_little(statement: str, costs: set[str]) -> None:
+def test_an_import_loads_no_more_modules_than_it_needs(statement: str, costs: set[str]) -> None:
     program = (
         f"import sys; before = set(sys.modules); {statement}; print(*{COSTLY} & (set(sys.modules) - before))"
     )

@@ -41,7 +41,7 @@ TEXTS = [
 
 def decoder() -> Feed:
     """Return a decoder's feed, watched."""
-    decoding = Decoder(max_data=LIMIT, passes_over=b"syslog")
+    decoding = Decoder(max_data=LIMIT, skippable=b"syslog")
 
     def feed(data: bytes) -> list[Any]:
         frames = decoding.feed(data)

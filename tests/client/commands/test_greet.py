@@ -99,7 +99,7 @@ def test_without_a_collector_a_signal_ends_it_in_time_and_says_what_is_left(
     assert greeter.returncode == 1
     lines = (received + out).count(b"\n")
     assert re.search(
-        rb"^nodelog greet: %d lines are not acknowledged and wait in " % lines, err, re.MULTILINE
+        rb"^nodelog greet: %d lines are not acknowledged; they wait in " % lines, err, re.MULTILINE
     )
     assert err.endswith(b" %d lines sent to 127.0.0.1 port %d, 0 acknowledged\n" % (lines, node.port))
     node.restart()

@@ -73,8 +73,8 @@ def test_what_is_left_at_the_end_is_counted_and_sent_by_the_next_one(
     _, err = process.communicate(lines_of(3000), timeout=30)
     assert process.returncode == 1
     found = err.decode().splitlines()[-1]
-    how = f"wait in {spool}: the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
-    assert found == f"nodelog pipe: 3000 lines are not acknowledged and {how}"
+    how = f"they wait in {spool}: the next run or `nodelog pipe --spool {spool} </dev/null` sends them"
+    assert found == f"nodelog pipe: 3000 lines are not acknowledged; {how}"
     assert held(spool) == 3000
     node = back(logd, away)
     send_rest(run, node, spool)
@@ -85,7 +85,7 @@ def test_what_was_in_memory_is_said_to_be_lost(run: Run, away: int) -> None:
     process = pipe_to(run, away, "--timeout=0")
     _, err = process.communicate(b"one\ntwo\n", timeout=30)
     assert process.returncode == 1
-    assert err.endswith(b"nodelog pipe: 2 lines are not acknowledged and were in memory and are lost\n")
+    assert err.endswith(b"nodelog pipe: 2 lines are not acknowledged; they were in memory and are lost\n")
 
 
 def test_a_full_spool_makes_the_writer_wait_until_the_collector_is_back(

@@ -116,7 +116,7 @@ def test_lines_that_are_unacknowledged_at_the_end_may_be_stored_or_not(start: St
             {"commands": (b"syslog",)},
             "frames of 9999 bytes, it takes 8096 at most",
         ),
-        ((), {"commands": ()}, "it refuses: the server takes neither lines nor syslog"),
+        ((), {"commands": ()}, "it refuses: the server accepts neither lines nor syslog"),
     ],
 )
 def test_an_unsuitable_server_is_one_line(

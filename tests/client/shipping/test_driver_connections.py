@@ -79,7 +79,7 @@ def test_a_peer_that_accepts_but_does_not_answer_is_reported_and_waited_for(
     (message,) = harness.messages
     where = f"127.0.0.1:{collector.port}"
     assert message.startswith(
-        f"{where} takes the connection but does not answer: is it a collector? waiting, lines"
+        f"{where} accepts the connection but does not answer (is it a collector?); still waiting; lines"
     )
     collector.reads = True
     harness.step_until(lambda: not harness.queue.unacknowledged)
@@ -108,7 +108,7 @@ def test_a_lack_of_file_descriptors_is_reported_and_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr("nodelog.shipping.driver.TcpConnection", fail)
         harness.step_until(lambda: harness.messages)
-    assert "Too many open files; trying again, lines wait in memory" in harness.messages[0]
+    assert "Too many open files; trying again; lines wait in memory" in harness.messages[0]
     clock.now += 1
     harness.step_until(lambda: not harness.queue.unacknowledged)
     assert collector.lines == [b"a"]

@@ -36,7 +36,7 @@ def welcomed(*, messages: bool = False) -> ClientSession:
     return session
 
 
-def test_the_first_frame_offers_all_we_have() -> None:
+def test_the_first_frame_offers_everything() -> None:
     expected = (
         f"relp_version=0\nrelp_software={SOFTWARE}\ncommands=syslog,lines\n"
         f"nodelog_stream={HEX.decode()},5\nnodelog_name=pod"
@@ -45,7 +45,7 @@ def test_the_first_frame_offers_all_we_have() -> None:
     assert session.hello() == encode(1, b"open", expected)
 
 
-def test_messages_alone_are_offered_on_demand() -> None:
+def test_messages_alone_can_be_offered() -> None:
     session = ClientSession(stream=None, name=None, frames="syslog")
     assert b"\ncommands=syslog\n" in session.hello()
 
@@ -59,13 +59,13 @@ def test_messages_alone_are_offered_on_demand() -> None:
         (None, b"", Welcome(None, 8096, lines=True)),
     ],
 )
-def test_our_collector_says_what_it_has_of_a_stream(
+def test_a_nodelog_collector_answers_with_the_last_durable_block(
     stream: tuple[bytes, int] | None, offers: bytes, expected: Event
 ) -> None:
     assert greeted(stream=stream).feed(encode(1, b"rsp", OURS + offers)) == [expected]
 
 
-def test_any_other_server_takes_messages_as_large_as_rsyslog_does() -> None:
+def test_any_other_server_gets_messages_of_rsyslogs_size() -> None:
     assert greeted(stream=(STREAM, 1)).feed(IMRELP) == [Welcome(None, 8096, lines=False)]
 
 
@@ -73,14 +73,14 @@ def test_blocks_are_not_used_unless_they_were_offered() -> None:
     assert greeted(messages=True).feed(encode(1, b"rsp", OURS)) == [Welcome(None, 8096, lines=False)]
 
 
-def test_a_server_may_say_that_it_does_not_want_us() -> None:
+def test_a_server_may_refuse_the_client() -> None:
     answer = b"1 rsp 44 500 required command not supported by client\n" + SERVER_CLOSE
     assert greeted().feed(answer) == [
         Refused("500 required command not supported by client"),
         ServerClosing(),
     ]
     answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\ncommands=eventlog")
-    assert greeted().feed(answer) == [Refused("the server takes neither lines nor syslog")]
+    assert greeted().feed(answer) == [Refused("the server accepts neither lines nor syslog")]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_server_may_say_that_it_does_not_want_us() -> None:
         (b"2000 OK", "does not begin with a number of three digits"),
         (b"200 OK", "no relp_version"),
         (b"200 OK\ncommands=syslog", "no relp_version"),
-        (b"200 OK\nrelp_version=1\ncommands=syslog", "the server answers relp_version 1 to 0"),
+        (b"200 OK\nrelp_version=1\ncommands=syslog", "the server answers with relp_version 1, 0 was offered"),
         (OURS + b"nodelog_stream=" + HEX[::-1] + b",7", "the server answers for stream f0e0d0"),
         (b"x" * 65_537, "rsp frame of 65537 bytes, at most 65536 allowed"),
     ],
@@ -132,16 +132,18 @@ def test_an_answer_out_of_order_is_a_fault(txnr: int) -> None:
     session = welcomed()
     session.block(b"a\n")
     session.block(b"b\n")
-    with pytest.raises(WireError, match=f"answer to transaction {txnr}, unanswered are 2 from 2 on"):
+    with pytest.raises(
+        WireError, match=f"answer to transaction {txnr}, but 2 frames from 2 on are unanswered"
+    ):
         session.feed(encode(txnr, b"rsp", b"200 OK"))
 
 
 def test_an_answer_to_nothing_is_a_fault() -> None:
-    with pytest.raises(WireError, match="answer to transaction 1, unanswered are 0 from 1 on"):
+    with pytest.raises(WireError, match="answer to transaction 1, but 0 frames from 1 on are unanswered"):
         ClientSession(stream=None, name=None).feed(IMRELP)
 
 
-def test_a_rejected_message_is_told_with_the_reason() -> None:
+def test_a_rejected_message_is_reported_with_the_reason() -> None:
     session = welcomed(messages=True)
     for line in (b"a", b"b", b"c"):
         session.message(line)
@@ -149,7 +151,7 @@ def test_a_rejected_message_is_told_with_the_reason() -> None:
     assert session.feed(answers) == [Acked(), Rejected("500 too ?[2Jlarge"), Acked()]
 
 
-def test_a_rejected_block_is_a_fault_for_it_must_not_be_dropped() -> None:
+def test_a_rejected_block_is_a_fault_as_it_must_not_be_dropped() -> None:
     session = welcomed()
     session.block(b"a\n")
     with pytest.raises(WireError, match="a block was answered with: 500 no"):
@@ -157,13 +159,13 @@ def test_a_rejected_block_is_a_fault_for_it_must_not_be_dropped() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"2 rsp 6 200 OK\n", b"2 rsp 0\n", b"2 rsp 0\n0 serverclose 0\n"])
-def test_a_close_is_answered_by_ours_and_by_librelp(answer: bytes) -> None:
+def test_the_answer_to_close_of_nodelog_and_of_librelp_is_understood(answer: bytes) -> None:
     session = welcomed()
     assert session.close() == b"2 close 0\n"
     assert session.feed(answer)[0] == Closed()
 
 
-def test_the_server_may_announce_its_end_at_any_time() -> None:
+def test_the_server_may_announce_its_close_at_any_time() -> None:
     session = greeted()
     assert session.feed(SERVER_CLOSE + IMRELP + SERVER_CLOSE) == [
         ServerClosing(),
@@ -172,13 +174,13 @@ def test_the_server_may_announce_its_end_at_any_time() -> None:
     ]
 
 
-def test_unknown_offers_and_commands_are_passed_over() -> None:
+def test_unknown_offers_and_commands_are_ignored() -> None:
     session = greeted()
     answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\nbandwidth=low\ncommands=eventlog,lines\n")
     assert session.feed(b"0 hint 3 abc\n" + answer + b"7 unheardof 0\n") == [Welcome(None, 8096, lines=True)]
 
 
-def test_the_transactions_end_before_they_begin_again() -> None:
+def test_it_is_exhausted_before_transaction_numbers_wrap() -> None:
     session = welcomed()
     session._next_txnr = session._oldest_txnr = 999_999_998
     before = session.is_exhausted
@@ -188,7 +190,7 @@ def test_the_transactions_end_before_they_begin_again() -> None:
     assert session.feed(b"999999998 rsp 6 200 OK\n999999999 rsp 0\n") == [Acked(), Closed()]
 
 
-def test_numbers_of_many_frames_are_taken_in_one_go() -> None:
+def test_many_transaction_numbers_are_reserved_at_once() -> None:
     session = welcomed(messages=True)
     left = session.frames_left
     assert session.reserve_transactions(3) == range(2, 5)

@@ -57,7 +57,7 @@ def test_what_omrelp_offers_is_understood() -> None:
     assert parse_offers(memoryview(data)) == parse_offers(b"\n" + data + b"\n")  # an LF more, as some have it
 
 
-def test_unknown_offers_and_values_are_passed_over() -> None:
+def test_unknown_offers_and_values_are_ignored() -> None:
     data = b"relp_version=1\nnew\ncolour=red,green=blue\n=\n,\ncommands=,eventlog,syslog,\nnodelog_thing=\xff"
     assert parse_offers(data) == Offers(version=1, commands=(b"eventlog", b"syslog"))
 
@@ -95,7 +95,7 @@ def test_garbage_gives_only_a_wire_error(data: bytes) -> None:
             continue
 
 
-def test_a_name_cannot_bring_anything_else_with_it() -> None:
+def test_a_name_cannot_inject_another_offer() -> None:
     offers = Offers(version=0, name="pod\nnodelog_max=1\x1b[2J\udcff\u2028")
     assert format_offers(offers) == b"relp_version=0\nnodelog_name=pod?nodelog_max=1?[2J??"
     assert parse_offers(b"relp_version=0\nnodelog_name=a\x00b\xff\x1b").name == "a?b\ufffd?"
@@ -108,7 +108,7 @@ def test_a_long_text_is_cut_between_two_characters() -> None:
 
 
 @given(st.text(max_size=400))
-def test_a_plain_text_is_printable_and_short(text: str) -> None:
+def test_a_sanitized_text_is_printable_and_short(text: str) -> None:
     assert sanitize(text).isprintable()
     assert len(sanitize(text).encode()) <= 255
     assert sanitize(sanitize(text)) == sanitize(text)

@@ -24,7 +24,7 @@ def shown(*frames: tuple[str, bytes]) -> str:
     return "\n".join(["```", *lines, "```"])
 
 
-def test_the_session_that_is_lost_is_what_is_sent() -> None:
+def test_the_pages_lost_session_is_what_is_sent() -> None:
     server, client = collector(), ClientSession(stream=(STREAM, 1), name="web-7d9f")
     hello = client.hello()
     server.feed(hello)
@@ -40,7 +40,7 @@ def test_the_session_that_is_lost_is_what_is_sent() -> None:
     assert shown(*frames) in PAGE
 
 
-def test_the_session_that_goes_on_is_what_is_sent() -> None:
+def test_the_pages_resumed_session_is_what_is_sent() -> None:
     server, client = collector(), ClientSession(stream=(STREAM, 2), name="web-7d9f")
     hello = client.hello()
     server.feed(hello)
@@ -55,7 +55,7 @@ def test_the_session_that_goes_on_is_what_is_sent() -> None:
     assert shown(*frames, ("<", server.ack(3)), (">", close), ("<", server.ack(4))) in PAGE
 
 
-def test_the_session_of_rsyslog_is_what_is_answered() -> None:
+def test_the_pages_rsyslog_session_is_what_is_answered() -> None:
     server = collector()
     server.feed(OMRELP)
     welcome = server.accept()

@@ -95,7 +95,7 @@ class Link:
 
 
 @given(BLOCKS, STEPS, st.integers(1, 40))
-def test_every_block_arrives_once_whatever_the_portions(
+def test_every_block_arrives_once_however_the_bytes_are_cut(
     blocks: list[bytes], steps: list[tuple[str, int]], portion: int
 ) -> None:
     stored: dict[int, bytes] = {}
@@ -141,7 +141,7 @@ def test_every_block_is_stored_once_and_in_order_whatever_connection_is_lost(
 
 
 @given(st.lists(LINES, max_size=20), STEPS, st.integers(1, 40))
-def test_every_message_arrives_or_is_known_to_be_too_large(
+def test_every_message_arrives_or_is_rejected_as_too_large(
     lines: list[bytes], steps: list[tuple[str, int]], portion: int
 ) -> None:
     link = Link(ClientSession(stream=None, name=None, frames="syslog"), {}, limit=30)

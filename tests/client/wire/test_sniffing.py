@@ -46,7 +46,7 @@ def test_a_line_is_never_taken_for_relp(start: bytes) -> None:
 
 
 @pytest.mark.parametrize("start", STAY_LINES)
-def test_nothing_is_awaited_once_it_can_only_be_lines(start: bytes) -> None:
+def test_a_decision_for_lines_comes_as_early_as_possible(start: bytes) -> None:
     decided = next(size for size in range(len(start) + 1) if sniff_protocol(start[:size]))
     assert decided <= 25
     assert all(sniff_protocol(start[:size]) is Protocol.LINES for size in range(decided, len(start) + 1))
@@ -61,25 +61,25 @@ def test_nothing_is_awaited_once_it_can_only_be_lines(start: bytes) -> None:
         b"1 open 20 relp_version=99\n",
     ],
 )
-def test_an_open_is_relp_as_soon_as_it_can_be_nothing_else(start: bytes) -> None:
+def test_an_open_is_relp_as_soon_as_it_cannot_be_a_line(start: bytes) -> None:
     decided = start.index(b"=") + 1
     assert decided <= 25
     assert [sniff_protocol(start[:size]) for size in range(decided)] == [None] * decided
     assert all(sniff_protocol(start[:size]) is Protocol.RELP for size in range(decided, len(start) + 1))
 
 
-def test_nothing_is_decided_by_nothing() -> None:
+def test_no_bytes_decide_nothing() -> None:
     assert sniff_protocol(b"") is None
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_kind_of_bytes_will_do(kind: type[bytes]) -> None:
+def test_any_type_of_bytes_is_accepted(kind: type[bytes]) -> None:
     assert sniff_protocol(kind(OMRELP)) is Protocol.RELP
     assert sniff_protocol(kind(OMRELP[:9])) is None
 
 
 @given(st.one_of(LIKE_OPEN, st.binary(max_size=40)), st.integers(0, 50))
-def test_more_bytes_never_change_what_was_decided(start: bytes, size: int) -> None:
+def test_more_bytes_never_change_a_decision(start: bytes, size: int) -> None:
     early = sniff_protocol(start[:size])
     if early is None:
         assert size <= 24 or len(start) <= 24
