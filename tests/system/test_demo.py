@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from deploy.verdict import RIGHT
+from deploy.demo_report import SUCCESS
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -92,7 +92,7 @@ def test_ctrl_c_ends_everything_and_every_line_that_was_sent_is_found(run: Run, 
     assert f"sent      {len(shown)} lines, {log.stat().st_size} bytes" in out
     assert f"acked     {len(shown)} lines" in out
     assert f"written   {len(shown)} lines, {log.stat().st_size} bytes, in {os.path.relpath(log)}" in out
-    assert out.endswith(f"{RIGHT}\n")
+    assert out.endswith(f"{SUCCESS}\n")
     assert programs_of(port, tmp_path) == []
 
 
@@ -107,7 +107,7 @@ def test_daemons_that_are_killed_lose_nothing(run: Run, tmp_path: Path) -> None:
     out, err = demo.communicate(timeout=100)
     assert (demo.returncode, err) == (0, "")
     assert "ended     logd 1 times, logcd 1 times\n" in out
-    assert out.endswith(f"{RIGHT}\n")
+    assert out.endswith(f"{SUCCESS}\n")
     for number in range(1, 8):
         assert re.search(
             rf"lines, \d+ bytes, {str(tmp_path).lstrip('/')}/demo-.*/log/client2-{number}\.log\n", out
@@ -119,7 +119,7 @@ def test_it_ends_by_itself_after_the_time_it_was_given(run: Run, tmp_path: Path)
     port = next(free_ports())
     out, err = (demo := run(port, "--for=100ms")).communicate(timeout=100)
     assert (demo.returncode, err) == (0, "")
-    assert out.endswith(f"{RIGHT}\n")
+    assert out.endswith(f"{SUCCESS}\n")
     assert programs_of(port, tmp_path) == []
 
 
@@ -153,7 +153,7 @@ def test_a_port_that_is_taken_is_one_line_with_what_to_type(run: Run) -> None:
         _, err = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert err.count("\n") == 1
-    assert f"port {port} cannot be had: Address already in use" in err
+    assert f"port {port} cannot be used: Address already in use" in err
     assert "make demo PORT=" in err
 
 
