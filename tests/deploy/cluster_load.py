@@ -1,4 +1,4 @@
-"""Loads for all nodes of a cluster, and the proof: each line once, in the file of its node."""
+"""Loads for all nodes of a cluster, and the proof that each line is in the log of its node exactly once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.deploy.kubelet.waiting import wait_for
-from tests.deploy.senders import HOST_IP, IMAGE, NOTHING_MORE, Inside, Outside
+from tests.deploy.load_senders import HOST_IP, IMAGE, POD_DEFAULTS, OutsideSender, PodSender
 from tests.numbered_lines import sealed_files
 
 from nodelog.load.verifier.verdict import Verdict, parse_sent, verify
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
     from tests.deploy.kubelet.cluster import Cluster
     from tests.deploy.kubelet.node import Node
-    from tests.deploy.senders import Sender
+    from tests.deploy.load_senders import Sender
 
 RATE = 20_000
 """Lines per second, of all nodes."""
-SHIPPING = ["--protocol=relp", "--through-restarts", "--connections=8", "--write-size=1KiB"]
-TELLING = """
+LOAD_OPTIONS = ["--protocol=relp", "--through-restarts", "--connections=8", "--write-size=1KiB"]
+NUMBERED_LINES = """
 name=$HOSTNAME-$(date +%s%N) number=0
 until [ -e /var/spool/nodelog/end ]; do
     number=$((number + 1)); echo "$name $number"; sleep 0.05
-done | nodelog pipe --tee --spool=/var/spool/nodelog/told.spool
+done | nodelog pipe --tee --spool=/var/spool/nodelog/pipe.spool
 """
 
 
 def log_of(node: Node) -> Path:
-    """Say where the lines of a node are."""
-    return node.disk.place("/var/lib/nodelog/node_log")
+    """Return the log of a node."""
+    return node.disk.path("/var/lib/nodelog/node_log")
 
 
 def wait_for_run(node: Node, run: str, since: int) -> None:
-    """Return once lines of a run of `nodelog load` are in the file of a node, behind so many bytes."""
+    """Wait until lines of a run of `nodelog load` are in the log of a node after its first `since` bytes."""
 
     def arrived() -> bool:
-        with suppress(FileNotFoundError), log_of(node).open("rb") as log:  # it is being sealed
+        with suppress(FileNotFoundError), log_of(node).open("rb") as log:  # the log is being sealed
             is_same = os.fstat(log.fileno()).st_size >= since
             log.seek(since if is_same else 0)
             return f"<{run} ".encode() in log.read()
@@ -54,26 +54,28 @@ def wait_for_run(node: Node, run: str, since: int) -> None:
 
 
 class Load:
-    """`nodelog load` to each node, RELP, as a context: at its end every line is looked for."""
+    """`nodelog load` to each node by RELP while the block runs; afterwards every line is searched for."""
 
     def __init__(self, cluster: Cluster, name: str, *, outside: Collection[Node] = ()) -> None:
-        """Prepare; to the nodes in `outside` from outside of them, to the others from a pod on each."""
+        """Prepare; nodes in `outside` are sent to from outside, the others from a pod on each."""
         self._nodes = cluster.nodes
         self._name = name
-        options = [*SHIPPING, f"--rate={RATE // len(cluster.nodes)}"]
+        options = [*LOAD_OPTIONS, f"--rate={RATE // len(cluster.nodes)}"]
         self._senders: list[Sender] = [
-            Outside(node, name, *options) if node in outside else Inside(cluster, node, name, *options)
+            OutsideSender(node, name, *options)
+            if node in outside
+            else PodSender(cluster, node, name, *options)
             for node in cluster.nodes
         ]
         self._stack = ExitStack()
         self.verdicts: dict[str, Verdict] = {}
-        """By node."""
+        """The results by node."""
         self.sent: Counter[str] = Counter()
         self.rate = 0.0
         """Lines per second, of all nodes."""
 
     def __enter__(self) -> Self:
-        """Begin; return once lines of each node arrive."""
+        """Start; return once lines arrive on each node."""
         before = {node.name: log_of(node).stat().st_size for node in self._nodes}
         with ExitStack() as stack:
             for sender in self._senders:
@@ -84,34 +86,34 @@ class Load:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End, and prove."""
+        """Stop, and verify the lines unless the block failed."""
         with self._stack:
             if kind is None:
                 for sender in self._senders:
-                    sender.end()
+                    sender.stop()
                 for sender in self._senders:
-                    self._prove(sender.node, sender.told())
+                    self._verify(sender.node, sender.result())
 
     def wait_for_more(self, node: Node) -> None:
-        """Return once more lines than now are in the file of a node."""
+        """Wait until more lines arrive on a node."""
         wait_for_run(node, self._name, log_of(node).stat().st_size)
 
-    def _prove(self, node: Node, told: str) -> None:
-        self.verdicts[node.name], unsettled = verdict(node, told)
+    def _verify(self, node: Node, result: str) -> None:
+        self.verdicts[node.name], unsettled = verify_lines(node, result)
         assert not unsettled
-        self.sent[node.name] = json.loads(told)["lines"]
-        self.rate += json.loads(told)["lines_per_second"]
+        self.sent[node.name] = json.loads(result)["lines"]
+        self.rate += json.loads(result)["lines_per_second"]
 
 
 class PlainLoad:
-    """`nodelog load` of plain lines to a node, from outside, as a context."""
+    """`nodelog load` of plain lines to a node, from outside, while the block runs."""
 
     def __init__(self, node: Node) -> None:
-        """Prepare."""
-        self._sender = Outside(node, "plain", "--rate=1000", "--connections=10", "--write-size=line")
+        """Prepare; the block starts it."""
+        self._sender = OutsideSender(node, "plain", "--rate=1000", "--connections=10", "--write-size=line")
 
     def __enter__(self) -> Self:
-        """Begin; return once lines arrive."""
+        """Start; return once lines arrive."""
         before = log_of(self._sender.node).stat().st_size
         with ExitStack() as stack:
             stack.enter_context(self._sender)
@@ -120,59 +122,59 @@ class PlainLoad:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running."""
+        """Kill it if it still runs."""
         self._stack.close()
 
-    def lost(self) -> tuple[int, int]:
-        """End it; say how many lines it sent and how many of them are lost. None may be torn or doubled."""
-        self._sender.end()
-        found, _ = verdict(self._sender.node, self._sender.told())
+    def stop_and_count(self) -> tuple[int, int]:
+        """Stop it; return how many lines it sent and how many are lost. None may be torn or doubled."""
+        self._sender.stop()
+        found, _ = verify_lines(self._sender.node, self._sender.result())
         assert (found.counts.doubled.lines, found.torn) == (0, 0)
         return found.counts.received + found.counts.lost.lines, found.counts.lost.lines
 
 
-def verdict(node: Node, told: str) -> tuple[Verdict, dict[int, int]]:
-    """Look for the lines of a load in the files of its node; give also what it leaves unsettled."""
-    run, sent, unsettled = parse_sent(told)
+def verify_lines(node: Node, result: str) -> tuple[Verdict, dict[int, int]]:
+    """Search for the lines of a load in the files of its node; return also the lines left unsettled."""
+    run, sent, unsettled = parse_sent(result)
     log = log_of(node)
     return verify(run, [*sealed_files(log), log], sent, lambda _path, _size: None, unsettled), unsettled
 
 
-def tellers() -> dict[str, Any]:
-    """Give a DaemonSet of pods that tell numbered lines to `nodelog pipe`, on a spool of the node's disk.
+def pipe_pods() -> dict[str, Any]:
+    """Return a DaemonSet of pods that send numbered lines by `nodelog pipe`, with a spool on the node's disk.
 
-    A line that such a pod prints was in its spool, and no line is told twice in all its lives.
+    A line that such a pod prints was in its spool, and no line is sent twice in all its runs.
     """
     container = {
-        "name": "teller",
+        "name": "pipe",
         "image": IMAGE,
-        "command": ["sh", "-c", TELLING],
+        "command": ["sh", "-c", NUMBERED_LINES],
         "env": [HOST_IP],
         "securityContext": {"runAsUser": 65532, "readOnlyRootFilesystem": True},
         "volumeMounts": [{"name": "spool", "mountPath": "/var/spool/nodelog"}],
     }
     volumes = [{"name": "spool", "emptyDir": {}}]
-    spec = {**NOTHING_MORE, "terminationGracePeriodSeconds": 0, "containers": [container], "volumes": volumes}
+    spec = {**POD_DEFAULTS, "terminationGracePeriodSeconds": 0, "containers": [container], "volumes": volumes}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": {"name": "teller"},
+        "metadata": {"name": "pipe"},
         "spec": {
-            "selector": {"matchLabels": {"app": "teller"}},
-            "template": {"metadata": {"labels": {"app": "teller"}}, "spec": spec},
+            "selector": {"matchLabels": {"app": "pipe"}},
+            "template": {"metadata": {"labels": {"app": "pipe"}}, "spec": spec},
         },
     }
 
 
-def what_was_told(cluster: Cluster) -> dict[str, tuple[Counter[str], Counter[str]]]:
-    """End the tellers; give, by node, the lines that they printed and the lines of theirs in its file."""
+def stop_pipe_pods(cluster: Cluster) -> dict[str, tuple[Counter[str], Counter[str]]]:
+    """Stop these pods; return, by node, the lines that they printed and their lines in its log."""
     found = {}
-    for pod in cluster.pods(app="teller"):
+    for pod in cluster.pods(app="pipe"):
         pod.exec("touch", "/var/spool/nodelog/end")
-        wait_for(lambda pod=pod: any(not life.code for life in pod.lives), f"{pod.name} is through")  # type: ignore[misc] # its default
-        told = Counter(line for life in pod.lives for line in life.printed.splitlines())
+        wait_for(lambda pod=pod: any(not run.exit_code for run in pod.runs), f"{pod.name} has ended")  # type: ignore[misc] # its default
+        printed = Counter(line for run in pod.runs for line in run.stdout.splitlines())
         log = log_of(pod.node)
         text = "".join(path.read_text(errors="replace") for path in [*sealed_files(log), log])
         written = Counter(re.findall(rf"^{pod.name}-\d+ \d+$", text, re.MULTILINE))
-        found[pod.node.name] = told, written
+        found[pod.node.name] = printed, written
     return found
