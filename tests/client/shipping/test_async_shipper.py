@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.sending import HOST, unacknowledged
 from tests.waiting import PATIENCE
 
@@ -26,7 +26,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     return str(tmp_path / "spool") if request.param == "file" else None
 
 
-async def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None) -> None:
+async def test_lines_arrive_once_and_in_order(collector: FakeCollector, spool: str | None) -> None:
     async with AsyncShipper(HOST, collector.port, spool=spool, name="pod-1") as shipper:
         for line in lines_of(5000):
             assert await shipper.send(line)
@@ -41,7 +41,7 @@ async def test_lines_arrive_once_and_in_order(collector: Collector, spool: str |
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("ending", ["crash", "stop"])
 async def test_nothing_is_lost_or_duplicated_when_the_collector_is_restarted(
-    collector: Collector, spool: str | None, ending: str
+    collector: FakeCollector, spool: str | None, ending: str
 ) -> None:
     async with AsyncShipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
         for number, line in enumerate(lines_of(3000)):
@@ -54,7 +54,7 @@ async def test_nothing_is_lost_or_duplicated_when_the_collector_is_restarted(
     assert collector.lines == lines_of(3000)
 
 
-async def test_the_loop_keeps_running_while_lines_wait(collector: Collector, spool: str | None) -> None:
+async def test_the_loop_keeps_running_while_lines_wait(collector: FakeCollector, spool: str | None) -> None:
     collector.reads = False
     async with AsyncShipper(HOST, collector.port, spool=spool) as shipper:
         for line in lines_of(10):
@@ -65,7 +65,7 @@ async def test_the_loop_keeps_running_while_lines_wait(collector: Collector, spo
         assert await shipper.flush(PATIENCE) == 0
 
 
-async def test_block_waits_for_room(collector: Collector, spool: str | None) -> None:
+async def test_block_waits_for_room(collector: FakeCollector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
     async with AsyncShipper(HOST, collector.port, spool=spool, max_bytes=MIN_MAX_BYTES) as shipper:
@@ -80,7 +80,7 @@ async def test_block_waits_for_room(collector: Collector, spool: str | None) -> 
     assert collector.lines == [line] * 17
 
 
-async def test_drop_newest_is_reported_in_the_stream(collector: Collector) -> None:
+async def test_drop_newest_is_reported_in_the_stream(collector: FakeCollector) -> None:
     collector.reads = False
     async with AsyncShipper(HOST, collector.port, full="drop-newest", max_bytes=MIN_MAX_BYTES) as shipper:
         assert [await shipper.send(b"x" * 65_535) for _ in range(18)] == [True] * 16 + [False] * 2
@@ -90,7 +90,7 @@ async def test_drop_newest_is_reported_in_the_stream(collector: Collector) -> No
 
 
 async def test_close_reports_how_many_lines_are_left(spool: str | None) -> None:
-    collector = Collector().start()
+    collector = FakeCollector().start()
     collector.crash()
     messages: list[str] = []
     async with AsyncShipper(HOST, collector.port, spool=spool, tell=messages.append) as shipper:
@@ -108,7 +108,7 @@ async def test_close_reports_how_many_lines_are_left(spool: str | None) -> None:
         again.close()
 
 
-async def test_a_spool_that_is_in_use_is_an_error(collector: Collector, tmp_path: Path) -> None:
+async def test_a_spool_that_is_in_use_is_an_error(collector: FakeCollector, tmp_path: Path) -> None:
     async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool"):
         with pytest.raises(SpoolError, match="in use by process"):
             async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool"):
@@ -122,7 +122,7 @@ async def test_without_async_with_it_says_what_to_do(name: str) -> None:
         await getattr(shipper, name)(*["a"] * (name == "send"))
 
 
-async def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
+async def test_a_line_that_is_too_long_arrives_in_parts(collector: FakeCollector) -> None:
     line = b"x" * (2 * 1024 * 1024 + 5)
     async with AsyncShipper(HOST, collector.port) as shipper:
         assert await shipper.send(line)
@@ -131,7 +131,7 @@ async def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) ->
 
 
 async def test_a_cancelled_program_delivers_and_releases_its_spool(
-    collector: Collector, tmp_path: Path
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     async def run() -> None:
         async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool") as shipper:

@@ -14,7 +14,7 @@ from nodelog.spool.file_spool import FileSpool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.client.shipping.fake_collector import Collector
+    from tests.client.shipping.fake_collector import FakeCollector
 
 BEGIN = """
 import os, signal, sys, threading, warnings
@@ -39,7 +39,7 @@ def assert_success(pid):
 """
 
 
-def run(program: str, collector: Collector, spool: Path | None = None) -> list[str]:
+def run(program: str, collector: FakeCollector, spool: Path | None = None) -> list[str]:
     """Run a program that must succeed; return its messages."""
     command = [sys.executable, "-c", BEGIN + program, str(collector.port), str(spool or "")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -53,11 +53,11 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return tmp_path / "spool" if request.param == "file" else None
 
 
-def lines_of(collector: Collector, name: str) -> list[bytes]:
+def lines_of(collector: FakeCollector, name: str) -> list[bytes]:
     return [line for line in collector.lines if line.startswith(name.encode())]
 
 
-def test_parent_and_children_ship_their_own_lines_once(collector: Collector, spool: Path | None) -> None:
+def test_parent_and_children_ship_their_own_lines_once(collector: FakeCollector, spool: Path | None) -> None:
     program = """
 shipper.send("parent 0")
 def work():
@@ -79,7 +79,7 @@ assert shipper.close(20) == 0
         assert not [path for path in spool.parent.iterdir() if "child" in path.name]
 
 
-def test_waiting_lines_are_sent_by_the_parent_alone(collector: Collector, spool: Path | None) -> None:
+def test_waiting_lines_are_sent_by_the_parent_alone(collector: FakeCollector, spool: Path | None) -> None:
     program = """
 shipper.send("first")
 shipper.flush()
@@ -94,7 +94,7 @@ assert shipper.close(20) == 0
     assert sorted(collector.lines) == [b"child", b"first", b"waits"]
 
 
-def test_a_child_that_sends_nothing_costs_nothing(collector: Collector, tmp_path: Path) -> None:
+def test_a_child_that_sends_nothing_costs_nothing(collector: FakeCollector, tmp_path: Path) -> None:
     program = """
 shipper.send("parent")
 shipper.flush()
@@ -111,7 +111,7 @@ assert shipper.close(20) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"spool", "spool.lock"}
 
 
-def test_the_next_run_sends_what_a_killed_child_left(collector: Collector, tmp_path: Path) -> None:
+def test_the_next_run_sends_what_a_killed_child_left(collector: FakeCollector, tmp_path: Path) -> None:
     program = """
 def work():
     shipper.send("child")
@@ -129,7 +129,7 @@ shipper.close(0)
 
 
 def test_a_child_that_outlives_its_parent_does_not_hold_the_spool(
-    collector: Collector, tmp_path: Path
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
 shipper.send("parent")
@@ -148,7 +148,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         FileSpool(tmp_path / "spool").close()
 
 
-def test_a_grandchild_is_a_child_too(collector: Collector, spool: Path | None) -> None:
+def test_a_grandchild_is_a_child_too(collector: FakeCollector, spool: Path | None) -> None:
     program = """
 def work(depth=1):
     shipper.send(f"depth {depth}")
@@ -164,7 +164,7 @@ assert shipper.close(20) == 0
 
 
 def test_a_child_that_cannot_create_its_file_keeps_lines_in_memory_and_reports_it(
-    collector: Collector, tmp_path: Path
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
 def work():
@@ -179,7 +179,7 @@ assert shipper.close(20) == 0
     assert collector.lines == [b"child"]
 
 
-def test_a_closed_shipper_is_closed_in_a_child(collector: Collector) -> None:
+def test_a_closed_shipper_is_closed_in_a_child(collector: FakeCollector) -> None:
     program = """
 shipper.close()
 def work():
@@ -195,7 +195,7 @@ assert_success(fork(work))
 
 
 def test_a_signal_handler_may_send_while_the_first_line_of_a_child_starts_its_thread(
-    collector: Collector, tmp_path: Path
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
 from nodelog.shipping import shipper as module

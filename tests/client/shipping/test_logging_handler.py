@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.sending import HOST, unacknowledged
 from tests.waiting import PATIENCE
 
@@ -55,7 +55,7 @@ def configured(port: int, **options: object) -> NodeLogHandler:
     return handler
 
 
-def test_a_configuration_by_class_path_works(collector: Collector, tmp_path: Path) -> None:
+def test_a_configuration_by_class_path_works(collector: FakeCollector, tmp_path: Path) -> None:
     handler = configured(collector.port, spool=str(tmp_path / "spool"), full="drop-newest", timeout=0.1)
     logger = logging.getLogger("configured")
     logger.info("one of %d", 2)
@@ -82,7 +82,7 @@ def test_a_configuration_without_a_host_says_what_to_do(monkeypatch: pytest.Monk
 
 
 def test_a_record_that_cannot_be_formatted_is_counted_and_does_not_raise(
-    collector: Collector,
+    collector: FakeCollector,
     logger: logging.Logger,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -101,7 +101,7 @@ def test_a_record_that_cannot_be_formatted_is_counted_and_does_not_raise(
 
 
 def test_a_record_after_close_is_counted_and_does_not_raise(
-    collector: Collector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+    collector: FakeCollector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
     handler = NodeLogHandler(HOST, collector.port)
@@ -114,7 +114,7 @@ def test_a_record_after_close_is_counted_and_does_not_raise(
 
 @pytest.mark.parametrize("full", ["block", "drop-newest"])
 def test_a_full_spool_drops_counts_and_reports(
-    collector: Collector, logger: logging.Logger, full: str
+    collector: FakeCollector, logger: logging.Logger, full: str
 ) -> None:
     collector.reads = False
     handler = NodeLogHandler(HOST, collector.port, full=full, max_bytes=MIN_MAX_BYTES)
@@ -130,7 +130,7 @@ def test_a_full_spool_drops_counts_and_reports(
     assert handler.errors == 0
 
 
-def test_a_filter_may_stop_a_record(collector: Collector, logger: logging.Logger) -> None:
+def test_a_filter_may_stop_a_record(collector: FakeCollector, logger: logging.Logger) -> None:
     handler = NodeLogHandler(HOST, collector.port, level="INFO")
     handler.addFilter(lambda record: "secret" not in record.getMessage())
     logger.addHandler(handler)
@@ -140,7 +140,9 @@ def test_a_filter_may_stop_a_record(collector: Collector, logger: logging.Logger
     assert collector.lines == [b"public"]
 
 
-def test_a_filter_may_return_another_record(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filter_may_return_another_record(
+    collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handler = NodeLogHandler(HOST, collector.port)
     other = logging.makeLogRecord({"msg": "the other"})
     monkeypatch.setattr(handler, "filter", lambda _: other)  # as it can since Python 3.12
@@ -169,14 +171,14 @@ def at_exit(port: int, spool: Path | None, timeout: float) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_at_exit_a_program_waits_until_all_is_acknowledged(collector: Collector) -> None:
+def test_at_exit_a_program_waits_until_all_is_acknowledged(collector: FakeCollector) -> None:
     assert not at_exit(collector.port, None, PATIENCE)
     assert collector.lines == [b"line %d" % number for number in range(100)]
     assert collector.closed == 1
 
 
 def test_at_exit_without_a_collector_it_is_reported_what_is_left_and_where(tmp_path: Path) -> None:
-    collector = Collector().start()
+    collector = FakeCollector().start()
     collector.crash()
     assert at_exit(collector.port, None, 0.1)[-1] == f"nodelog: {unacknowledged(100, None)}"
     path = tmp_path / "spool"

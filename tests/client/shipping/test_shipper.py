@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.sending import HOST, lines_of, send_all
 from tests.waiting import PATIENCE
 
@@ -23,7 +23,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     return str(tmp_path / "spool") if request.param == "file" else None
 
 
-def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None) -> None:
+def test_lines_arrive_once_and_in_order(collector: FakeCollector, spool: str | None) -> None:
     lines = lines_of("line", 5000)
     with Shipper(HOST, collector.port, spool=spool, name="pod-1") as shipper:
         send_all(shipper, lines)
@@ -35,7 +35,7 @@ def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None)
     assert collector.names == {"pod-1"}
 
 
-def test_a_shipper_closes_its_stream_so_that_it_can_be_forgotten(collector: Collector) -> None:
+def test_a_shipper_closes_its_stream_so_that_it_can_be_forgotten(collector: FakeCollector) -> None:
     with Shipper(HOST, collector.port) as shipper:
         shipper.send("a")
     assert collector.closed == 1
@@ -43,7 +43,7 @@ def test_a_shipper_closes_its_stream_so_that_it_can_be_forgotten(collector: Coll
     assert collector.lines == [b"a"]
 
 
-def test_a_spool_that_is_in_use_is_an_error(collector: Collector, tmp_path: Path) -> None:
+def test_a_spool_that_is_in_use_is_an_error(collector: FakeCollector, tmp_path: Path) -> None:
     path = tmp_path / "spool"
     with Shipper(HOST, collector.port, spool=path), pytest.raises(SpoolError, match="in use by process"):
         Shipper(HOST, collector.port, spool=path)
@@ -51,7 +51,7 @@ def test_a_spool_that_is_in_use_is_an_error(collector: Collector, tmp_path: Path
         pass
 
 
-def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
+def test_a_line_that_is_too_long_arrives_in_parts(collector: FakeCollector) -> None:
     line = b"x" * (3 * 1024 * 1024 + 5)
     with Shipper(HOST, collector.port) as shipper:
         shipper.send(line)
@@ -60,7 +60,7 @@ def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
     assert len(collector.lines) == 4
 
 
-def test_a_traceback_stays_one_line(collector: Collector) -> None:
+def test_a_traceback_stays_one_line(collector: FakeCollector) -> None:
     with Shipper(HOST, collector.port) as shipper:
         shipper.send("Traceback:\n  File\nError\n")
     assert collector.lines == [b"Traceback:\\n  File\\nError"]
@@ -73,7 +73,7 @@ def test_a_missing_host_is_an_error_that_says_what_to_do(monkeypatch: pytest.Mon
         Shipper()
 
 
-def test_block_waits_for_room_until_its_timeout(collector: Collector, spool: str | None) -> None:
+def test_block_waits_for_room_until_its_timeout(collector: FakeCollector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
     with Shipper(HOST, collector.port, spool=spool, max_bytes=MIN_MAX_BYTES) as shipper:
@@ -87,7 +87,7 @@ def test_block_waits_for_room_until_its_timeout(collector: Collector, spool: str
 
 
 def test_drop_newest_keeps_the_first_lines_and_reports_the_drop(
-    collector: Collector, spool: str | None
+    collector: FakeCollector, spool: str | None
 ) -> None:
     collector.reads = False
     line = b"x" * 65_535
@@ -102,7 +102,7 @@ def test_drop_newest_keeps_the_first_lines_and_reports_the_drop(
 
 
 def test_drop_oldest_keeps_the_last_lines_and_reports_the_drop_in_its_place(spool: str | None) -> None:
-    collector = Collector().start()
+    collector = FakeCollector().start()
     collector.crash()
     lines = [b"%06d" % number + b"x" * 993 for number in range(5000)]
     messages: list[str] = []
@@ -138,7 +138,7 @@ def test_keep_returns_when_all_lines_are_in_the_spool(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_many_threads_share_a_shipper(collector: Collector) -> None:
+def test_many_threads_share_a_shipper(collector: FakeCollector) -> None:
     with Shipper(HOST, collector.port) as shipper:
         threads = [
             threading.Thread(target=send_all, args=(shipper, lines_of(f"t{name}", 1000))) for name in range(8)
@@ -153,7 +153,7 @@ def test_many_threads_share_a_shipper(collector: Collector) -> None:
         assert mine == lines_of(f"t{name}", 1000)
 
 
-def test_lines_sent_in_a_batch_are_lines_like_others(collector: Collector, spool: str | None) -> None:
+def test_lines_sent_in_a_batch_are_lines_like_others(collector: FakeCollector, spool: str | None) -> None:
     lines = lines_of("line", 3000)
     batches = [lines[at : at + 700] for at in range(0, 3000, 1000)]
     with Shipper(HOST, collector.port, spool=spool) as shipper:
@@ -167,7 +167,7 @@ def test_lines_sent_in_a_batch_are_lines_like_others(collector: Collector, spool
 
 
 @pytest.mark.parametrize("full", ["drop-newest", "drop-oldest"])
-def test_each_dropped_line_of_a_batch_is_counted(collector: Collector, full: str) -> None:
+def test_each_dropped_line_of_a_batch_is_counted(collector: FakeCollector, full: str) -> None:
     collector.stop()
     batch = b"a line of many\n" * 4000
     with Shipper(HOST, collector.port, full=full, max_bytes=MIN_MAX_BYTES, tell=lambda _: None) as shipper:
@@ -186,7 +186,7 @@ def test_each_dropped_line_of_a_batch_is_counted(collector: Collector, full: str
 
 
 @pytest.mark.parametrize("lines", [b"", b"no end", b"x\n" * 600_000])
-def test_a_batch_that_is_not_whole_lines_is_an_error(collector: Collector, lines: bytes) -> None:
+def test_a_batch_that_is_not_whole_lines_is_an_error(collector: FakeCollector, lines: bytes) -> None:
     with Shipper(HOST, collector.port) as shipper, pytest.raises(ValueError, match="whole lines"):
         shipper.send_lines(lines)
 
@@ -214,7 +214,7 @@ for number in range(2000):
 
 
 def test_a_program_that_forgets_to_close_loses_nothing_at_exit(
-    collector: Collector, spool: str | None
+    collector: FakeCollector, spool: str | None
 ) -> None:
     command = [sys.executable, "-c", FORGETS, str(collector.port), spool or ""]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)

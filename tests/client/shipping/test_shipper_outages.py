@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.sending import HOST, lines_of, send_all, unacknowledged
 from tests.waiting import PATIENCE, wait_for
 
@@ -37,7 +37,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("ending", ["crash", "stop"])
 def test_nothing_is_lost_or_duplicated_when_the_collector_is_restarted(
-    collector: Collector, spool: str | None, ending: str
+    collector: FakeCollector, spool: str | None, ending: str
 ) -> None:
     lines = lines_of("line", 20_000)
     with Shipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
@@ -53,7 +53,7 @@ def test_nothing_is_lost_or_duplicated_when_the_collector_is_restarted(
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_lost_acks_duplicate_nothing(collector: Collector, spool: str | None) -> None:
+def test_lost_acks_duplicate_nothing(collector: FakeCollector, spool: str | None) -> None:
     lines = lines_of("line", 3000)
     with Shipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
         send_all(shipper, lines[:1000])
@@ -71,7 +71,7 @@ def test_lost_acks_duplicate_nothing(collector: Collector, spool: str | None) ->
 
 
 def test_flush_returns_how_many_lines_are_left_while_the_collector_does_not_read(
-    collector: Collector,
+    collector: FakeCollector,
 ) -> None:
     with Shipper(HOST, collector.port) as shipper:
         shipper.send("a")
@@ -88,7 +88,7 @@ def test_flush_returns_how_many_lines_are_left_while_the_collector_does_not_read
 @pytest.mark.usefixtures("short_pauses")
 def test_a_missing_collector_is_waited_for_and_reported_once() -> None:
     messages: list[str] = []
-    collector = Collector().start()
+    collector = FakeCollector().start()
     collector.crash()
     where = f"{HOST}:{collector.port}"
     shipper = Shipper(HOST, collector.port, tell=messages.append)
@@ -106,7 +106,7 @@ def test_a_missing_collector_is_waited_for_and_reported_once() -> None:
     ]
 
 
-def test_a_killed_process_continues_where_it_was(collector: Collector, tmp_path: Path) -> None:
+def test_a_killed_process_continues_where_it_was(collector: FakeCollector, tmp_path: Path) -> None:
     path = str(tmp_path / "spool")
     kept = 0
     for _ in range(3):
@@ -131,7 +131,7 @@ def test_a_killed_process_continues_where_it_was(collector: Collector, tmp_path:
 
 
 def test_the_next_address_is_tried_when_the_first_has_no_collector(
-    collector: Collector, monkeypatch: pytest.MonkeyPatch
+    collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOST_IP", "127.0.0.9")
     monkeypatch.setenv("HOST_IPS", "127.0.0.9,::1,127.0.0.1")
@@ -145,7 +145,7 @@ def test_the_next_address_is_tried_when_the_first_has_no_collector(
 
 @pytest.mark.usefixtures("short_pauses", "quick_quarantine")
 def test_a_block_that_kills_the_collector_does_not_stop_the_others(
-    collector: Collector, tmp_path: Path
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     collector.poison = b"poison"
     messages: list[str] = []
@@ -167,7 +167,7 @@ def test_a_block_that_kills_the_collector_does_not_stop_the_others(
 
 @pytest.mark.usefixtures("short_pauses")
 def test_close_reports_how_many_lines_are_left_and_where(spool: str | None) -> None:
-    collector = Collector().start()
+    collector = FakeCollector().start()
     collector.crash()
     messages: list[str] = []
     shipper = Shipper(HOST, collector.port, spool=spool, tell=messages.append)
@@ -185,7 +185,7 @@ def test_close_reports_how_many_lines_are_left_and_where(spool: str | None) -> N
             assert shipper.stats.delivered == 2
 
 
-def test_a_full_disk_loses_nothing(collector: Collector, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing(collector: FakeCollector, tmp_path: Path) -> None:
     messages: list[str] = []
     with Shipper(HOST, collector.port, spool=tmp_path / "spool", tell=messages.append) as shipper:
         shipper.send("before")

@@ -19,20 +19,22 @@ from nodelog.wire.offers import SOFTWARE
 
 STREAM = bytes(range(16))
 HEX = b"000102030405060708090a0b0c0d0e0f"
-OURS = b"200 OK\nrelp_version=0\nrelp_software=nodelog,9\ncommands=syslog,lines\n"
+NODELOG = b"200 OK\nrelp_version=0\nrelp_software=nodelog,9\ncommands=syslog,lines\n"
 LIBRELP = b"librelp,1.11.0,http://librelp.adiscon.com"
 IMRELP = b"1 rsp 93 200 OK\nrelp_version=0\nrelp_software=" + LIBRELP + b"\ncommands=syslog\n"
 
 
-def greeted(*, stream: tuple[bytes, int] | None = None, messages: bool = False) -> ClientSession:
+def opening(*, stream: tuple[bytes, int] | None = None, messages: bool = False) -> ClientSession:
+    """Return a session whose `open` is unanswered."""
     session = ClientSession(stream=stream, name="pod", frames="syslog" if messages else "lines")
     session.hello()
     return session
 
 
 def welcomed(*, messages: bool = False) -> ClientSession:
-    session = greeted(messages=messages)
-    session.feed(IMRELP if messages else encode(1, b"rsp", OURS))
+    """Return a session whose `open` was answered."""
+    session = opening(messages=messages)
+    session.feed(IMRELP if messages else encode(1, b"rsp", NODELOG))
     return session
 
 
@@ -62,25 +64,25 @@ def test_messages_alone_can_be_offered() -> None:
 def test_a_nodelog_collector_answers_with_the_last_durable_block(
     stream: tuple[bytes, int] | None, offers: bytes, expected: Event
 ) -> None:
-    assert greeted(stream=stream).feed(encode(1, b"rsp", OURS + offers)) == [expected]
+    assert opening(stream=stream).feed(encode(1, b"rsp", NODELOG + offers)) == [expected]
 
 
 def test_any_other_server_gets_messages_of_rsyslogs_size() -> None:
-    assert greeted(stream=(STREAM, 1)).feed(IMRELP) == [Welcome(None, 8096, lines=False)]
+    assert opening(stream=(STREAM, 1)).feed(IMRELP) == [Welcome(None, 8096, lines=False)]
 
 
 def test_blocks_are_not_used_unless_they_were_offered() -> None:
-    assert greeted(messages=True).feed(encode(1, b"rsp", OURS)) == [Welcome(None, 8096, lines=False)]
+    assert opening(messages=True).feed(encode(1, b"rsp", NODELOG)) == [Welcome(None, 8096, lines=False)]
 
 
 def test_a_server_may_refuse_the_client() -> None:
     answer = b"1 rsp 44 500 required command not supported by client\n" + SERVER_CLOSE
-    assert greeted().feed(answer) == [
+    assert opening().feed(answer) == [
         Refused("500 required command not supported by client"),
         ServerClosing(),
     ]
     answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\ncommands=eventlog")
-    assert greeted().feed(answer) == [Refused("the server accepts neither lines nor syslog")]
+    assert opening().feed(answer) == [Refused("the server accepts neither lines nor syslog")]
 
 
 @pytest.mark.parametrize(
@@ -92,13 +94,13 @@ def test_a_server_may_refuse_the_client() -> None:
         (b"200 OK", "no relp_version"),
         (b"200 OK\ncommands=syslog", "no relp_version"),
         (b"200 OK\nrelp_version=1\ncommands=syslog", "the server answers with relp_version 1, 0 was offered"),
-        (OURS + b"nodelog_stream=" + HEX[::-1] + b",7", "the server answers for stream f0e0d0"),
+        (NODELOG + b"nodelog_stream=" + HEX[::-1] + b",7", "the server answers for stream f0e0d0"),
         (b"x" * 65_537, "rsp frame of 65537 bytes, at most 65536 allowed"),
     ],
 )
 def test_a_wrong_answer_to_open_is_a_fault(answer: bytes, fault: str) -> None:
     with pytest.raises(WireError, match=fault):
-        greeted(stream=(STREAM, 5)).feed(encode(1, b"rsp", answer))
+        opening(stream=(STREAM, 5)).feed(encode(1, b"rsp", answer))
 
 
 def test_the_pieces_of_a_block_are_one_frame_and_its_data_is_not_copied() -> None:
@@ -166,7 +168,7 @@ def test_the_answer_to_close_of_nodelog_and_of_librelp_is_understood(answer: byt
 
 
 def test_the_server_may_announce_its_close_at_any_time() -> None:
-    session = greeted()
+    session = opening()
     assert session.feed(SERVER_CLOSE + IMRELP + SERVER_CLOSE) == [
         ServerClosing(),
         Welcome(None, 8096, lines=False),
@@ -175,9 +177,9 @@ def test_the_server_may_announce_its_close_at_any_time() -> None:
 
 
 def test_unknown_offers_and_commands_are_ignored() -> None:
-    session = greeted()
+    session = opening()
     answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\nbandwidth=low\ncommands=eventlog,lines\n")
-    assert session.feed(b"0 hint 3 abc\n" + answer + b"7 unheardof 0\n") == [Welcome(None, 8096, lines=True)]
+    assert session.feed(b"0 hint 3 abc\n" + answer + b"7 unknown 0\n") == [Welcome(None, 8096, lines=True)]
 
 
 def test_it_is_exhausted_before_transaction_numbers_wrap() -> None:
@@ -217,11 +219,11 @@ ANSWERS = st.lists(
 def test_any_cut_gives_the_same_events_and_the_same_fault(
     answers: list[bytes], garbage: bytes, places: list[int]
 ) -> None:
-    def sent() -> ClientSession:
+    def session_with_messages() -> ClientSession:
         session = welcomed(messages=True)
         for _ in range(5):
             session.message(b"line")
         return session
 
     data = b"".join(encode(txnr, b"rsp", answer) for txnr, answer in enumerate(answers, 2)) + garbage
-    assert fed(sent().feed, cut(data, places)) == fed(sent().feed, [data])
+    assert fed(session_with_messages().feed, cut(data, places)) == fed(session_with_messages().feed, [data])

@@ -23,7 +23,7 @@ Parts: TypeAlias = tuple[int, bytes, bytes]
 LIMIT = 200
 PARTS = st.tuples(st.integers(0, LARGEST_NUMBER), COMMANDS, st.binary(max_size=LIMIT))
 STREAMS = st.lists(PARTS, max_size=8)
-MENDED = st.one_of(  # whole frames with something wrong in the middle of them, or nothing but that
+BROKEN_STREAMS = st.one_of(  # frames followed by garbage, or garbage alone
     st.binary(max_size=100),
     st.builds(
         lambda parts, at, wrong: (stream := joined(parts))[: at % (len(stream) + 1)] + wrong,
@@ -36,6 +36,7 @@ MENDED = st.one_of(  # whole frames with something wrong in the middle of them, 
 
 
 def joined(parts: list[Parts]) -> bytes:
+    """Return the bytes of these frames."""
     return b"".join(encode(*part) for part in parts)
 
 
@@ -64,13 +65,13 @@ def test_any_cut_of_the_bytes_gives_the_same_frames(parts: list[Parts], places: 
     assert (fault, decoder.pending) == ("", 0)
 
 
-@given(MENDED, CUTS)
+@given(BROKEN_STREAMS, CUTS)
 def test_any_cut_of_anything_gives_the_same_frames_and_the_same_fault(data: bytes, places: list[int]) -> None:
     at_once = fed(Decoder(max_data=100, skippable=b"syslog").feed, [data])
     assert fed(Decoder(max_data=100, skippable=b"syslog").feed, cut(data, places)) == at_once
 
 
-@given(MENDED, CUTS)
+@given(BROKEN_STREAMS, CUTS)
 def test_at_most_a_header_and_the_data_of_one_frame_is_buffered(data: bytes, places: list[int]) -> None:
     decoder = Decoder(max_data=50, skippable=b"syslog")
     for piece in cut(data, places):

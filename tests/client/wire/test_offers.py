@@ -45,7 +45,7 @@ def test_offers_come_back_as_they_were(offers: Offers) -> None:
 def test_no_offer_is_longer_than_librelp_reads(offers: Offers) -> None:
     for line in format_offers(offers).split(b"\n"):
         name, equals, values = line.partition(b"=")
-        assert equals  # librelp reads a name up to the next =, whatever stands between
+        assert equals  # librelp reads a name up to the next `=`, whatever is in between
         assert len(name) <= 32
         assert all(len(value) <= 255 for value in values.split(b","))
 
@@ -54,7 +54,7 @@ def test_what_omrelp_offers_is_understood() -> None:
     data = b"relp_version=0\nrelp_software=librelp,1.11.0,http://librelp.adiscon.com\ncommands=syslog"
     software = "librelp,1.11.0,http://librelp.adiscon.com"
     assert parse_offers(data) == Offers(version=0, software=software, commands=(b"syslog",))
-    assert parse_offers(memoryview(data)) == parse_offers(b"\n" + data + b"\n")  # an LF more, as some have it
+    assert parse_offers(memoryview(data)) == parse_offers(b"\n" + data + b"\n")  # some send additional LFs
 
 
 def test_unknown_offers_and_values_are_ignored() -> None:

@@ -15,6 +15,7 @@ LIMIT = 10_000
 
 
 def opened(offers: Offers = LINES, *, durable: int | None = None, max_data: int = LIMIT) -> ServerSession:
+    """Return a session whose client has opened it with these offers."""
     session = ServerSession(max_data=max_data)
     session.feed(encode(1, b"open", format_offers(offers)))
     session.accept(durable)
@@ -22,7 +23,7 @@ def opened(offers: Offers = LINES, *, durable: int | None = None, max_data: int 
 
 
 def answer(offers: Offers, durable: int | None = None) -> Offers:
-    """Give what the server answers to these offers."""
+    """Return what the server answers to these offers."""
     session = ServerSession(max_data=LIMIT)
     assert session.feed(encode(1, b"open", format_offers(offers))) == [Open(offers)]
     (frame,) = Decoder(max_data=LIMIT).feed(session.accept(durable))

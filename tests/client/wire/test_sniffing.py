@@ -8,7 +8,7 @@ from nodelog.wire.sniffing import Protocol, sniff_protocol
 LIBRELP = b"librelp,1.11.0,http://librelp.adiscon.com"
 OMRELP = b"1 open 86 relp_version=0\nrelp_software=" + LIBRELP + b"\ncommands=syslog\n"
 
-STAY_LINES = [
+PLAIN_LINES = [
     b"\n",
     b"1\n",
     b"1 o\n",
@@ -32,7 +32,7 @@ STAY_LINES = [
     b"2026-11-22T13:00:00Z started\n",
     b'{"a":1}\n',
     b"GET / HTTP/1.1\r\nHost: node:6666\r\n\r\n",
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the hello of TLS
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS client hello
     b"<133>Nov 22 13:00:00 host tag: a syslog line\n",
     b"\0\0\0\0",
     b"1\0open",
@@ -40,12 +40,12 @@ STAY_LINES = [
 LIKE_OPEN = st.from_regex(rb"1? ?o?p?e?n? ?[0-9]{0,5} ?r?e?l?p?_?v?e?r?s?i?o?n?=?.{0,5}", fullmatch=True)
 
 
-@pytest.mark.parametrize("start", STAY_LINES)
+@pytest.mark.parametrize("start", PLAIN_LINES)
 def test_a_line_is_never_taken_for_relp(start: bytes) -> None:
     assert sniff_protocol(start) is Protocol.LINES
 
 
-@pytest.mark.parametrize("start", STAY_LINES)
+@pytest.mark.parametrize("start", PLAIN_LINES)
 def test_a_decision_for_lines_comes_as_early_as_possible(start: bytes) -> None:
     decided = next(size for size in range(len(start) + 1) if sniff_protocol(start[:size]))
     assert decided <= 25
