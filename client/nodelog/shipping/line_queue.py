@@ -34,8 +34,8 @@ class FullPolicy(Enum):
 class LineQueue:
     """Accepts lines until `max_bytes` are held, here and in the spool together.
 
-    `wake` is called when enough lines are here for a driver that asked for them with `request_wakeup`. A line
-    larger than `max_bytes` is accepted if nothing else is held.
+    `offer` calls `wake` only if the driver has asked for it with `request_wakeup`. A line larger than
+    `max_bytes` is accepted if nothing else is held.
     """
 
     def __init__(self, max_bytes: int, policy: FullPolicy, wake: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""The SQLite file of a spool: open it, but first check what it is: a spool, empty, damaged, or another file.
+"""Opens the SQLite file of a spool, and checks first whether it is one, is new, or is damaged.
 
 A damaged spool is renamed and a new one is started in its place, so that it does not keep a program from
 starting; its content is still there, and that is reported. A file that is not a spool is left alone.
