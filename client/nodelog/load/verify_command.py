@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
                 return _fail(f"--sent {args.sent} is of run {sent_run}, not of {run}")
             run = sent_run
         if not run:
-            return _fail("which run is it? give --run, or --sent with what nodelog load --json printed")
+            return _fail("no run is given: use --run, or --sent with the output of nodelog load --json")
         with show_reading(args.files) as update:
             verdict = verify(run, args.files, sent, update, unacknowledged)
     except ReadError as error:

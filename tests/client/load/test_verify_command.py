@@ -66,7 +66,7 @@ def test_a_file_given_twice_is_reported(start: Start, log: Path) -> None:
         (("--run=run", "/nowhere/log"), "cannot read /nowhere/log: No such file or directory"),
         (("--sent=/nowhere/sent", "{log}"), "cannot read --sent /nowhere/sent: No such file or directory"),
         (("--sent={log}", "{log}"), "cannot use --sent {log}: it is not what nodelog load --json prints"),
-        (("{log}",), "which run is it? give --run, or --sent with what nodelog load --json printed"),
+        (("{log}",), "no run is given: use --run, or --sent with the output of nodelog load --json"),
         (("--run=other", "--sent={sent}", "{log}"), "--sent {sent} is of run run, not of other"),
     ],
 )

@@ -102,7 +102,7 @@ class RelpStream(Connection):
         try:
             while not self._is_welcome:
                 if self.receive(select.EPOLLIN):
-                    raise OSError("it says goodbye at once")
+                    raise OSError("it closes at once")
         except TimeoutError:
             raise OSError("no answer to RELP's open") from None
 
@@ -209,7 +209,7 @@ class RelpStream(Connection):
             raise OSError(f"frames of {self._framing.max_data} bytes, it takes {welcome.max_data} at most")
         if welcome.durable is not None:
             if welcome.durable > -(-self.write_start // self._lines):
-                raise OSError(f"it has block {welcome.durable} of a stream that has not come so far")
+                raise OSError(f"it has block {welcome.durable} of a stream, which was not sent yet")
             self._acknowledge(max(self._acked, welcome.durable * self._lines))
         self._next = self._acked
         self._is_welcome = True

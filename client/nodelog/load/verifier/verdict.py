@@ -117,7 +117,10 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
 def to_text(verdict: Verdict) -> list[str]:
     """Return the lines of the text report."""
     counts = verdict.counts
-    report = [f"left out:  {path}: it is given twice, or packed beside itself" for path in verdict.left_out]
+    report = [
+        f"left out:  {path}: it is given twice, or is the compressed copy of another"
+        for path in verdict.left_out
+    ]
     files = f"{verdict.files} files" if verdict.files != 1 else "1 file"
     report.append(f"received:  {counts.received:,} lines of run {verdict.run} in {files}")
     report += _describe_fault("lost", counts.lost)

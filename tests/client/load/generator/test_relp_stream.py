@@ -110,7 +110,7 @@ def test_more_blocks_than_were_sent_are_refused(pair: tuple[socket.socket, socke
     pair[1].sendall(
         encode(1, b"rsp", WELCOME[WELCOME.index(b"200") : -1] + b"\nnodelog_stream=" + stream_id + b",7")
     )
-    with pytest.raises(OSError, match="it has block 7 of a stream that has not come so far"):
+    with pytest.raises(OSError, match="it has block 7 of a stream, which was not sent yet"):
         stream.receive(0)
 
 
