@@ -1,4 +1,4 @@
-"""The connections of one process: their sockets are connected, polled, reconnected, and closed at line ends.
+"""The connections of one process: their sockets are connected, polled, reconnected, and closed in order.
 
 There is one epoll, and nothing blocks: a collector that is away must not stop the lines to one that is there,
 and a connection that takes no more must not stop the others. What is sent and received is up to each
@@ -95,8 +95,8 @@ class ConnectionPool:
     def finish(self, connection: Connection) -> None:
         """Tell the other side that nothing more is sent over this socket.
 
-        At the end of the load, then wait until the collector has read everything; else continue over another
-        socket.
+        If the connection is done or the load gives up, then wait for the collector to close its side;
+        otherwise continue over another socket.
         """
         if connection.is_done:
             self.unfinished.discard(connection.number)

@@ -1,9 +1,10 @@
 """Which lines of each connection were received, how often, and in which order.
 
-Lines mostly come in runs of consecutive numbers, so only spans are stored: the first and the last number of
-such a run. Whatever the order in which files are read, the spans of all files together show what is lost and
-doubled. Order means order within a file: a line is reordered if one with a higher number of its connection
-stands before it. Lines that occur more than once do not count for that: they are reported as doubled.
+Most lines follow the one with the number before, so only spans are stored: the first and the last number of
+consecutive lines. Whatever the order in which files are read, the spans of all files together show what is
+lost and doubled. Order means order within a file: a line is reordered if one with a higher number of its
+connection stands before it. Lines that occur more than once do not count for that: they are reported as
+doubled.
 """
 
 from __future__ import annotations
