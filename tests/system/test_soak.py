@@ -26,14 +26,14 @@ GOOD = fault_rules.LoadResult(
 )
 
 
-def soaked(folder: Path, *scenes: Scene) -> MixedLoadSoak:
+def run_soak(folder: Path, *scenes: Scene) -> MixedLoadSoak:
     soak = MixedLoadSoak(folder, SECONDS, "1MiB")
     soak.run(scenes, max(scene.volume(SECONDS) for scene in scenes))
     return soak
 
 
-def test_mixed_load_goes_through_rotation_and_restarts_whole(tmp_path: Path) -> None:
-    soak = soaked(tmp_path, CALM, replace(TERMINATED, loads=FEW), replace(KILLED, loads=FEW))
+def test_a_mixed_load_stays_whole_through_rotation_and_restarts(tmp_path: Path) -> None:
+    soak = run_soak(tmp_path, CALM, replace(TERMINATED, loads=FEW), replace(KILLED, loads=FEW))
     assert soak.faults == []
     assert [one.memory.restarts for one in soak.rounds] == [0, 1, 1]
     found = [[load.load for load in one.results] for one in soak.rounds]
@@ -43,14 +43,14 @@ def test_mixed_load_goes_through_rotation_and_restarts_whole(tmp_path: Path) -> 
     assert not list(tmp_path.glob("round-*"))
 
 
-def test_a_stranger_who_takes_lines_away_is_a_fault_and_the_files_are_kept(tmp_path: Path) -> None:
-    def emptied(logd: Logd, _files: Path) -> None:
-        wait_for(lambda: logd.log.stat().st_size, "there is something to take")
+def test_lines_removed_by_another_program_are_a_fault_and_the_files_are_kept(tmp_path: Path) -> None:
+    def empty_log(logd: Logd, _files: Path) -> None:
+        wait_for(lambda: logd.log.stat().st_size, "the log has lines")
         logd.log.write_bytes(b"")
         wait_for(lambda: logd.records("another program changed"), "logd has noticed it")
 
-    soak = soaked(
-        tmp_path, Scene(name="robbed", loads=(LINES,), event=emptied), replace(HANGUP, loads=(LINES,))
+    soak = run_soak(
+        tmp_path, Scene(name="robbed", loads=(LINES,), event=empty_log), replace(HANGUP, loads=(LINES,))
     )
     assert any("lines: " in fault and "lost" in fault for fault in soak.faults)
     assert any("another program changed the log" in fault for fault in soak.faults)
@@ -58,16 +58,16 @@ def test_a_stranger_who_takes_lines_away_is_a_fault_and_the_files_are_kept(tmp_p
     assert [path.name for path in tmp_path.glob("round-*")] == ["round-1"]
 
 
-def test_a_logd_that_dies_ends_it_with_a_fault(tmp_path: Path) -> None:
-    def gone(logd: Logd, _files: Path) -> None:
+def test_a_dead_logd_ends_the_run_with_a_fault(tmp_path: Path) -> None:
+    def kill_logd(logd: Logd, _files: Path) -> None:
         logd.kill()
 
-    soak = soaked(tmp_path, Scene(name="dead", loads=(LINES,), event=gone))
+    soak = run_soak(tmp_path, Scene(name="dead", loads=(LINES,), event=kill_logd))
     assert len(soak.faults) == 1
     assert soak.faults[0] == "round 1 cannot continue: logd exited with -9"
 
 
-def test_scenes_come_in_turn_and_those_of_one_life_first() -> None:
+def test_scenes_take_turns_and_those_without_restarts_come_first() -> None:
     scenes = schedule(3600)
     assert tuple(next(scenes) for _ in ONE_PROCESS) == ONE_PROCESS
     assert next(scenes) == ONE_PROCESS[0]
@@ -75,7 +75,7 @@ def test_scenes_come_in_turn_and_those_of_one_life_first() -> None:
 
 
 @pytest.mark.parametrize("restarts", [0, 1])
-def test_lines_doubled_torn_or_reordered_are_a_fault_in_any_round(restarts: int) -> None:
+def test_doubled_torn_or_reordered_lines_are_a_fault_in_any_round(restarts: int) -> None:
     assert fault_rules.line_faults(GOOD, restarts) == []
     assert fault_rules.line_faults(replace(GOOD, doubled=2), restarts) == ["lines: 2 lines doubled"]
     assert fault_rules.line_faults(replace(GOOD, torn=2), restarts) == ["lines: 2 lines torn"]
@@ -83,7 +83,7 @@ def test_lines_doubled_torn_or_reordered_are_a_fault_in_any_round(restarts: int)
     assert fault_rules.line_faults(replace(GOOD, unknown=2), restarts) == ["lines: 2 lines unknown"]
 
 
-def test_lost_lines_are_a_fault_but_for_one_gap_of_a_connection_per_restart() -> None:
+def test_lost_lines_are_a_fault_except_one_gap_per_connection_and_restart() -> None:
     lost = replace(GOOD, lost=7, gaps=1)
     assert fault_rules.line_faults(lost, 0) == ["lines: 7 lines lost"]
     assert fault_rules.line_faults(lost, 1) == []
@@ -92,27 +92,27 @@ def test_lost_lines_are_a_fault_but_for_one_gap_of_a_connection_per_restart() ->
     ]
 
 
-def test_a_warning_is_a_fault_unless_it_belongs_to_the_scene() -> None:
+def test_a_warning_is_a_fault_unless_the_scene_expects_it() -> None:
     warning = json.dumps({"level": "warning", "message": "somebody was here"})
-    news = json.dumps({"level": "info", "message": "all is well"})
-    assert fault_rules.log_faults([news, warning], "somebody") == []
-    assert fault_rules.log_faults([news, warning], None) == ["logd logged: warning: somebody was here"]
+    info = json.dumps({"level": "info", "message": "all is well"})
+    assert fault_rules.log_faults([info, warning], "somebody") == []
+    assert fault_rules.log_faults([info, warning], None) == ["logd logged: warning: somebody was here"]
     assert fault_rules.log_faults(["Traceback"], "somebody") == ["logd logged: Traceback"]
 
 
 def memories(*sizes: int, restarted: bool = False) -> list[fault_rules.Memory]:
-    """Give four rounds of each size, MiB; restarted in the last of all."""
+    """Return four rounds for each size in MiB; with `restarted`, the last round has a restart."""
     rounds = [fault_rules.Memory(rss=size * MIB, restarts=0) for size in sizes for _ in range(4)]
     return [*rounds[:-1], replace(rounds[-1], restarts=1)] if restarted else rounds
 
 
-def test_memory_that_grows_is_a_fault() -> None:
+def test_growing_memory_is_a_fault() -> None:
     assert fault_rules.memory_faults(memories(40, 41, 60, 42)) == []
     assert len(fault_rules.memory_faults(memories(40, 41, 41, 49))) == 1
-    assert fault_rules.memory_faults(memories(40, 41, 49)) == []  # too few to tell
+    assert fault_rules.memory_faults(memories(40, 41, 49)) == []  # too few rounds to judge
 
 
-def test_memory_that_grows_in_one_life_is_a_fault_though_a_restart_hides_it() -> None:
+def test_memory_that_grows_in_one_process_is_a_fault_even_if_a_restart_hides_it() -> None:
     grown = [*memories(40, 45, 50, 55), *memories(40, 40, 40, 40, restarted=True)]
     assert fault_rules.memory_faults(grown) == []
     grown[16] = replace(grown[16], restarts=1)
