@@ -20,9 +20,9 @@ RUN = {"bytes_per_second": 1e9, "cpu_seconds_per_gb": 0.5, "peak_rss": 36e6, "li
 
 
 def test_a_table_has_medians_their_spread_and_the_ratio_run_by_run() -> None:
-    ours = [RUN | {"bytes_per_second": rate} for rate in (1e9, 3e9, 2e9)]
-    theirs = [RUN | {"bytes_per_second": rate} for rate in (1e9, 1e9, 0.5e9)]
-    text = table(CELL, {"logd": ours, "other": theirs})
+    of_logd = [RUN | {"bytes_per_second": rate} for rate in (1e9, 3e9, 2e9)]
+    of_other = [RUN | {"bytes_per_second": rate} for rate in (1e9, 1e9, 0.5e9)]
+    text = table(CELL, {"logd": of_logd, "other": of_other})
     assert "| logd | 2.00 (1.00 to 3.00) | 0.50 | 36 | 1.00 |" in text
     assert "| other | 1.00 (0.50 to 1.00) | 0.50 | 36 | 3.00 |" in text
 
@@ -39,7 +39,7 @@ def test_remarks_name_lost_lines_and_an_overloaded_generator() -> None:
 
 
 def test_a_chart_is_svg_with_a_bar_for_each_system() -> None:
-    root = ET.fromstring(bar_chart(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (ours)
+    root = ET.fromstring(bar_chart(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (our own)
     assert len(root.findall("{*}rect")) == 2
     assert "a < b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
 

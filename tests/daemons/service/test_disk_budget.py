@@ -41,7 +41,7 @@ BUDGETS = st.builds(
     min_free_share=st.none() | st.floats(0, 1),
 )
 DISKS = st.tuples(st.integers(1, 4000 * MIB), st.floats(0, 1)).map(
-    lambda found: DiskSpace(size=found[0], free=int(found[0] * found[1]))
+    lambda drawn: DiskSpace(size=drawn[0], free=int(drawn[0] * drawn[1]))
 )
 
 
@@ -49,28 +49,28 @@ DISKS = st.tuples(st.integers(1, 4000 * MIB), st.floats(0, 1)).map(
 def test_the_oldest_are_removed_first_and_the_rest_is_within_the_budget(
     files: list[FinishedFile], budget: Budget, disk: DiskSpace
 ) -> None:
-    gone = [kept for kept, _ in files_to_remove(files, budget, disk, NOW)]
-    assert gone == files[: len(gone)]
-    left = files[len(gone) :]
+    to_remove = [file for file, _ in files_to_remove(files, budget, disk, NOW)]
+    assert to_remove == files[: len(to_remove)]
+    left = files[len(to_remove) :]
     if left:
-        free = disk.free + sum(kept.size for kept in gone)
+        free = disk.free + sum(file.size for file in to_remove)
         assert budget.min_free_share is None or free >= budget.min_free_share * disk.size
-        assert budget.max_bytes is None or sum(kept.size for kept in left) <= budget.max_bytes
+        assert budget.max_bytes is None or sum(file.size for file in left) <= budget.max_bytes
         assert budget.max_files is None or len(left) <= budget.max_files
         assert budget.max_age is None or NOW - left[0].time <= budget.max_age or len(left) <= KEPT_AT_ANY_AGE
 
 
 @given(FILES, BUDGETS, DISKS)
 def test_no_file_is_removed_without_need(files: list[FinishedFile], budget: Budget, disk: DiskSpace) -> None:
-    gone = list(files_to_remove(files, budget, disk, NOW))
-    assume(gone)
-    *before, (last, reason) = gone
+    to_remove = list(files_to_remove(files, budget, disk, NOW))
+    assume(to_remove)
+    *before, (last, reason) = to_remove
     left = files[len(before) :]
-    free = disk.free + sum(kept.size for kept, _ in before)
+    free = disk.free + sum(file.size for file, _ in before)
     needed = {
         "keep-free": budget.min_free_share is not None
         and free < max(budget.min_free_share * disk.size, min(MIN_FREE_BYTES, disk.size / 2)),
-        "keep-bytes": budget.max_bytes is not None and sum(kept.size for kept in left) > budget.max_bytes,
+        "keep-bytes": budget.max_bytes is not None and sum(file.size for file in left) > budget.max_bytes,
         "keep-count": budget.max_files is not None and len(left) > budget.max_files,
         "keep-age": budget.max_age is not None
         and NOW - last.time > budget.max_age
@@ -117,9 +117,8 @@ def test_a_file_from_the_future_is_kept() -> None:
 
 def test_on_a_small_file_system_the_minimum_of_free_bytes_applies() -> None:
     budget = Budget(max_bytes=None, min_free_share=0.1)
-    disk = DiskSpace(
-        size=4 * MIN_FREE_BYTES, free=MIN_FREE_BYTES - MIB
-    )  # a quarter is free, less than a rotation may need
+    # A quarter is free, which is less than a rotation may need.
+    disk = DiskSpace(size=4 * MIN_FREE_BYTES, free=MIN_FREE_BYTES - MIB)
     assert removed([file(size=MIB)] * 3, budget, disk) == ["keep-free"]
 
 

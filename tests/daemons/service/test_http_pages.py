@@ -133,7 +133,7 @@ def test_an_exception_in_a_page_is_a_500_response_and_a_log_record(caplog: pytes
     failed = Response("/status", status=fails)
     assert failed.code == 500
     assert failed.json == {"error": "RuntimeError: out of order"}
-    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.ERROR, "cannot show /status: RuntimeError: out of order")
     ]
 

@@ -92,7 +92,7 @@ def test_a_port_can_be_reused_at_once_after_a_restart(open_sockets: OpenSockets)
     port = port_of([first])
     first.setblocking(True)
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
-        first.accept()[0].close()  # ours closes first and stays in TIME_WAIT
+        first.accept()[0].close()  # our side closes first and stays in TIME_WAIT
         first.close()
     assert port_of(open_sockets("127.0.0.1", port)) == port
 

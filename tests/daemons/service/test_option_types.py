@@ -128,7 +128,7 @@ def test_a_displayed_address_can_be_parsed(text: str) -> None:
 )
 @click.option("--stamp", cls=DaemonOption, is_flag=True, help="Stamp.")
 def shown(**_: object) -> None:
-    """Have every kind of option, for the help text."""
+    """Stand in for a daemon with every kind of option."""
 
 
 @pytest.mark.parametrize(
