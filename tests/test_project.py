@@ -61,7 +61,7 @@ def test_the_contract_of_the_client_forbids_every_package_of_the_extras() -> Non
 
 
 def test_the_client_can_be_imported_without_any_installed_package() -> None:
-    tools = {"load", "top"}
+    tools = {"load"}
     names = sorted(
         ".".join(path.relative_to(ROOT / "client").with_suffix("").parts)
         for path in (ROOT / "client/nodelog").rglob("*.py")
