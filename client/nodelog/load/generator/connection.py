@@ -97,7 +97,7 @@ class Connection(ABC):
 
     @abstractmethod
     def close_session(self) -> None:
-        """Tell the other side that nothing more is sent. Raises OSError."""
+        """Shut down the sending side. Raises OSError."""
 
     def handle_disconnect(self) -> float:
         """Go back to the first line that has not arrived; return the seconds to wait before reconnecting."""

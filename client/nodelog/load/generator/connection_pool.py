@@ -93,7 +93,7 @@ class ConnectionPool:
         self._close_socket(connection)
 
     def finish(self, connection: Connection) -> None:
-        """Tell the other side that nothing more is sent over this socket.
+        """Shut down the sending side of this socket.
 
         If the connection is done or the load gives up, then wait for the collector to close its side;
         otherwise continue over another socket.
