@@ -92,7 +92,7 @@ def nodeagent() -> None:
     "--grace",
     type=Duration("0", "1h"),
     default=40.0,
-    help="Time for the programs to end before they are killed; must exceed their own --grace.",
+    help="Time for the programs to end before they are killed; should exceed their own --grace.",
 )
 @common_options
 @program_options

@@ -1,4 +1,4 @@
-"""`nodeagent watch`: runs the checks alone, for daemons that somebody else keeps running."""
+"""`nodeagent watch`: runs the checks alone, for daemons that something else keeps running."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The client of nodelog. It goes into other people's programs, so it needs the standard library alone.
+"""The client of nodelog. It is imported by other people's programs, so it needs only the standard library.
 
-Names come with their first use: `nodelog.wire` alone must not cost a daemon threads and SQLite.
+Public names are imported at their first use: a daemon that imports `nodelog.wire` must not load threading and
+SQLite.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["AsyncShipper", "NoHostError", "NodeLogHandler", "Shipper", "SpoolError", "Stats"]
 
-_HOMES = {
+_MODULES = {
     "AsyncShipper": "nodelog.shipping.async_shipper",
     "NoHostError": "nodelog.shipping.addresses",
     "NodeLogHandler": "nodelog.shipping.logging_handler",
@@ -30,7 +31,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'nodelog' has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return found
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value

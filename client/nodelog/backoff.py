@@ -1,15 +1,15 @@
-"""How long to wait before the next try: longer each time, up to a limit, and never all clients at once."""
+"""The delays between retries: they double up to a limit, with jitter so that clients do not retry in step."""
 
 from collections.abc import Callable, Iterator
 
 
-def delays(draw: Callable[[], float], first: float = 0.1, most: float = 5.0) -> Iterator[float]:
-    """Yield the seconds to wait before each further try, without end.
+def delays(jitter: Callable[[], float], first: float = 0.1, limit: float = 5.0) -> Iterator[float]:
+    """Yield the seconds to wait before each retry, without end.
 
-    `draw` gives a number from 0 to 1, as random.random does. The upper half of each wait is drawn: a node's
-    clients lose their collector in the same instant and must not come back in the same one.
+    `jitter` returns a number from 0 to 1, as random.random does. It decides about the upper half of each
+    delay: a node's clients lose their collector at the same moment and must not come back at the same moment.
     """
-    limit = first
+    longest = first
     while True:
-        yield limit * (1 + draw()) / 2
-        limit = min(limit * 2, most)
+        yield longest * (1 + jitter()) / 2
+        longest = min(longest * 2, limit)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 
 from nodelog import NodeLogHandler
 
@@ -43,7 +43,7 @@ class OnlyFormats(logging.Handler):
 
 def collect(state: str, pipe: Connection) -> None:
     """Run a collector until a message arrives on `pipe`; `state` is `up`, `down` or `restarting`."""
-    collector = Collector().start()
+    collector = FakeCollector().start()
     pipe.send(collector.port)
     if state == "down":
         collector.crash()

@@ -60,10 +60,10 @@ def run(daemon: Logd, restarts: int = RESTARTS) -> Outcome:
             with client:
                 client.kill()
     assert daemon.stop() == 0
-    return compared(sent, daemon.log.read_bytes())
+    return count_errors(sent, daemon.log.read_bytes())
 
 
-def compared(sent: dict[str, int], log: bytes) -> Outcome:
+def count_errors(sent: dict[str, int], log: bytes) -> Outcome:
     """Count what is missing, what is there too often and what nobody sent."""
     found = Counter(log.splitlines(keepends=True))
     expected = {line_of(name, number) for name, count in sent.items() for number in range(count)}

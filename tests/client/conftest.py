@@ -1,4 +1,4 @@
-"""Real `nodelog` processes, and a collector that does what a test wants it to do."""
+"""Real `nodelog` processes, and sockets that take the place of a collector."""
 
 import os
 import socket
@@ -17,12 +17,12 @@ PATIENCE = 30
 
 @pytest.fixture
 def start() -> Generator[Callable[..., Popen[str]]]:
-    """Start `nodelog` with these arguments and variables; whatever still runs after the test is killed."""
+    """Return a function that starts `nodelog` with arguments and variables; kill it after the test."""
     with ExitStack() as stack:
 
         def run(*arguments: str, **variables: str) -> Popen[str]:
-            ours = ("HOST_IP", "HOSTNAME", "NODELOG_")
-            env = {key: value for key, value in os.environ.items() if not key.startswith(ours)} | variables
+            read = ("HOST_IP", "HOSTNAME", "NODELOG_")  # prefixes of the variables that nodelog reads
+            env = {key: value for key, value in os.environ.items() if not key.startswith(read)} | variables
             process = Popen([NODELOG, *arguments], stdout=PIPE, stderr=PIPE, env=env, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -33,18 +33,18 @@ def start() -> Generator[Callable[..., Popen[str]]]:
 
 @pytest.fixture
 def listen() -> Generator[Callable[[int], socket.socket]]:
-    """Listen at a port, as a collector does."""
+    """Return a function that listens on a port, as a collector does."""
     with ExitStack() as stack:
 
-        def listening(port: int) -> socket.socket:
+        def listen_on(port: int) -> socket.socket:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", port)))
             listener.settimeout(PATIENCE)
             return listener
 
-        yield listening
+        yield listen_on
 
 
 @pytest.fixture
 def collector(listen: Callable[[int], socket.socket]) -> socket.socket:
-    """Listen at a free port."""
+    """Listen on a free port."""
     return listen(0)

@@ -8,7 +8,7 @@ import pytest
 Start = Callable[..., Popen[str]]
 
 
-def said(process: Popen[str]) -> tuple[int, str, str]:
+def result_of(process: Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=30)
     return process.returncode, out, err
 
@@ -27,28 +27,28 @@ def port_of(collector: socket.socket) -> str:
 
 
 @pytest.mark.parametrize("command", [("greet",), ("greet", "--to=lines"), ("pipe",)])
-def test_without_a_collector_one_line_says_what_to_add_to_the_pod(
+def test_without_an_address_one_line_says_what_to_add_to_the_pod(
     start: Start, command: tuple[str, ...]
 ) -> None:
-    code, out, err = said(start(*command))
+    code, out, err = result_of(start(*command))
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert "{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}" in err
 
 
-def test_the_collector_is_the_one_at_host_ip_and_the_name_is_hostname(
+def test_the_defaults_are_the_address_in_host_ip_and_the_name_in_hostname(
     start: Start, collector: socket.socket
 ) -> None:
     line = greet_once(start, collector, "--port", port_of(collector), HOST_IP="127.0.0.1", HOSTNAME="pod-7")
     assert line.endswith(" - Greetings from pod-7\n")
 
 
-def test_without_a_hostname_the_name_is_that_of_the_host(start: Start, collector: socket.socket) -> None:
+def test_without_hostname_the_name_is_the_host_name(start: Start, collector: socket.socket) -> None:
     line = greet_once(start, collector, "--port", port_of(collector), HOST_IP="127.0.0.1")
     assert line.endswith(f" - Greetings from {socket.gethostname()}\n")
 
 
-def test_every_option_is_a_variable_too(start: Start, collector: socket.socket) -> None:
+def test_every_option_can_be_set_by_a_variable(start: Start, collector: socket.socket) -> None:
     variables = {"HOST": "127.0.0.1", "PORT": port_of(collector), "NAME": "x", "EVERY": "1ms", "COUNT": "3"}
     variables["TO"] = "lines"
     greeter = start(
@@ -76,14 +76,14 @@ def test_every_option_is_a_variable_too(start: Start, collector: socket.socket) 
         ("host", "a..b", "not an address"),
     ],
 )
-def test_a_wrong_value_is_one_line_with_option_value_and_what_is_allowed(
+def test_an_invalid_value_is_one_line_with_option_value_and_what_is_allowed(
     start: Start, option: str, value: str, allowed: str
 ) -> None:
     for process in (
         start("greet", f"--{option}={value}", HOST_IP="127.0.0.1"),
         start("greet", HOST_IP="127.0.0.1", **{f"NODELOG_{option.upper()}": value}),
     ):
-        code, _, err = said(process)
+        code, _, err = result_of(process)
         assert (code, err.count("\n")) == (2, 1)
         assert f"--{option}" in err
         assert f"NODELOG_{option.upper()}" in err
@@ -93,15 +93,15 @@ def test_a_wrong_value_is_one_line_with_option_value_and_what_is_allowed(
 
 @pytest.mark.parametrize("arguments", [(), ("sing",), ("greet", "--loud"), ("greet", "--cou", "1")])
 def test_an_unknown_command_or_option_is_one_line(start: Start, arguments: tuple[str, ...]) -> None:
-    code, _, err = said(start(*arguments))
+    code, _, err = result_of(start(*arguments))
     assert (code, err.count("\n")) == (2, 1)
 
 
-def test_the_version_is_that_of_the_distribution(start: Start) -> None:
-    assert said(start("--version")) == (0, f"nodelog {importlib.metadata.version('nodelog')}\n", "")
+def test_the_version_equals_that_of_the_distribution(start: Start) -> None:
+    assert result_of(start("--version")) == (0, f"nodelog {importlib.metadata.version('nodelog')}\n", "")
 
 
-def test_a_reader_who_leaves_ends_it_without_a_traceback(start: Start, collector: socket.socket) -> None:
+def test_a_reader_that_leaves_ends_it_without_a_traceback(start: Start, collector: socket.socket) -> None:
     greeter = start("greet", "--to=lines", "--host=127.0.0.1", "--port", port_of(collector), "--every=1ms")
     assert greeter.stdout is not None
     greeter.stdout.close()

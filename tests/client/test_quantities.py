@@ -18,7 +18,7 @@ from nodelog import quantities
         ("1TiB", 2**40),
     ],
 )
-def test_a_size_is_bytes(text: str, expected: int) -> None:
+def test_a_size_is_parsed_to_bytes(text: str, expected: int) -> None:
     assert quantities.parse_size(text) == expected
 
 
@@ -36,7 +36,7 @@ def test_a_size_is_bytes(text: str, expected: int) -> None:
         ("7d", 604800.0),
     ],
 )
-def test_a_duration_is_seconds(text: str, expected: float) -> None:
+def test_a_duration_is_parsed_to_seconds(text: str, expected: float) -> None:
     assert quantities.parse_duration(text) == expected
 
 
@@ -61,20 +61,20 @@ WRONG = [
 
 
 @pytest.mark.parametrize("text", [*WRONG, "KiB", "1kb", "1KB", "1kib", "1s", "1PiB"])
-def test_a_wrong_size_is_refused_with_the_value_and_what_is_allowed(text: str) -> None:
+def test_an_invalid_size_is_refused_with_the_value_and_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match="KiB, MiB, GiB or TiB") as refusal:
         quantities.parse_size(text)
     assert str(refusal.value).startswith(repr(text))
 
 
 @pytest.mark.parametrize("text", [*WRONG, "ms", "1S", "1sec", "1w", "1KiB"])
-def test_a_wrong_duration_is_refused_with_the_value_and_what_is_allowed(text: str) -> None:
+def test_an_invalid_duration_is_refused_with_the_value_and_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"of ms, s, m \(min\), h or d") as refusal:
         quantities.parse_duration(text)
     assert str(refusal.value).startswith(repr(text))
 
 
-def test_a_part_of_a_byte_is_refused() -> None:
+def test_a_fraction_of_a_byte_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'0\.3KiB' is not a whole number of bytes"):
         quantities.parse_size("0.3KiB")
 

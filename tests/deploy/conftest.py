@@ -1,4 +1,4 @@
-"""One Prometheus for all tests of this folder, and a node of its own for each."""
+"""One Prometheus for all tests of this folder, and a node for each test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Generator[Prometheus]:
-    """Run a Prometheus with the shipped rules in a hurry."""
+    """Run a Prometheus with the shipped rules, sped up."""
     with prometheus_.running(tmp_path_factory.mktemp("prometheus") / "server") as running:
         yield running
 
 
 @pytest.fixture
 def node(prometheus: Prometheus) -> Generator[Node]:
-    """Have a node of one's own. Use it before `logd`, which it looks at."""
+    """Yield a node of the test's own. Request it before `logd`, which it watches."""
     with Node(prometheus) as found:
         yield found

@@ -1,4 +1,4 @@
-"""The dashboard that is shipped, as Grafana reads it, and its queries with what Grafana fills in."""
+"""The shipped dashboard: its panels, and its queries with the variables that Grafana fills in."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _LABEL = re.compile(r"\{\{(\w+)\}\}")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An expression, and how its series are called."""
+    """An expression, and the legend that names its series."""
 
     expression: str
     legend: str
 
-    def filled(self, node: str, interval: str) -> str:
-        """Give the expression for one node and one range of rates."""
+    def fill(self, node: str, interval: str) -> str:
+        """Return the expression for one node and one rate interval."""
         return self.expression.replace("$node", node).replace("$__rate_interval", interval)
 
-    def name(self, labels: Mapping[str, str]) -> str:
-        """Give the name of a series."""
+    def series_name(self, labels: Mapping[str, str]) -> str:
+        """Return the name of a series."""
         return _LABEL.sub(lambda found: labels.get(found[1], ""), self.legend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A drawing."""
+    """A panel."""
 
     title: str
     row: str
     unit: str
-    place: tuple[int, int, int, int]  # left, top, width, height, in Grafana's grid
+    position: tuple[int, int, int, int]  # left, top, width, height, in Grafana's grid
     queries: list[Query]
 
 
 def panels() -> list[Panel]:
-    """Give the panels in their order."""
+    """Return the panels in order."""
     found, row = [], ""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         if panel["type"] == "row":
@@ -60,6 +60,6 @@ def _panel(panel: dict[str, Any], row: str) -> Panel:
         title=panel["title"],
         row=row,
         unit=panel["fieldConfig"]["defaults"]["unit"],
-        place=(grid["x"], grid["y"], grid["w"], grid["h"]),
+        position=(grid["x"], grid["y"], grid["w"], grid["h"]),
         queries=[Query(target["expr"], target["legendFormat"]) for target in panel["targets"]],
     )

@@ -1,4 +1,4 @@
-"""What is in `deploy/`, as Kubernetes and Compose read it."""
+"""The files in `deploy/`, read as Kubernetes and Compose read them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PROGRAMS = Path(sys.executable).parent
 FILES = sorted(KUBERNETES.glob("log*.yaml"))
 COMPONENTS = sorted(path.parent.name for path in KUBERNETES.glob("components/*/kustomization.yaml"))
 FIRST = ("node-agent", "shared-volume", "cronjob")
-"""Components on which others build; these come in this order, the others in any."""
+"""Components that others build on, in this order; the others may come in any order."""
 
 
 def mix(*names: str) -> tuple[str, ...]:
-    """Put components into an order in which they work, with what they build on."""
+    """Return these components, and those they build on, in an order that works."""
     wanted = {*names} | ({"shared-volume"} if "cronjob" in names else set())
     return (*(name for name in FIRST if name in wanted), *sorted(wanted - {*FIRST}))
 
@@ -37,7 +37,7 @@ MIXES = list(
         mix(*names) for size in (0, 1, 2, len(COMPONENTS)) for names in combinations(COMPONENTS, size)
     )
 )
-"""None, each, each with each other, and all."""
+"""No component, each one, each pair, and all."""
 
 Object = dict[str, Any]
 
@@ -51,14 +51,14 @@ def loaded(path: Path) -> Object:
 
 @functools.cache
 def rendered(components: tuple[str, ...]) -> list[Object]:
-    """Have kustomize put everything together, with these components."""
+    """Return the objects that kustomize builds with these components."""
     run = kustomize(*components)
     assert (run.returncode, run.stderr) == (0, "")
     return list(yaml.safe_load_all(run.stdout))
 
 
 def kustomize(*components: str) -> subprocess.CompletedProcess[str]:
-    """Run it on a folder of the user's own."""
+    """Run `kubectl kustomize` on a folder that uses ours, as a user's does."""
     with TemporaryDirectory() as folder:
         base = os.path.relpath(KUBERNETES, Path(folder).resolve())
         wanted = {"resources": [base], "components": [f"{base}/components/{name}" for name in components]}
@@ -69,7 +69,7 @@ def kustomize(*components: str) -> subprocess.CompletedProcess[str]:
 
 
 def pod(found: Object) -> Object | None:
-    """Return the specification of the pods that an object makes, if it makes any."""
+    """Return the specification of the pods that an object creates, or None."""
     spec: Object = found.get("spec", {})
     if found["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
@@ -78,13 +78,13 @@ def pod(found: Object) -> Object | None:
 
 
 def containers(spec: Object) -> Iterator[Object]:
-    """Go through the containers of a pod, those of its start first."""
+    """Yield the containers of a pod, init containers first."""
     yield from spec.get("initContainers", [])
     yield from spec["containers"]
 
 
 def command(container: Object) -> list[str]:
-    """Return program and options of a container, of Kubernetes or Compose."""
+    """Return program and options of a container of Kubernetes or Compose."""
     if "image" in container and "name" in container:
         return [*container["command"], *container.get("args", [])]
     return [*container.get("entrypoint", ["logd"]), *container.get("command", [])]

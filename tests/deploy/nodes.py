@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.deploy.spoken import Spoken
+from tests.deploy.json_process import JsonProcess
 from tests.ports import HOST
 from tests.waiting import wait_for
 
@@ -18,44 +18,44 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 ARCHIVES = "all-logs-*.tar.gz"
-HURRY = ("--tail=127.0.0.1:0", "--canary-every=500ms", "--look-every=250ms")
+SHORT_INTERVALS = ("--tail=127.0.0.1:0", "--canary-every=500ms", "--look-every=250ms")
 
 
 class Node:
-    """One node, as Prometheus sees it, while the block lasts."""
+    """One node that Prometheus scrapes while the block runs."""
 
     def __init__(self, prometheus: Prometheus) -> None:
-        """Begin with nothing on it."""
+        """Take one of the targets of Prometheus; nothing runs on it yet."""
         self._prometheus = prometheus
         self._stack = ExitStack()
-        place = next(prometheus.places)
-        self.name = place.node
-        self._ports = place.ports
-        self.port = place.collector
-        """Where a collector may listen whose agent starts it."""
+        target = next(prometheus.targets)
+        self.name = target.node
+        self._ports = target.ports
+        self.port = target.collector
+        """A free port for a collector that the agent starts."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the node."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running."""
+        """Stop everything that was started on it."""
         self._stack.close()
 
-    def shown(self, program: str) -> str:
-        """Give the address where a program has to show its pages to be scraped."""
+    def http_address(self, program: str) -> str:
+        """Return the address at which Prometheus scrapes the pages of a program."""
         return f"{HOST}:{self._ports[program]}"
 
-    def http(self, program: str) -> str:
-        """Give the option for it."""
-        return f"--http={self.shown(program)}"
+    def http_option(self, program: str) -> str:
+        """Return the option that sets this address."""
+        return f"--http={self.http_address(program)}"
 
-    def watch(self, logd: Logd, *options: str, port: int = 0) -> Spoken:
-        """Have an agent watch this logd, through another port if told so, once both are scraped."""
-        return self.agent(
+    def watch(self, logd: Logd, *options: str, port: int = 0) -> JsonProcess:
+        """Start an agent that watches this logd, and probes it at `port` if given."""
+        return self.start_agent(
             "watch",
             f"--collector={HOST}:{port or logd.port}",
-            f"--daemon=logd={self.shown('logd')}",
+            f"--daemon=logd={self.http_address('logd')}",
             f"--disk={logd.log.parent}",
             f"--log={logd.log}",
             f"--archives={logd.log.parent / ARCHIVES}",
@@ -63,34 +63,36 @@ class Node:
             *options,
         )
 
-    def watch_disk(self, path: Path, *options: str) -> Spoken:
-        """Have an agent watch a disk, and what the options say, where no collector is."""
-        nowhere = (f"--collector={HOST}:{self.port}", f"--daemon=logd={self.shown('logd')}")
-        return self.agent("watch", *nowhere, f"--disk={path}", *options)
+    def watch_disk(self, path: Path, *options: str) -> JsonProcess:
+        """Start an agent that watches a disk, and what the options name, on a node without a collector."""
+        no_collector = (f"--collector={HOST}:{self.port}", f"--daemon=logd={self.http_address('logd')}")
+        return self.start_agent("watch", *no_collector, f"--disk={path}", *options)
 
-    def agent(self, command: str, *options: str) -> Spoken:
-        """Start an agent, and return once it has looked and is scraped."""
-        agent = self.start(BIN / "nodeagent", command, self.http("nodeagent"), *HURRY, *options)
+    def start_agent(self, command: str, *options: str) -> JsonProcess:
+        """Start an agent; return once it has run its checks and was scraped."""
+        agent = self.start(
+            BIN / "nodeagent", command, self.http_option("nodeagent"), *SHORT_INTERVALS, *options
+        )
         self.wait_for("nodelog_agent_disk_size_bytes > 0")
         return agent
 
-    def start(self, *command: str | Path) -> Spoken:
-        """Start something on the node."""
-        started = Spoken(command, PATH=os.environ["PATH"])
+    def start(self, *command: str | Path) -> JsonProcess:
+        """Start a program on the node."""
+        started = JsonProcess(command, PATH=os.environ["PATH"])
         self._stack.callback(started.close)
         return started
 
     def wait_for(self, condition: str) -> None:
-        """Return once Prometheus has seen that a metric of the node, the first word, is like this."""
+        """Wait until Prometheus sees the condition; its first word is a metric of the node."""
         metric, rest = condition.split(" ", 1)
         labels = metric.removesuffix("}") + "," if "{" in metric else metric + "{"
         query = f'{labels}node="{self.name}"}} {rest}'
         wait_for(lambda: self._prometheus.query(query), query)
 
     def wait_for_alert(self, name: str, containing: str = "") -> None:
-        """Return once this alert fires for the node, with a summary that has this text in it."""
+        """Wait until this alert fires for the node with a summary that contains the text."""
         self._prometheus.wait_for_alert(name, self.name, containing)
 
     def alerts(self, state: str = ".+") -> set[str]:
-        """Give the names of the alerts that are there for the node, firing or soon."""
+        """Return the names of the alerts for the node, firing and pending ones by default."""
         return self._prometheus.alerts(self.name, state)

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what a test shows it, with the shipped rules in a hurry."""
+"""A real Prometheus that scrapes the nodes of the tests, with the shipped rules, sped up."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.deploy.rules import ALERTS, in_a_hurry
-from tests.deploy.spoken import Spoken
+from tests.deploy.json_process import JsonProcess
+from tests.deploy.rules import ALERTS, speed_up
 from tests.ports import free_ports
 from tests.waiting import PATIENCE, wait_for
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAMS = ("logd", "logcd", "nodeagent")
-EVERY = 0.25
-"""Seconds from one scrape to the next, and from one evaluation of the rules to the next."""
+INTERVAL = 0.25
+"""Seconds between two scrapes, and between two evaluations of the rules."""
 NODES = 20
-"""As many can be shown to one Prometheus."""
+"""The number of nodes in the configuration of one Prometheus."""
 CONFIG = """\
 global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}
 rule_files: [alerts.yaml]
@@ -35,16 +35,16 @@ JOB = """\
   - job_name: %s
     static_configs:
 """
-TARGET = """\
+TARGET_CONFIG = """\
       - {targets: ["127.0.0.1:%d"], labels: {node: "%s"}}
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A node that is scraped whether or not there is something.
+class Target:
+    """A node that is scraped whether or not anything runs on it.
 
-    Its ports: for the pages of each program, and one to collect at.
+    `ports` are those for the pages of each program, `collector` is the port for a collector to listen on.
     """
 
     node: str
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """An answer to a query: labels, and values at times (seconds since the epoch)."""
+    """A series in the answer to a query: labels, and values at times (seconds since the epoch)."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
@@ -66,18 +66,18 @@ class Series:
 
 
 class Prometheus:
-    """A process, and what it is asked."""
+    """The process, and its query API."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it in this folder, and wait until it answers."""
-        # All it may have to scrape is there from the start: news of targets takes it up to ten seconds.
-        places = list(_places(NODES))
-        self.places = iter(places)
-        """Those that nobody has taken yet."""
+        """Start it in this folder and wait until it answers."""
+        # All targets are configured from the start: Prometheus takes up to ten seconds to notice new ones.
+        targets = list(_targets(NODES))
+        self.targets = iter(targets)
+        """The targets that no node has taken yet."""
         folder.mkdir()
-        (folder / "prometheus.yml").write_text(_config(places))
-        (folder / "alerts.yaml").write_text(in_a_hurry(ALERTS.read_text()))
-        self.process = Spoken(
+        (folder / "prometheus.yml").write_text(_config(targets))
+        (folder / "alerts.yaml").write_text(speed_up(ALERTS.read_text()))
+        self.process = JsonProcess(
             [
                 str(shutil.which("prometheus")),
                 f"--config.file={folder / 'prometheus.yml'}",
@@ -86,41 +86,41 @@ class Prometheus:
                 "--log.format=json",
             ]
         )
-        said = self.process.wait_for(lambda record: record.get("msg") == "Listening on")
-        self._address: str = said["address"]
+        record = self.process.wait_for(lambda record: record.get("msg") == "Listening on")
+        self._address: str = record["address"]
         self.process.wait_for(lambda record: "ready to receive" in record.get("msg", ""))
 
     def query(self, expression: str) -> list[Series]:
-        """Ask for what is now. Fails on an expression that is none."""
+        """Evaluate an expression now. Fails if it is invalid."""
         found = self._get("query", query=expression)["result"]
         return [Series(each["metric"], [_point(each["value"])]) for each in found]
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
-        """Ask for what was, every `step` seconds."""
+        """Evaluate an expression over a time range, every `step` seconds."""
         found = self._get("query_range", query=expression, start=start, end=end, step=step)["result"]
         return [Series(each["metric"], [_point(one) for one in each["values"]]) for each in found]
 
     def rules(self) -> list[dict[str, Any]]:
-        """Give the rules as it has understood them."""
+        """Return the loaded rules."""
         (group,) = self._get("rules")["groups"]
         rules: list[dict[str, Any]] = group["rules"]
         return rules
 
     def alerts(self, node: str, state: str = "firing") -> set[str]:
-        """Give the names of the alerts in a state, a pattern, that there are for a node."""
+        """Return the names of the alerts of a node whose state matches the pattern."""
         found = self.query(f'ALERTS{{alertstate=~"{state}", node="{node}"}}')
         return {each.labels["alertname"] for each in found}
 
     def wait_for_alert(self, name: str, node: str, containing: str = "") -> None:
-        """Return once this alert fires for the node, with a summary that has this text in it."""
+        """Wait until this alert fires for the node with a summary that contains the text."""
 
-        def is_it(alert: dict[str, Any]) -> bool:
+        def matches(alert: dict[str, Any]) -> bool:
             labels, text = alert["labels"], alert["annotations"]["summary"]
-            is_ours = (labels["alertname"], labels.get("node", "")) == (name, node)
-            return is_ours and alert["state"] == "firing" and containing in text
+            is_wanted = (labels["alertname"], labels.get("node", "")) == (name, node)
+            return is_wanted and alert["state"] == "firing" and containing in text
 
         wait_for(
-            lambda: any(map(is_it, self._get("alerts")["alerts"])), f"{name} fires for {node}: {containing}"
+            lambda: any(map(matches, self._get("alerts")["alerts"])), f"{name} fires for {node}: {containing}"
         )
 
     def _get(self, page: str, **parameters: object) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Prometheus:
 
 @contextmanager
 def running(folder: Path) -> Generator[Prometheus]:
-    """Run one for as long as the block lasts."""
+    """Run a Prometheus while the block runs."""
     if shutil.which("prometheus") is None:
         pytest.skip("needs prometheus")
     prometheus = Prometheus(folder)
@@ -147,18 +147,21 @@ def running(folder: Path) -> Generator[Prometheus]:
         prometheus.process.close()
 
 
-def _places(count: int) -> Iterator[Place]:
-    """Give nodes with ports of their own."""
+def _targets(count: int) -> Iterator[Target]:
+    """Yield nodes with ports of their own."""
     ports = free_ports()
     for number in range(count):
         pages = {program: next(ports) for program in PROGRAMS}
-        yield Place(node=f"node-{number}", ports=pages, collector=next(ports))
+        yield Target(node=f"node-{number}", ports=pages, collector=next(ports))
 
 
-def _config(places: Sequence[Place]) -> str:
+def _config(targets: Sequence[Target]) -> str:
     parts = [CONFIG]
     for program in PROGRAMS:
-        parts += [JOB % program, *(TARGET % (place.ports[program], place.node) for place in places)]
+        parts += [
+            JOB % program,
+            *(TARGET_CONFIG % (target.ports[program], target.node) for target in targets),
+        ]
     return "".join(parts)
 
 

@@ -26,10 +26,10 @@ MIB = 1024 * 1024
 CALM = NetworkFaults(delay=0, split=0, drop=0, reset=0)
 
 
-def test_a_way_then_a_collector_and_then_an_agent_that_is_gone(
+def test_alerts_when_the_network_then_the_collector_then_the_agent_fails(
     node: Node, logd: StartLogd, prometheus: Prometheus
 ) -> None:
-    collector = logd(node.http("logd"))
+    collector = logd(node.http_option("logd"))
     with Node(prometheus) as other:
         other.watch_disk(collector.log.parent)
         with FaultyProxy(collector.port, CALM) as proxy:
@@ -40,31 +40,35 @@ def test_a_way_then_a_collector_and_then_an_agent_that_is_gone(
         assert collector.stop() == 0
         node.wait_for_alert("NodelogCollectorNotReady", "logd is not ready")
         collector.restart()
-        wait_for(lambda: node.alerts() == {"NodelogCanaryFailing"}, "an alert goes when its cause goes")
+        wait_for(
+            lambda: node.alerts() == {"NodelogCanaryFailing"}, "an alert is resolved once its cause is gone"
+        )
         assert agent.stop() == 0
         node.wait_for_alert("NodelogUnwatched", f"No node agent is scraped on {node.name}")
-        wait_for(lambda: "NodelogUnwatched" not in other.alerts(), "the other node has its agent")
+        wait_for(lambda: "NodelogUnwatched" not in other.alerts(), "the other node still has its agent")
 
 
-def test_no_agent_at_all(tmp_path: Path) -> None:
+def test_an_alert_without_any_agent(tmp_path: Path) -> None:
     with running(tmp_path / "server") as alone:
         alone.wait_for_alert("NodelogUnwatched", "", "No node agent is scraped")
 
 
-def test_a_disk_that_hangs_while_little_is_sent_and_while_much_is(
+def test_an_alert_for_a_hanging_disk_with_little_and_with_much_traffic(
     freezable: FreezableDisk, node: Node, logd: StartLogd
 ) -> None:
-    collector = logd(node.http("logd"), log=freezable.path / "node_log")
+    collector = logd(node.http_option("logd"), log=freezable.path / "node_log")
     node.watch(collector)
     with LineSender(collector, "a", pause=0.2), freezable.frozen():
         node.wait_for_alert("NodelogHeldBytesGrowing")
-    wait_for(lambda: "NodelogHeldBytesGrowing" not in node.alerts(), "it is written again")
+    wait_for(lambda: "NodelogHeldBytesGrowing" not in node.alerts(), "writing has resumed")
     with LineSender(collector, "b", pause=0.001), freezable.frozen():
         node.wait_for_alert("NodelogHeldBytesGrowing", "MiB")
 
 
-def test_a_disk_that_fills_up_slowly_and_at_once(small_disk: SmallDisk, node: Node, logd: StartLogd) -> None:
-    collector = logd(node.http("logd"), log=small_disk.path / "node_log")
+def test_an_alert_for_a_disk_that_fills_up_slowly_or_at_once(
+    small_disk: SmallDisk, node: Node, logd: StartLogd
+) -> None:
+    collector = logd(node.http_option("logd"), log=small_disk.path / "node_log")
     node.watch(collector, "--growth-window=12s")
     with LineSender(collector, "a", pause=0.1):
         node.wait_for_alert("NodelogDiskFullSoon", str(small_disk.path))
@@ -72,30 +76,31 @@ def test_a_disk_that_fills_up_slowly_and_at_once(small_disk: SmallDisk, node: No
     node.wait_for_alert("NodelogDiskFullSoon", "full in 0s")
 
 
-def test_a_disk_that_runs_out_of_inodes(node: Node, tmp_path: Path) -> None:
+def test_an_alert_for_a_disk_that_runs_out_of_inodes(node: Node, tmp_path: Path) -> None:
     path, numbers = tmp_path / "many", itertools.count()
     with disk_in_memory(path, MIB, "nr_inodes=50k"):
         node.watch_disk(path, "--growth-window=12s")
 
-        def is_foreseen() -> bool:
+        def is_forecast() -> bool:
             (path / str(next(numbers))).touch()
             return "NodelogDiskFullSoon" in node.alerts("firing")
 
-        wait_for(is_foreseen)
+        wait_for(is_forecast)
 
 
-LEAKY = """
+UNCOUNTED_DROPS = """
 import sys
-from nodelogd.collector import cli, lines
-lines.Lines.drop = lambda self, reason: self._forget()
+from nodelogd.collector import cli
+from nodelogd.collector.network.line_connection import LineConnection
+LineConnection.drop_unfinished = lambda self, reason: self._clear_unfinished()
 sys.argv = sys.argv[1:]
 cli.main()
 """
-"""A logd that drops unfinished lines and does not count them."""
+"""A logd that drops unfinished lines without counting them."""
 
 
-def test_a_collector_that_drops_in_silence(node: Node, logd: StartLogd) -> None:
-    collector = logd(node.http("logd"), prefix=[sys.executable, "-c", LEAKY])
+def test_an_alert_for_a_collector_that_drops_bytes_silently(node: Node, logd: StartLogd) -> None:
+    collector = logd(node.http_option("logd"), prefix=[sys.executable, "-c", UNCOUNTED_DROPS])
     node.watch(collector)
     node.wait_for("nodelog_agent_ledger_difference_bytes == 0")
     client = collector.connect()
@@ -107,43 +112,47 @@ def test_a_collector_that_drops_in_silence(node: Node, logd: StartLogd) -> None:
     node.wait_for_alert("NodelogLedgerDifference", "11B")
 
 
-def test_a_child_that_cannot_live(node: Node, tmp_path: Path) -> None:
+def test_an_alert_for_a_child_that_cannot_start(node: Node, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        node.agent(
+        node.start_agent(
             "run",
             "--program=logd",
             f"--logd-listen=127.0.0.1:{port}",
-            f"--logd-{node.http('logd').lstrip('-')}",
+            f"--logd-{node.http_option('logd').lstrip('-')}",
             f"--logd-log={tmp_path / 'node_log'}",
         )
         node.wait_for_alert("NodelogRestartLoop", "logd was restarted")
 
 
-def rot(archive: Path) -> None:
-    """Change a bit in the middle of it."""
+def corrupt(archive: Path) -> None:
+    """Flip a bit in the middle of it."""
     damaged = bytearray(archive.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     archive.write_bytes(damaged)
 
 
-def test_a_compressor_whose_archive_rots_and_that_is_ended(node: Node, tmp_path: Path) -> None:
+def test_alerts_for_a_corrupt_archive_and_a_stopped_compressor(node: Node, tmp_path: Path) -> None:
     (tmp_path / "app.log").write_text("a line\n" * 1000)
-    logcd = node.start(BIN / "logcd", f"--dir={tmp_path}", "--every=500ms", "--scrub=1s", node.http("logcd"))
+    logcd = node.start(
+        BIN / "logcd", f"--dir={tmp_path}", "--every=500ms", "--scrub=1s", node.http_option("logcd")
+    )
     archives = (f"--archives={tmp_path / ARCHIVES}", "--archive-every=1s")
-    node.watch_disk(tmp_path, f"--daemon=logcd={node.shown('logcd')}", *archives)
+    node.watch_disk(tmp_path, f"--daemon=logcd={node.http_address('logcd')}", *archives)
     node.wait_for('nodelog_archive_scrubs_total{result="clean"} > 0')
-    wait_for(lambda: "NodelogArchiveLate" not in node.alerts(), "it is not late while there are cycles")
-    rot(next(tmp_path.glob(ARCHIVES)))
+    wait_for(
+        lambda: "NodelogArchiveLate" not in node.alerts(), "the archive is not late while cycles succeed"
+    )
+    corrupt(next(tmp_path.glob(ARCHIVES)))
     node.wait_for_alert("NodelogScrubFailed")
     assert logcd.stop() == 0
     node.wait_for_alert("NodelogArchiveLate", "archive is")
 
 
-def test_an_archive_that_rots_and_the_agent_notices(node: Node, tmp_path: Path) -> None:
+def test_an_alert_for_a_corrupt_archive_that_the_agent_finds(node: Node, tmp_path: Path) -> None:
     (tmp_path / "app.log").write_text("a line\n" * 1000)
     subprocess.run([BIN / "logcd", "--once", f"--dir={tmp_path}"], check=True)
     node.watch_disk(tmp_path, f"--archives={tmp_path / ARCHIVES}", "--archive-every=1h", "--verify-every=1s")
     node.wait_for('nodelog_agent_archive_verifications_total{result="ok"} > 0')
-    rot(next(tmp_path.glob(ARCHIVES)))
+    corrupt(next(tmp_path.glob(ARCHIVES)))
     node.wait_for_alert("NodelogScrubFailed", "damaged")

@@ -1,4 +1,4 @@
-"""Components of the kustomization: what each changes, and that none takes back what another one changed."""
+"""Components of the kustomization: what each changes, and that none reverts what another one changed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 """Values by their paths, `DaemonSet/logd/spec/...`."""
 IDENTITY = ("containerPort", "mountPath", "name", "key")
-"""By which kustomize knows an item of a list again."""
+"""The keys by which kustomize identifies an item of a list."""
 AGENT_AND_VOLUME = mix("node-agent", "shared-volume")
 AGENT_AND_CRON_JOB = mix("node-agent", "cronjob")
 
 
-def flat(objects: Iterable[Object]) -> Fields:
-    """Give all fields of objects."""
+def flatten(objects: Iterable[Object]) -> Fields:
+    """Return all fields of the objects by path."""
     return {
         field: value
         for found in objects
@@ -30,7 +30,7 @@ def flat(objects: Iterable[Object]) -> Fields:
     }
 
 
-def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (whatever YAML has)
+def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (any YAML value)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         names = (next((item[key] for key in IDENTITY if key in item), n) for n, item in enumerate(value))
         value = dict(zip(names, value, strict=True))
@@ -42,20 +42,20 @@ def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (
 
 
 def changes(before: Fields, after: Fields) -> Fields:
-    """Give what was changed in objects that were there already; None is gone."""
-    there = objects(before)
+    """Return the changed fields of objects that existed before; None: removed."""
+    existing = objects(before)
     return {
         field: after.get(field)
         for field in before.keys() | after.keys()
-        if before.get(field) != after.get(field) and object_of(field) in there
+        if before.get(field) != after.get(field) and object_of(field) in existing
     }
 
 
-def lost(wanted: Fields, found: Fields) -> set[str]:
-    """Say which changes are not there, in objects that still are."""
-    there = objects(found)
+def reverted(wanted: Fields, found: Fields) -> set[str]:
+    """Return which changes are missing in objects that still exist."""
+    existing = objects(found)
     return {
-        field for field, value in wanted.items() if found.get(field) != value and object_of(field) in there
+        field for field, value in wanted.items() if found.get(field) != value and object_of(field) in existing
     }
 
 
@@ -68,25 +68,25 @@ def object_of(field: str) -> str:
 
 
 @pytest.mark.parametrize("pair", [*combinations(COMPONENTS, 2)], ids="+".join)
-def test_no_component_takes_back_what_another_one_changed(pair: tuple[str, str]) -> None:
-    base, both = flat(rendered(())), flat(rendered(mix(*pair)))
+def test_no_component_reverts_what_another_one_changed(pair: tuple[str, str]) -> None:
+    base, both = flatten(rendered(())), flatten(rendered(mix(*pair)))
     for name in pair:
-        assert not lost(changes(base, flat(rendered(mix(name)))), both), name
+        assert not reverted(changes(base, flatten(rendered(mix(name)))), both), name
 
 
-def test_a_change_that_is_taken_back_is_noticed() -> None:
+def test_a_reverted_change_is_noticed() -> None:
     base, one, other = ({"Pod/a/x": n, "Pod/a/y": 0, "Pod/b/z": n} for n in (0, 1, 2))
     assert changes(base, one) == {"Pod/a/x": 1, "Pod/b/z": 1}
-    assert lost(changes(base, one), one) == set()
-    assert lost(changes(base, one), other) == {"Pod/a/x", "Pod/b/z"}
-    assert lost(changes(base, one), {"Pod/a/x": 2}) == {"Pod/a/x"}  # somebody removed the other pod
+    assert reverted(changes(base, one), one) == set()
+    assert reverted(changes(base, one), other) == {"Pod/a/x", "Pod/b/z"}
+    assert reverted(changes(base, one), {"Pod/a/x": 2}) == {"Pod/a/x"}  # the other pod was removed
 
 
-def test_those_that_come_first_do_and_the_others_come_in_any_order() -> None:
+def test_the_base_components_come_first_and_the_others_in_any_order() -> None:
     names = mix(*COMPONENTS)
     first, others = names[: len(FIRST)], names[len(FIRST) :]
     assert first == FIRST
-    assert flat(rendered((*first, *reversed(others)))) == flat(rendered(names))
+    assert flatten(rendered((*first, *reversed(others)))) == flatten(rendered(names))
 
 
 @pytest.mark.parametrize("components", [("cronjob",), ("cronjob", "shared-volume")], ids="+".join)
@@ -137,24 +137,24 @@ def test_with_a_shared_volume_each_node_has_a_folder_of_its_own() -> None:
         ][0]["env"]
 
 
-def test_with_a_shared_volume_the_agent_looks_where_the_compressor_of_its_node_writes() -> None:
+def test_with_a_shared_volume_the_agent_checks_the_archive_of_its_node() -> None:
     found = {item["metadata"]["name"]: item for item in rendered(AGENT_AND_VOLUME)}
-    assert mounted(found["node-agent"]) == mounted(found["logcd"]) | {"readOnly": True}
-    assert mounted(found["logcd"])["subPathExpr"] == "$(NODE_NAME)"
+    assert log_mount(found["node-agent"]) == log_mount(found["logcd"]) | {"readOnly": True}
+    assert log_mount(found["logcd"])["subPathExpr"] == "$(NODE_NAME)"
 
 
-def test_with_a_cron_job_the_agent_looks_at_the_one_archive_and_misses_no_compressor() -> None:
+def test_with_a_cron_job_the_agent_checks_the_single_archive_and_expects_no_compressor() -> None:
     found = {item["metadata"]["name"]: item for item in rendered(AGENT_AND_CRON_JOB)}
-    assert mounted(found["node-agent"]) == mounted(found["logcd"]) | {"readOnly": True}
-    assert "subPathExpr" not in mounted(found["logcd"])
+    assert log_mount(found["node-agent"]) == log_mount(found["logcd"]) | {"readOnly": True}
+    assert "subPathExpr" not in log_mount(found["logcd"])
     spec = pod(found["node-agent"])
     assert spec is not None
     options = spec["containers"][0]["args"]
     assert [option for option in options if option.startswith("--daemon")] == ["--daemon=logd=9166"]
 
 
-def mounted(found: Object) -> dict[str, Any]:
-    """Say what the container of an object sees as /var/log."""
+def log_mount(found: Object) -> dict[str, Any]:
+    """Return the mount and the volume of /var/log in the container of an object."""
     spec = pod(found)
     assert spec is not None
     (container,) = spec["containers"]
@@ -166,7 +166,7 @@ def mounted(found: Object) -> dict[str, Any]:
     return {**mount, **volume}
 
 
-def test_the_cron_job_takes_the_place_of_the_daemons_and_never_runs_twice() -> None:
+def test_the_cron_job_replaces_the_daemons_and_never_runs_twice_at_once() -> None:
     found = rendered(mix("cronjob"))
     assert {item["kind"] for item in found if item["metadata"]["name"] == "logcd"} == {"CronJob"}
     (job,) = [item for item in found if item["kind"] == "CronJob"]
@@ -190,14 +190,14 @@ def test_a_policy_lets_lines_into_the_collector_and_nothing_out() -> None:
     assert {"port": 6666} in found["logd"]["ingress"][0]["ports"]
 
 
-def test_every_component_says_what_it_is_for() -> None:
+def test_every_component_begins_with_a_comment_on_its_purpose() -> None:
     for path in KUBERNETES.glob("components/*/kustomization.yaml"):
         assert path.read_text().startswith("# "), path
         assert yaml.safe_load(path.read_text())["kind"] == "Component", path
 
 
 def _daemons(components: tuple[str, ...]) -> list[Object]:
-    """Render, and give both daemon sets."""
+    """Render the components and return both DaemonSets."""
     found = [item for item in rendered(components) if item["kind"] == "DaemonSet"]
     assert len(found) == 2
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.deploy.docker import BUILD, docker
+from tests.deploy.docker import BUILD_TIMEOUT, docker
 from tests.deploy.manifests import COMPOSE, PROGRAMS
 from tests.waiting import wait_for
 
@@ -22,43 +22,43 @@ from nodelogd.compressor.daemon import GRACE
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytestmark = pytest.mark.timeout(BUILD)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT)
 
 CLIENTS = 7
-PATIENCE = 120.0
+TIMEOUT = 120.0
 DAC_READ_SEARCH = 2  # its number in linux/capability.h
-CLEAN = ["lost", "doubled", "torn", "reordered"]
+FAULTS = ["lost", "doubled", "torn", "reordered"]
 
 
 class Node:
-    """What `docker compose up` has started, under a name and a port of its own."""
+    """A project started by `docker compose up`, with its own name and port."""
 
     def __init__(self, image: str) -> None:
-        """Take a free port, once it is up."""
+        """Choose a name; the port is a free one."""
         self._environment = os.environ | {"NODELOG_IMAGE": image, "PORT": "0", "FOR": "10m"}
         self.project = f"nodelog-test-{secrets.token_hex(4)}"
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run docker compose; return what it prints."""
+        """Run docker compose and return its stdout."""
         run = subprocess.run(
             [PROGRAMS / "docker-compose", "-p", self.project, "-f", COMPOSE, *arguments],
             capture_output=True,
             text=True,
             env=self._environment,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         assert not check or run.returncode == 0, run.stderr + run.stdout
         return run.stdout
 
-    def inside(self, service: str, *command: str, check: bool = True) -> str:
+    def execute(self, service: str, *command: str, check: bool = True) -> str:
         """Run a program in the container of a service."""
         return self.compose("exec", "-T", service, *command, check=check)
 
 
 @pytest.fixture(scope="module")
 def node(image: str) -> Generator[Node]:
-    """Have it all up, as a user has after `docker compose up`."""
+    """Start everything, as `docker compose up` does."""
     found = Node(image)
     try:
         found.compose("up", "--detach", "--wait", "--no-build")
@@ -68,13 +68,13 @@ def node(image: str) -> Generator[Node]:
 
 
 def greeters(text: str) -> set[str]:
-    """Return who greets."""
+    """Return the clients that greet in a text."""
     return set(re.findall(r" - Greetings from ([0-9a-f]{12})$", text, re.MULTILINE))
 
 
 def test_seven_clients_greet_in_the_log(node: Node) -> None:
     wait_for(
-        lambda: len(greeters(node.inside("logd", "cat", "/var/node_log"))) == CLIENTS,
+        lambda: len(greeters(node.execute("logd", "cat", "/var/node_log"))) == CLIENTS,
         "seven clients have greeted",
     )
 
@@ -83,9 +83,9 @@ def test_the_files_of_seven_other_clients_are_in_the_archive(node: Node) -> None
     command = "tar -xzOf /var/log/all-logs-*.tar.gz && tar -tf /var/log/all-logs-*.tar.gz"
 
     def archived() -> str:
-        return node.inside("logcd", "sh", "-c", command, check=False)
+        return node.execute("logcd", "sh", "-c", command, check=False)
 
-    wait_for(lambda: len(greeters(archived())) == CLIENTS, "seven clients are archived", patience=PATIENCE)
+    wait_for(lambda: len(greeters(archived())) == CLIENTS, "seven clients are archived", patience=TIMEOUT)
     assert len(re.findall(r"^var/log/[0-9a-f]{12}\.log$", archived(), re.MULTILINE)) == CLIENTS
 
 
@@ -93,55 +93,55 @@ def test_a_load_through_a_restart_of_the_collector_loses_and_doubles_nothing(nod
     with ThreadPoolExecutor() as threads:
         verdict = threads.submit(node.compose, "--profile", "load", "run", "--rm", "-T", "load")
         try:
-            wait_until_more_has_arrived(node)
+            wait_until_the_load_arrives(node)
             node.compose("restart", "logd")
-            wait_until_more_has_arrived(node)
+            wait_until_the_load_arrives(node)
         finally:
-            end_load(node)
-    for fault in CLEAN:
+            stop_load(node)
+    for fault in FAULTS:
         assert re.search(rf"^{fault}: +0$", verdict.result(), re.MULTILINE), verdict.result()
     assert re.search(r"^received: +[1-9][0-9,]* lines ", verdict.result(), re.MULTILINE), verdict.result()
     state = json.loads(node.compose("ps", "--format", "json", "logd"))
     assert state["Health"] in {"healthy", "starting"}
 
 
-def wait_until_more_has_arrived(node: Node) -> None:
-    """Return once the log has grown by what only a load brings."""
+def wait_until_the_load_arrives(node: Node) -> None:
+    """Wait until the log has grown by more than the greetings."""
 
     def size() -> int:
-        return int(node.inside("logd", "wc", "-c", "/var/lib/nodelog/node_log").split()[0])
+        return int(node.execute("logd", "wc", "-c", "/var/lib/nodelog/node_log").split()[0])
 
     before = size()
-    wait_for(lambda: size() > before + 100_000, "the load arrives", patience=PATIENCE)
+    wait_for(lambda: size() > before + 100_000, "the load arrives", patience=TIMEOUT)
 
 
-def end_load(node: Node) -> None:
-    """Have `nodelog load` end after whole lines; process 1 of its container is a shell that waits for it."""
+def stop_load(node: Node) -> None:
+    """Stop `nodelog load` after a whole line; process 1 of its container is a shell that waits for it."""
     (load,) = docker("ps", "--quiet", f"--filter=label=com.docker.compose.project={node.project}",
                      "--filter=label=com.docker.compose.service=load").split()  # fmt: skip
     docker("exec", load, "sh", "-c", "kill -TERM $(cat /proc/1/task/1/children)")
 
 
 @pytest.mark.parametrize("service", ["logd", "client", "client2", "logcd"])
-def test_a_service_has_a_root_that_nobody_writes_and_few_powers(node: Node, service: str) -> None:
-    powers = int(node.inside(service, "sed", "-n", "s/^CapEff://p", "/proc/1/status"), 16)
-    assert powers == (1 << DAC_READ_SEARCH if service == "logcd" else 0)
+def test_a_service_has_a_read_only_root_and_few_capabilities(node: Node, service: str) -> None:
+    capabilities = int(node.execute(service, "sed", "-n", "s/^CapEff://p", "/proc/1/status"), 16)
+    assert capabilities == (1 << DAC_READ_SEARCH if service == "logcd" else 0)
     writable = "touch /opt/nodelog/x /etc/x 2>&1 && echo written"
-    said = node.inside(service, "sh", "-c", writable, check=False)
-    assert said.count("Read-only file system") == 2
+    output = node.execute(service, "sh", "-c", writable, check=False)
+    assert output.count("Read-only file system") == 2
 
 
-def test_what_observes_is_only_there_if_wanted(node: Node) -> None:
+def test_the_monitoring_is_optional(node: Node) -> None:
     assert {"agent", "prometheus", "grafana", "load"}.isdisjoint(node.compose("config", "--services").split())
-    wanted = node.compose("--profile", "observe", "config", "--services").split()
-    assert {"agent", "prometheus", "grafana"} <= set(wanted)
+    services = node.compose("--profile", "observe", "config", "--services").split()
+    assert {"agent", "prometheus", "grafana"} <= set(services)
 
 
-def test_the_image_is_the_one_of_this_version() -> None:
+def test_the_image_has_the_tag_of_this_version() -> None:
     assert yaml.safe_load(COMPOSE.read_text())["x-nodelog"]["image"].endswith(f":-nodelog:{__version__}}}")
 
 
-def test_a_service_has_longer_to_end_than_its_program_takes() -> None:
+def test_a_service_has_more_time_to_stop_than_its_program_takes() -> None:
     found = yaml.safe_load(COMPOSE.read_text())
     ours = [service for service in found["services"].values() if "build" in service]
     assert len(ours) == 6
@@ -149,19 +149,19 @@ def test_a_service_has_longer_to_end_than_its_program_takes() -> None:
         assert parse_duration(service["stop_grace_period"]) > max(Settings().grace, GRACE)
 
 
-def test_prometheus_asks_the_daemons_where_their_pages_are() -> None:
+def test_prometheus_scrapes_the_ports_of_the_daemons() -> None:
     found = yaml.safe_load((COMPOSE.parent / "observe" / "prometheus.yaml").read_text())
-    asked = [config["static_configs"][0]["targets"] for config in found["scrape_configs"]]
-    assert asked == [["logd:9166", "logcd:9167", "agent:9168"]]
+    targets = [config["static_configs"][0]["targets"] for config in found["scrape_configs"]]
+    assert targets == [["logd:9166", "logcd:9167", "agent:9168"]]
 
 
-def test_the_agent_finds_nothing_wrong_with_the_node(node: Node) -> None:
+def test_the_agent_finds_no_problem_on_the_node(node: Node) -> None:
     node.compose("--profile", "observe", "up", "--detach", "--no-build", "agent")
     page = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9168/readyz').read().decode())"
-    wait_for(lambda: node.inside("agent", "python3", "-c", page, check=False), "the agent is content")
+    wait_for(lambda: node.execute("agent", "python3", "-c", page, check=False), "the agent is ready")
 
 
-def test_every_port_is_open_to_this_machine_alone(node: Node) -> None:
+def test_every_port_is_published_on_this_machine_only(node: Node) -> None:
     found = json.loads(node.compose("--profile", "*", "config", "--format", "json"))
     ports = [port for service in found["services"].values() for port in service.get("ports", [])]
     assert len(ports) == 3

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.deploy.docker import BUILD, docker
+from tests.deploy.docker import BUILD_TIMEOUT, docker
 from tests.deploy.manifests import PROGRAMS, ROOT
 from tests.waiting import wait_for
 
@@ -16,22 +16,22 @@ from nodelog import __version__
 if TYPE_CHECKING:
     from tests.deploy.docker import Start
 
-pytestmark = pytest.mark.timeout(BUILD)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT)
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 INSTRUCTIONS = re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE)
-MOST = 35 * 1000**2  # bytes of our own layers
-STRICT = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+MAX_SIZE = 35 * 1000**2  # bytes of our own layers
+RESTRICTED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
 
-def test_the_dockerfile_has_no_fault_that_a_linter_knows() -> None:
+def test_the_linter_accepts_the_dockerfile() -> None:
     run = subprocess.run(
         [PROGRAMS / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout) == (0, "")
 
 
-def test_any_builder_can_build_it() -> None:
+def test_the_dockerfile_needs_no_special_builder() -> None:
     assert not DOCKERFILE.startswith("# syntax")
     assert "--mount" not in INSTRUCTIONS
     assert re.findall("^FROM .*", INSTRUCTIONS, re.MULTILINE) == [
@@ -40,7 +40,7 @@ def test_any_builder_can_build_it() -> None:
     ]
 
 
-def test_everything_that_is_installed_is_locked() -> None:
+def test_every_installed_package_is_locked() -> None:
     installs = [
         line for line in INSTRUCTIONS.replace("\\\n", " ").split("&&") if re.search("pip.* install ", line)
     ]
@@ -48,14 +48,14 @@ def test_everything_that_is_installed_is_locked() -> None:
     assert all("--require-hashes" in line or "--no-index" in line for line in installs)
 
 
-def test_an_image_says_what_it_is(image: str) -> None:
+def test_the_image_has_labels(image: str) -> None:
     labels = configuration(image)["Labels"]
     assert labels["org.opencontainers.image.title"] == "nodelog"
     assert labels["org.opencontainers.image.version"] == __version__
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
-def test_a_container_runs_its_program_itself_and_as_nobody(image: str) -> None:
+def test_a_container_runs_its_program_directly_and_without_root(image: str) -> None:
     found = configuration(image)
     assert (found["User"], found["Entrypoint"], found["StopSignal"]) == ("65532:65532", ["logd"], "SIGTERM")
 
@@ -63,49 +63,49 @@ def test_a_container_runs_its_program_itself_and_as_nobody(image: str) -> None:
 def test_our_own_layers_are_small(image: str) -> None:
     base = docker("image", "inspect", "--format", "{{.Size}}", "python:3.11-slim-bookworm")
     whole = docker("image", "inspect", "--format", "{{.Size}}", image)
-    assert int(whole) - int(base) <= MOST
+    assert int(whole) - int(base) <= MAX_SIZE
 
 
 @pytest.mark.parametrize("program", ["logd", "logcd", "nodeagent", "nodelog"])
-def test_every_program_is_in_it(image: str, program: str) -> None:
-    said = docker("run", "--rm", f"--entrypoint={program}", *STRICT, image, "--version")
-    assert re.fullmatch(rf"{program}.* {re.escape(__version__)}", said)
+def test_the_image_has_every_program(image: str, program: str) -> None:
+    output = docker("run", "--rm", f"--entrypoint={program}", *RESTRICTED, image, "--version")
+    assert re.fullmatch(rf"{program}.* {re.escape(__version__)}", output)
 
 
-def test_people_find_the_tools_that_they_look_in_with(image: str) -> None:
+def test_the_image_has_the_tools_to_inspect_it(image: str) -> None:
     tools = "for tool in cat find tar gzip sh; do command -v $tool || exit 1; done; readlink /var/node_log"
-    said = docker("run", "--rm", "--entrypoint=sh", image, "-c", tools)
-    assert said.splitlines()[-1] == "/var/lib/nodelog/node_log"
+    output = docker("run", "--rm", "--entrypoint=sh", image, "-c", tools)
+    assert output.splitlines()[-1] == "/var/lib/nodelog/node_log"
 
 
-def test_there_is_nothing_in_it_to_install_or_to_build_with(image: str) -> None:
+def test_the_image_has_no_tools_to_install_or_build(image: str) -> None:
     tools = "command -v gcc uv hatchling; ls /opt/nodelog/lib/python3*/site-packages"
-    said = docker("run", "--rm", "--entrypoint=sh", image, "-c", tools).split()
-    assert not {"pip", "setuptools", "hatchling", "pytest"} & set(said)
-    assert {"nodelog", "nodelogd"} <= set(said)
+    output = docker("run", "--rm", "--entrypoint=sh", image, "-c", tools).split()
+    assert not {"pip", "setuptools", "hatchling", "pytest"} & set(output)
+    assert {"nodelog", "nodelogd"} <= set(output)
 
 
 @pytest.mark.parametrize("program", [("logd", "--help"), ("logcd", "--help"), ("nodelog", "greet", "--help")])
-def test_whatever_a_program_imports_is_compiled_already(image: str, program: tuple[str, ...]) -> None:
+def test_every_module_a_program_imports_is_compiled(image: str, program: tuple[str, ...]) -> None:
     name, *options = program
-    command = ("-v", f"/opt/nodelog/bin/{name}", *options)  # -v tells where each module's code came from
+    command = ("-v", f"/opt/nodelog/bin/{name}", *options)  # -v reports the origin of each module's code
     run = subprocess.run(
-        ["docker", "run", "--rm", "--entrypoint=python3", *STRICT, image, *command],
+        ["docker", "run", "--rm", "--entrypoint=python3", *RESTRICTED, image, *command],
         capture_output=True,
         text=True,
         check=False,
     )
-    came_from = re.findall("code object from '(.*)'", run.stderr)
-    assert any(path.endswith(".pyc") for path in came_from)
-    assert [path for path in came_from if path.endswith(".py")] == []
+    origins = re.findall("code object from '(.*)'", run.stderr)
+    assert any(path.endswith(".pyc") for path in origins)
+    assert [path for path in origins if path.endswith(".py")] == []
 
 
 def test_a_line_sent_to_a_container_is_in_its_log_and_sigterm_ends_it(start: Start) -> None:
-    logd = start(*STRICT, "--volume=/var/lib/nodelog", "--publish=127.0.0.1::6666")
+    logd = start(*RESTRICTED, "--volume=/var/lib/nodelog", "--publish=127.0.0.1::6666")
     logd.wait_ready()
     with socket.create_connection(logd.address(6666)) as client:
         client.sendall(b"hello\n")
-    wait_for(lambda: logd.execute("cat", "/var/node_log").stdout == "hello\n", "the line is there")
+    wait_for(lambda: logd.execute("cat", "/var/node_log").stdout == "hello\n", "the line is in the log")
     assert logd.stop() == 0
 
 

@@ -1,19 +1,23 @@
-"""Pods of the stand-in for a kubelet on a real engine: what it does when things go wrong in them."""
+"""Failures in pods of the stand-in for a kubelet, on a real Docker engine."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.deploy.docker import BUILD
+from tests.deploy.docker import BUILD_TIMEOUT
 from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.deploy.kubelet.cluster import Cluster
 
-pytestmark = pytest.mark.timeout(BUILD)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT)
 
-WELL = {"exec": {"command": ["test", "!", "-e", "/state/sick"]}, "failureThreshold": 2, "timeoutSeconds": 10}
+HEALTH_CHECK = {
+    "exec": {"command": ["test", "!", "-e", "/state/sick"]},
+    "failureThreshold": 2,
+    "timeoutSeconds": 10,
+}
 
 
 def pod(name: str, script: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 (fields of a container)
@@ -39,28 +43,28 @@ def pod(name: str, script: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 
     }
 
 
-def test_a_container_that_ends_is_started_again_with_its_directory_and_its_address(cluster: Cluster) -> None:
+def test_a_container_that_ends_is_restarted_with_its_volume_and_its_address(cluster: Cluster) -> None:
     cluster.apply(
-        pod("ends", "echo life >>/state/lives; [ $(wc -l </state/lives) -gt 1 ] && exec sleep 1000; exit 3")
+        pod("ends", "echo run >>/state/runs; [ $(wc -l </state/runs) -gt 1 ] && exec sleep 1000; exit 3")
     )
     (found,) = cluster.pods(name="ends")
-    wait_for(lambda: found.restarts == 1 and found.is_ready, "it lives again")
-    assert found.lives[0].code == 3
+    wait_for(lambda: found.restarts == 1 and found.is_ready, "it was restarted")
+    assert found.runs[0].exit_code == 3
     assert found.exec("hostname").stdout == "ends\n"
     cluster.delete_pod(found)
 
 
-def test_a_container_that_is_not_well_is_ended_and_started_again(cluster: Cluster) -> None:
-    cluster.apply(pod("sick", "rm -f /state/sick; exec sleep 1000", livenessProbe=WELL))
+def test_a_container_that_fails_its_liveness_probe_is_restarted(cluster: Cluster) -> None:
+    cluster.apply(pod("sick", "rm -f /state/sick; exec sleep 1000", livenessProbe=HEALTH_CHECK))
     (found,) = cluster.pods(name="sick")
     wait_for(lambda: found.is_ready, "it runs")
     found.exec("touch", "/state/sick")
-    wait_for(lambda: found.restarts == 1 and found.is_ready, "it lives again")
+    wait_for(lambda: found.restarts == 1 and found.is_ready, "it was restarted")
     cluster.delete_pod(found)
 
 
-def test_a_pod_that_is_not_ready_goes_on_running(cluster: Cluster) -> None:
-    cluster.apply(pod("shy", "touch /state/sick; exec sleep 1000", readinessProbe=WELL))
+def test_a_pod_that_is_not_ready_keeps_running(cluster: Cluster) -> None:
+    cluster.apply(pod("shy", "touch /state/sick; exec sleep 1000", readinessProbe=HEALTH_CHECK))
     (found,) = cluster.pods(name="shy")
     wait_for(lambda: found.phase == "Running", "it runs")
     assert not found.is_ready
@@ -70,27 +74,27 @@ def test_a_pod_that_is_not_ready_goes_on_running(cluster: Cluster) -> None:
     cluster.delete_pod(found)
 
 
-def test_a_node_goes_down_with_a_pod_that_has_not_started_yet(cluster: Cluster) -> None:
+def test_a_node_can_go_down_before_its_pod_has_started(cluster: Cluster) -> None:
     cluster.apply(pod("early", "exec sleep 1000", image="nowhere"))
     (found,) = cluster.pods(name="early")
     wait_for(lambda: "no image" in found.reason, "it waits")
-    found.node.die()
+    found.node.power_off()
     assert found.phase == "Unknown"
     cluster.images["nowhere"] = cluster.images["alpine"]
-    found.node.come_back()
+    found.node.power_on()
     wait_for(lambda: found.is_ready, "it runs")
     cluster.delete_pod(found)
 
 
-def test_an_object_of_a_namespace_that_is_not_there_is_not_taken(cluster: Cluster) -> None:
+def test_an_object_in_a_missing_namespace_is_refused(cluster: Cluster) -> None:
     with pytest.raises(LookupError, match="nowhere"):
         cluster.apply(pod("lost", "true"), namespace="nowhere")
 
 
-def test_nothing_is_left_of_a_pod_but_its_files(cluster: Cluster) -> None:
+def test_only_the_files_of_a_deleted_pod_are_left(cluster: Cluster) -> None:
     cluster.apply(pod("gone", "exec sleep 1000"))
     (found,) = cluster.pods(name="gone")
     wait_for(lambda: found.is_ready, "it runs")
     cluster.delete_pod(found)
-    assert found.lives[-1].code == 137
+    assert found.runs[-1].exit_code == 137
     assert not cluster.pods(name="gone")

@@ -1,4 +1,4 @@
-"""Collectors that are updated, killed, filled and lost with their node, under 20,000 lines a second."""
+"""Collectors are updated, killed, filled up and lost with their node, under 20,000 lines a second."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.deploy.docker import BUILD
-from tests.deploy.gaps import Caller, share
+from tests.deploy.cluster_load import Load, PlainLoad, pipe_pods, stop_pipe_pods
+from tests.deploy.connection_gaps import ConnectionPoller, break_down
+from tests.deploy.docker import BUILD_TIMEOUT
 from tests.deploy.kubelet.waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded
-from tests.deploy.shippers import Load, PlainLoad, tellers, what_was_told
-from tests.deploy.three_nodes import NEXT
+from tests.deploy.three_nodes import NEXT_VERSION
 from tests.faults.mounts import disk_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.deploy.gaps import Share
+    from tests.deploy.connection_gaps import GapBreakdown
     from tests.deploy.kubelet.cluster import Cluster
     from tests.deploy.kubelet.node import Node
     from tests.deploy.kubelet.pod import Pod
     from tests.faults.mounts import SmallDisk
 
-pytestmark = pytest.mark.timeout(BUILD)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT)
 
-SMALL = 1024**3  # bytes; the loads before it is filled on purpose must not do it, on a slow machine either
-SPARE = SMALL // 32
+SMALL_DISK = (
+    1024**3
+)  # bytes; the loads before the test that fills it must not fill it, even on a slow machine
+SPARE = SMALL_DISK // 32
 KILLED = 137
 
 
 @pytest.fixture(scope="module")
 def small(cluster: Cluster) -> Generator[SmallDisk]:
-    """Have a collector on each node, that of the third on a small file system, and tellers beside them."""
-    with disk_in_memory(cluster.nodes[2].disk.place("/var/lib/nodelog"), SMALL) as disk:
+    """Start a collector on each node, the third on a small file system, and a `nodelog pipe` beside each."""
+    with disk_in_memory(cluster.nodes[2].disk.path("/var/lib/nodelog"), SMALL_DISK) as disk:
         disk.path.chmod(0o755)
-        cluster.apply(loaded(KUBERNETES / "logDaemon.yaml"), tellers())
+        cluster.apply(loaded(KUBERNETES / "logDaemon.yaml"), pipe_pods())
         cluster.rollout_status("ds/logd")
-        cluster.rollout_status("ds/teller")
+        cluster.rollout_status("ds/pipe")
         yield disk
-        cluster.delete("ds/teller")
+        cluster.delete("ds/pipe")
         cluster.delete("ds/logd")
-        wait_for(lambda: not cluster.pods(), "they are gone")
+        wait_for(lambda: not cluster.pods(), "all pods are gone")
 
 
 @pytest.fixture
@@ -58,19 +60,19 @@ def test_a_new_version_loses_doubles_and_tears_nothing(
     old = collectors(cluster)
     with ExitStack() as stack:
         load = stack.enter_context(Load(cluster, "image"))
-        callers = {node.name: stack.enter_context(Caller(node.address)) for node in nodes}
-        cluster.set_image("ds/logd", logd=f"nodelog:{NEXT}", owner=f"nodelog:{NEXT}")
+        pollers = {node.name: stack.enter_context(ConnectionPoller(node.address)) for node in nodes}
+        cluster.set_image("ds/logd", logd=f"nodelog:{NEXT_VERSION}", owner=f"nodelog:{NEXT_VERSION}")
         cluster.rollout_status("ds/logd")
         for node in nodes:
             load.wait_for_more(node)
-    assert_proved(load)
+    assert_complete(load)
     new = collectors(cluster)
-    shares = {name: share(callers[name].gaps, old[name].lives[-1], new[name]) for name in old}
+    gaps = {name: break_down(pollers[name].gaps, old[name].runs[-1], new[name]) for name in old}
     with capsys.disabled():
-        sys.stdout.write(table(shares, load.rate))
+        sys.stdout.write(format_table(gaps, load.rate))
 
 
-def test_a_restart_of_all_loses_doubles_and_tears_nothing_and_plain_lines_as_told(
+def test_a_restart_of_all_loses_doubles_and_tears_nothing_but_plain_lines(
     cluster: Cluster, nodes: list[Node], capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = collectors(cluster)
@@ -81,9 +83,9 @@ def test_a_restart_of_all_loses_doubles_and_tears_nothing_and_plain_lines_as_tol
             cluster.rollout_status("ds/logd")
             for node in nodes:
                 load.wait_for_more(node)
-        sent, lost = (sum(counts) for counts in zip(*(one.lost() for one in plain), strict=True))
-    assert_proved(load)
-    assert [pod.lives[-1].code for pod in old.values()] == [0, 0, 0]
+        sent, lost = (sum(counts) for counts in zip(*(one.stop_and_count() for one in plain), strict=True))
+    assert_complete(load)
+    assert [pod.runs[-1].exit_code for pod in old.values()] == [0, 0, 0]
     with capsys.disabled():
         sys.stdout.write(f"\nplain lines lost by a restart of each node's collector: {lost:,} of {sent:,}\n")
 
@@ -97,45 +99,45 @@ def test_a_collector_that_is_killed_at_the_end_of_its_grace_loses_nothing(
         cluster.delete_pod(pod, grace=1)
         cluster.rollout_status("ds/logd")
         load.wait_for_more(nodes[0])
-    assert pod.lives[-1].code == KILLED
-    assert_proved(load)
+    assert pod.runs[-1].exit_code == KILLED
+    assert_complete(load)
 
 
-def test_a_full_disk_of_one_node_is_nothing_to_the_others(
+def test_a_full_disk_on_one_node_does_not_affect_the_others(
     cluster: Cluster, nodes: list[Node], small: SmallDisk
 ) -> None:
     full = cluster.pod(name="logd", on=nodes[2])
     with Load(cluster, "full") as load:
-        small.fill(but=SPARE)  # what takes long, before the race with the collector for the rest
+        small.fill(but=SPARE)  # the slow part, before racing the collector for the rest
         small.fill()
-        wait_for(lambda: not full.is_ready, "it is not ready")
+        wait_for(lambda: not full.is_ready, "the collector is not ready")
         for node in nodes[:2]:
             load.wait_for_more(node)
             assert cluster.pod(name="logd", on=node).is_ready
         small.clear()
-        wait_for(lambda: full.is_ready, "it is ready")
+        wait_for(lambda: full.is_ready, "the collector is ready")
         load.wait_for_more(nodes[2])
     assert full.restarts == 0
-    assert_proved(load)
+    assert_complete(load)
 
 
-def test_a_node_that_dies_loses_nothing_and_is_nothing_to_the_others(
+def test_a_node_that_dies_loses_nothing_and_does_not_affect_the_others(
     cluster: Cluster, nodes: list[Node]
 ) -> None:
     first, node, third = nodes
-    logd, teller = cluster.pod(name="logd", on=node), cluster.pod(app="teller", on=node)
+    logd, pipe = cluster.pod(name="logd", on=node), cluster.pod(app="pipe", on=node)
     with Load(cluster, "death", outside=[node]) as load:
-        node.die()
+        node.power_off()
         for other in (first, third):
             load.wait_for_more(other)
             assert cluster.pod(name="logd", on=other).is_ready
-        node.come_back()
+        node.power_on()
         cluster.rollout_status("ds/logd")
-        cluster.rollout_status("ds/teller")
+        cluster.rollout_status("ds/pipe")
         load.wait_for_more(node)
     assert cluster.pod(name="logd", on=node) is logd
-    assert [logd.restarts, teller.restarts] == [1, 1]
-    assert_proved(load)
+    assert [logd.restarts, pipe.restarts] == [1, 1]
+    assert_complete(load)
 
 
 def test_a_collector_that_hangs_is_restarted_by_its_probe_and_loses_nothing(
@@ -144,11 +146,11 @@ def test_a_collector_that_hangs_is_restarted_by_its_probe_and_loses_nothing(
     pod = cluster.pod(name="logd", on=nodes[0])
     with Load(cluster, "hang") as load:
         pod.signal("STOP")
-        wait_for(lambda: pod.restarts == 1 and pod.is_ready, "it is restarted")
+        wait_for(lambda: pod.restarts == 1 and pod.is_ready, "the collector was restarted")
         load.wait_for_more(nodes[0])
-    assert pod.lives[-1].code == KILLED
+    assert pod.runs[-1].exit_code == KILLED
     assert "liveness" in pod.reason
-    assert_proved(load)
+    assert_complete(load)
 
 
 def test_a_collector_with_idle_clients_ends_after_its_linger(
@@ -159,23 +161,21 @@ def test_a_collector_with_idle_clients_ends_after_its_linger(
         for _ in range(50):
             stack.enter_context(socket.create_connection((nodes[0].address, 6666)))
         cluster.delete_pod(pod)
-    life = pod.lives[-1]
-    assert life.code == 0
-    assert life.records("50 connections that stayed open were reset")
+    run = pod.runs[-1]
+    assert run.exit_code == 0
+    assert run.records("50 connections that stayed open were reset")
     with capsys.disabled():
-        took = life.ended - (life.asked or 0)
+        took = run.ended - (run.stopped_at or 0)
         sys.stdout.write(f"\nSIGTERM to exit with 50 idle clients: {took:.2f} s\n")
     cluster.rollout_status("ds/logd")
 
 
-def test_whatever_came_over_them_no_line_in_a_spool_is_lost_or_doubled(
-    cluster: Cluster, nodes: list[Node]
-) -> None:
-    found = what_was_told(cluster)
+def test_after_all_of_this_no_line_in_a_spool_is_lost_or_doubled(cluster: Cluster, nodes: list[Node]) -> None:
+    found = stop_pipe_pods(cluster)
     assert found.keys() == {node.name for node in nodes}
-    for told, written in found.values():
-        assert told
-        assert not told - written
+    for printed, written in found.values():
+        assert printed
+        assert not printed - written
         assert max(written.values()) == 1
 
 
@@ -183,17 +183,17 @@ def collectors(cluster: Cluster) -> dict[str, Pod]:
     return {node.name: cluster.pod(name="logd", on=node) for node in cluster.nodes}
 
 
-def assert_proved(load: Load) -> None:
+def assert_complete(load: Load) -> None:
     for node, found in load.verdicts.items():
         assert found.is_good, (node, found)
-        assert found.account.received == load.sent[node] > 0
+        assert found.counts.received == load.sent[node] > 0
     assert len(load.verdicts) == 3
 
 
-def table(shares: dict[str, Share], rate: float) -> str:
-    """Give the rows for people."""
+def format_table(gaps: dict[str, GapBreakdown], rate: float) -> str:
+    """Return a table for people."""
     rows = ["", "| node | gap, s | drain | runtime | start | drain and start |", "|---|---|---|---|---|---|"]
-    for name, one in shares.items():
-        times = (one.whole, one.drain, one.between, one.start, one.ours)
+    for name, one in gaps.items():
+        times = (one.total, one.drain, one.runtime, one.start, one.ours)
         rows.append(f"| {name} | {' | '.join(f'{seconds:.2f}' for seconds in times)} |")
     return "\n".join([*rows, f"at {rate:,.0f} lines/s, acknowledged", ""])

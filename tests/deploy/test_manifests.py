@@ -14,7 +14,7 @@ from nodelogd.collector.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSIONS = ("1.25", kubernetes_validate.latest_version())  # the oldest that the schemas know, and the newest
+VERSIONS = ("1.25", kubernetes_validate.latest_version())  # the oldest and the newest that the schemas cover
 CHAPTER = {
     "logDaemon.yaml": ("DaemonSet", "logd", {"name": "logd"}),
     "logDaemonClient.yaml": ("Deployment", "client", {"name": "client"}),
@@ -28,7 +28,7 @@ files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 mixes = pytest.mark.parametrize("components", MIXES, ids="+".join)
 
 
-def test_every_manifest_of_the_chapter_is_there_and_no_other() -> None:
+def test_the_manifests_are_those_of_the_chapter() -> None:
     assert {path.name for path in FILES} == CHAPTER.keys()
 
 
@@ -42,24 +42,24 @@ def test_a_manifest_is_one_object_with_the_names_of_the_chapter(path: Path) -> N
 
 
 @files
-def test_a_manifest_goes_into_whatever_namespace_is_in_use(path: Path) -> None:
+def test_a_manifest_names_no_namespace(path: Path) -> None:
     assert "namespace" not in loaded(path)["metadata"]
 
 
 @files
-def test_whatever_is_selected_by_the_labels_of_the_chapter_can_also_be_by_those_recommended(
+def test_a_manifest_has_the_labels_of_the_chapter_and_the_recommended_ones(
     path: Path,
 ) -> None:
-    found, (_, name, chosen) = loaded(path), CHAPTER[path.name]
+    found, (_, name, selector_labels) = loaded(path), CHAPTER[path.name]
     labels = found["metadata"]["labels"]
     assert labels == found["spec"]["template"]["metadata"]["labels"]
-    assert chosen.items() <= labels.items()
+    assert selector_labels.items() <= labels.items()
     assert labels["app.kubernetes.io/name"] == name
     assert labels["app.kubernetes.io/part-of"] == "nodelog"
     assert labels["app.kubernetes.io/version"] == __version__
 
 
-def test_the_compressor_of_production_differs_in_its_nodes_alone() -> None:
+def test_the_production_compressor_differs_only_in_its_nodes() -> None:
     everywhere, prod = (
         loaded(KUBERNETES / "logCompressor.yaml"),
         loaded(KUBERNETES / "logCompressorProd.yaml"),
@@ -76,19 +76,19 @@ def test_a_manifest_is_valid(path: Path, version: str) -> None:
 
 @cache
 def validate(found: str, version: str) -> None:
-    """Have the schema look at an object; most of them are the same in many mixes."""
+    """Validate an object by its schema; cached, since most objects are the same in many mixes."""
     kubernetes_validate.validate(json.loads(found), version, strict=True)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @mixes
-def test_what_kustomize_makes_is_valid(components: tuple[str, ...], version: str) -> None:
+def test_the_kustomize_output_is_valid(components: tuple[str, ...], version: str) -> None:
     for found in rendered(components):
         validate(json.dumps(found), version)
 
 
 @mixes
-def test_everything_is_in_the_namespace(components: tuple[str, ...]) -> None:
+def test_every_object_is_in_the_namespace(components: tuple[str, ...]) -> None:
     for found in rendered(components):
         if found["kind"] != "Namespace":
             assert found["metadata"]["namespace"] == "nodelog"
@@ -103,20 +103,20 @@ def test_every_image_has_the_tag_of_this_version(components: tuple[str, ...]) ->
 
 
 @files
-def test_a_pod_has_longer_to_end_than_its_program_takes(path: Path) -> None:
+def test_a_pod_has_more_time_to_stop_than_its_program_takes(path: Path) -> None:
     assert loaded(path)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > (
         GRACE if loaded(path)["kind"] == "DaemonSet" else 5
     )
 
 
 @pytest.mark.parametrize("name", ["logDaemon.yaml", "logCompressor.yaml"])
-def test_an_update_takes_one_node_at_a_time_and_never_two_pods_on_one(name: str) -> None:
+def test_an_update_takes_one_node_at_a_time_and_adds_no_surge_pod(name: str) -> None:
     expected = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
     assert loaded(KUBERNETES / name)["spec"]["updateStrategy"] == expected
 
 
 @pytest.mark.parametrize(("name", "port"), [("logDaemon.yaml", 9166), ("logCompressor.yaml", 9167)])
-def test_a_kubelet_asks_the_pages_where_they_are(name: str, port: int) -> None:
+def test_the_probes_use_the_ports_of_the_pages(name: str, port: int) -> None:
     (container,) = loaded(KUBERNETES / name)["spec"]["template"]["spec"]["containers"]
     assert {"name": "http", "containerPort": port} in container["ports"]
     probes = {probe: container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")}
@@ -126,13 +126,13 @@ def test_a_kubelet_asks_the_pages_where_they_are(name: str, port: int) -> None:
     }
 
 
-def test_no_container_has_its_cpu_limited() -> None:
+def test_no_container_has_a_cpu_limit() -> None:
     for path in FILES:
         for container in containers(loaded(path)["spec"]["template"]["spec"]):
             assert container["resources"].keys() == {"requests", "limits"}
             assert container["resources"]["limits"].keys() == {"memory"}
 
 
-def test_the_namespace_says_that_its_pods_are_beyond_the_baseline() -> None:
+def test_the_namespace_allows_privileged_pods() -> None:
     labels = loaded(KUBERNETES / "namespace.yaml")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"

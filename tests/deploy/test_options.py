@@ -1,4 +1,4 @@
-"""What manifests and compose.yaml give to the programs is what the programs take."""
+"""The programs accept the options in the manifests and in compose.yaml."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nodelog.cli import build_parser
 from nodelogd.collector.cli import logd
 from nodelogd.compressor.cli import logcd
 
-PLAIN = ("chown", "sh")
+SYSTEM_PROGRAMS = ("chown", "sh")
 
 
-def parsed(program: str, *arguments: str) -> None:
-    """Have the program's own parser read them; a SystemExit or a click error is a mistake."""
+def parse(program: str, *arguments: str) -> None:
+    """Parse the arguments with the program's own parser; a mistake raises SystemExit or a click error."""
     match program:
         case "logd":
             logd.make_context(program, list(arguments))
@@ -28,16 +28,16 @@ def parsed(program: str, *arguments: str) -> None:
         case "nodelog":
             build_parser({}).parse_args(arguments)
         case _:
-            assert program in PLAIN
+            assert program in SYSTEM_PROGRAMS
 
 
 @pytest.mark.parametrize("components", MIXES, ids="+".join)
-def test_a_manifest_gives_options_that_the_program_has(components: tuple[str, ...]) -> None:
+def test_the_programs_accept_the_options_in_the_manifests(components: tuple[str, ...]) -> None:
     seen = set()
     for found in rendered(components):
         for container in containers(pod(found) or {"containers": []}):
             program, *arguments = command(container)
-            parsed(program, *arguments)
+            parse(program, *arguments)
             check_variables(container.get("env", []))
             seen.add(program)
     assert seen >= {"logd", "logcd", "nodelog", "chown"}
@@ -53,15 +53,15 @@ def services() -> dict[str, Object]:
 
 
 @pytest.mark.parametrize("name", services())
-def test_a_service_gives_options_that_the_program_has(name: str) -> None:
-    parsed(*command(services()[name]))
+def test_the_programs_accept_the_options_in_compose_yaml(name: str) -> None:
+    parse(*command(services()[name]))
 
 
-def test_the_load_is_called_with_options_that_it_has() -> None:
+def test_the_programs_accept_the_options_in_the_load_script() -> None:
     script = services()["load"]["entrypoint"][-1].replace("\\\n", " ").replace("$$FOR", "10s")
     for line in script.splitlines():
         program, *words = line.partition(">")[0].replace('"', "").split()
-        parsed(program, *words)
+        parse(program, *words)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,6 @@ def test_the_load_is_called_with_options_that_it_has() -> None:
         ("nodeagent", "watch", "--evry=1s"),
     ],
 )
-def test_an_option_that_a_program_does_not_have_is_noticed(command: tuple[str, ...]) -> None:
+def test_an_unknown_option_is_noticed(command: tuple[str, ...]) -> None:
     with pytest.raises((SystemExit, click.NoSuchOption)):
-        parsed(*command)
+        parse(*command)

@@ -1,4 +1,4 @@
-"""The restricted profile of the Pod Security Standards, and what of it each workload cannot keep."""
+"""The restricted profile of the Pod Security Standards, and the exceptions that each workload needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HARMLESS = {
+ALLOWED_VOLUMES = {
     "configMap",
     "csi",
     "downwardAPI",
@@ -21,30 +21,37 @@ HARMLESS = {
     "projected",
     "secret",
 }
-ON_THE_NODE = {
+EXCEPTIONS = {
     "logd": {"hostPath nodelog", "hostPort 6666", "owner runs as root", "owner adds CHOWN"},
     "client": set[str](),
     "logcd": {"hostPath logdir", "logcd runs as root", "logcd adds DAC_READ_SEARCH"},
     "client2": {"hostPath logdir", "client2 runs as root"},
 }
-AGENT = {"hostPath node", "hostPath logdir", "node-agent runs as root", "node-agent adds DAC_READ_SEARCH"}
+AGENT_EXCEPTIONS = {
+    "hostPath node",
+    "hostPath logdir",
+    "node-agent runs as root",
+    "node-agent adds DAC_READ_SEARCH",
+}
 
 
-def broken(spec: Object) -> set[str]:
-    """Say what a pod does that the restricted profile does not allow."""
-    return set(_of_the_pod(spec)) | {rule for container in containers(spec) for rule in _of(container, spec)}
+def violations(spec: Object) -> set[str]:
+    """Return what a pod does that the restricted profile does not allow."""
+    return set(_pod_violations(spec)) | {
+        rule for container in containers(spec) for rule in _container_violations(container, spec)
+    }
 
 
-def _of_the_pod(spec: Object) -> Iterator[str]:
+def _pod_violations(spec: Object) -> Iterator[str]:
     yield from (name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name))
     for volume in spec.get("volumes", []):
         (kind,) = volume.keys() - {"name"}
-        if kind not in HARMLESS:
+        if kind not in ALLOWED_VOLUMES:
             yield f"{kind} {volume['name']}"
 
 
-def _of(container: Object, spec: Object) -> Iterator[str]:
-    """Rules that a container keeps itself, or its pod for it."""
+def _container_violations(container: Object, spec: Object) -> Iterator[str]:
+    """Yield the violations of a container; its pod's security context counts too."""
     own, shared, name = (
         container.get("securityContext", {}),
         spec.get("securityContext", {}),
@@ -69,8 +76,8 @@ def _of(container: Object, spec: Object) -> Iterator[str]:
 
 
 def expected(name: str, components: tuple[str, ...]) -> set[str]:
-    exceptions = set(AGENT if name == "node-agent" else ON_THE_NODE[name])
-    if "node-agent" in components:  # it asks them for their pages at the node's address
+    exceptions = set(AGENT_EXCEPTIONS if name == "node-agent" else EXCEPTIONS[name])
+    if "node-agent" in components:  # it requests their pages at the node's address
         exceptions |= {"hostPort 9166"} if name == "logd" else set()
         exceptions |= {"hostPort 9167"} if name == "logcd" and "cronjob" not in components else set()
     if "host-network" in components and name == "logd":
@@ -81,18 +88,18 @@ def expected(name: str, components: tuple[str, ...]) -> set[str]:
 
 
 @pytest.mark.parametrize("components", MIXES, ids="+".join)
-def test_a_workload_breaks_no_rule_but_those_it_must(components: tuple[str, ...]) -> None:
+def test_a_workload_has_only_the_exceptions_it_needs(components: tuple[str, ...]) -> None:
     seen = set()
     for found in rendered(components):
         if spec := pod(found):
             name = found["metadata"]["name"]
-            assert broken(spec) == expected(name, components), name
+            assert violations(spec) == expected(name, components), name
             seen.add(name)
-    assert seen == ON_THE_NODE.keys() | ({"node-agent"} & set(components))
+    assert seen == EXCEPTIONS.keys() | ({"node-agent"} & set(components))
 
 
 @pytest.mark.parametrize("components", MIXES, ids="+".join)
-def test_no_pod_has_what_it_does_not_use(components: tuple[str, ...]) -> None:
+def test_no_pod_has_tokens_service_links_or_a_writable_root(components: tuple[str, ...]) -> None:
     for found in rendered(components):
         if spec := pod(found):
             assert spec["automountServiceAccountToken"] is False
@@ -106,13 +113,15 @@ def test_no_pod_has_what_it_does_not_use(components: tuple[str, ...]) -> None:
 def test_a_manifest_gives_a_reason_for_each_exception(path: Path) -> None:
     spec = pod(loaded(path))
     assert spec is not None
-    subjects = {rule.partition(" ")[0] for rule in broken(spec)}  # uid and capabilities of one go together
+    subjects = {
+        rule.partition(" ")[0] for rule in violations(spec)
+    }  # the uid and the capabilities of a container count as one
     assert path.read_text().count("# Not restricted:") == len(subjects)
 
 
-def test_a_rule_that_is_broken_is_noticed() -> None:
-    careless = {"hostPID": True, "containers": [{"name": "it", "securityContext": {"privileged": True}}]}
-    assert broken(careless) == {
+def test_a_violation_is_noticed() -> None:
+    insecure = {"hostPID": True, "containers": [{"name": "it", "securityContext": {"privileged": True}}]}
+    assert violations(insecure) == {
         "hostPID",
         "it is privileged",
         "it may escalate",

@@ -1,4 +1,4 @@
-"""Containers with the rights that the manifests give them: they are enough, and none of them is too many."""
+"""Containers with the permissions of their manifests: these are sufficient, and each of them is needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.deploy.docker import BUILD
+from tests.deploy.docker import BUILD_TIMEOUT
 from tests.deploy.manifests import KUBERNETES, Object, command, loaded
 from tests.waiting import wait_for
 
@@ -18,47 +18,53 @@ if TYPE_CHECKING:
     from tests.deploy.docker import Container, Start
 
 pytestmark = [
-    pytest.mark.timeout(BUILD),
-    pytest.mark.skipif(os.geteuid() != 0, reason="makes directories of root's, as a kubelet does"),
+    pytest.mark.timeout(BUILD_TIMEOUT),
+    pytest.mark.skipif(os.geteuid() != 0, reason="creates directories owned by root, as a kubelet does"),
 ]
 
-NOBODY = 65532
+UNPRIVILEGED = 65532
 DAC_READ_SEARCH = 2  # its number in linux/capability.h
-NOT_ALL_READ = 3  # what logcd --once exits with
-MADE_BY_A_KUBELET = {"hostPath": (0, 0o755), "emptyDir": (0, 0o777)}
+NOT_ALL_READ = 3  # the exit code of logcd --once if a file could not be read
+CREATED_BY_A_KUBELET = {"hostPath": (0, 0o755), "emptyDir": (0, 0o777)}
 
 
 class Pod:
-    """A pod of a manifest: its containers as a runtime would start them, one at a time."""
+    """The pod of a manifest, whose containers are started one at a time as a runtime would."""
 
     def __init__(self, start: Start, manifest: str, folder: Path) -> None:
-        """Make its volumes in a folder, as a kubelet does."""
+        """Create its volumes in a folder, as a kubelet does."""
         self._start = start
         self._folder = folder
         self.spec = loaded(KUBERNETES / manifest)["spec"]["template"]["spec"]
         for volume in self.spec["volumes"]:
             (kind,) = volume.keys() - {"name"}
-            uid, mode = MADE_BY_A_KUBELET[kind]
-            place = self.volume(volume["name"])
-            place.mkdir()
-            place.chmod(mode)
-            os.chown(place, uid, uid)
+            uid, mode = CREATED_BY_A_KUBELET[kind]
+            path = self.volume(volume["name"])
+            path.mkdir()
+            path.chmod(mode)
+            os.chown(path, uid, uid)
 
     def volume(self, name: str) -> Path:
-        """Return where a volume is."""
+        """Return the location of a volume."""
         return self._folder / name
 
     def run(self, container: Object, *more: str) -> Container:
-        """Start one of its containers, with more options of `docker run`."""
+        """Start one of its containers, with additional options of `docker run`."""
         program, *arguments = command(container)
         mounts = [
             f"--volume={self.volume(mount['name'])}:{mount['mountPath']}"
             for mount in container["volumeMounts"]
         ]
-        options = [f"--entrypoint={program}", "--hostname=pod", *self._rights(container), *mounts, *more]
+        options = [
+            f"--entrypoint={program}",
+            "--hostname=pod",
+            *self._security_options(container),
+            *mounts,
+            *more,
+        ]
         return self._start(*options, arguments=arguments)
 
-    def _rights(self, container: Object) -> Iterator[str]:
+    def _security_options(self, container: Object) -> Iterator[str]:
         own = container["securityContext"]
         both = self.spec["securityContext"] | own
         yield f"--user={both['runAsUser']}:{both['runAsGroup']}"
@@ -75,62 +81,64 @@ def collector(start: Start, tmp_path: Path) -> Pod:
     return Pod(start, "logDaemon.yaml", tmp_path)
 
 
-def test_the_collector_gets_its_directory_and_has_no_power_over_others(collector: Pod) -> None:
+def test_the_collector_owns_its_directory_and_has_no_capability(collector: Pod) -> None:
     (owner,), (logd,) = collector.spec["initContainers"], collector.spec["containers"]
     assert collector.run(owner).wait() == 0
     running = collector.run(logd, "--publish=127.0.0.1::6666")
     running.wait_ready()
-    assert set(running.status("Uid").split()) == {str(NOBODY)}
+    assert set(running.status("Uid").split()) == {str(UNPRIVILEGED)}
     assert int(running.status("CapEff"), 16) == int(running.status("CapBnd"), 16) == 0
     assert running.status("NoNewPrivs") == "1"
     assert "Read-only file system" in running.execute("touch", "/opt/nodelog/x").stderr
     with socket.create_connection(running.address(6666)) as client:
         client.sendall(b"hello\n")
-    wait_for(lambda: running.execute("cat", "/var/node_log").stdout == "hello\n", "the line is there")
+    wait_for(lambda: running.execute("cat", "/var/node_log").stdout == "hello\n", "the line is in the log")
     assert running.stop() == 0
-    assert (collector.volume("nodelog") / "node_log").stat().st_uid == NOBODY
+    assert (collector.volume("nodelog") / "node_log").stat().st_uid == UNPRIVILEGED
 
 
-def test_without_the_container_before_it_the_collector_says_what_it_lacks(collector: Pod) -> None:
+def test_without_its_init_container_the_collector_reports_the_missing_permission(collector: Pod) -> None:
     logd = collector.run(collector.spec["containers"][0])
     assert logd.wait() == 1
-    assert "/var/lib/nodelog" in logd.said()
-    assert "Permission denied" in logd.said()
-    assert "Traceback" not in logd.said()
+    assert "/var/lib/nodelog" in logd.output()
+    assert "Permission denied" in logd.output()
+    assert "Traceback" not in logd.output()
 
 
-def test_the_container_before_it_needs_the_one_power_that_it_has(collector: Pod) -> None:
+def test_the_init_container_needs_its_capability(collector: Pod) -> None:
     (owner,) = collector.spec["initContainers"]
     owner["securityContext"]["capabilities"].pop("add")
     assert collector.run(owner).wait() == 1
 
 
-def test_a_client_keeps_its_spool_as_nobody(start: Start, tmp_path: Path) -> None:
+def test_a_client_writes_its_spool_without_root(start: Start, tmp_path: Path) -> None:
     pod = Pod(start, "logDaemonClient.yaml", tmp_path)
     (client,) = pod.spec["containers"]
-    client["args"].append("--timeout=0s")  # at its end; it greets where nobody listens
+    client["args"].append("--timeout=0s")  # for its end, since nothing listens where it greets
     greeting = pod.run(client, "--env=HOST_IP=127.0.0.1")
     spool = pod.volume("spool") / "greet.spool"
-    wait_for(spool.exists, "the spool is there")
-    assert spool.stat().st_uid == NOBODY
+    wait_for(spool.exists, "the spool exists")
+    assert spool.stat().st_uid == UNPRIVILEGED
     assert int(greeting.status("CapEff"), 16) == 0
     greeting.stop()
-    assert "spool" in greeting.said()
+    assert "spool" in greeting.output()
 
 
-def test_a_client_of_the_compressor_writes_its_file_without_any_power(start: Start, tmp_path: Path) -> None:
+def test_a_client_of_the_compressor_writes_its_file_without_capabilities(
+    start: Start, tmp_path: Path
+) -> None:
     pod = Pod(start, "logCompressorClient.yaml", tmp_path)
     (client,) = pod.spec["containers"]
     greeting = pod.run(client)
     log = pod.volume("logdir") / "pod.log"
-    wait_for(lambda: log.exists() and "Greetings from pod" in log.read_text(), "it has greeted")
+    wait_for(lambda: log.exists() and "Greetings from pod" in log.read_text(), "the client has greeted")
     assert int(greeting.status("CapEff"), 16) == 0
     assert greeting.stop() == 0
 
 
-def test_the_compressor_reads_what_belongs_to_others_and_may_no_more(start: Start, tmp_path: Path) -> None:
+def test_the_compressor_can_read_files_of_other_users_and_nothing_more(start: Start, tmp_path: Path) -> None:
     pod = Pod(start, "logCompressor.yaml", tmp_path)
-    theirs = log_of_another(pod)
+    other_log = write_log_of_another_user(pod)
     (container,) = pod.spec["containers"]
     logcd = pod.run(container)
     logcd.wait_ready(9167)
@@ -140,33 +148,33 @@ def test_the_compressor_reads_what_belongs_to_others_and_may_no_more(start: Star
     written = logcd.execute("sh", "-c", "echo mine >>/var/log/theirs.log")
     assert "Permission denied" in written.stderr
     assert logcd.stop() == 0
-    assert theirs.read_text() == "secret\n"
+    assert other_log.read_text() == "secret\n"
 
 
-def test_without_its_one_power_the_compressor_cannot_read_them(start: Start, tmp_path: Path) -> None:
+def test_without_its_capability_the_compressor_cannot_read_them(start: Start, tmp_path: Path) -> None:
     pod = Pod(start, "logCompressor.yaml", tmp_path)
-    log_of_another(pod)
+    write_log_of_another_user(pod)
     (pod.volume("logdir") / "ours.log").write_text("readable\n")
     (container,) = pod.spec["containers"]
     container["securityContext"]["capabilities"].pop("add")
     container["args"].append("--once")
     logcd = pod.run(container)
     assert logcd.wait() == NOT_ALL_READ
-    assert "Permission denied" in logcd.said()
+    assert "Permission denied" in logcd.output()
 
 
-def log_of_another(pod: Pod) -> Path:
-    """Have another user write a log for nobody else to read."""
+def write_log_of_another_user(pod: Pod) -> Path:
+    """Create a log of another user that only this user may read."""
     log = pod.volume("logdir") / "theirs.log"
     log.write_text("secret\n")
     log.chmod(0o600)
-    os.chown(log, NOBODY, NOBODY)
+    os.chown(log, UNPRIVILEGED, UNPRIVILEGED)
     return log
 
 
-def test_another_user_than_root_cannot_write_into_the_logs_of_the_node(start: Start, tmp_path: Path) -> None:
+def test_only_root_can_write_to_the_logs_of_the_node(start: Start, tmp_path: Path) -> None:
     pod = Pod(start, "logCompressorClient.yaml", tmp_path)
-    pod.spec["securityContext"] |= {"runAsUser": NOBODY, "runAsGroup": NOBODY}
+    pod.spec["securityContext"] |= {"runAsUser": UNPRIVILEGED, "runAsGroup": UNPRIVILEGED}
     greeting = pod.run(pod.spec["containers"][0])
     assert greeting.wait() == 2
-    assert "Permission denied" in greeting.said()
+    assert "Permission denied" in greeting.output()

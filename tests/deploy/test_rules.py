@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.deploy.rules import ALERTS, ALERTS_TEST, DEPLOY, in_a_hurry, names
+from tests.deploy.rules import ALERTS, ALERTS_TEST, DEPLOY, metric_names, speed_up
 
 from nodeagent.metrics import Metrics as AgentMetrics
 from nodelogd.collector.metrics import Metrics as CollectorMetrics
@@ -24,8 +24,8 @@ ALERT_NAMES = re.findall(r"- alert: (\w+)", RULES)
 TYPES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 
-def shown() -> set[str]:
-    """Give the names of all series that the programs show."""
+def exported_series() -> set[str]:
+    """Return the names of all series that the programs export."""
     registries = [metrics().registry for metrics in (CollectorMetrics, CompressorMetrics, AgentMetrics)]
     return {
         f"{metric.name}{end}"
@@ -37,14 +37,14 @@ def shown() -> set[str]:
 
 def promtool(*arguments: str | Path) -> str:
     if shutil.which("promtool") is None:
-        pytest.skip("needs promtool, of prometheus")
+        pytest.skip("needs promtool, from prometheus")
     run = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
 
-def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
-    # Debian builds Prometheus without what finds pods.
+def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
+    # Debian builds Prometheus without the discovery of pods.
     text = (DEPLOY / "prometheus" / "prometheus.yaml").read_text()
     example = text.replace("kubernetes_sd_configs: [{role: pod}]", "static_configs: [{targets: [a]}]")
     assert example != text
@@ -53,7 +53,7 @@ def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
     assert "SUCCESS" in promtool("check", "config", tmp_path / "prometheus.yaml")
 
 
-def test_the_rules_are_rules() -> None:
+def test_the_rules_are_valid() -> None:
     assert f"{len(ALERT_NAMES)} rules found" in promtool("check", "rules", ALERTS)
 
 
@@ -63,7 +63,7 @@ def test_each_alert_fires_for_its_cause_and_none_in_a_quiet_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("correct", "wrong"),
     [
         ('daemon_ready{daemon="logd"}', "daemon_ready"),
         ('result="failed"}[5m]) > 0', 'result="failed"}[5m]) >= 0'),
@@ -80,35 +80,35 @@ def test_each_alert_fires_for_its_cause_and_none_in_a_quiet_hour() -> None:
         ("nodelog_held_bytes > 0", "nodelog_held_byte > 0"),
     ],
 )
-def test_a_rule_that_is_wrong_fails_that_test(right: str, wrong: str, tmp_path: Path) -> None:
-    assert right in RULES
-    (tmp_path / "alerts.yaml").write_text(RULES.replace(right, wrong, 1))
+def test_a_wrong_rule_fails_that_test(correct: str, wrong: str, tmp_path: Path) -> None:
+    assert correct in RULES
+    (tmp_path / "alerts.yaml").write_text(RULES.replace(correct, wrong, 1))
     (tmp_path / ALERTS_TEST.name).write_text(ALERTS_TEST.read_text())
     with pytest.raises(AssertionError, match="FAILED"):
         promtool("test", "rules", tmp_path / ALERTS_TEST.name)
 
 
 @pytest.mark.parametrize("path", [ALERTS, ALERTS_TEST, DASHBOARD], ids=lambda path: path.name)
-def test_no_series_is_named_that_no_program_shows(path: Path) -> None:
-    named = names(path.read_text())
+def test_every_series_named_is_exported_by_a_program(path: Path) -> None:
+    named = metric_names(path.read_text())
     assert named
-    assert named <= shown()
+    assert named <= exported_series()
 
 
-def test_a_wrong_name_would_be_found() -> None:
-    assert not names(RULES.replace("nodelog_held_bytes", "nodelog_held_byte")) <= shown()
+def test_a_wrong_series_name_is_found() -> None:
+    assert not metric_names(RULES.replace("nodelog_held_bytes", "nodelog_held_byte")) <= exported_series()
 
 
-def test_the_rules_in_a_hurry_are_the_same_but_for_their_times() -> None:
-    def timeless(text: str) -> str:
+def test_the_sped_up_rules_differ_only_in_their_times() -> None:
+    def without_times(text: str) -> str:
         return re.sub(r"\[\w+\]|for: \w+", "", text)
 
-    assert timeless(in_a_hurry(RULES)) == timeless(RULES)
-    assert not re.search(r"(\[|for: )\d+[smh]\b", in_a_hurry(RULES))
+    assert without_times(speed_up(RULES)) == without_times(RULES)
+    assert not re.search(r"(\[|for: )\d+[smh]\b", speed_up(RULES))
 
 
 @pytest.mark.parametrize("name", ALERT_NAMES)
-def test_each_alert_says_what_to_do_and_has_a_chapter(name: str, prometheus: Prometheus) -> None:
+def test_each_alert_links_its_chapter_in_the_documents(name: str, prometheus: Prometheus) -> None:
     (rule,) = [rule for rule in prometheus.rules() if rule["name"] == name]
     assert rule["labels"]["severity"] in {"warning", "critical"}
     assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{name.lower()}"

@@ -1,7 +1,7 @@
-"""Anything at all into `nodelog.wire`, under atheris: `make fuzz`, or `python -m tests.fuzz.wire`.
+"""Fuzz `nodelog.wire` with atheris: `make fuzz`, or `python -m tests.fuzz.wire`.
 
-Whatever the bytes and however they are cut, the same comes out as if they were fed at once, faults are only
-WireErrors, and no more is kept than one frame. What is fed is frames, wrong frames and noise, in turn.
+However the bytes are cut, the result is the same as if they were fed at once; errors are only WireErrors, and
+no more than one frame is buffered. The input mixes frames, wrong frames and noise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LIMIT = 100
 PIECES = 12  # of a stream
-LONGEST = 160  # bytes of a piece, more than LIMIT
+MAX_PIECE = 160  # bytes, more than LIMIT
 COMMANDS = [b"open", b"syslog", b"lines", b"close", b"rsp", b"serverclose", b"x", b"a" * 33]
 TEXTS = [
     b"",
@@ -40,8 +40,8 @@ TEXTS = [
 
 
 def decoder() -> Feed:
-    """Return a decoder's feed, watched."""
-    decoding = Decoder(max_data=LIMIT, passes_over=b"syslog")
+    """Return the feed of a decoder, with a check of its buffer."""
+    decoding = Decoder(max_data=LIMIT, skippable=b"syslog")
 
     def feed(data: bytes) -> list[Any]:
         frames = decoding.feed(data)
@@ -52,12 +52,12 @@ def decoder() -> Feed:
 
 
 def fresh_server() -> Feed:
-    """Return the feed of a server that nobody has spoken to."""
+    """Return the feed of a new server session."""
     return ServerSession(max_data=LIMIT).feed
 
 
 def open_server() -> Feed:
-    """Return the feed of a server that keeps a stream of the client."""
+    """Return the feed of a server session with an open stream."""
     session = ServerSession(max_data=LIMIT)
     session.feed(ClientSession(stream=(bytes(16), 7), name="fuzz").hello())
     session.accept(9)
@@ -65,7 +65,7 @@ def open_server() -> Feed:
 
 
 def client() -> Feed:
-    """Return the feed of a client with some messages unanswered."""
+    """Return the feed of a client session with unacknowledged messages."""
     session = ClientSession(stream=None, name=None, frames="syslog")
     session.hello()
     for _ in range(PIECES):
@@ -74,11 +74,11 @@ def client() -> Feed:
 
 
 def stream(source: Any) -> bytes:  # noqa: ANN401 - atheris has no types
-    """Make up what a peer sends."""
+    """Generate what a peer sends."""
     sent = b""
     for txnr in range(source.ConsumeIntInRange(1, 2), PIECES):
         kind = source.ConsumeIntInRange(0, 3)
-        data = source.PickValueInList(TEXTS) if kind & 1 else source.ConsumeBytes(LONGEST)
+        data = source.PickValueInList(TEXTS) if kind & 1 else source.ConsumeBytes(MAX_PIECE)
         if kind & 2:
             data = encode(txnr, source.PickValueInList(COMMANDS), data)
         sent += data
@@ -86,7 +86,7 @@ def stream(source: Any) -> bytes:  # noqa: ANN401 - atheris has no types
 
 
 def check(data: bytes) -> None:
-    """Feed a stream whole and cut to each part of the wire."""
+    """Feed a stream to each session whole and in pieces, and compare."""
     source = atheris.FuzzedDataProvider(data)
     places = source.ConsumeIntListInRange(source.ConsumeIntInRange(0, 6), 0, 1000)
     sent = stream(source)

@@ -1,4 +1,4 @@
-"""Archives of logcd, read by what people have: all see the same files, and nothing to complain about."""
+"""Archives of logcd in other programs: all read the same files without complaints."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ INFLATING = {
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """An archive, and the files that are in it, by name."""
+    """An archive and its files by name."""
 
     path: Path
     files: Mapping[str, bytes]
 
     @property
     def stream(self) -> bytes:
-        """The tar stream, by a decompressor that ends where the first gzip member does."""
+        """The tar stream, by a decompressor that stops after the first gzip member."""
         inflater = zlib.decompressobj(31)
         plain = inflater.decompress(self.path.read_bytes())
         assert (inflater.eof, inflater.unused_data) == (True, b"")
@@ -73,21 +73,21 @@ class Archived:
 
 @pytest.fixture(scope="module", params=["fresh", "grown"])
 def archived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Archived:
-    """Have logcd archive files: new ones, or some that it has archived before and that have changed."""
+    """Let logcd archive files: new ones, or files that have changed since an earlier archive."""
     folder, out = tmp_path_factory.mktemp("logs"), tmp_path_factory.mktemp("out")
     files = dict(FILES)
-    archive = once(folder, files, out)
+    archive = archive_files(folder, files, out)
     if request.param == "grown":
         (folder / "-rf.log").unlink()
         del files["-rf.log"]
         files |= {name: files[name] + MORE for name in ("large.log", "small-7.log", "empty.log")}
         files["new.log"] = b"new\n"
-        archive = once(folder, files, out)
+        archive = archive_files(folder, files, out)
     return Archived(archive, {f"{folder}/{name}".lstrip("/"): content for name, content in files.items()})
 
 
-def once(folder: Path, files: Mapping[str, bytes], out: Path) -> Path:
-    """Write the files as logs grow, run a cycle, give the archive."""
+def archive_files(folder: Path, files: Mapping[str, bytes], out: Path) -> Path:
+    """Append to the logs up to these contents, run a cycle, and return the archive."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,14 +98,14 @@ def once(folder: Path, files: Mapping[str, bytes], out: Path) -> Path:
     return out / "logs.tar.gz"
 
 
-def found(folder: Path) -> dict[str, bytes]:
-    """Give the files beneath a folder."""
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Return the files below a folder."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def tool(*command: str | Path, stdin: Path | None = None, folder: Path | None = None) -> bytes:
-    """Run a program, on a pipe if told so; it may complain about nothing. Give what it prints."""
+    """Run a program that must not complain, with `stdin` through a pipe if given; return its output."""
     name = str(command[0])
     if not shutil.which(name):
         pytest.skip(f"needs the Debian package {PACKAGES.get(name, name)}")
@@ -117,48 +117,48 @@ def tool(*command: str | Path, stdin: Path | None = None, folder: Path | None = 
 
 @pytest.mark.parametrize("name", EXTRACTING)
 @pytest.mark.parametrize("piped", [False, True])
-def test_a_tar_extracts_every_file_as_it_was(
+def test_tar_programs_extract_every_file_unchanged(
     archived: Archived, tmp_path: Path, name: str, *, piped: bool
 ) -> None:
     if piped:
         tool(*EXTRACTING[name], "-f", "-", stdin=archived.path, folder=tmp_path)
     else:
         tool(*EXTRACTING[name], "-f", archived.path, folder=tmp_path)
-    assert found(tmp_path) == archived.files
+    assert files_below(tmp_path) == archived.files
 
 
 @pytest.mark.parametrize("name", LISTING)
-def test_a_tar_lists_every_name(archived: Archived, name: str) -> None:
+def test_tar_programs_list_every_name(archived: Archived, name: str) -> None:
     listed = tool(*LISTING[name], "-f", archived.path)
-    # Some of them escape what is odd in a name.
-    plain = {each for each in archived.files if each.isprintable()}
+    # Some of them escape unusual characters in names.
+    plain = {name for name in archived.files if name.isprintable()}
     assert plain <= set(listed.decode(errors="surrogateescape").splitlines())
     assert listed.count(b"\n") - listed.count(b"two\nlines") == len(archived.files)
 
 
 @pytest.mark.parametrize("command", TESTING, ids=" ".join)
-def test_a_test_finds_nothing_wrong(archived: Archived, command: tuple[str, ...]) -> None:
+def test_integrity_checks_of_gzip_programs_pass(archived: Archived, command: tuple[str, ...]) -> None:
     tool(*command, archived.path)
 
 
 @pytest.mark.parametrize("name", INFLATING)
-def test_every_decompressor_gives_the_same_bytes(archived: Archived, name: str) -> None:
+def test_every_decompressor_returns_the_same_bytes(archived: Archived, name: str) -> None:
     assert tool(*INFLATING[name], archived.path) == archived.stream
 
 
-def test_gzip_says_the_right_length(archived: Archived) -> None:
+def test_gzip_lists_the_right_length(archived: Archived) -> None:
     compressed, plain = tool("gzip", "-l", archived.path).splitlines()[1].split()[:2]
     assert (int(compressed), int(plain)) == (archived.path.stat().st_size, len(archived.stream))
 
 
 @pytest.mark.parametrize("mode", ["r:gz", "r|gz"])
-def test_python_extracts_every_file_as_it_was(archived: Archived, tmp_path: Path, mode: str) -> None:
-    with tarfile.open(archived.path, mode) as tar:  # type: ignore[call-overload] # it wants to know which
+def test_python_extracts_every_file_unchanged(archived: Archived, tmp_path: Path, mode: str) -> None:
+    with tarfile.open(archived.path, mode) as tar:  # type: ignore[call-overload] # it expects a literal
         tar.extractall(tmp_path, filter="data")
-    assert found(tmp_path) == archived.files
+    assert files_below(tmp_path) == archived.files
 
 
-def test_python_gunzips_it_in_one_go(archived: Archived) -> None:
+def test_python_decompresses_it_in_one_call(archived: Archived) -> None:
     assert gzip.decompress(archived.path.read_bytes()) == archived.stream
 
 
@@ -167,8 +167,8 @@ def test_the_stream_of_a_single_decompressor_is_a_whole_tar_archive(archived: Ar
         assert tar.getnames() == sorted(archived.files)
 
 
-def test_our_own_reader_finds_it_whole_and_extracts_every_file(archived: Archived, tmp_path: Path) -> None:
+def test_our_own_reader_verifies_it_and_extracts_every_file(archived: Archived, tmp_path: Path) -> None:
     nodelog = str(Path(sys.executable).parent / "nodelog")
     tool(nodelog, "archive", "verify", archived.path)
     tool(nodelog, "archive", "extract", archived.path, f"--to={tmp_path}")
-    assert found(tmp_path) == archived.files
+    assert files_below(tmp_path) == archived.files

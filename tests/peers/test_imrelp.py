@@ -1,4 +1,4 @@
-"""rsyslog's server of RELP as the receiver of `nodelog load` and of a shipper: a message for each line."""
+"""rsyslog's RELP server (imrelp) as the receiver of `nodelog load` and of a shipper: a message per line."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import PATIENCE, wait_for
 
 from nodelog import Shipper
-from nodelog.load.verifier.verdict import read_sent, verify
+from nodelog.load.verifier.verdict import parse_sent, verify
 
 NODELOG = Path(sys.executable).parent / "nodelog"
 
@@ -26,7 +26,7 @@ input(type="imrelp" address="127.0.0.1" port="{port}" ruleset="file")
 
 
 class Rsyslog:
-    """rsyslog with its server of RELP, on a port that stays the same from one start to the next."""
+    """rsyslog with its RELP server, on the same port after each restart."""
 
     def __init__(self, program: str, folder: Path) -> None:
         """Start it and wait until it listens."""
@@ -38,12 +38,12 @@ class Rsyslog:
         self.start()
 
     def start(self) -> None:
-        """Start it, once more."""
+        """Start it on its port."""
         self._process = subprocess.Popen(self._command)
         wait_for(self._listens, "rsyslogd listens")
 
     def stop(self) -> None:
-        """End it; it writes what it has acknowledged."""
+        """Stop it; it writes what it has acknowledged."""
         self._process.terminate()
         self._process.wait(PATIENCE)
 
@@ -55,7 +55,7 @@ class Rsyslog:
 
 @pytest.fixture
 def imrelp(tmp_path: Path) -> Generator[Rsyslog]:
-    """Start rsyslog, ended after the test."""
+    """Start rsyslog and stop it after the test."""
     program = shutil.which("rsyslogd", path="/usr/sbin:/sbin:/usr/bin:/usr/local/sbin")
     if not program:
         pytest.skip("needs rsyslogd: apt-get install rsyslog rsyslog-relp")
@@ -64,29 +64,29 @@ def imrelp(tmp_path: Path) -> Generator[Rsyslog]:
     rsyslog.stop()
 
 
-def test_rsyslog_takes_every_message_of_a_load(imrelp: Rsyslog, tmp_path: Path) -> None:
+def test_rsyslog_receives_every_message_of_a_load(imrelp: Rsyslog, tmp_path: Path) -> None:
     arguments = ("--frames=syslog", "--connections=8", "--bytes=2MiB", "--json")
     load = [str(NODELOG), "load", "--protocol=relp", "--host=127.0.0.1", f"--port={imrelp.port}", *arguments]
     out = subprocess.run(load, capture_output=True, text=True, check=True, timeout=60).stdout
-    told = json.loads(out)
-    assert (told["lines"], told["errors"]) == (16384, {})
-    wait_for(lambda: (tmp_path / "log").stat().st_size >= 2 << 20, "all is written")
-    run, sent, unsettled = read_sent(out)
+    report = json.loads(out)
+    assert (report["lines"], report["errors"]) == (16384, {})
+    wait_for(lambda: (tmp_path / "log").stat().st_size >= 2 << 20, "all lines are written")
+    run, sent, unsettled = parse_sent(out)
     verdict = verify(run, [tmp_path / "log"], sent, lambda _path, _done: None, unsettled)
     assert verdict.is_good, verdict
 
 
-def test_a_shipper_loses_nothing_to_an_rsyslog_that_is_restarted(imrelp: Rsyslog, tmp_path: Path) -> None:
+def test_a_shipper_loses_nothing_when_rsyslog_is_restarted(imrelp: Rsyslog, tmp_path: Path) -> None:
     lines = [f"line {number} of a shipper" for number in range(10_000)]
     log = tmp_path / "log"
     with Shipper("127.0.0.1", imrelp.port, spool=tmp_path / "spool", tell=lambda _: None) as shipper:
         for number, line in enumerate(lines):
             assert shipper.send(line, PATIENCE)
             if number in {2_500, 5_000, 7_500}:
-                wait_for(lambda: log.exists() and log.stat().st_size > 0, "some have arrived")
+                wait_for(lambda: log.exists() and log.stat().st_size > 0, "some lines have arrived")
                 imrelp.stop()
                 imrelp.start()
         assert shipper.flush(2 * PATIENCE) == 0
     imrelp.stop()
     found = log.read_text().splitlines()
-    assert list(dict.fromkeys(found)) == lines  # all, in their order; at least once
+    assert list(dict.fromkeys(found)) == lines  # all of them, in order, at least once

@@ -1,4 +1,4 @@
-"""`echo … | nc $HOST_IP 6666` with the four kinds of nc that people have."""
+"""`echo … | nc $HOST_IP 6666` with the four common kinds of nc."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = {
 
 @pytest.fixture(params=KINDS)
 def nc(request: pytest.FixtureRequest) -> str:
-    """Give one kind of nc with the option that makes it end its side at the end of its input."""
+    """Return a kind of nc, with the option that closes its side at the end of its input."""
     command = KINDS[request.param]
     if not shutil.which(command.split()[0]):
         pytest.skip(f"needs the Debian package {request.param}")
@@ -31,7 +31,7 @@ def nc(request: pytest.FixtureRequest) -> str:
 
 
 def shell(script: str, **variables: str) -> None:
-    """Run a script as people type it; nothing may be left on its standard error."""
+    """Run a script as people type it; it must print nothing."""
     env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOSTNAME": socket.gethostname(), **variables}
     done = subprocess.run(
         ["sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE, env=env, check=False
@@ -39,7 +39,7 @@ def shell(script: str, **variables: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_greeting_arrives_whole_and_once_and_nc_ends(logd: StartLogd, nc: str) -> None:
+def test_a_greeting_arrives_whole_and_once_and_nc_exits(logd: StartLogd, nc: str) -> None:
     daemon = logd()
     script = f'echo "$(LC_ALL=C date) - Greetings from $HOSTNAME" | {nc} 127.0.0.1 {daemon.port}'
     for _ in range(3):
@@ -54,7 +54,7 @@ def test_a_greeting_arrives_whole_and_once_and_nc_ends(logd: StartLogd, nc: str)
         assert len(day.split()) == 6  # Sun Nov 22 13:00:00 UTC 2026
 
 
-def test_a_line_without_its_end_gets_one(logd: StartLogd, nc: str) -> None:
+def test_a_line_without_a_final_lf_gets_one(logd: StartLogd, nc: str) -> None:
     daemon = logd()
     shell(f"printf unfinished | {nc} 127.0.0.1 {daemon.port}")
     shell(f"printf next | {nc} 127.0.0.1 {daemon.port}")
@@ -62,14 +62,14 @@ def test_a_line_without_its_end_gets_one(logd: StartLogd, nc: str) -> None:
     assert daemon.text() == "unfinished\nnext\n"
 
 
-def test_a_whole_file_arrives_as_it_is(logd: StartLogd, nc: str) -> None:
+def test_a_file_arrives_unchanged(logd: StartLogd, nc: str) -> None:
     daemon = logd()
     shell(f"seq 200000 | {nc} 127.0.0.1 {daemon.port}")
     assert daemon.stop() == 0
     assert daemon.text() == "".join(f"{number}\n" for number in range(1, 200_001))
 
 
-def test_many_at_once_do_not_mix(logd: StartLogd, nc: str) -> None:
+def test_lines_of_concurrent_clients_do_not_mix(logd: StartLogd, nc: str) -> None:
     daemon = logd()
     greet = f"seq -f '%g of pod '$pod 2000 | {nc} 127.0.0.1 {daemon.port}"
     shell(f"for pod in 1 2 3 4 5 6 7; do {greet} & done; wait")

@@ -1,4 +1,4 @@
-"""rsyslog's omrelp, as Debian has it, is a full client: at least once, whatever happens to the collector."""
+"""rsyslog's omrelp, as packaged by Debian, as a client: every line arrives at least once."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ ruleset(name="send" queue.type="LinkedList" queue.size="20000" queue.filename="s
 
 @contextmanager
 def rsyslog(folder: Path, port: int) -> Generator[None]:
-    """Have rsyslogd send the lines of the file `input`."""
+    """Run an rsyslogd that sends the lines of the file `input`."""
     if not shutil.which("rsyslogd") or not list(Path("/usr/lib").glob("*/rsyslog/omrelp.so")):
         pytest.skip("needs the Debian packages rsyslog and rsyslog-relp")
     config = folder / "rsyslog.conf"
     config.write_text(CONFIG.format(folder=folder, port=port))
-    said = (folder / "said").open("wb")
+    output = (folder / "output").open("wb")
     with (
-        said,
+        output,
         subprocess.Popen(
-            ["rsyslogd", "-n", "-iNONE", "-f", config], stdout=said, stderr=subprocess.STDOUT
+            ["rsyslogd", "-n", "-iNONE", "-f", config], stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):
         try:
@@ -57,11 +57,11 @@ def rsyslog(folder: Path, port: int) -> Generator[None]:
                 process.kill()
 
 
-def found(collector: Logd) -> Counter[bytes]:
+def stored_lines(collector: Logd) -> Counter[bytes]:
     return Counter(line for piece in log_pieces(collector.log) for line in piece.splitlines())
 
 
-def test_omrelp_loses_nothing_while_the_collector_is_killed_again_and_again(
+def test_omrelp_loses_nothing_while_the_collector_is_killed_repeatedly(
     logd: StartLogd, tmp_path: Path
 ) -> None:
     collector = logd()
@@ -71,12 +71,12 @@ def test_omrelp_loses_nothing_while_the_collector_is_killed_again_and_again(
     (folder / "input").write_bytes(b"\n".join(sent) + b"\n")
     with rsyslog(folder, collector.port):
         for kill in range(1, KILLS + 1):
-            wait_for(lambda least=kill: len(found(collector)) >= least * MESSAGES // (KILLS + 1))  # type: ignore[misc]
+            wait_for(lambda least=kill: len(stored_lines(collector)) >= least * MESSAGES // (KILLS + 1))  # type: ignore[misc]
             collector.kill()
             collector.restart()
-        wait_for(lambda: len(found(collector)) == MESSAGES, patience=90)
+        wait_for(lambda: len(stored_lines(collector)) == MESSAGES, patience=90)
     assert collector.stop() == 0
-    stored = found(collector)
+    stored = stored_lines(collector)
     assert stored.keys() == set(sent)
-    doubled = stored.total() - MESSAGES  # at least once: what was stored and not answered comes again
+    doubled = stored.total() - MESSAGES  # at least once: stored lines without an ack are sent again
     assert doubled <= KILLS * 1024

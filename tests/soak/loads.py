@@ -1,6 +1,6 @@
-"""What is sent in a round: a table of loads, each a process that says at its end how many lines it sent.
+"""The loads of a round: each is a process that reports at its end how many lines it has sent.
 
-They are all marked and numbered as `nodelog load` does it, so that `nodelog verify` proves each of them.
+All mark and number their lines like `nodelog load`, so that `nodelog verify` can check them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 GIB = 1 << 30
 NODELOG = Path(sys.executable).with_name("nodelog")
 LOAD = (str(NODELOG), "load")
-PLAIN = (sys.executable, str(Path(__file__).with_name("plain.py")))
+NC_LIKE = (sys.executable, str(Path(__file__).with_name("nc_like_clients.py")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +25,16 @@ class Load:
     """Bytes."""
     write_size: str
     rate: int | None
-    """Lines per second in all; None: as fast as they are taken."""
+    """Lines per second over all connections; None means as fast as they are accepted."""
     total: int | None = None
-    """Bytes, where no rate bounds it."""
+    """Bytes, if there is no rate."""
     program: tuple[str, ...] = LOAD
-    """Takes the options of `nodelog load` and prints the same JSON: `run`, and `sent` by connection."""
-    comes_and_goes: bool = False
-    """True if it makes connections all the time, and may come when nobody listens."""
+    """Accepts the options of `nodelog load` and prints the same JSON: `run`, and `sent` by connection."""
+    reconnects: bool = False
+    """Whether it keeps opening connections, and tolerates that nothing listens."""
 
     def command(self, port: int, run: str, seconds: float) -> list[str]:
-        """Give the command that sends it."""
+        """Return the command that sends the load."""
         options = {
             "host": "127.0.0.1",
             "port": port,
@@ -46,14 +46,14 @@ class Load:
             "bytes": self.total,
             "duration": f"{seconds:.3f}s",
         }
-        given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-        return [*self.program, *given, "--json"]
+        arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        return [*self.program, *arguments, "--json"]
 
     def volume(self, seconds: float) -> int:
-        """Say how many bytes it sends at most."""
+        """Return how many bytes it sends at most."""
         if self.rate is not None:
             return round(self.rate * self.line_size * seconds)
-        assert self.total is not None, f"{self.name} has neither a rate nor an end"
+        assert self.total is not None, f"{self.name} has neither a rate nor a total"
         return self.total
 
 
@@ -68,10 +68,10 @@ LONG = Load(
     line_size=200_000,
     write_size="50001",
     rate=10,
-    program=PLAIN,
-    comes_and_goes=True,
+    program=NC_LIKE,
+    reconnects=True,
 )
-"""Programs as people write them: long lines in pieces, and none ends its last one."""
+"""Clients as people write them: long lines in pieces, and the last line without an LF."""
 
 MIXED = (BLOCKS, LINES, LARGE, IDLE, LONG)
 FULL = (FLAT_OUT, LINES, LARGE, IDLE, LONG)

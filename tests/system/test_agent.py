@@ -28,7 +28,7 @@ class Agent(Daemon):
     """One `nodeagent run` with both daemons in a folder of its own."""
 
     def __init__(self, folder: Path, options: Sequence[str], program: Sequence[str]) -> None:
-        """Start it and wait until it shows its pages."""
+        """Start it and wait until it serves its pages."""
         self.log = folder / "node_log"
         self.archives = folder / "log"
         self.archives.mkdir(exist_ok=True)
@@ -47,26 +47,26 @@ class Agent(Daemon):
         super().__init__({name: value for name, value in os.environ.items() if not name.startswith(ours)})
 
     def command(self) -> list[str]:
-        """Give its command line."""
-        given = (f"--config={self._config}", f"--http=127.0.0.1:{self.http_port}")
-        return [*self._program, "run", *given, *self._options]
+        """Return its command line."""
+        options = (f"--config={self._config}", f"--http=127.0.0.1:{self.http_port}")
+        return [*self._program, "run", *options, *self._options]
 
     def note_ports(self, record: dict[str, Any]) -> None:
-        """Hear where it listens; what its children say of themselves, it says too."""
+        """Take the ports from the agent's own records; it also relays those of its children."""
         if record["logger"].startswith("nodeagent"):
             super().note_ports(record)
 
     def status(self) -> dict[str, Any]:
-        """Give what it shows."""
+        """Return its `/status`."""
         return self.get_json("/status")[1]
 
     def child(self, name: str) -> int:
-        """Give the number of a child, once it runs."""
+        """Return the process ID of a child once it runs."""
         wait_for(lambda: self.status()["children"][name]["process"])
         return int(self.status()["children"][name]["process"])
 
     def send(self, data: bytes) -> None:
-        """Send lines, and return once logd has read them."""
+        """Send lines and wait until logd has read them."""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
@@ -75,7 +75,7 @@ class Agent(Daemon):
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Generator[Callable[..., Agent]]:
-    """Start nodeagent; whatever still runs after the test is killed, and its children end with it."""
+    """Start nodeagent; kill it after the test if it still runs, and its children with it."""
     with ExitStack() as stack:
 
         def start(*options: str, program: Sequence[str] = (str(NODEAGENT),)) -> Agent:
@@ -87,15 +87,15 @@ def agent(tmp_path: Path) -> Generator[Callable[..., Agent]]:
         yield start
 
 
-def runs(pid: int) -> bool:
-    """Tell whether there is such a process, and more of it than its remains."""
+def is_running(pid: int) -> bool:
+    """Return whether the process exists and is no zombie."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
 
 
-def test_a_killed_daemon_is_back_and_the_agent_says_so(agent: Callable[..., Agent]) -> None:
+def test_a_killed_daemon_is_restarted_and_the_agent_reports_it(agent: Callable[..., Agent]) -> None:
     node = agent()
     (node.archives / "a.log").write_text("line\n")
     for name in ("logd", "logcd"):
@@ -118,46 +118,46 @@ def test_children_end_with_the_agent_and_lose_nothing(agent: Callable[..., Agent
     children = [node.child("logd"), node.child("logcd")]
     node.send(b"one\n")
     assert node.stop() == 0
-    assert not any(map(runs, children))
+    assert not any(map(is_running, children))
     node.restart()
     children = [node.child("logd"), node.child("logcd")]
     node.kill()
-    wait_for(lambda: not any(map(runs, children)), "the children have ended")
+    wait_for(lambda: not any(map(is_running, children)), "the children have ended")
     node.restart()
     node.send(b"two\n")
     wait_for(lambda: node.log.read_text() == "one\ntwo\n")
 
 
-def test_a_child_that_hangs_is_named_and_does_not_keep_the_agent(agent: Callable[..., Agent]) -> None:
+def test_a_child_that_hangs_is_named_and_does_not_hold_up_the_agent(agent: Callable[..., Agent]) -> None:
     node = agent("--grace=1s")
     stopped = node.child("logcd")
     os.kill(stopped, signal.SIGSTOP)
     assert node.stop() == 1
     assert node.records(f"logcd (process {stopped}) did not end within the grace of 1 s and is killed")
-    assert not runs(stopped)
+    assert not is_running(stopped)
 
 
-IMPATIENT = """
+SHORT_TIMEOUTS = """
 from aiohttp import ClientTimeout
 from nodeagent import cli
 from nodeagent.checks import collector_probe, daemon_status
 collector_probe.TIMEOUT, daemon_status.TIMEOUT = 2.0, ClientTimeout(total=2.0)
 cli.main()
 """
-"""An agent that waits less long for an answer."""
+"""An agent that waits 2 s for an answer."""
 
 
-def test_a_collector_that_hangs_is_found(agent: Callable[..., Agent]) -> None:
-    node = agent(program=(sys.executable, "-c", IMPATIENT))
+def test_a_collector_that_hangs_is_reported(agent: Callable[..., Agent]) -> None:
+    node = agent(program=(sys.executable, "-c", SHORT_TIMEOUTS))
     child = node.child("logd")
     os.kill(child, signal.SIGSTOP)
-    wait_for(lambda: "logd" in node.readyz()[1]["reasons"], "a daemon that does not answer is a reason")
-    wait_for(lambda: "canary" in node.readyz()[1]["reasons"], "a probe that is not answered is a reason")
+    wait_for(lambda: "logd" in node.readyz()[1]["reasons"], "the daemon that does not answer is a reason")
+    wait_for(lambda: "canary" in node.readyz()[1]["reasons"], "the unanswered probe is a reason")
     os.kill(child, signal.SIGCONT)
     node.wait_ready()
 
 
-def test_a_hangup_seals_the_log_and_its_tail_goes_on(agent: Callable[..., Agent]) -> None:
+def test_sighup_seals_the_log_and_the_tail_continues(agent: Callable[..., Agent]) -> None:
     node = agent()
     node.send(b"one\n")
     with socket.create_connection(("127.0.0.1", node.tail_port), timeout=30) as reader:
@@ -169,14 +169,14 @@ def test_a_hangup_seals_the_log_and_its_tail_goes_on(agent: Callable[..., Agent]
             node.signal(signal.SIGHUP)
             wait_for(lambda number=number: len(sealed_files(node.log)) == number)  # type: ignore[misc]
             node.send(line + b"\n")
-            # An empty log is not sealed. Nobody waits for the tail to have seen the line.
+            # An empty log is not sealed. The tail need not have seen the line before the next SIGHUP.
             wait_for(lambda line=line: node.log.exists() and node.log.read_bytes() == line + b"\n")  # type: ignore[misc]
         while b'["three"]' not in seen:
             seen += reader.recv(65536)
     assert re.findall(rb"data: (.*)\n", seen) == [b'["one"]', b'["two"]', b'["three"]']
 
 
-def test_it_is_small(agent: Callable[..., Agent]) -> None:
+def test_the_agent_needs_at_most_50_mib(agent: Callable[..., Agent]) -> None:
     node = agent("--look-every=100ms", "--canary-every=100ms", "--verify-every=1s")
     wait_for(lambda: node.metric("nodelog_agent_canary_probes_total", result="ok") > 20)
     assert node.rss() <= 50 * 1024**2

@@ -1,4 +1,4 @@
-"""The comparison of `make bench` tells what it measured, and what keeps a figure from counting."""
+"""The comparison of `make bench`: its tables, its remarks, and real runs of logd."""
 
 import math
 import socket
@@ -18,42 +18,42 @@ from tests.bench.report.tables import remarks, table
 from tests.bench.workspace import Workspace
 from tests.ports import free_ports
 
-CELL = Cell(name="small", title="a small one", load=Load(connections=2))
+CELL = Cell(name="small", title="a small cell", load=Load(connections=2))
 RUN = {"bytes_per_second": 1e9, "cpu_seconds_per_gb": 0.5, "peak_rss": 36e6, "limited": 0.0, "machine": 0.5}
 
 
 def test_a_table_has_medians_their_spread_and_the_ratio_run_by_run() -> None:
-    ours = [RUN | {"bytes_per_second": rate} for rate in (1e9, 3e9, 2e9)]
-    theirs = [RUN | {"bytes_per_second": rate} for rate in (1e9, 1e9, 0.5e9)]
-    text = table(CELL, {"logd": ours, "other": theirs})
+    of_logd = [RUN | {"bytes_per_second": rate} for rate in (1e9, 3e9, 2e9)]
+    of_other = [RUN | {"bytes_per_second": rate} for rate in (1e9, 1e9, 0.5e9)]
+    text = table(CELL, {"logd": of_logd, "other": of_other})
     assert "| logd | 2.00 (1.00 to 3.00) | 0.50 | 36 | 1.00 |" in text
     assert "| other | 1.00 (0.50 to 1.00) | 0.50 | 36 | 3.00 |" in text
 
 
-def test_what_is_not_known_is_said_to_be() -> None:
+def test_an_unknown_figure_is_shown_as_unknown() -> None:
     assert "| unknown |" in table(CELL, {"logd": [RUN | {"cpu_seconds_per_gb": math.nan}]})
 
 
-def test_lost_lines_and_a_generator_without_time_are_remarked() -> None:
+def test_remarks_name_lost_lines_and_an_overloaded_generator() -> None:
     assert remarks([RUN, RUN | {"lost": 3.0}, RUN | {"torn": 1.0, "limited": 1.0}]) == (
         "the generator was the limit in 1 of 3; lost 3; torn 1"
     )
     assert not remarks([RUN])
 
 
-def test_a_picture_is_svg_with_a_bar_for_each_system() -> None:
-    root = ET.fromstring(bar_chart(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (ours)
+def test_a_chart_is_svg_with_a_bar_for_each_system() -> None:
+    root = ET.fromstring(bar_chart(CELL, {"logd": [RUN], "a < b": [RUN], "not measured": []}))  # noqa: S314 (our own)
     assert len(root.findall("{*}rect")) == 2
     assert "a < b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_each_cell_has_a_name_of_its_own_and_systems_that_are_there() -> None:
+def test_each_cell_has_a_unique_name_and_existing_systems() -> None:
     assert len({cell.name for cell in CELLS}) == len(CELLS)
     names = {system.name for system in SYSTEMS}
     assert all(set(cell.systems) <= names for cell in CELLS)
 
 
-def test_a_run_counts_every_line_of_logd(tmp_path: Path) -> None:
+def test_a_run_finds_every_line_in_the_log_of_logd(tmp_path: Path) -> None:
     logd = next(system for system in SYSTEMS if system.name == "logd")
     ports = free_ports()
     place = Workspace(tmp_path, next(ports), next(ports), 2)
@@ -80,8 +80,8 @@ def test_a_connection_for_each_line_is_counted_and_none_is_lost(
     assert 0 < figures["p50"] <= figures["p99"] <= figures["worst"]
 
 
-def test_lines_that_a_system_changes_are_not_taken_for_whole(tmp_path: Path) -> None:
-    """A forger between generator and logd: the first byte of every line becomes another."""
+def test_changed_lines_are_counted_as_torn(tmp_path: Path) -> None:
+    """A forger between generator and logd changes the first byte of every line."""
     logd = next(system for system in SYSTEMS if system.name == "logd")
     ports = free_ports()
     place = Workspace(tmp_path, next(ports), next(ports), 1)

@@ -1,4 +1,4 @@
-"""What `make bench` measures of archives, on small logs; and that the logs are what they are said to be."""
+"""The archive measurements of `make bench`, on small logs; and the properties of the sample logs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make all of it small."""
+def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all logs and cycles small."""
     for name, value in {
         "GIB": 4 * MIB,
         "SMALL_FILES": 40,
@@ -43,14 +43,14 @@ def cell_of(measure: Measure) -> Cell:
     return next(cell for cell in CELLS if cell.measure is measure)
 
 
-def test_logs_compress_like_real_ones(tmp_path: Path) -> None:
+def test_sample_logs_compress_like_real_ones(tmp_path: Path) -> None:
     logs = SampleLogs(tmp_path, [MIB] * 6)
     data = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
     assert len(data) == logs.size
     assert 6 < len(data) / len(gzip.compress(data, 6)) < 10
 
 
-def test_logs_are_the_same_for_the_same_seed_and_whole_lines(tmp_path: Path) -> None:
+def test_sample_logs_are_equal_for_the_same_seed_and_have_whole_lines(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         logs = SampleLogs(tmp_path / name, [5000, 5 * MIB])
@@ -74,14 +74,14 @@ def test_logcd_and_tar_are_measured_in_turn(tmp_path: Path, measure: Measure) ->
 
 
 @pytest.mark.parametrize(("measure", "rows"), [(no_change, 1), (day_of_growth, 3)])
-def test_cells_without_tar_have_their_figures(tmp_path: Path, measure: Measure, rows: int) -> None:
+def test_cells_without_tar_have_all_figures(tmp_path: Path, measure: Measure, rows: int) -> None:
     cell = cell_of(measure)
     table = archive_table(cell, cell.measure(tmp_path, 1))
     assert table.count("\n| ") == rows + 2
     assert "|  |" not in table.partition("---")[2]
 
 
-def test_an_archive_of_something_else_fails(tmp_path: Path) -> None:
+def test_an_archive_that_differs_from_the_logs_fails_the_run(tmp_path: Path) -> None:
     logs = SampleLogs(tmp_path, [5000])
     daemon = MeasuredLogcd(tmp_path)
     try:
@@ -93,9 +93,9 @@ def test_an_archive_of_something_else_fails(tmp_path: Path) -> None:
         daemon.close()
 
 
-def test_each_cell_has_a_name_of_its_own() -> None:
+def test_each_cell_has_a_unique_name() -> None:
     names = [cell.name for cell in CELLS] + [cell.name for cell in OTHERS]
     assert len(set(names)) == len(names)
-    # The Makefile tells them apart by it.
+    # The Makefile distinguishes them by this prefix.
     assert all(cell.name.startswith("archive-") for cell in CELLS)
     assert not any(cell.name.startswith("archive-") for cell in OTHERS)

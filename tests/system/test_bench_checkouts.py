@@ -1,4 +1,4 @@
-"""The comparison of two checkouts swaps who goes first, and judges by the ratios pair by pair."""
+"""The comparison of two checkouts alternates which goes first, and judges by the ratio of each pair."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from deploy.verdict import RIGHT
+from deploy.demo_report import SUCCESS
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -19,7 +19,7 @@ Run = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Generator[Run]:
-    """Run the demo as make does, with its folders in the test's own."""
+    """Return a function that runs the demo as make does, with its folders below the test's."""
     with ExitStack() as stack:
 
         def running(port: int, *options: str) -> subprocess.Popen[str]:
@@ -27,14 +27,14 @@ def run(tmp_path: Path) -> Generator[Run]:
             process = stack.enter_context(
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
             )
-            stack.callback(ended, process)
+            stack.callback(terminate, process)
             return process
 
         yield running
 
 
-def ended(process: subprocess.Popen[str]) -> None:
-    """See that it ends, and by itself where it can: nobody else ends what it has started."""
+def terminate(process: subprocess.Popen[str]) -> None:
+    """Stop the demo, with SIGTERM if possible: only the demo itself stops the programs it has started."""
     process.terminate()
     try:
         process.wait(30)
@@ -43,12 +43,12 @@ def ended(process: subprocess.Popen[str]) -> None:
 
 
 def programs_of(port: int, folder: Path) -> list[str]:
-    """Return the command lines of what the demo at this port has started and what still runs."""
+    """Return the command lines of the programs that the demo at this port has started and that still run."""
     lines = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             lines.append((process / "cmdline").read_text(errors="replace").replace("\0", " "))
-        except OSError:  # it ended in this moment
+        except OSError:  # it has just ended
             continue
     return [
         line
@@ -57,16 +57,16 @@ def programs_of(port: int, folder: Path) -> list[str]:
     ]
 
 
-def killed(out: str, name: str) -> int:
-    """Kill a daemon, as the demo says how to; give its number."""
+def kill_daemon(out: str, name: str) -> int:
+    """Kill a daemon with the command that the demo prints; return its PID."""
     found = re.search(rf"kill -9 (\d+) \({name}\)", out)
     assert found
     os.kill(int(found[1]), signal.SIGKILL)
     return int(found[1])
 
 
-def greeted(demo: subprocess.Popen[str]) -> str:
-    """Give what the demo says until each of the clients has greeted again."""
+def read_until_greeted(demo: subprocess.Popen[str]) -> str:
+    """Return the output of the demo until each client has sent a greeting."""
     out, waited_for = "", set(CLIENTS)
     assert demo.stdout is not None
     while waited_for:
@@ -77,10 +77,10 @@ def greeted(demo: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_ctrl_c_ends_everything_and_every_line_that_was_sent_is_found(run: Run, tmp_path: Path) -> None:
+def test_ctrl_c_ends_everything_and_every_line_sent_is_found(run: Run, tmp_path: Path) -> None:
     port = next(free_ports())
     demo = run(port)
-    out = greeted(demo)
+    out = read_until_greeted(demo)
     assert len(programs_of(port, tmp_path)) == 17
     demo.send_signal(signal.SIGINT)
     rest, err = demo.communicate(timeout=100)
@@ -92,22 +92,22 @@ def test_ctrl_c_ends_everything_and_every_line_that_was_sent_is_found(run: Run, 
     assert f"sent      {len(shown)} lines, {log.stat().st_size} bytes" in out
     assert f"acked     {len(shown)} lines" in out
     assert f"written   {len(shown)} lines, {log.stat().st_size} bytes, in {os.path.relpath(log)}" in out
-    assert out.endswith(f"{RIGHT}\n")
+    assert out.endswith(f"{SUCCESS}\n")
     assert programs_of(port, tmp_path) == []
 
 
-def test_daemons_that_are_killed_lose_nothing(run: Run, tmp_path: Path) -> None:
+def test_killed_daemons_lose_nothing(run: Run, tmp_path: Path) -> None:
     port = next(free_ports())
     demo = run(port)
-    begun = greeted(demo)
+    output = read_until_greeted(demo)
     for name in ("logd", "logcd"):
-        killed(begun, name)
-    greeted(demo)
+        kill_daemon(output, name)
+    read_until_greeted(demo)
     demo.send_signal(signal.SIGINT)
     out, err = demo.communicate(timeout=100)
     assert (demo.returncode, err) == (0, "")
     assert "ended     logd 1 times, logcd 1 times\n" in out
-    assert out.endswith(f"{RIGHT}\n")
+    assert out.endswith(f"{SUCCESS}\n")
     for number in range(1, 8):
         assert re.search(
             rf"lines, \d+ bytes, {str(tmp_path).lstrip('/')}/demo-.*/log/client2-{number}\.log\n", out
@@ -115,15 +115,15 @@ def test_daemons_that_are_killed_lose_nothing(run: Run, tmp_path: Path) -> None:
     assert programs_of(port, tmp_path) == []
 
 
-def test_it_ends_by_itself_after_the_time_it_was_given(run: Run, tmp_path: Path) -> None:
+def test_it_ends_by_itself_after_the_given_time(run: Run, tmp_path: Path) -> None:
     port = next(free_ports())
     out, err = (demo := run(port, "--for=100ms")).communicate(timeout=100)
     assert (demo.returncode, err) == (0, "")
-    assert out.endswith(f"{RIGHT}\n")
+    assert out.endswith(f"{SUCCESS}\n")
     assert programs_of(port, tmp_path) == []
 
 
-def test_ctrl_c_at_the_start_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+def test_ctrl_c_at_startup_leaves_nothing_running(run: Run, tmp_path: Path) -> None:
     port = next(free_ports())
     demo = run(port)
     while not programs_of(port, tmp_path):
@@ -134,7 +134,7 @@ def test_ctrl_c_at_the_start_leaves_nothing_behind(run: Run, tmp_path: Path) -> 
     assert programs_of(port, tmp_path) == []
 
 
-def test_a_reader_who_leaves_ends_everything(run: Run, tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_everything(run: Run, tmp_path: Path) -> None:
     port = next(free_ports())
     demo = run(port)
     assert demo.stdout is not None
@@ -146,19 +146,19 @@ def test_a_reader_who_leaves_ends_everything(run: Run, tmp_path: Path) -> None:
     assert programs_of(port, tmp_path) == []
 
 
-def test_a_port_that_is_taken_is_one_line_with_what_to_type(run: Run) -> None:
+def test_a_taken_port_is_one_error_line_with_the_command_to_use(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = int(taken.getsockname()[1])
         demo = run(port)
         _, err = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert err.count("\n") == 1
-    assert f"port {port} cannot be had: Address already in use" in err
+    assert f"port {port} cannot be used: Address already in use" in err
     assert "make demo PORT=" in err
 
 
 @pytest.mark.parametrize("option", ["--port=0", "--port=many", "--for=long"])
-def test_a_wrong_value_is_one_line(run: Run, option: str) -> None:
+def test_a_wrong_value_is_one_error_line(run: Run, option: str) -> None:
     demo = run(next(free_ports()), option)
     _, err = demo.communicate(timeout=60)
     assert (demo.returncode, err.count("\n")) == (1, 1)

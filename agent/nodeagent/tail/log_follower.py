@@ -61,7 +61,7 @@ class LogFollower:
         self._offset = 0
         self._partial = b""  # a line whose LF is still missing
         self._skipped = 0
-        self._last_sealed: int | None = None  # the number of the last sealed file that is done with
+        self._last_sealed: int | None = None  # its number; it and those before it need no reading
         self._is_truncation_pending = False  # it has not been reported yet
         self._is_mid_line = False  # what comes next is the rest of a line whose beginning was skipped
 

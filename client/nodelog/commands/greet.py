@@ -99,7 +99,7 @@ def greet(settings: Settings) -> int:
             while sent != settings.count and not destination.wait(due - time.monotonic()):
                 line = greeting(settings.name, time.time())
                 if not destination.send(line.encode(errors="surrogateescape") + b"\n"):
-                    print_message(f"told to stop before this line was sent: {line}")
+                    print_message(f"stopped before this line was sent: {line}")
                     break
                 sent += 1
                 write_line(line)

@@ -101,7 +101,7 @@ class _Transfer:
                 if self._deadline.has_passed:
                     break
         except OSError as error:
-            print_message(f"cannot read standard input: {error.strerror}; it ends here")
+            print_message(f"cannot read standard input: {error.strerror}; the input ends here")
             return False
         return True
 
@@ -148,7 +148,7 @@ def _flush(shipper: Shipper) -> Callable[[float], int]:
         left = shipper.flush(seconds)
         if left and time.monotonic() >= message_at:
             print_message(
-                f"waiting until {left} lines are acknowledged; Ctrl-C or SIGTERM, twice, ends it at once"
+                f"waiting until {left} lines are acknowledged; Ctrl-C or SIGTERM, twice, ends the wait"
             )
             message_at = math.inf
         return left

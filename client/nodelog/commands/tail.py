@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         print_message(f"cannot read {args.token_file}: {why}; see --token-file")
         return 2
     if not (token.isascii() and token.isprintable()):  # it is sent in a header
-        print_message(f"{args.token_file} holds no token: one line of printable ASCII; see --token-file")
+        print_message(f"{args.token_file} contains no token: one line of printable ASCII; see --token-file")
         return 2
     printer = EventPrinter(write, is_terminal=is_terminal())
     try:
@@ -82,7 +82,7 @@ def follow(settings: Settings) -> Iterator[tuple[str, Any]]:
             with closing(HTTPConnection(*settings.agent, timeout=IDLE_TIMEOUT)) as connection:
                 response = request_log(connection, settings, lines)
                 if is_away:
-                    print_message("the agent is back; what came meanwhile is not shown")
+                    print_message("the agent is back; lines written in the meantime are not shown")
                 lines, is_away, pauses = 0, False, delays(random.random)
                 yield from parse_events(response)
             why = "it hung up"
@@ -135,7 +135,7 @@ class EventPrinter:
             case "skipped", {"bytes": int(size)}:
                 print_message(f"{size:,} bytes skipped: they came faster than they were read")
             case "truncated", _:
-                print_message("the log was truncated; going on at its beginning")
+                print_message("the log was truncated; continuing at its beginning")
             case "failed", {"why": str(why)}:
                 raise RefusedError(escape(why.encode(errors="replace")))
 

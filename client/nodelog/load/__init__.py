@@ -1,5 +1,6 @@
-"""A load of lines for a collector, and the proof that every one of them is in its files.
+"""A load generator for collectors, and a verifier that proves that every line of a load is in their files.
 
-It comes with the extra `tools`. Nothing outside of this package needs it, and whatever needs rich or
-hdrhistogram is imported when a command runs, so that the client works with the standard library alone.
+It is installed with the extra `tools`. Nothing outside of this package needs it, and modules that need rich
+or hdrhistogram are imported only when a command runs, so that the client works with the standard library
+alone.
 """

@@ -1,4 +1,4 @@
-"""Bars on a terminal while a load is sent or files are read; nothing where nobody looks."""
+"""Progress bars on a terminal while a load is sent or files are read; nothing if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from nodelog.load.generator.coordinator import Moment
+    from nodelog.load.generator.coordinator import ProgressSample
     from nodelog.load.generator.settings import Settings
 
 
 @contextmanager
-def sending(settings: Settings) -> Generator[Callable[[Moment], None]]:
-    """Show how far a load is: its time or its bytes, whichever ends it first."""
+def show_sending(settings: Settings) -> Generator[Callable[[ProgressSample], None]]:
+    """Show the progress of a load: its time or its bytes, whichever ends it first."""
     bar = Progress(
-        TextColumn("sending"), BarColumn(), TextColumn("{task.fields[said]}"), console=Console(stderr=True)
+        TextColumn("sending"), BarColumn(), TextColumn("{task.fields[text]}"), console=Console(stderr=True)
     )
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    task = bar.add_task("", total=None, said="")
+    task = bar.add_task("", total=None, text="")
 
-    def tell(moment: Moment) -> None:
-        size = moment.lines * settings.line_size
+    def update(sample: ProgressSample) -> None:
+        size = sample.lines * settings.line_size
         parts = []
         if settings.duration:
-            parts.append(moment.seconds / settings.duration)
+            parts.append(sample.seconds / settings.duration)
         if settings.total:
             parts.append(size / settings.total)
-        rate = size / max(moment.seconds, 0.001)
-        said = f"{moment.lines:,} lines, {rate / 1e6:,.0f} MB/s, {moment.open} connections"
-        if moment.reconnects:
-            said += f", {moment.reconnects} reconnects"
+        rate = size / max(sample.seconds, 0.001)
+        text = f"{sample.lines:,} lines, {rate / 1e6:,.0f} MB/s, {sample.connections} connections"
+        if sample.reconnects:
+            text += f", {sample.reconnects} reconnects"
         done = min(1.0, max(parts)) if parts else 0.0
-        bar.update(task, completed=done, total=1.0 if parts else None, said=said)
+        bar.update(task, completed=done, total=1.0 if parts else None, text=text)
 
     with bar:
-        yield tell
+        yield update
 
 
 @contextmanager
-def reading(files: list[Path]) -> Generator[Callable[[Path, int], None]]:
-    """Show how much of the files is read."""
+def show_reading(files: list[Path]) -> Generator[Callable[[Path, int], None]]:
+    """Show how much of the files has been read."""
     columns = (
         TextColumn("reading"),
         BarColumn(),
@@ -71,9 +71,9 @@ def reading(files: list[Path]) -> Generator[Callable[[Path, int], None]]:
     task = bar.add_task("", total=sum(sizes.values()))
     read: dict[Path, int] = {}
 
-    def tell(path: Path, done: int) -> None:
+    def update(path: Path, done: int) -> None:
         read[path] = done
         bar.update(task, completed=sum(read.values()))
 
     with bar:
-        yield tell
+        yield update

@@ -1,4 +1,4 @@
-"""The command `nodelog load`: from its options to its figures."""
+"""The command `nodelog load`: sends a load and prints its figures."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from nodelog.commands.stdio.stdout import write_line
 from nodelog.load.generator.coordinator import LoadError, run_load
-from nodelog.load.generator.latency_histogram import Latency
+from nodelog.load.generator.latency_histogram import LatencyHistogram
 from nodelog.load.generator.settings import Settings
-from nodelog.load.live_progress import sending
-from nodelog.load.report.html_page import page
-from nodelog.load.report.totals import to_json, to_text, total
+from nodelog.load.live_progress import show_sending
+from nodelog.load.report.html_page import render_page
+from nodelog.load.report.totals import add_up, to_json, to_text
 
 if TYPE_CHECKING:
     import argparse
 
 
 def run(args: argparse.Namespace) -> int:
-    """Send a load, print its figures; return the exit code."""
+    """Run the command; return its exit code."""
     try:
         settings = Settings(
             host=args.host,
@@ -42,19 +42,20 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         return _fail(str(error), 2)
     try:
-        with sending(settings) as tell:
-            record = run_load(settings, tell)
+        with show_sending(settings) as update:
+            result = run_load(settings, update)
     except LoadError as error:
         return _fail(f"cannot send to {args.host} port {args.port}: {error}", 1)
-    latency, acks = Latency(), Latency()
-    totals = total(settings, record, latency, acks)
+    latency, ack_latency = LatencyHistogram(), LatencyHistogram()
+    totals = add_up(settings, result, latency, ack_latency)
     if args.json:
         write_line(json.dumps(to_json(settings, totals)))
     else:
         write_line("\n".join(to_text(settings, totals)))
     if args.report:
         try:
-            args.report.write_text(page(settings, totals, record.moments, latency, acks), encoding="utf-8")
+            page = render_page(settings, totals, result.samples, latency, ack_latency)
+            args.report.write_text(page, encoding="utf-8")
         except OSError as error:
             return _fail(f"cannot write the report {args.report}: {error.strerror}", 1)
     return 0

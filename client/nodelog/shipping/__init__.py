@@ -1,7 +1,9 @@
-"""How lines come to a collector and stay until it has them.
+"""How lines get to a collector, and where they stay until it has acknowledged them.
 
-`lines` makes lines of what programs say, `intake` takes them in, a spool keeps them, `courier` decides what
-to send when and what an answer means, `flight` is what one connection has under way. `carrier` puts these
-together, `runner` adds the connection (`link`) and the time. `shipper` lets a thread run it, which does its
-`waiting`, `async_shipper` an event loop. `handler` is for `logging`.
+A line enters through a `shipper` (thread), an `async_shipper` (event loop) or the `logging_handler`:
+`line_splitting` makes it one line, `line_queue` takes it in. The `engine` moves lines from the queue into a
+spool and from there into a `delivery_session`, which decides what to send and what an ack means; `window` is
+what is unacknowledged, `quarantine` finds the block that collectors die of. The `driver` adds connections
+(`tcp_connection`, `addresses`) and time; `wakeup` is how a thread waits. `settings` and `stats` are what goes
+in from the program and what it gets to see.
 """

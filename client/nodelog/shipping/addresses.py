@@ -1,4 +1,4 @@
-"""Where the collector of this node is: Kubernetes tells a pod, if its manifest asks for it."""
+"""The address of the node's collector: Kubernetes passes it to a pod if the pod's manifest asks for it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ if TYPE_CHECKING:
 
 NO_HOST_MESSAGE: Final = (
     "no collector to send to: the variable HOST_IP is missing; add to the container in the pod's manifest: "
-    "env: [{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}], or give"
+    "env: [{name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}], or set"
 )
-"""And then how to."""
+"""It continues with how the caller sets a host."""
 
 
 class NoHostError(ValueError):
-    """Nobody said where the collector is."""
+    """Neither the program nor the environment names a collector."""
 
 
 def collector_addresses(host: str | None, env: Mapping[str, str]) -> tuple[str, ...]:
-    """List where to try: `host` if there is one, else HOST_IP and each of HOST_IPS (a node may have two).
+    """Return the addresses to try: `host` if set, else HOST_IP and each of HOST_IPS (a node may have two).
 
-    Raises NoHostError, and ValueError for what cannot be one.
+    Raises NoHostError if there is none, and ValueError for a text that cannot be an address.
     """
-    found = [host] if host else [env.get("HOST_IP", ""), *env.get("HOST_IPS", "").split(",")]
-    distinct = tuple(dict.fromkeys(address.strip() for address in found if address.strip()))
+    candidates = [host] if host else [env.get("HOST_IP", ""), *env.get("HOST_IPS", "").split(",")]
+    distinct = tuple(dict.fromkeys(address.strip() for address in candidates if address.strip()))
     if not distinct:
         raise NoHostError(f"{NO_HOST_MESSAGE} a host")
     return tuple(map(checked_address, distinct))
 
 
 def checked_address(address: str) -> str:
-    """Give it back. Raises ValueError for what can be neither an address nor a name."""
+    """Return `address` unchanged. Raises ValueError if it can be neither an address nor a host name."""
     try:
-        address.encode("idna")  # what the resolver will do with it, where nobody expects this error
+        address.encode("idna")  # as the resolver will do later, where this error would be a surprise
     except UnicodeError:
-        raise ValueError(f"{address!r} is not an address or a host's name") from None
+        raise ValueError(f"{address!r} is not an address or a host name") from None
     return address

@@ -1,4 +1,4 @@
-"""`AsyncShipper`: what Shipper is, for programs with an event loop; a thread only waits for the disk."""
+"""`AsyncShipper`: a Shipper for programs with an event loop; a thread is used only to wait for the disk."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _T = TypeVar("_T")
 
 
 class AsyncShipper:
-    """Takes lines and does not let go of them until the collector has acknowledged them; see Shipper.
+    """Accepts lines and keeps them until the collector has acknowledged them; see Shipper.
 
-    `async with AsyncShipper() as shipper: await shipper.send("a line")`. For one event loop, and not for a
-    forked child. With `spool` a thread is used for what waits for the disk. `host` is an address: a name
-    would be looked up in the loop. Raises RuntimeError when it is used without `async with`.
+    `async with AsyncShipper() as shipper: await shipper.send("a line")`. It serves one event loop, and does
+    not work in a forked child. With `spool` a thread does what waits for the disk. `host` must be an address:
+    a name would be looked up in the loop. Its methods raise RuntimeError when used without `async with`.
     """
 
-    def __init__(  # noqa: PLR0913 (each has a default that will do)
+    def __init__(  # noqa: PLR0913 (each has a usable default)
         self,
         host: str | None = None,
         port: int = DEFAULT_PORT,
@@ -52,10 +52,10 @@ class AsyncShipper:
         )
         self._work_pending = asyncio.Event()  # there is something to do
         self._step_done = asyncio.Event()  # something was done
-        self._connection_ready = False  # the link
+        self._connection_ready = False
         self._queue = LineQueue(self._settings.max_bytes, self._settings.full, self._work_pending.set)
         self._disk_thread: ThreadPoolExecutor | None = None
-        self._task: asyncio.Task[None] | None = None  # until it is entered
+        self._task: asyncio.Task[None] | None = None  # None until `async with`
 
     async def __aenter__(self) -> Self:
         path = self._settings.spool
@@ -72,7 +72,7 @@ class AsyncShipper:
         await self.close()
 
     async def send(self, line: str | bytes) -> bool:
-        """Take a line; False if it was dropped. With `full="block"` it waits until there is room.
+        """Accept a line; False if it was dropped. With `full="block"` wait until there is room.
 
         Raises ValueError after `close`.
         """
@@ -86,16 +86,16 @@ class AsyncShipper:
             await self._step_done.wait()
         return True
 
-    async def keep(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (it gives what is left then)
-        """Wait until all lines that were sent so far are in the spool; give how many are not."""
+    async def keep(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (it returns what is left then)
+        """Wait until all lines sent so far are in the spool; return how many are not."""
         return await self._wait(self._queue.watch_unspooled(), timeout)
 
-    async def flush(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (it gives what is left then)
-        """Wait until all lines so far are acknowledged, those of earlier runs too; give how many are not."""
+    async def flush(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (it returns what is left then)
+        """Wait until all lines so far, and of earlier runs, are acknowledged; return how many are not."""
         return await self._wait(self._queue.watch_unacknowledged(), timeout)
 
-    async def close(self, timeout: float | None = 5.0) -> int:  # noqa: ASYNC109 (it gives what is left then)
-        """Take no more lines, `flush`, and end; give how many lines are left, and tell where they are."""
+    async def close(self, timeout: float | None = 5.0) -> int:  # noqa: ASYNC109 (it returns what is left then)
+        """Accept no more lines, `flush`, and end; return how many lines are left, and report where."""
         task = self._running_task()
         self._queue.close()
         if not task.done():
@@ -111,15 +111,13 @@ class AsyncShipper:
         return collect_stats(self._driver.engine)
 
     def _running_task(self) -> asyncio.Task[None]:
-        """Give what does the work."""
+        """Return the task that ships lines. Raises RuntimeError if it was not started."""
         if self._task is None:
-            raise RuntimeError(
-                "nobody sends the lines yet: use it as `async with AsyncShipper() as shipper:`"
-            )
+            raise RuntimeError("not started: use it as `async with AsyncShipper() as shipper:`")
         return self._task
 
     async def _run(self) -> None:
-        """Take turns."""
+        """Take steps until the driver has finished."""
         try:
             seconds = await self._run_blocking(self._step)
             while not self._driver.is_finished:
@@ -138,27 +136,27 @@ class AsyncShipper:
         is_ready, self._connection_ready = self._connection_ready, False
         return self._driver.step(is_ready=is_ready)
 
-    async def _run_blocking(self, work: Callable[[], _T]) -> _T:
-        """Do it here, or where it may wait for the disk."""
+    async def _run_blocking(self, function: Callable[[], _T]) -> _T:
+        """Call a function, in the disk's thread if there is one."""
         if self._disk_thread is None:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
+            return function()
+        return await asyncio.get_running_loop().run_in_executor(self._disk_thread, function)
 
-    async def _wait_for_work(self, seconds: float, link: TcpConnection | None) -> None:
-        """Wait so long, or until there is something to do."""
+    async def _wait_for_work(self, seconds: float, connection: TcpConnection | None) -> None:
+        """Wait until there is something to do, at most `seconds`."""
         loop = asyncio.get_running_loop()
-        if link is not None:
-            loop.add_reader(link.socket, self._on_socket_ready)
-            if link.wants_write:
-                loop.add_writer(link.socket, self._on_socket_ready)
+        if connection is not None:
+            loop.add_reader(connection.socket, self._on_socket_ready)
+            if connection.wants_write:
+                loop.add_writer(connection.socket, self._on_socket_ready)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if seconds == NEVER else seconds):
                     await self._work_pending.wait()
         finally:
-            if link is not None:
-                loop.remove_reader(link.socket)
-                loop.remove_writer(link.socket)
+            if connection is not None:
+                loop.remove_reader(connection.socket)
+                loop.remove_writer(connection.socket)
 
     def _on_socket_ready(self) -> None:
         self._connection_ready = True

@@ -1,17 +1,18 @@
-"""What goes to the collector and when: one connection after the other, without a socket or a thread.
+"""What is sent to the collector and when, over one connection after another; no socket and no thread.
 
-Each stream has connections of its own: first those of earlier runs, one by one until they are empty, then
-this run's. On each, blocks go in order as far as a window of unacknowledged bytes allows. A block that is
-still being filled goes at once if nothing is unacknowledged, else it is filled while acks are awaited.
+Each stream has connections of its own: first the streams of earlier runs, one by one until they are empty,
+then this run's. On each connection blocks are sent in order, as far as a window of unacknowledged bytes
+allows. A block that still takes lines is sent at once if nothing is unacknowledged; otherwise it fills up
+while acks are awaited.
 
-The collector answers with the last block that it has for good; numbers are implicit from there. So a block
-that is missing in between (dropped, set aside) ends the connection, and the next one begins behind it. Lines
-that go as messages, to a server that knows no blocks, go at least once.
+The collector answers with the last block that it has durably; the numbers after it are implicit. So a missing
+block in between (dropped, set aside) ends the connection, and the next one starts after the gap. Lines that
+are sent as messages, to a server that does not know blocks, are delivered at least once.
 
-A connection that was lost is made again after a pause; pauses grow until an ack, not until a connection: two
-clients that are taken for one would drive each other out without end. A block is blamed if the peer hangs up
-while it is the oldest one. It then goes alone, and after five times in a row, over five minutes or more, it
-is set aside.
+A lost connection is replaced after a pause. Pauses grow until an ack, not until a connection: two clients
+that are taken for one would otherwise throw each other out without end. A block is suspected if the peer
+hangs up while it is the oldest in flight. Blocks are then sent one at a time, and after five hang-ups in a
+row, over five minutes or more, the block is set aside.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ WINDOW_BYTES: Final = 4 * 1024 * 1024
 
 
 class DeliverySession:
-    """Sends what a spool holds. `tell` is told, in a line, what an operator should know.
+    """Delivers the content of a spool. `tell` receives each message for an operator, one line.
 
-    For each connection: `begin()`, then `feed` and `frames` as often as there is something, until the
-    connection fails or `ended` says to hang up; then `lost()`.
+    For each connection: `connection_made`, then `feed` and `frames_to_send` whenever there is something,
+    until the connection fails or `must_hang_up` is set; then `connection_lost`.
     """
 
     def __init__(
@@ -49,23 +50,23 @@ class DeliverySession:
         *,
         name: str,
         tell: Callable[[str], None],
-        window: int = WINDOW_BYTES,
-        draw: Callable[[], float] = random.random,
+        window_bytes: int = WINDOW_BYTES,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.connections = 0
         self.welcome: Welcome | None = None
-        """What the server of this connection said, once it has."""
+        """The answer of this connection's server, once it has come."""
         self.must_hang_up = False
-        """True: hang up now."""
+        """True: close the connection now."""
         self.fault = ""
-        """What is wrong with the server, if that is why."""
+        """What is wrong with the server, if that is the reason."""
         self.is_finishing = False
         """True: close the connection when nothing is left to send."""
         self._spool = spool
         self._name = name
         self._tell = tell
-        self._window_bytes = window
-        self._jitter = draw
+        self._window_bytes = window_bytes
+        self._jitter = jitter
         self._delays: Iterator[float] | None = None
         self._quarantine = Quarantine()
         self._last_sent = (b"", 0)  # this run's stream, and the highest of its blocks that was ever sent
@@ -73,30 +74,30 @@ class DeliverySession:
 
     @property
     def has_lines(self) -> bool:
-        """Tell whether there is something to send."""
+        """Return whether there is something to send."""
         return self._spool.lines > 0
 
     @property
     def can_send_now(self) -> bool:
-        """Tell whether a line could be sent at once."""
+        """Return whether a new line would be sent at once."""
         return self.welcome is not None and not self._window.unanswered and not self._quarantine.has_suspect
 
     def connection_made(self) -> bytes:
-        """Give the first bytes of a new connection."""
+        """Start a new connection; return its first bytes."""
         self._reset(next(iter(self._spool.streams()), self._spool.stream))
         self.connections += 1
         return self._window.session.hello()
 
     def feed(self, data: bytes) -> None:
-        """Take what the collector sent. Raises SpoolError."""
+        """Handle bytes from the collector. Raises SpoolError."""
         try:
             self._feed(data)
         except SpoolError:
-            self.must_hang_up = True  # we have lost track of what is in flight
+            self.must_hang_up = True  # it is not known any more what is in flight
             raise
 
     def frames_to_send(self) -> list[bytes | memoryview]:
-        """Give what is to be sent now, in pieces. Raises SpoolError."""
+        """Return what is to be sent now, in pieces. Raises SpoolError."""
         if self.welcome is None or self.must_hang_up or self._is_closing:
             return []
         try:
@@ -106,14 +107,14 @@ class DeliverySession:
             raise
 
     def connection_lost(self, *, by_peer: bool) -> float:
-        """Give the seconds to wait before the next connection, as this one is gone or could not be made.
+        """End a connection that is gone or could not be made; return the seconds to wait before the next.
 
-        `by_peer`: the other side hung up, not we. Raises SpoolError.
+        `by_peer`: the other side hung up. Raises SpoolError.
         """
-        orderly, stream = self._is_closing, self._window.stream
-        is_suspect = by_peer and not self.must_hang_up and not orderly and self._window.block_count > 0
+        was_closing, stream = self._is_closing, self._window.stream
+        is_suspect = by_peer and not self.must_hang_up and not was_closing and self._window.block_count > 0
         self._reset(self._spool.stream)
-        if orderly:
+        if was_closing:
             return 0.0
         if is_suspect and self._quarantine.record_hangup((stream, self._spool.lowest(stream))):
             self._set_aside(stream, self._quarantine.reason)
@@ -122,11 +123,10 @@ class DeliverySession:
             self._delays = delays(self._jitter)
         return next(self._delays)
 
-    def trim_spool(self, most: int) -> None:
-        """Drop the oldest blocks until the spool holds `most` bytes, as far as that is possible."""
-        while self._spool.size > most and self._spool.drop_oldest(
-            self._window.stream, self._window.block_count
-        ):
+    def trim_spool(self, max_bytes: int) -> None:
+        """Drop the oldest blocks until the spool holds at most `max_bytes`, as far as that is possible."""
+        spool, window = self._spool, self._window
+        while spool.size > max_bytes and spool.drop_oldest(window.stream, window.block_count):
             pass
 
     def _reset(self, stream: bytes) -> None:
@@ -142,44 +142,44 @@ class DeliverySession:
         while frame := self._next_frame(welcome):
             out += frame
         if not self._window.unanswered and self._window.is_complete(finishing=self.is_finishing):
-            # The collector forgets the stream then: it must not come up again, not even after a power
-            # failure.
+            # After `close` the collector forgets the stream, so its blocks must not come back, not even
+            # after a power failure.
             self._spool.sync_removals()
             self._is_closing = True
             out.append(self._window.session.close())
         return out
 
     def _next_frame(self, welcome: Welcome) -> list[bytes | memoryview] | None:
-        """Give the next frame, if it may go."""
-        flight = self._window
-        if flight.is_full:
+        """Return the next frame, or None if none may be sent now."""
+        window = self._window
+        if window.is_full:
             return None
-        if flight.has_unsent_messages:
-            return flight.send_message()
+        if window.has_unsent_messages:
+            return window.send_message()
         block = self._next_block(welcome)
         if block is None:
             return None
-        frame = flight.send_block(block, welcome)
-        if flight.stream == self._spool.stream and block.number > self._highest_sent():
-            self._last_sent = (flight.stream, block.number)
+        frame = window.send_block(block, welcome)
+        if window.stream == self._spool.stream and block.number > self._highest_sent():
+            self._last_sent = (window.stream, block.number)
         return frame
 
     def _next_block(self, welcome: Welcome) -> Block | None:
-        """Give the block that may go now."""
-        flight = self._window
-        while flight.block_count < len(blocks := self._spool.blocks(flight.stream)):
-            block = blocks[flight.block_count]
+        """Return the block that may be sent now, if any; set aside one that is too large for the server."""
+        window = self._window
+        while window.block_count < len(blocks := self._spool.blocks(window.stream)):
+            block = blocks[window.block_count]
             is_too_large = welcome.lines and block.size > welcome.max_data
-            if flight.block_count and (is_too_large or self._must_wait(block)):
+            if window.block_count and (is_too_large or self._must_wait(block)):
                 return None
             if not is_too_large:
-                return block if block.number == flight.next_number else None
-            why = f"{block.size} bytes, and the collector takes {welcome.max_data} at most"
-            self._set_aside(flight.stream, why)
+                return block if block.number == window.next_number else None
+            reason = f"{block.size} bytes, and the collector accepts at most {welcome.max_data}"
+            self._set_aside(window.stream, reason)
         return None
 
     def _must_wait(self, block: Block) -> bool:
-        """Tell whether a block may not follow others that are unacknowledged."""
+        """Return whether a block may not be sent while others are unacknowledged."""
         if self._quarantine.has_suspect or self._spool.is_open(block):
             return True
         return self._window.byte_count + block.size > self._window_bytes
@@ -202,27 +202,27 @@ class DeliverySession:
                 case Welcome():
                     self._on_welcome(event)
                 case Refused(reason=reason):
-                    self.must_hang_up, self.fault = True, f"it refuses us: {reason}"
+                    self.must_hang_up, self.fault = True, f"it refuses this client: {reason}"
                 case ServerClosing() | Closed():
                     self.must_hang_up = True
 
     def _on_welcome(self, welcome: Welcome) -> None:
         self.welcome = welcome
-        flight, durable = self._window, welcome.durable or 0
+        window, durable = self._window, welcome.durable or 0
         if durable > self._highest_sent():
-            lines = sum(block.lines for block in self._spool.blocks(flight.stream))
+            lines = sum(block.lines for block in self._spool.blocks(window.stream))
             self._tell(
                 f"the collector has block {durable} of a stream whose block {self._highest_sent()} was sent "
-                f"last: another has used it; {lines} lines are sent again, some of them may be there already"
+                f"last: another client has used it; {lines} lines are sent again, some may be stored twice"
             )
-            self._spool.rename_stream(flight.stream)
+            self._spool.rename_stream(window.stream)
             self.must_hang_up = True
             return
-        self._spool.forget(flight.stream, durable)
-        flight.next_number = max(flight.next_number, durable + 1)
+        self._spool.forget(window.stream, durable)
+        window.next_number = max(window.next_number, durable + 1)
 
     def _highest_sent(self) -> int:
-        """Give the highest number that the collector can know."""
+        """Return the highest block number that the collector can know."""
         stream = self._window.stream
         if stream == self._spool.stream:
             return self._last_sent[1] if self._last_sent[0] == stream else 0
@@ -240,5 +240,5 @@ class DeliverySession:
         else:
             self._spool.forget(self._window.stream, block.number)
 
-    def _set_aside(self, stream: bytes, why: str) -> None:
-        self._tell(self._spool.set_aside(stream, why))
+    def _set_aside(self, stream: bytes, reason: str) -> None:
+        self._tell(self._spool.set_aside(stream, reason))

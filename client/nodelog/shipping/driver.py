@@ -1,8 +1,9 @@
-"""One connection after the other, in turns: what is due now, and how long to wait then, without waiting.
+"""One connection after another, step by step: each step does what is due and returns how long to wait.
 
-Who waits, a thread or an event loop, wakes for the first line after a rest; then it rests a millisecond
-without asking to be woken, so that a busy program pays for a wake-up once in a while and not with each line.
-With the spool in memory it need not be woken either while acks are awaited, as they will wake it.
+A driver itself never waits; its thread or event loop does. The first line after an idle time wakes it. After
+that it lingers for a millisecond without asking to be woken, so that a busy program pays for a wake-up once
+in a while and not for each line. With the spool in memory it need not be woken while acks are awaited either,
+as these will wake it.
 """
 
 from __future__ import annotations
@@ -19,129 +20,130 @@ if TYPE_CHECKING:
     from nodelog.shipping.tcp_connection import Endpoint
 
 LINGER_SECONDS: Final = 0.001
-"""Seconds to let lines gather after a turn that found some."""
+"""The time to let lines gather after a step that found some."""
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
-"""After which it is told that a collector does not answer."""
+"""The time after which it is reported that a collector does not answer."""
 NEVER: Final = float("inf")
 
 
 class Driver:
-    """Carries what there is to the collector until it is told to finish."""
+    """Ships lines to the collector until `finish`, one step after another."""
 
-    def __init__(self, settings: Settings, carrier: ShippingEngine) -> None:
-        self.engine = carrier
+    def __init__(self, settings: Settings, engine: ShippingEngine) -> None:
+        self.engine = engine
         self.connection: TcpConnection | None = None
-        """To be waited for, beside lines."""
+        """To be waited for, together with lines."""
         self._settings = settings
-        self._session = carrier.session
-        self._untried: list[Endpoint] = []  # that were not tried yet
-        self._deadline = 0.0  # when to connect, or to miss an answer
+        self._session = engine.session
+        self._untried: list[Endpoint] = []  # endpoints of this round
+        self._deadline = 0.0  # when to connect, or when an answer is overdue
         self._end_time = NEVER  # when to end, whatever is left
-        self._linger_until = 0.0  # when to be woken for a line again
+        self._linger_until = 0.0  # when to ask again to be woken for a line
 
     @property
     def is_finished(self) -> bool:
-        """Tell whether to take no more turns."""
-        said_goodbye = self._session.is_finishing and self._session.welcome is None
-        return said_goodbye or time.monotonic() >= self._end_time
+        """Return whether no further step is to be taken."""
+        is_closed = self._session.is_finishing and self._session.welcome is None
+        return is_closed or time.monotonic() >= self._end_time
 
     def finish(self, timeout: float) -> None:
-        """End when nothing is left to send, or `timeout` seconds later."""
+        """Finish when nothing is left to send, or `timeout` seconds from now."""
         self._end_time = time.monotonic() + timeout
 
     def close(self) -> None:
-        """Let go of everything, after the last turn."""
+        """Release everything, after the last step."""
         if self.connection is not None:
             self.connection.close()
         self.engine.queue.close()
         self.engine.close()
 
     def step(self, *, is_ready: bool) -> float:
-        """Do what there is to do; give the seconds to wait for something to happen.
+        """Do all that is due; return the seconds to wait for something to happen.
 
-        `is_ready`: the link has something to read, or is connected.
+        `is_ready`: the connection has something to read, or has been made.
         """
         self._session.is_finishing = self._end_time != NEVER and not self.engine.queue.unacknowledged
-        link = self.connection
-        received = self._receive(link) if link and is_ready else []
-        came, frames = self.engine.step(received, sends=link is not None and not link.failure)
-        if link is not None:
-            self._send(link, frames)
+        connection = self.connection
+        received = self._receive(connection) if connection and is_ready else []
+        can_send = connection is not None and not connection.failure
+        came, frames = self.engine.step(received, can_send=can_send)
+        if connection is not None:
+            self._send(connection, frames)
         elif self._session.has_lines and time.monotonic() >= self._deadline:
             self._connect()
         return self._seconds_to_wait(came=came)
 
-    def _receive(self, link: TcpConnection) -> list[bytes]:
-        """Give what the collector sent."""
-        if not link.is_connecting:
-            return link.read()
-        if link.finish_connecting():
+    def _receive(self, connection: TcpConnection) -> list[bytes]:
+        """Return what the collector sent; start the session if the connection has just been made."""
+        if not connection.is_connecting:
+            return connection.read()
+        if connection.finish_connecting():
             self._untried.clear()
             self._deadline = time.monotonic() + ANSWER_SECONDS
-            link.write([self._session.connection_made()])
+            connection.write([self._session.connection_made()])
         return []
 
-    def _send(self, link: TcpConnection, frames: list[bytes | memoryview]) -> None:
-        """Send this, unless the connection has come to its end."""
-        if not link.is_connecting and not link.failure and not self._session.must_hang_up:
-            link.write(frames)
+    def _send(self, connection: TcpConnection, frames: list[bytes | memoryview]) -> None:
+        """Send these frames; close the connection if it has failed or the session is over."""
+        if not connection.is_connecting and not connection.failure and not self._session.must_hang_up:
+            connection.write(frames)
         if not self._session.welcome and time.monotonic() >= self._deadline:
-            self._handle_missing_answer(link)
-        if link.failure or self._session.must_hang_up:
-            self._hang_up(link)
+            self._handle_missing_answer(connection)
+        if connection.failure or self._session.must_hang_up:
+            self._hang_up(connection)
 
-    def _handle_missing_answer(self, link: TcpConnection) -> None:
-        """Give up connecting, but wait on for who listens: a collector whose disk is stuck says nothing."""
-        if link.is_connecting:
-            link.failure = "no answer"
+    def _handle_missing_answer(self, connection: TcpConnection) -> None:
+        """Give up connecting; but once connected, wait on: a collector with a stuck disk does not answer."""
+        if connection.is_connecting:
+            connection.failure = "no answer"
         else:
             self.engine.report_no_answer()
             self._deadline = NEVER
 
     def _connect(self) -> None:
-        """Begin to connect to the next of the places."""
+        """Start to connect to the next endpoint."""
         settings = self._settings
         self.engine.destination = " or ".join(settings.hosts)
         try:
             self._untried = self._untried or resolve(settings.hosts, settings.port)
-            place = self._untried.pop(0)
-            self.engine.destination = format_endpoint(place)
-            self.connection = TcpConnection(place)
-        except OSError as error:  # nobody knows the name, or the program has too many files open
+            endpoint = self._untried.pop(0)
+            self.engine.destination = format_endpoint(endpoint)
+            self.connection = TcpConnection(endpoint)
+        except OSError as error:  # the name is unknown, or the program has too many open files
             seconds = self.engine.connection_lost(error.strerror or str(error))
         else:
             seconds = CONNECT_SECONDS
         self._deadline = time.monotonic() + seconds
 
-    def _hang_up(self, link: TcpConnection) -> None:
-        """Close the connection, and see when to make the next one."""
-        link.close()
+    def _hang_up(self, connection: TcpConnection) -> None:
+        """Close the connection and schedule the next one."""
+        connection.close()
         self.connection = None
-        another = link.is_connecting and self._untried
-        pause = 0.0 if another else self.engine.connection_lost(link.failure, by_peer=link.closed_by_peer)
+        try_next = connection.is_connecting and self._untried
+        pause = 0.0
+        if not try_next:
+            pause = self.engine.connection_lost(connection.failure, by_peer=connection.closed_by_peer)
         self._deadline = time.monotonic() + pause
 
     def _seconds_to_wait(self, *, came: bool) -> float:
-        intake = self.engine.queue
+        queue = self.engine.queue
         now = time.monotonic()
         if came:
             self._linger_until = now + LINGER_SECONDS
         if now < self._linger_until:  # an ack is no reason to be woken for each line again
-            return 0.0 if intake.request_wakeup(BLOCK_BYTES) else self._linger_until - now
+            return 0.0 if queue.request_wakeup(BLOCK_BYTES) else self._linger_until - now
         if self.engine.spool_error:
             return min(RETRY_SECONDS, self._seconds_to_deadline())
-        return 0.0 if intake.request_wakeup(self._wakeup_bytes()) else self._seconds_to_deadline()
+        return 0.0 if queue.request_wakeup(self._wakeup_bytes()) else self._seconds_to_deadline()
 
     def _wakeup_bytes(self) -> int:
-        """Give the bytes of waiting lines that are worth a turn."""
+        """Return the bytes of waiting lines that are worth a step."""
         could_send = self._session.can_send_now if self.connection else self._deadline <= time.monotonic()
         return 1 if could_send or self.engine.spool.is_persistent else BLOCK_BYTES
 
     def _seconds_to_deadline(self) -> float:
-        """Give the seconds until something is due, whatever happens."""
-        now = time.monotonic()
-        waits = (
-            not self._session.welcome if self.connection else self._deadline > now or self._session.has_lines
-        )
-        return max(0.0, min(self._end_time, self._deadline if waits else NEVER) - now)
+        """Return the seconds until something is due even if nothing happens."""
+        now, session = time.monotonic(), self._session
+        has_deadline = not session.welcome if self.connection else self._deadline > now or session.has_lines
+        return max(0.0, min(self._end_time, self._deadline if has_deadline else NEVER) - now)

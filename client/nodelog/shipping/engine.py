@@ -1,8 +1,8 @@
-"""All of the work but the waiting: lines from the intake into the spool, from the spool to the collector.
+"""All the work except waiting: lines move from the queue into the spool, and from there to the collector.
 
-Whatever drives it calls `turn` when something has happened: lines came, the collector said something, or it
-is time to try again. A turn is short, so that a thread which does it is no burden for the others, and one at
-a time; it may wait for the disk if the spool is in a file.
+A driver calls `step` when something has happened: lines have come, the collector has sent something, or it is
+time to retry. Only one step runs at a time. A step is short, so that a thread which runs it is no burden to
+the others; it may wait for the disk if the spool is in a file.
 """
 
 from __future__ import annotations
@@ -22,35 +22,38 @@ if TYPE_CHECKING:
     from nodelog.spool.spool import Spool
 
 RETRY_SECONDS: Final = 1.0
-"""Seconds after which to try again if the spool cannot be used."""
+"""The pause before a spool that cannot be used is tried again."""
 
 
 class ShippingEngine:
-    """Carries lines from `intake` through `spool` to a collector."""
+    """Moves lines from `queue` through `spool` to a collector."""
 
-    def __init__(self, settings: Settings, spool: Spool, intake: LineQueue) -> None:
-        self.queue = intake
+    def __init__(self, settings: Settings, spool: Spool, queue: LineQueue) -> None:
+        self.queue = queue
         self.spool = spool
         self.destination = ""
-        """Where it is connected to, or tries to."""
+        """The address that is connected to, or that the last attempt was for."""
         self.spool_error = ""
-        """What is wrong with the spool now."""
+        """What is wrong with the spool now; empty if nothing is."""
         self._tell = settings.tell
         self._spool_name = settings.spool if spool.is_persistent else "memory"
         self._max_bytes = settings.max_bytes
         self._drops_oldest = settings.full is FullPolicy.DROP_OLDEST
-        self._in_outage = False  # to connect
-        self._notices: list[bytes] = []  # lines of our own that belong into the stream
+        self._in_outage = False  # an outage was reported, its end was not
+        self._notices: list[bytes] = []  # the client's own lines, to be sent in the stream
         self.session = DeliverySession(
-            spool, name=settings.name, tell=self._report, window=min(WINDOW_BYTES, settings.max_bytes // 4)
+            spool,
+            name=settings.name,
+            tell=self._report,
+            window_bytes=min(WINDOW_BYTES, settings.max_bytes // 4),
         )
         self._report_spool_notices()
-        intake.sync_with_spool(spool)
+        queue.sync_with_spool(spool)
 
-    def step(self, received: Iterable[bytes], *, sends: bool) -> tuple[bool, list[bytes | memoryview]]:
-        """Do what there is to do; tell whether lines came and, if something can be sent, give what is to be.
+    def step(self, received: Iterable[bytes], *, can_send: bool) -> tuple[bool, list[bytes | memoryview]]:
+        """Do all that can be done now; return whether new lines came, and the frames to send if `can_send`.
 
-        When a disk takes no more lines, those that are there already still go.
+        While the disk takes no more lines, those in the spool are still sent.
         """
         came, frames, before = False, [], self.spool_error
         self.spool_error = ""
@@ -60,7 +63,7 @@ class ShippingEngine:
         with self._handling_spool_errors(before):
             came = self._spool_lines()
         with self._handling_spool_errors(before):
-            frames = self.session.frames_to_send() if sends else []
+            frames = self.session.frames_to_send() if can_send else []
         with self._handling_spool_errors(before):
             self._tidy(came=came)
         self.queue.sync_with_spool(self.spool)
@@ -70,54 +73,54 @@ class ShippingEngine:
         return came, frames
 
     def connection_lost(self, failure: str = "", *, by_peer: bool = False) -> float:
-        """Give the seconds to wait before the next connection, as this one is gone; tell once per outage."""
-        why = self.session.fault if self.session.must_hang_up else failure
-        if why:
-            self._report_outage(f"no connection to {self.destination}: {why}; trying again")
+        """End a connection and report it, once per outage; return the seconds to wait before the next."""
+        reason = self.session.fault if self.session.must_hang_up else failure
+        if reason:
+            self._report_outage(f"no connection to {self.destination}: {reason}; trying again")
         pause = RETRY_SECONDS
         with self._handling_spool_errors(self.spool_error):
             pause = self.session.connection_lost(by_peer=by_peer)
         return pause  # noqa: RET504 (an error may have ended the block before)
 
     def report_no_answer(self) -> None:
-        """Tell that the collector has not answered yet."""
-        self._report_outage(
-            f"{self.destination} takes the connection but does not answer: is it a collector? waiting"
-        )
+        """Report that the collector has not answered yet."""
+        failure = "accepts the connection but does not answer (is it a collector?)"
+        self._report_outage(f"{self.destination} {failure}; still waiting")
 
     def close(self) -> None:
-        """Keep what can be kept, let go of the spool, and tell what is left."""
-        why = ""
+        """Store what can be stored, close the spool, and report what is left."""
+        reason = ""
         try:
             while self._spool_lines():
                 pass
             self.spool.commit_removals()
         except SpoolError as error:
-            why = str(error)
+            reason = str(error)
         self.queue.is_finished = True
         self.queue.sync_with_spool(self.spool)
         self.spool.close()
         if left := self.queue.unacknowledged:
-            self._tell(f"{left} lines are not acknowledged and {self._describe_unacknowledged(why)}")
+            self._tell(f"{left} lines are not acknowledged; {self._describe_unacknowledged(left, reason)}")
 
-    def _describe_unacknowledged(self, why: str) -> str:
-        """Tell where those lines are that are left."""
+    def _describe_unacknowledged(self, left: int, reason: str) -> str:
+        """Return where the lines are that are left."""
         if not self.spool.is_persistent:
-            return "were in memory and are lost"
-        kept, how = self.spool.lines, f"`nodelog pipe --spool {self._spool_name} </dev/null`"
-        waiting = f"wait in {self._spool_name}: the next run sends them, or {how}"
-        lost = self.queue.unacknowledged - kept
+            return "they were in memory and are lost"
+        name = self._spool_name
+        waiting = f"wait in {name}: the next run or `nodelog pipe --spool {name} </dev/null` sends them"
+        lost = left - self.spool.lines
         if not lost:
-            return waiting
-        return f"{lost} of them are lost: {why}" + (f"; the others {waiting}" if kept else "")
+            return f"they {waiting}"
+        return f"{lost} of them are lost: {reason}" + (f"; the others {waiting}" if self.spool.lines else "")
 
     def _report_outage(self, text: str) -> None:
-        """Tell it once, until there is a connection."""
+        """Report an outage, unless it was reported since the last connection."""
         if not self._in_outage:
             self._in_outage = True
-            self._tell(f"{text}, lines wait in {self._spool_name}")
+            self._tell(f"{text}; lines wait in {self._spool_name}")
 
     def _spool_lines(self) -> bool:
+        """Move a batch of lines from the queue into the spool; return whether there were any."""
         lines = self.queue.take_batch()
         if not lines and not self._notices:
             return False
@@ -137,7 +140,7 @@ class ShippingEngine:
 
     @contextmanager
     def _handling_spool_errors(self, before: str) -> Generator[None]:
-        """Go on without the spool for a moment, or with another if it is damaged; tell it once."""
+        """Continue without the spool for now, or with a new one if it is damaged; report each error once."""
         try:
             try:
                 yield
@@ -156,5 +159,6 @@ class ShippingEngine:
         self.spool.notices.clear()
 
     def _report(self, text: str) -> None:
+        """Report to the operator and in the stream."""
         self._tell(text)
         self._notices.append(f"nodelog: {text}".encode())

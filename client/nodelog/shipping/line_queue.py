@@ -1,8 +1,8 @@
-"""Where callers hand in their lines, and learn what became of them: the one place that threads share.
+"""The queue where callers hand in lines and learn what became of them: the only part that threads share.
 
-A caller only appends to a list. Whoever drives the rest takes the list over, and is woken only if it waits: a
-wake-up costs the caller more than everything else here. Who has many lines at once hands in a Run of them,
-and is spared the price of each.
+A caller only appends to a list. The driver takes the list over, and is woken only if it waits: a wake-up
+costs the caller more than everything else here. A caller with many lines hands in a LineBatch, which costs as
+much as one line.
 """
 
 from __future__ import annotations
@@ -26,67 +26,67 @@ class FullPolicy(Enum):
     """What to do with a line when there is no room for it."""
 
     BLOCK = "block"
-    """Wait until there is, as long as the caller allows."""
+    """Wait for room, as long as the caller allows."""
     DROP_OLDEST = "drop-oldest"
     DROP_NEWEST = "drop-newest"
 
 
 class LineQueue:
-    """Takes lines until `most` bytes are held, here and in the spool.
+    """Accepts lines until `max_bytes` are held, here and in the spool together.
 
-    `wake` is called when lines are waited for. A line that is larger than all of `most` is taken if nothing
-    else is held.
+    `offer` calls `wake` only if the driver has asked for it with `request_wakeup`. A line larger than
+    `max_bytes` is accepted if nothing else is held.
     """
 
-    def __init__(self, most: int, full: FullPolicy, wake: Callable[[], None]) -> None:
+    def __init__(self, max_bytes: int, policy: FullPolicy, wake: Callable[[], None]) -> None:
         self.dropped = 0
-        """Lines that were dropped here, without coming into the spool."""
-        self._max_bytes = most
-        self._policy = full
+        """Lines that were dropped here, before they reached the spool."""
+        self._max_bytes = max_bytes
+        self._policy = policy
         self._wake = wake
         self._lines: deque[bytes] = deque()
-        self._queued_bytes = 0  # in them
-        self._free_bytes = most  # bytes that may still come
-        self._entered = 0  # lines that were ever in them
-        self._handed_over = 0  # of them, those that are in them no more
-        self._notices = 0  # of them, those that tell of others
-        self._wakeup_bytes = _NEVER  # bytes in them at which to wake
-        self._in_transit = self._in_transit_bytes = 0  # on their way into the spool
-        self._spooled = 0  # lines in it
-        self._left_spool = 0  # lines that were in the spool
-        self._dropped_from_queue = 0  # lines that were dropped after they had been taken in
-        self._unreported = 0  # lines that were not taken in, and the stream does not tell of yet
-        self._unreported_oldest = 0  # the same, but from before the first of `_lines`
-        self._reported_in_transit = 0  # of these, with the lines that are on their way
+        self._queued_bytes = 0  # in `_lines`
+        self._free_bytes = max_bytes  # that may still be added
+        self._entered = 0  # lines that were ever added to `_lines`
+        self._handed_over = 0  # of them, those that are no longer in it
+        self._notices = 0  # of them, drop notices
+        self._wakeup_bytes = _NEVER  # queued bytes at which to wake the driver
+        self._in_transit = self._in_transit_bytes = 0  # lines and bytes on their way into the spool
+        self._spooled = 0  # lines in the spool
+        self._removed_from_spool = 0  # lines that were in the spool
+        self._dropped_from_queue = 0  # lines that were accepted and dropped here
+        self._refused = 0  # lines that were not accepted and that no drop notice reports yet
+        self._unreported = 0  # lines that were dropped before the first of `_lines` and not reported yet
+        self._reported_in_transit = 0  # lines reported by a drop notice on its way into the spool
         self.is_closed = False
         self.is_finished = False
-        """True once nothing that is left here will go anywhere."""
+        """True once nothing that is left here will be sent."""
         # Reentrant: a signal handler may send a line while its own thread is in here.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
 
     @property
     def unacknowledged(self) -> int:
-        """How many lines no collector has acknowledged yet."""
+        """The number of lines held here or in the spool: no collector has acknowledged them yet."""
         with self._lock:
             return self._count_unacknowledged()
 
     @property
     def accepted(self) -> int:
-        """How many lines were taken in."""
+        """The number of lines that were accepted."""
         return self._entered - self._notices
 
     def offer(self, line: bytes, count: int = 1) -> bool:
-        """Take a line without its LF, or a Run of `count`, if there is room or can be made.
+        """Accept a line without its LF, or a LineBatch of `count`, if there is room or room can be made.
 
         Raises ValueError when closed.
         """
         size = len(line) + 1
         with self._lock:
-            if size > self._free_bytes or self._unreported:
+            if size > self._free_bytes or self._refused:
                 if not self._try_add(line, count):
                     return False
-            else:  # the same as in _add: a caller pays for each call of a function
+            else:  # the same as in _add: a caller pays for each function call
                 self._lines.append(line)
                 self._queued_bytes += size
                 self._free_bytes -= size
@@ -98,27 +98,27 @@ class LineQueue:
         return True
 
     def offer_blocking(self, line: bytes, timeout: float | None, count: int = 1) -> bool:
-        """Take what `offer` refused once there is room; False if there is none within `timeout` seconds.
+        """Accept what `offer` refused once there is room; False if there is none within `timeout` seconds.
 
-        Raises ValueError when closed.
+        Only the policy `block` waits. Raises ValueError when closed.
         """
         if self._policy is not FullPolicy.BLOCK or timeout == 0:
             return False
         with self._changed:
-            taken = self._changed.wait_for(lambda: self._try_add(line, count), timeout)
+            is_accepted = self._changed.wait_for(lambda: self._try_add(line, count), timeout)
         self._wake()
-        return taken
+        return is_accepted
 
     def count_refused(self, count: int = 1) -> None:
-        """Count lines that were not taken in time and are given up; a policy that drops has done so."""
+        """Count lines that were refused and are given up; the other policies have counted them already."""
         if self._policy is FullPolicy.BLOCK:
             with self._lock:
                 self._count_dropped(count)
 
     def close(self) -> None:
-        """Take no more lines."""
+        """Accept no more lines."""
         with self._changed:
-            if self._unreported:
+            if self._refused:
                 self._add_drop_notice()
             self.is_closed = True
             self._free_bytes = -1
@@ -126,30 +126,30 @@ class LineQueue:
         self._wake()
 
     def watch_unspooled(self) -> Callable[[], int]:
-        """Give a function that tells how many of the lines up to now are not in the spool yet."""
+        """Return a function that counts the lines accepted up to now that are not in the spool yet."""
         goal = self._entered
         return lambda: max(0, goal - self._handed_over + self._in_transit)
 
     def watch_unacknowledged(self) -> Callable[[], int]:
-        """Give a function that tells how many of the lines up to now have not left the spool yet."""
+        """Return a function that counts the lines held now that have not left the spool yet."""
         with self._lock:
-            goal = self._left_spool + self._dropped_from_queue + self._count_unacknowledged()
-        return lambda: max(0, goal - self._left_spool - self._dropped_from_queue)
+            goal = self._removed_from_spool + self._dropped_from_queue + self._count_unacknowledged()
+        return lambda: max(0, goal - self._removed_from_spool - self._dropped_from_queue)
 
     def wait_until_zero(self, remaining: Callable[[], int], timeout: float | None) -> int:
-        """Wait until nothing remains of what is watched, all is over, or `timeout` seconds; give the rest."""
+        """Wait until `remaining` is 0 or all is finished, at most `timeout` seconds; return `remaining`."""
         with self._changed:
             self._changed.wait_for(lambda: self.is_finished or not remaining(), timeout)
             return remaining()
 
-    def request_wakeup(self, wanted: int) -> bool:
-        """Ask to be woken when so many bytes are here; True if they are."""
+    def request_wakeup(self, size: int) -> bool:
+        """Ask to be woken once `size` bytes are queued; return True if they are already."""
         with self._lock:
-            self._wakeup_bytes = _NEVER if self._queued_bytes >= wanted else wanted
-            return self._queued_bytes >= wanted
+            self._wakeup_bytes = _NEVER if self._queued_bytes >= size else size
+            return self._queued_bytes >= size
 
     def take_batch(self) -> list[bytes]:
-        """Give the lines that go into the spool next, a block or so; then `settle`, or `give_back`."""
+        """Remove about a block of lines for the spool; then call `sync_with_spool` or `put_back`."""
         with self._lock:
             self._wakeup_bytes = _NEVER
             if self._queued_bytes <= BLOCK_BYTES:
@@ -157,37 +157,35 @@ class LineQueue:
                 size, self._queued_bytes = self._queued_bytes, 0
             else:
                 lines, size = self._pop_block()
-            if self._unreported_oldest:
-                lines.insert(0, drop_notice(self._unreported_oldest))
+            if self._unreported:
+                lines.insert(0, drop_notice(self._unreported))
                 self._entered += 1
                 self._notices += 1
-                self._reported_in_transit, self._unreported_oldest = self._unreported_oldest, 0
+                self._reported_in_transit, self._unreported = self._unreported, 0
             self._in_transit = count_lines(lines) if self._lines else self._entered - self._handed_over
             self._in_transit_bytes = size
             self._handed_over += self._in_transit
             return lines
 
     def put_back(self, lines: list[bytes]) -> None:
-        """Keep lines here that could not be put into the spool."""
+        """Put lines of `take_batch` back that could not be stored in the spool."""
         with self._lock:
             if self._reported_in_transit:
                 del lines[0]
                 self._entered -= 1
                 self._notices -= 1
-                self._unreported_oldest, self._reported_in_transit = (
-                    self._unreported_oldest + self._reported_in_transit,
-                    0,
-                )
+                self._unreported += self._reported_in_transit
+                self._reported_in_transit = 0
             self._lines.extendleft(reversed(lines))
             self._queued_bytes += self._in_transit_bytes
             self._handed_over -= self._in_transit
             self._in_transit = self._in_transit_bytes = 0
 
     def sync_with_spool(self, spool: Spool) -> None:
-        """Take note of what is in the spool now, and of what has left it; those who wait for it are told."""
+        """Update the counts from the spool, and wake those who wait for room or for acks."""
         with self._changed:
             self._in_transit = self._in_transit_bytes = self._reported_in_transit = 0
-            self._spooled, self._left_spool = spool.lines, spool.removed
+            self._spooled, self._removed_from_spool = spool.lines, spool.removed
             self._free_bytes = -1 if self.is_closed else self._max_bytes - self._queued_bytes - spool.size
             self._changed.notify_all()
 
@@ -197,15 +195,15 @@ class LineQueue:
         size = len(line) + 1
         if size > self._free_bytes < self._max_bytes and not self._make_room(size, count):
             return False
-        if self._unreported:
+        if self._refused:
             self._add_drop_notice()
         self._add(line, count)
         return True
 
     def _make_room(self, size: int, count: int) -> bool:
-        """Do what is to be done when all is full; False if the `count` lines stay outside.
+        """Apply the policy when there is no room; return False if the `count` lines are refused.
 
-        The oldest lines are those in the spool. These here are dropped only if nobody takes them over.
+        The oldest lines are those in the spool. Lines are dropped here only if the driver does not take them.
         """
         if self._policy is FullPolicy.DROP_NEWEST:
             self._count_dropped(count)
@@ -213,22 +211,22 @@ class LineQueue:
             return False
         while self._lines and self._queued_bytes + size > self._max_bytes:
             oldest = self._lines.popleft()
-            removed = count_lines([oldest])
+            dropped = count_lines([oldest])
             self._queued_bytes -= len(oldest) + 1
             self._free_bytes += len(oldest) + 1
-            self._handed_over += removed
-            self._dropped_from_queue += removed
-            self._unreported_oldest += removed
-            self.dropped += removed
+            self._handed_over += dropped
+            self._dropped_from_queue += dropped
+            self._unreported += dropped
+            self.dropped += dropped
         return True
 
     def _count_dropped(self, count: int) -> None:
         self.dropped += count
-        self._unreported += count
+        self._refused += count
 
     def _add_drop_notice(self) -> None:
-        self._add(drop_notice(self._unreported))
-        self._unreported = 0
+        self._add(drop_notice(self._refused))
+        self._refused = 0
         self._notices += 1
 
     def _add(self, line: bytes, count: int = 1) -> None:

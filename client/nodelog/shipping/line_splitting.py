@@ -1,4 +1,4 @@
-"""What a program says, as lines: whatever it is, it stays one record."""
+"""Texts of a program as lines, one record each, and lines as blocks and messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_LINE_BYTES: Final = 1024 * 1024
-"""Bytes of a line; what collectors take unless told otherwise."""
+"""Bytes of the longest line; the default limit of collectors."""
 
 
 def to_line(text: str | bytes) -> bytes:
     r"""Return `text` as one line, without its LF.
 
-    An LF at its end ends it; one within becomes the two characters `\n`, so that a traceback stays one
-    record. What UTF-8 cannot express becomes an escape such as `\udc80`. Everything else is left as it is.
+    An LF at its end is removed; one inside becomes the two characters `\n`, so that a traceback stays one
+    record. What UTF-8 cannot encode becomes an escape such as `\udc80`. Everything else stays unchanged.
     """
     if isinstance(text, bytes):
         data = text
@@ -37,9 +37,9 @@ def split_long_line(line: bytes) -> Sequence[bytes]:
 
 
 def split_into_batches(data: bytes) -> Iterator[bytes]:
-    """Cut whole lines, each with its LF, into runs of whole lines that fit into a block.
+    """Split whole lines, each with its LF, into batches of whole lines that fit into a block.
 
-    A line that is too long is cut as the collector would; one that fits into no block goes alone.
+    A line that is too long is cut as the collector would; one that does not fit into a block is a batch.
     """
     start = 0
     while len(data) - start > BLOCK_BYTES:
@@ -54,9 +54,9 @@ def split_into_batches(data: bytes) -> Iterator[bytes]:
         yield data[start:]
 
 
-def split_into_messages(data: bytes, most: int) -> list[bytes]:
-    """Give the lines of a block, without their LF; those of more than `most` bytes in parts."""
+def split_into_messages(data: bytes, max_bytes: int) -> list[bytes]:
+    """Return the lines of a block without their LF; a line of more than `max_bytes` becomes several parts."""
     lines = data[:-1].split(b"\n")
-    if len(data) <= most:
+    if len(data) <= max_bytes:
         return lines
-    return [line[at : at + most] for line in lines for at in range(0, len(line) or 1, most)]
+    return [line[at : at + max_bytes] for line in lines for at in range(0, len(line) or 1, max_bytes)]

@@ -1,4 +1,4 @@
-"""`logging` through a shipper: `nodelog.NodeLogHandler` in a logging configuration is all it takes."""
+"""A `logging` handler that ships records: put `nodelog.NodeLogHandler` into a logging configuration."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class NodeLogHandler(logging.Handler):
     """Ships each record as one line; a traceback stays one record.
 
-    `emit` never raises. It blocks only with `full="block"`, and then `timeout` seconds at the most. A record
-    that there was no room for is counted, as what is dropped is, and told in the stream. At exit it waits up
-    to `exit_timeout` seconds until all is acknowledged, and tells on standard error what is left. The rest is
-    as for Shipper.
+    `emit` never raises. It blocks only with `full="block"`, and then for at most `timeout` seconds. A record
+    that found no room is counted as dropped, and a line in the stream reports it. At exit the handler waits
+    up to `exit_timeout` seconds until all records are acknowledged, and reports what is left. The other
+    options are those of Shipper.
     """
 
-    def __init__(  # noqa: PLR0913 (each has a default that will do)
+    def __init__(  # noqa: PLR0913 (each has a usable default)
         self,
         host: str | None = None,
         port: int = DEFAULT_PORT,
@@ -39,15 +39,15 @@ class NodeLogHandler(logging.Handler):
     ) -> None:
         super().__init__(level)
         self.errors = 0
-        """Records that could not be made a line, or came after the end."""
+        """Records that could not be formatted, or came after `close`."""
         self.shipper = Shipper(host, port, spool=spool, full=full, max_bytes=max_bytes, name=name, tell=tell)
-        atexit.unregister(self.shipper.close)  # logging closes its handlers itself, and later
+        atexit.unregister(self.shipper.close)  # logging closes its handlers at exit, and later
         self._timeout = timeout
         self._exit_timeout = exit_timeout
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Emit a record unless a filter is against it; without the lock, so that nobody waits for two."""
-        passed: object = self.filter(record)  # from Python 3.12 on a filter may give another record
+        """Emit a record unless a filter rejects it; without the handler's lock: the shipper has one."""
+        passed: object = self.filter(record)  # since Python 3.12 a filter may return another record
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return bool(passed)
@@ -57,15 +57,15 @@ class NodeLogHandler(logging.Handler):
         try:
             if not self.shipper.send(self.format(record), self._timeout):
                 self.shipper.refuse()
-        except Exception:  # noqa: BLE001 (whatever a formatter or a record's arguments raise is no fault of the caller)
+        except Exception:  # noqa: BLE001 (what a formatter or a record's arguments raise must not reach the caller)
             self.handleError(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (as logging has it)
-        """Count it; `logging.raiseExceptions` says whether it is also printed."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name that logging uses)
+        """Count an error; it is also printed if `logging.raiseExceptions` is set."""
         self.errors += 1
         super().handleError(record)
 
     def close(self) -> None:
-        """Take no more records; wait for the others and tell what is left of them."""
+        """Accept no more records; wait until the others are acknowledged, and report what is left."""
         self.shipper.close(self._exit_timeout)
         super().close()

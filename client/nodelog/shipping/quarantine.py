@@ -1,4 +1,4 @@
-"""No poison: which block it is that collectors die of or hang up on, so that it does not stop all others."""
+"""Which block makes collectors die or hang up, so that it can be set aside and does not stop the others."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 MAX_HANGUPS: Final = 5
-"""In a row, after which a block is guilty, if they took long enough."""
+"""Hang-ups in a row after which a block is set aside, if they took MIN_SECONDS."""
 MIN_SECONDS: Final = 300.0
-"""From the first of them to the last, at least: one that is ended again and again for reasons of its own
-hangs up on an innocent block five times within seconds."""
+"""The least time from the first of them to the last: a collector that is restarted over and over for other
+reasons hangs up on an innocent block five times within seconds."""
 
 BlockId: TypeAlias = "tuple[bytes, int]"
-"""A block: its stream and its number."""
+"""The stream and the number of a block."""
 
 
 class Quarantine:
-    """Falls on the oldest block under way when the peer hangs up. Any ack clears it."""
+    """Suspects the oldest block in flight when the peer hangs up. Any ack clears the suspicion."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._suspect: BlockId | None = None
         self._since = 0.0
         self.hangups = 0
-        """On the suspect, in a row."""
+        """Hang-ups on the suspect, in a row."""
 
     @property
     def has_suspect(self) -> bool:
-        """Tell whether a block is to go alone, so that it is not blamed for one behind it."""
+        """Return whether blocks must be sent one at a time, so that none is blamed for the one after it."""
         return self.hangups > 0
 
     @property
     def seconds(self) -> float:
-        """Give the time since the first of the hang-ups."""
+        """The seconds since the first of the hang-ups."""
         return self._clock() - self._since
 
     @property
     def reason(self) -> str:
-        """Say what speaks against the suspect."""
-        return f"in {self.seconds:.0f} s the collector hung up {self.hangups} times while it was to take them"
+        """Why the suspect is set aside, for an operator."""
+        return f"the collector hung up {self.hangups} times in {self.seconds:.0f} s when it received them"
 
     def record_hangup(self, block: BlockId) -> bool:
-        """Take note that the peer hung up on this block; tell whether that is enough to set it aside."""
+        """Record that the peer hung up on this block; return whether it must be set aside now."""
         if block != self._suspect:
             self._suspect, self._since, self.hangups = block, self._clock(), 0
         self.hangups += 1
         return self.hangups >= MAX_HANGUPS and self.seconds >= MIN_SECONDS
 
     def clear(self) -> None:
-        """Blame nobody."""
+        """Suspect no block."""
         self._suspect, self.hangups = None, 0

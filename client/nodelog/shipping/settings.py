@@ -1,4 +1,4 @@
-"""How a shipper is set up, whether it is driven by a thread or by an event loop."""
+"""The settings of a shipper, whether a thread or an event loop drives it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT: Final = 6666
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 MIN_MAX_BYTES: Final = 1024 * 1024
-"""With less, a few blocks would be all."""
+"""The least value of max_bytes: less would hold only a few blocks."""
 _MAX_PORT: Final = 65535
 
 
@@ -27,20 +27,20 @@ class Settings:
     """Where lines go, and where they wait."""
 
     hosts: tuple[str, ...]
-    """To be tried one after the other."""
+    """Addresses to try one after the other."""
     port: int
     name: str
-    """What the collector calls this client; it does not trust it."""
+    """How this client introduces itself; the collector shows the name, but does not trust it."""
     spool: str | None
-    """A file, or None for memory."""
+    """The path of a file, or None for memory."""
     full: FullPolicy
-    """What to do when `max_bytes` are waiting."""
+    """What to do with a line when `max_bytes` are waiting."""
     max_bytes: int
     tell: Callable[[str], None]
-    """Takes what an operator should know, in a line."""
+    """Receives each message for an operator, one line."""
 
 
-def make_settings(  # noqa: PLR0913 (what a shipper is made with)
+def make_settings(  # noqa: PLR0913 (the options of a shipper)
     host: str | None,
     port: int,
     *,
@@ -50,11 +50,11 @@ def make_settings(  # noqa: PLR0913 (what a shipper is made with)
     name: str | None,
     tell: Callable[[str], None] | None,
 ) -> Settings:
-    """Fill in what the environment knows. Raises ValueError, for a missing host NoHostError."""
+    """Check the options and fill in defaults from the environment. Raises ValueError and NoHostError."""
     if not 1 <= port <= _MAX_PORT:
         raise ValueError(f"port is {port}, not 1 to {_MAX_PORT}")
     if max_bytes < MIN_MAX_BYTES:
-        raise ValueError(f"max_bytes is {max_bytes}, it must be {MIN_MAX_BYTES} at least")
+        raise ValueError(f"max_bytes is {max_bytes}, it must be at least {MIN_MAX_BYTES}")
     return Settings(
         hosts=collector_addresses(host, os.environ),
         port=port,
@@ -67,20 +67,20 @@ def make_settings(  # noqa: PLR0913 (what a shipper is made with)
 
 
 def _guarded(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """Keep what a program's function raises from ending the thread that carries its lines."""
+    """Wrap a program's function: an exception that it raises must not end the thread that ships its lines."""
 
-    def told(text: str) -> None:
+    def guarded(text: str) -> None:
         try:
             tell(text)
         except Exception as error:  # noqa: BLE001 (it is the program's, and may raise anything)
-            to_stderr(f"{text} (it could not be told as asked: {error!r})")
+            to_stderr(f"{text} (tell failed: {error!r})")
 
-    return told
+    return guarded
 
 
 def to_stderr(text: str) -> None:
-    """Tell whoever reads the program's standard error."""
-    with suppress(OSError, ValueError):  # it is closed: there is nobody to tell
+    """Write a message to the program's standard error, if there is one."""
+    with suppress(OSError, ValueError):  # it is closed
         if sys.stderr is not None:
             sys.stderr.write(f"nodelog: {text}\n")
             sys.stderr.flush()

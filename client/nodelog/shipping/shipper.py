@@ -1,4 +1,4 @@
-"""`Shipper`: lines to the collector of this node, through a thread, until the collector has them."""
+"""`Shipper`: lines to the collector of this node, sent by a thread and kept until the collector has them."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from nodelog.spool.spool import Spool
 
 GRACE_SECONDS: Final = 1.0
-"""Seconds for the thread to say goodbye, or to come back from the disk, when its time is over."""
+"""The time for the thread to close its connection, or to return from the disk, when its time is over."""
 
 
 class Shipper:
-    """Takes lines and does not let go of them until the collector has acknowledged them.
+    """Accepts lines and keeps them until the collector has acknowledged them.
 
-    `host` and `port` say where the collector is; without a host it is at HOST_IP, or at one of HOST_IPS.
-    Lines wait in memory or, if `spool` names a file, in it, and so survive the process. When `max_bytes`
-    wait, `full` says what becomes of the next line: `block`, `drop-oldest` or `drop-newest`; what is dropped
-    is counted and told in the stream. `tell` is called with what an operator should know, one line each, from
-    another thread; without it that goes to standard error.
+    `host` and `port` are the collector's address; without a host it is HOST_IP, or one of HOST_IPS. Lines
+    wait in memory or, if `spool` is the path of a file, in that file, where they survive the process. When
+    `max_bytes` are waiting, `full` decides about the next line: `block`, `drop-oldest` or `drop-newest`;
+    dropped lines are counted, and a line in the stream reports them. `tell` is called from another thread
+    with each message for an operator, one line; by default these go to standard error.
 
-    Threads may share it. A forked child goes on with nothing of its parent's; where the parent has a file,
-    the child has one of its own beside it. Raises NoHostError, SpoolError, ValueError.
+    Threads may share it. A forked child inherits nothing that its parent has not sent; if the parent has a
+    file, the child has one of its own beside it. Raises NoHostError, SpoolError, ValueError.
     """
 
-    def __init__(  # noqa: PLR0913 (each has a default that will do)
+    def __init__(  # noqa: PLR0913 (each has a usable default)
         self,
         host: str | None = None,
         port: int = DEFAULT_PORT,
@@ -59,65 +59,65 @@ class Shipper:
             host, port, spool=spool, full=full, max_bytes=max_bytes, name=name, tell=tell
         )
         path = self._settings.spool
-        held = MemorySpool() if path is None else FileSpool(path)
+        opened = MemorySpool() if path is None else FileSpool(path)
         self._reset()
-        self._start_thread(held)
+        self._start_thread(opened)
         forked = weakref.WeakMethod(self._after_fork_in_child)
-        os.register_at_fork(after_in_child=lambda: (begin_anew := forked()) and begin_anew())
-        atexit.register(self.close)  # who forgets it would lose the last lines, and not be told
+        os.register_at_fork(after_in_child=lambda: (reset_child := forked()) and reset_child())
+        atexit.register(self.close)  # a program that forgets it would lose the last lines without a message
 
     def send(self, line: str | bytes, timeout: float | None = None) -> bool:
-        r"""Take a line; False if there is no room for it, with `full="block"` not within `timeout` seconds.
+        r"""Accept a line; False if there is no room for it, with `full="block"` not within `timeout` seconds.
 
-        A line feed at its end is left out, one within becomes `\n`. What is longer than 1 MiB becomes several
+        A line feed at its end is removed, one inside becomes `\n`. A line of more than 1 MiB becomes several
         lines. Raises ValueError after `close`.
         """
         data = to_line(line)
         if len(data) > MAX_LINE_BYTES:
-            return all([self.send(part, timeout) for part in split_long_line(data)])  # noqa: C419 (each part is to be sent)
+            return all([self.send(part, timeout) for part in split_long_line(data)])  # noqa: C419 (send each part)
         return self._queue.offer(data) or self._queue.offer_blocking(data, timeout)
 
     def send_lines(self, lines: bytes, timeout: float | None = None) -> bool:
-        """Take many lines at once, each with its LF, all or none; False as for `send`.
+        """Accept many lines at once, each with its LF, all or none; False as for `send`.
 
         It costs as much as one line; 64 KiB at a time are best. Raises ValueError for more than 1 MiB, for
-        what does not end in an LF, and after `close`.
+        bytes that do not end in an LF, and after `close`.
         """
         if not 0 < len(lines) <= MAX_LINE_BYTES + 1 or not lines.endswith(b"\n"):
-            raise ValueError(
-                f"{len(lines)} bytes; it must be whole lines, {MAX_LINE_BYTES} bytes of them at most"
-            )
-        run = LineBatch(memoryview(lines)[:-1])
-        run.lines = lines.count(b"\n")
-        return self._queue.offer(run, run.lines) or self._queue.offer_blocking(run, timeout, run.lines)
+            raise ValueError(f"{len(lines)} bytes; they must be whole lines, at most {MAX_LINE_BYTES} bytes")
+        batch = LineBatch(memoryview(lines)[:-1])
+        batch.lines = lines.count(b"\n")
+        return self._queue.offer(batch, batch.lines) or self._queue.offer_blocking(
+            batch, timeout, batch.lines
+        )
 
     def refuse(self, count: int = 1) -> None:
-        """Count lines that were not taken in time and are given up, as those that were dropped."""
+        """Count lines that `send` did not accept and that are given up, so that the stream reports them."""
         self._queue.count_refused(count)
 
     def keep(self, timeout: float | None = None) -> int:
-        """Wait until all lines that were sent so far are in the spool; give how many are not."""
-        self._wakeup.wake()  # it would let a few of them wait for more
+        """Wait until all lines sent so far are in the spool; return how many are not."""
+        self._wakeup.wake()  # otherwise the driver would let a few lines wait for more
         return self._queue.wait_until_zero(self._queue.watch_unspooled(), timeout)
 
     def flush(self, timeout: float | None = None) -> int:
-        """Wait until all lines so far are acknowledged, those of earlier runs too; give how many are not."""
+        """Wait until all lines so far, and of earlier runs, are acknowledged; return how many are not."""
         return self._queue.wait_until_zero(self._queue.watch_unacknowledged(), timeout)
 
     def close(self, timeout: float | None = 5.0) -> int:
-        """Take no more lines, `flush`, and end; give how many lines are left, and tell where they are."""
+        """Accept no more lines, `flush`, and end; return how many lines are left, and report where."""
         atexit.unregister(self.close)
         self._queue.close()
-        thread, runner = self._thread, self._driver
-        if thread is None or runner is None:  # a forked child that sent nothing
+        thread, driver = self._thread, self._driver
+        if thread is None or driver is None:  # a forked child that sent nothing
             self._wakeup.close()
         elif thread.is_alive():
-            runner.finish(0.0 if self.flush(timeout) else GRACE_SECONDS)
+            driver.finish(0.0 if self.flush(timeout) else GRACE_SECONDS)
             self._wakeup.wake()
             thread.join(GRACE_SECONDS)
             if thread.is_alive():
                 left = self._queue.unacknowledged
-                self._settings.tell(f"the disk does not answer; {left} lines are not acknowledged")
+                self._settings.tell(f"the disk does not respond; {left} lines are not acknowledged")
         return self._queue.unacknowledged
 
     @property
@@ -139,19 +139,19 @@ class Shipper:
         self._queue = LineQueue(self._settings.max_bytes, self._settings.full, self._wake)
 
     def _start_thread(self, spool: Spool) -> None:
-        runner = self._driver = Driver(self._settings, ShippingEngine(self._settings, spool, self._queue))
-        self._thread = threading.Thread(target=_run, args=(runner, self._wakeup), name="nodelog", daemon=True)
+        driver = self._driver = Driver(self._settings, ShippingEngine(self._settings, spool, self._queue))
+        self._thread = threading.Thread(target=_run, args=(driver, self._wakeup), name="nodelog", daemon=True)
         self._thread.start()
 
     def _wake(self) -> None:
-        """Wake the thread."""
+        """Wake the thread; in a forked child, start it with the first line."""
         if self._thread is None:
             self._start_in_child()
         self._wakeup.wake()
 
     def _start_in_child(self) -> None:
         """Start the thread of a forked child, which has its first line."""
-        # Not waiting: who starts it may be ourselves, if a signal handler sends a line in the midst of it.
+        # Without waiting: the starter may be this very thread, if a signal handler sends a line meanwhile.
         if not self._start_lock.acquire(blocking=False):
             return
         try:
@@ -161,10 +161,11 @@ class Shipper:
             self._start_lock.release()
 
     def _after_fork_in_child(self) -> None:
-        """Let go of what is the parent's, in a forked child."""
+        """Release what belongs to the parent, and start afresh with no lines."""
         self._wakeup.close()
         if self._driver is not None and self._driver.connection is not None:
-            self._driver.connection.close()  # else the collector would not see that the parent has hung up
+            # Otherwise the collector would not see when the parent closes the connection.
+            self._driver.connection.close()
         if self._settings.spool is not None:
             self._settings = replace(self._settings, spool=child_spool_path(self._settings.spool))
         was_closed = self._queue.is_closed
@@ -178,19 +179,19 @@ class Shipper:
         if path is None:
             return MemorySpool()
         try:
-            return FileSpool(path, of_a_child=True)
+            return FileSpool(path, is_child_spool=True)
         except SpoolError as error:
             self._settings.tell(f"{error}; in this forked process lines wait in memory")
             self._settings = replace(self._settings, spool=None)
             return MemorySpool()
 
 
-def _run(runner: Driver, bell: Wakeup) -> None:
-    """Take turns; this is the thread."""
+def _run(driver: Driver, wakeup: Wakeup) -> None:
+    """Take steps until the driver has finished; this is the thread."""
     try:
-        seconds = runner.step(is_ready=False)
-        while not runner.is_finished:
-            seconds = runner.step(is_ready=bell.wait(seconds, runner.connection))
+        seconds = driver.step(is_ready=False)
+        while not driver.is_finished:
+            seconds = driver.step(is_ready=wakeup.wait(seconds, driver.connection))
     finally:
-        runner.close()
-        bell.close()
+        driver.close()
+        wakeup.close()

@@ -1,4 +1,4 @@
-"""What a shipper tells of itself to programs."""
+"""The figures that a shipper gives to its program."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """What became of the lines, at a moment."""
+    """What became of the lines, at one moment."""
 
     sent: int = 0
-    """Lines that were taken in, in this run."""
+    """Lines that were accepted in this run."""
     delivered: int = 0
-    """Lines that a collector has acknowledged, those of earlier runs in the same spool among them."""
+    """Lines that a collector has acknowledged, including those of earlier runs in the same spool."""
     left: int = 0
     """Lines that no collector has acknowledged yet."""
     dropped: int = 0
-    """Lines that there was no room for."""
+    """Lines that were dropped because there was no room for them."""
     set_aside: int = 0
-    """Lines that the collector did not take or did not survive; they are in the spool's file, not sent."""
+    """Lines that the collector rejected or did not survive; they stay in the spool's file, unsent."""
     connections: int = 0
-    """How many were made."""
+    """Connections that were made."""
     is_connected: bool = False
     trouble: str = ""
     """What is wrong with the spool; empty if nothing is."""
 
 
-def collect_stats(carrier: ShippingEngine) -> Stats:
-    """Look at a carrier that is at work, maybe in another thread."""
-    spool, intake, courier = carrier.spool, carrier.queue, carrier.session
+def collect_stats(engine: ShippingEngine) -> Stats:
+    """Return the figures of an engine that may be running in another thread."""
+    spool, queue, session = engine.spool, engine.queue, engine.session
     return Stats(
-        sent=intake.accepted,
-        # Dropped lines are gone but for one, as long as the line that tells of them is there.
+        sent=queue.accepted,
+        # One dropped line is not counted as removed while the notice of its drop is in the spool.
         delivered=max(0, spool.removed - spool.dropped - spool.aside),
-        left=intake.unacknowledged,
-        dropped=spool.dropped + intake.dropped,
+        left=queue.unacknowledged,
+        dropped=spool.dropped + queue.dropped,
         set_aside=spool.aside,
-        connections=courier.connections,
-        is_connected=courier.welcome is not None,
-        trouble=carrier.spool_error,
+        connections=session.connections,
+        is_connected=session.welcome is not None,
+        trouble=engine.spool_error,
     )

@@ -1,4 +1,4 @@
-"""One TCP connection to a collector that never makes its thread wait, and notes why it failed."""
+"""One TCP connection to a collector: it never blocks its thread, and records why it failed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
 Endpoint: TypeAlias = "tuple[int, Any]"
-"""The family of an address, and the address."""
+"""The address family, and the address with its port."""
 
-_MAX_PIECES: Final = 64  # for one call of the kernel, which takes 1024 at the most
+_MAX_PIECES: Final = 64  # per system call, whose limit is 1024
 _READ_BYTES: Final = 64 * 1024
 
 
 def resolve(hosts: Iterable[str], port: int) -> list[Endpoint]:
-    """List where to connect to, in order; only names have to be looked up. Raises OSError."""
-    return list(dict.fromkeys(place for host in hosts for place in _resolve_host(host, port)))
+    """Return the endpoints to connect to, in order; only names need a lookup. Raises OSError."""
+    return list(dict.fromkeys(endpoint for host in hosts for endpoint in _resolve_host(host, port)))
 
 
 def _resolve_host(host: str, port: int) -> list[Endpoint]:
@@ -30,32 +30,32 @@ def _resolve_host(host: str, port: int) -> list[Endpoint]:
             socket.inet_pton(family, host)
         except OSError:
             continue
-        # Not by getaddrinfo: it has locks and imports, which a forked child may find half done.
+        # Without getaddrinfo: it uses locks and imports, which a forked child may find in mid-operation.
         return [(family, (host, port))]
     infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in infos]
 
 
-def format_endpoint(place: Endpoint) -> str:
-    """Name a place as people write it."""
-    host, port, *_ = place[1]
+def format_endpoint(endpoint: Endpoint) -> str:
+    """Return `address:port`, with brackets around an IPv6 address."""
+    host, port, *_ = endpoint[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_hangup(error: OSError) -> bool:
-    """Tell whether the other side ended a connection."""
+    """Return whether this error means that the other side closed the connection."""
     return isinstance(error, ConnectionResetError | BrokenPipeError)
 
 
 class TcpConnection:
-    """A connection that is being made. Once there is a `failure` it is to be closed."""
+    """A non-blocking connection, starting to connect. Once `failure` is set, close it."""
 
-    def __init__(self, place: Endpoint) -> None:
-        family, address = place
+    def __init__(self, endpoint: Endpoint) -> None:
+        family, address = endpoint
         self.is_connecting = True
         self.failure = ""
         self.closed_by_peer = False
-        """By the other side."""
+        """True if the failure is that the other side hung up."""
         self._unsent: deque[memoryview] = deque()
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
@@ -66,11 +66,11 @@ class TcpConnection:
 
     @property
     def wants_write(self) -> bool:
-        """Tell whether it waits until it can write."""
+        """Return whether to wait until the socket is writable."""
         return self.is_connecting or bool(self._unsent)
 
     def finish_connecting(self) -> bool:
-        """Tell how connecting went, when it is over."""
+        """Finish the connection attempt, once the socket is ready; return whether it succeeded."""
         with self._recording_failure():
             code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
@@ -79,23 +79,23 @@ class TcpConnection:
         return not self.is_connecting
 
     def write(self, pieces: Iterable[bytes | memoryview]) -> None:
-        """Send these pieces after those that are still to be sent, as far as it goes now."""
+        """Send these pieces after those still unsent, as far as possible now; keep the rest."""
         self._unsent.extend(memoryview(piece) for piece in pieces if piece)
         with self._recording_failure():
             while self._unsent:
                 self._discard_sent(self.socket.sendmsg(list(islice(self._unsent, _MAX_PIECES))))
 
     def read(self) -> list[bytes]:
-        """Give all that has come."""
+        """Return all that has arrived."""
         received: list[bytes] = []
         with self._recording_failure():
             while data := self.socket.recv(_READ_BYTES):
                 received.append(data)
-            self.failure, self.closed_by_peer = "it hung up", True
+            self.failure, self.closed_by_peer = "it closed the connection", True
         return received
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the socket."""
         self.socket.close()
 
     def _discard_sent(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""How the thread of a shipper waits: for its connection, for its time, or to be woken."""
+"""How a shipper's thread waits: for its connection, for a deadline, or until another thread wakes it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Wakeup:
-    """One thread waits, others ring."""
+    """One thread waits; other threads and signal handlers wake it."""
 
     def __init__(self) -> None:
-        # Sockets and not a pipe: once closed, their numbers cannot be taken for those of another file.
+        # Sockets instead of a pipe: after `close` their numbers cannot be mistaken for those of another file.
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
@@ -26,17 +26,18 @@ class Wakeup:
         self._poll.register(self._receiver, select.POLLIN)
 
     def wake(self) -> None:
-        """Wake the thread, or keep it from falling asleep."""
-        with suppress(OSError):  # it has been rung so often that it cannot miss it, or is closed
+        """Wake the thread, or make its next `wait` return at once."""
+        with suppress(OSError):  # so many wake-ups are pending that it cannot miss them, or it is closed
             self._sender.send(b"\0")
 
-    def wait(self, seconds: float, link: TcpConnection | None) -> bool:
-        """Wait so long, or until it rings or there is something to do with `link`; tell whether there is."""
-        if link is not None:
-            self._poll.register(link.socket, select.POLLIN | (select.POLLOUT if link.wants_write else 0))
+    def wait(self, seconds: float, connection: TcpConnection | None) -> bool:
+        """Wait for `wake` or for `connection`, at most `seconds`; return whether the connection is ready."""
+        if connection is not None:
+            events = select.POLLIN | (select.POLLOUT if connection.wants_write else 0)
+            self._poll.register(connection.socket, events)
         numbers = [number for number, _ in self._poll.poll(_milliseconds(seconds))]
-        if link is not None:
-            self._poll.unregister(link.socket)
+        if connection is not None:
+            self._poll.unregister(connection.socket)
         if self._receiver.fileno() not in numbers:
             return bool(numbers)
         with suppress(BlockingIOError):
@@ -44,7 +45,7 @@ class Wakeup:
         return len(numbers) > 1
 
     def close(self) -> None:
-        """Close it."""
+        """Close the sockets; `wake` does nothing from then on."""
         self._receiver.close()
         self._sender.close()
 

@@ -1,5 +1,6 @@
 """Where lines wait until a collector has them: in memory, or in a file that outlives the process.
 
-`blocks` is what a spool is made of, `memory` keeps it, `file` also in SQLite: `opening` finds out what the
-file is, `lock` lets one process in, `forking` keeps forks out, `orphans` takes over what children left.
+`blocks` is what a spool consists of, `spool` what every spool does. `memory_spool` is the one in memory,
+`file_spool` the one in SQLite: `spool_database` opens and checks the file, `spool_lock` admits one process,
+`fork_guard` delays forks, `orphans` takes over what forked children left. `inspection` only reads.
 """

@@ -1,4 +1,4 @@
-"""What a spool is made of: numbered blocks of whole lines, each written down in one piece or several."""
+"""What a spool consists of: numbered blocks of whole lines, each stored in one or more pieces."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 BLOCK_BYTES: Final = 64 * 1024
-"""Of a block, unless it is one line that is longer."""
+"""The size limit of a block, unless it is one line that is longer."""
 
 
 class SpoolError(Exception):
-    """The spool cannot be used, or not at the moment; the message is one line for an operator."""
+    """The spool cannot be used, at least not now; the message is one line for an operator."""
 
 
 class DamagedSpoolError(SpoolError):
-    """What is in the file cannot be trusted any more; `FileSpool.renew` puts it aside and begins another."""
+    """The content of the file cannot be trusted; `FileSpool.reopen` moves it aside and starts a new one."""
 
 
 class LineBatch(bytes):
-    """Several lines that come as one, with an LF from each to the next; who makes it says how many."""
+    """Several lines handed in together, with an LF between them; its creator sets `lines`, their number."""
 
     lines: int
 
 
 class DropNotice(bytes):
-    """A line that tells how many lines were dropped in its place."""
+    """A line that says how many lines were dropped in its place: `dropped`."""
 
     dropped: int
 
 
 def drop_notice(count: int) -> DropNotice:
-    """Give the line that tells of so many."""
+    """Return the line that reports `count` dropped lines."""
     line = DropNotice(b"nodelog: dropped %d lines (spool full)" % count)
     line.dropped = count
     return line
@@ -41,21 +41,21 @@ def drop_notice(count: int) -> DropNotice:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Lines that are added to a block at a time."""
+    """Lines that are added to a block in one step."""
 
     row: int
-    """Counts the pieces of a spool; those of one block lie side by side."""
+    """The piece's number in the spool; the pieces of one block have adjacent rows."""
     block_number: int
-    """Of the block, in its stream."""
+    """The number of its block in the stream."""
     lines: int
     data: bytes
     dropped: int = 0
-    """If not 0, its one line says that so many were dropped here."""
+    """If not 0, the piece is one notice that this many lines were dropped here."""
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """Lines that go in one frame and are acknowledged as one."""
+    """Lines that are sent in one frame and acknowledged together."""
 
     number: int
     first_row: int
@@ -65,27 +65,27 @@ class Block:
     size: int = 0
     """Bytes."""
     dropped: int = 0
-    """If not 0, its one line says that so many were dropped here."""
+    """If not 0, the block is one notice that this many lines were dropped here."""
     chunks: list[bytes] | None = field(default_factory=list)
-    """Its data, if it is in memory."""
+    """Its data in memory; None if it is only in the file."""
 
 
 def count_lines(lines: Sequence[bytes]) -> int:
-    """Count them, each Run as what it is."""
+    """Return the number of lines, counting those in each LineBatch."""
     return sum(line.lines if type(line) is LineBatch else 1 for line in lines)
 
 
 def split_into_pieces(lines: Sequence[bytes], number: int, room: int, row: int) -> Iterator[Piece]:
-    """Cut `lines`, which come without their last LF, into pieces that fit into blocks; a Run stays whole.
+    """Split `lines`, each without its final LF, into pieces that fit into blocks; a LineBatch stays whole.
 
-    A line that tells of dropped ones has a block of its own, so that it is not dropped with others.
-    Block `number` has `room` for so many bytes; the next ones are numbered from there. `row` is the first's.
+    A drop notice gets a block of its own, so that it is not dropped together with other lines. Block `number`
+    has `room` bytes left; the blocks after it are numbered from there. `row` is the row of the first piece.
     """
     start = 0
     left = room
     for at, line in enumerate(lines):
         is_alone = type(line) is DropNotice
-        # What does not fit any more; a line that is too long for any block has one of its own, too.
+        # A line that is too long for any block gets a block of its own, too.
         need = BLOCK_BYTES if is_alone else len(line) + 1
         if need > left and (at > start or left < BLOCK_BYTES):
             if at > start:
@@ -99,5 +99,5 @@ def split_into_pieces(lines: Sequence[bytes], number: int, room: int, row: int) 
 
 
 def _make_piece(row: int, number: int, lines: Sequence[bytes]) -> Piece:
-    told = lines[0].dropped if type(lines[0]) is DropNotice else 0
-    return Piece(row, number, count_lines(lines), b"\n".join(lines) + b"\n", told)
+    dropped = lines[0].dropped if type(lines[0]) is DropNotice else 0
+    return Piece(row, number, count_lines(lines), b"\n".join(lines) + b"\n", dropped)

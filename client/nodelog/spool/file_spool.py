@@ -1,8 +1,8 @@
-"""The spool in a file: what is in memory is in SQLite before, so that a killed process finds it again.
+"""The spool in a file: lines are in SQLite before they are in memory, so a killed process loses none.
 
-Each call that keeps lines is one transaction, of the lines and of what was forgotten meanwhile. What a
-collector has acknowledged may be written down late: it is offered again after a crash, and the collector
-knows it.
+Each call that stores lines is one transaction, of these lines and of the removals that are still to be
+recorded. Removals of acknowledged blocks may be recorded late: after a crash such a block is offered again,
+and the collector knows it.
 """
 
 from __future__ import annotations
@@ -27,29 +27,30 @@ if TYPE_CHECKING:
     from nodelog.spool.blocks import Piece
 
 _MAX_MEMORY_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of data that are sent without being read back: as many as may be unacknowledged. More are waiting
+"""Bytes of data kept in memory, so that they are not read back: as many as may be unacknowledged. More wait
 only while the collector is away."""
 _MAX_ASIDE_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of the blocks that are set aside; without a limit a collector that is broken would fill the disk."""
+"""Bytes of the blocks that are set aside; without a limit a broken collector would fill the disk."""
 
 
 class FileSpool(Spool):
     """A spool at a path, for this process alone. Raises SpoolError if it cannot be used.
 
-    If it is `of_a_child`, nobody will look for it when nothing is left in it, and it is removed.
+    With `is_child_spool` the file belongs to a forked child: `close` removes it if nothing is left in it,
+    since no later run would look for it.
     """
 
     is_persistent = True
 
-    def __init__(self, path: str | os.PathLike[str], *, of_a_child: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, is_child_spool: bool = False) -> None:
         super().__init__()
         self.path = Path(path)
-        self._is_child_spool = of_a_child
+        self._is_child_spool = is_child_spool
         self._max_memory_bytes = _MAX_MEMORY_BYTES
-        self._stream_numbers: dict[bytes, int] = {}  # of the streams that the file knows
-        self._removed_rows: list[tuple[int, int]] = []  # rows, from and to, that are to be deleted
+        self._stream_numbers: dict[bytes, int] = {}  # the `number` of each stream in the file
+        self._removed_rows: list[tuple[int, int]] = []  # first and last row of each range to delete
         if not self.path.name:
-            raise SpoolError(f"spool {self.path} is not the name of a file; give another")
+            raise SpoolError(f"spool {self.path} does not name a file; choose another path")
         self._fork_guard = ForkGuard()
         self._lock = SpoolLock(self.path)
         try:
@@ -59,7 +60,7 @@ class FileSpool(Spool):
             raise
 
     def reopen(self) -> None:
-        """Open the file again; if it is damaged, it is put aside, and what is in it counts as set aside."""
+        """Open the file again; if it is damaged, move it aside and count its lines as set aside."""
         with self._fork_guard, suppress(sqlite3.Error):
             self._database.close()
         self.removed += self.lines
@@ -71,31 +72,31 @@ class FileSpool(Spool):
         self.aside -= self.lines
 
     def commit_removals(self) -> None:
-        """Write down what was forgotten."""
+        """Delete from the file what was forgotten. Raises SpoolError."""
         if self._removed_rows:
             with self._transaction():
                 pass
 
     def sync_removals(self) -> None:
-        """Write down what was forgotten, and wait for the disk. Raises SpoolError."""
+        """Delete from the file what was forgotten, and sync it to the disk. Raises SpoolError."""
         self.commit_removals()
         with self._converting_errors():
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close the file and let others in."""
-        with self._fork_guard, suppress(sqlite3.Error):  # it is as whole as it will ever be
-            empty = self._is_child_spool and not self.lines and not self._bytes_aside()
+        """Close the file and release its lock."""
+        with self._fork_guard, suppress(sqlite3.Error):  # what is stored is stored, whatever fails now
+            is_empty = self._is_child_spool and not self.lines and not self._bytes_aside()
             self._database.close()
-            if empty:
+            if is_empty:
                 orphans.remove_spool(self.path)
         self._lock.release()
 
     def _open(self) -> None:
         with self._fork_guard:
             self._database = open_spool_database(self.path, self.notices)
-        # SQLite refers to this function and the function to the connection, which so is never closed but by
-        # `close`. In a forked child it must not even be closed at the end: that would undo the parent's
+        # SQLite refers to this function and the function to the connection, so only `close` ever closes the
+        # connection. In a forked child it must not be closed even at exit: that would release the parent's
         # locks.
         self._database.create_function("spool", 0, lambda held=self._database: str(held))
         with self._converting_errors():
@@ -104,7 +105,7 @@ class FileSpool(Spool):
             self._load_earlier_runs()
 
     def _load_earlier_runs(self) -> None:
-        """Take over what earlier runs left."""
+        """Load the list of blocks that earlier runs left."""
         self._stream_numbers = dict(self._database.execute("SELECT id, number FROM streams ORDER BY number"))
         streams = {number: stream for stream, number in self._stream_numbers.items()}
         self._blocks = {stream: deque() for stream in [*self._stream_numbers, self.stream]}
@@ -145,7 +146,7 @@ class FileSpool(Spool):
         else:
             self._removed_rows.append((block.first_row, block.last_row))
 
-    def _store_aside(self, stream: bytes, block: Block, why: str) -> str:
+    def _store_aside(self, stream: bytes, block: Block, reason: str) -> str:
         data = self._load(block)
         with self._transaction() as file:
             self._delete_rows([(block.first_row, block.last_row)])
@@ -153,7 +154,7 @@ class FileSpool(Spool):
                 return self._drop_instead(block)
             file.execute(
                 "INSERT INTO aside (why, stream, block, lines, data) VALUES (?, ?, ?, ?, ?)",
-                (why, stream, block.number, block.lines, data),
+                (reason, stream, block.number, block.lines, data),
             )
         self.aside += block.lines
         return f"set aside {block.lines} lines in {self.path}"
@@ -174,7 +175,7 @@ class FileSpool(Spool):
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
-        """Do what the block does, and delete what was forgotten, or nothing of it."""
+        """Run the block and delete what was forgotten in one transaction: all or nothing."""
         with self._converting_errors():
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -182,7 +183,7 @@ class FileSpool(Spool):
                 yield self._database
                 self._database.execute("COMMIT")
             except BaseException:
-                if self._database.in_transaction:  # a full disk ends it by itself
+                if self._database.in_transaction:  # a full disk ends the transaction
                     self._database.execute("ROLLBACK")
                 raise
         self._removed_rows.clear()

@@ -1,4 +1,4 @@
-"""No fork in the middle of SQLite: a child inherits its locks, and would wait for ever to use it itself."""
+"""No fork in the middle of a SQLite call: a child would inherit its locks, and wait forever to use SQLite."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import weakref
 from typing import Final
 
 _MAX_WAIT_SECONDS: Final = 2.0
-"""Seconds that a fork waits for a disk that hangs; then the child runs the risk."""
+"""Seconds that a fork waits for a hanging disk; after that the child takes the risk."""
 
 
 class ForkGuard:
-    """While a thread is in a block of it (`with guard:`), others that would fork wait."""
+    """While one thread is inside `with guard:`, a fork in another thread waits."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._is_forking = False
-        # Weak, as what is registered stays so for ever.
+        # Weak references: what is registered here stays registered forever.
         before, after = weakref.WeakMethod(self._before), weakref.WeakMethod(self._after)
         os.register_at_fork(
-            before=lambda: (hold := before()) and hold(),
-            after_in_parent=lambda: (let_go := after()) and let_go(),
+            before=lambda: (acquire := before()) and acquire(),
+            after_in_parent=lambda: (release := after()) and release(),
         )
 
     def __enter__(self) -> None:

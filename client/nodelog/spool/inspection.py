@@ -1,7 +1,7 @@
-"""What is in a spool's file, for somebody who must not disturb its owner: nothing is made or repaired.
+"""A read-only look at a spool's file that does not disturb its owner: nothing is created or repaired.
 
-SQLite reads a file that somebody uses beside him. One that nobody uses it would change for that (it makes
-files beside it), unless it takes it for one that cannot change.
+SQLite can read a file that another process is using. To read one that nobody uses, it would create files
+beside it, unless it is told that the file is immutable.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from nodelog.spool.spool_database import APPLICATION_ID, FORMAT_VERSION, SQLITE_
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BUSY_SECONDS: Final = 1.0  # seconds, for an owner that is in our way
-_MAX_SHOWN_BYTES: Final = 200  # bytes of a line
+_BUSY_SECONDS: Final = 1.0  # seconds to wait for an owner that holds a lock
+_MAX_SHOWN_BYTES: Final = 200  # of a line
 
 _STREAMS: Final = """
     SELECT lower(hex(id)), min(block), max(block), count(DISTINCT block), sum(lines), sum(size), sum(dropped)
@@ -39,17 +39,18 @@ class StreamSummary:
     first: int
     """Number of the first block."""
     last: int
+    """Number of the last block."""
     blocks: int
     lines: int
     size: int
     """Bytes."""
     dropped: int
-    """Lines that were dropped; one of `lines` tells so in their place."""
+    """Lines that were dropped; one of `lines` says so in their place."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAsideBlock:
-    """A block that is kept and not sent."""
+    """A block that is kept but not sent."""
 
     at: str
     """When it was set aside, UTC."""
@@ -61,25 +62,25 @@ class SetAsideBlock:
 
 @dataclass(frozen=True, slots=True)
 class SpoolContents:
-    """A spool at a moment."""
+    """The content of a spool at one moment; the names of all fields are keys of `nodelog status --json`."""
 
     format: int
     holder: str
-    """Who uses it, empty if nobody does."""
+    """The process that uses it; empty if none does."""
     streams: list[StreamSummary]
     """In the order in which they will be sent."""
     aside: list[SetAsideBlock]
     oldest: bytes
-    """The beginning of the first line."""
+    """The first bytes of the first line."""
     newest: bytes
-    """The beginning of the last one."""
+    """The first bytes of the last line."""
 
 
 def inspect_spool(path: Path) -> SpoolContents:
-    """Look into the spool at `path`. Raises SpoolError."""
+    """Return the content of the spool at `path`. Raises SpoolError."""
     try:
         return _inspect(path)
-    except SpoolError:  # its owner may have come or gone in that moment
+    except SpoolError:  # its owner may have started or ended just now
         return _inspect(path)
 
 
@@ -88,7 +89,7 @@ def _inspect(path: Path) -> SpoolContents:
     holder = _lock_holder(path)
     try:
         with closing(_connect(path, in_use=bool(holder))) as file:
-            file.execute("BEGIN")  # one moment for all that is read
+            file.execute("BEGIN")  # everything is read as of one moment
             _check_database(file, path, in_use=bool(holder))
             return SpoolContents(
                 format=FORMAT_VERSION,
@@ -105,23 +106,23 @@ def _inspect(path: Path) -> SpoolContents:
 def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            beginning = file.read(len(SQLITE_MAGIC))
+            magic = file.read(len(SQLITE_MAGIC))
     except OSError as error:
         raise SpoolError(f"cannot read spool {path}: {error.strerror}") from None
-    if not beginning:
-        raise SpoolError(f"{path} is empty: no spool was begun in it")
-    if beginning != SQLITE_MAGIC:
+    if not magic:
+        raise SpoolError(f"{path} is empty: it was never used as a spool")
+    if magic != SQLITE_MAGIC:
         raise SpoolError(f"{path} is not a spool")
 
 
 def _lock_holder(path: Path) -> str:
-    """Tell who has the lock, as he says himself."""
+    """Return the holder of the lock, as it names itself; empty if the lock is free."""
     try:
         fd = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # nobody ever had it, or we would not be let in anyway
+    except OSError:  # it was never held, or the spool is unreadable, too
         return ""
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for the moment until it is closed
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # held only until the close below
     except OSError:
         return os.pread(fd, _MAX_SHOWN_BYTES, 0).decode(errors="replace").strip() or "another process"
     finally:
@@ -136,7 +137,7 @@ def _connect(path: Path, *, in_use: bool) -> sqlite3.Connection:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Tell whether its last owner was killed."""
+    """Return whether its last owner was killed."""
     try:
         return path.with_name(f"{path.name}-wal").stat().st_size > 0
     except FileNotFoundError:
@@ -151,7 +152,7 @@ def _check_database(file: sqlite3.Connection, path: Path, *, in_use: bool) -> No
         raise SpoolError(f"{path} is a SQLite file but not a spool")
     if version != FORMAT_VERSION:
         raise SpoolError(f"spool {path} has format {version}, this nodelog knows {FORMAT_VERSION}")
-    # The owner of one in use has checked it, and would have to wait for us.
+    # An owner has already checked the file, and would have to wait for us.
     if not in_use and (found := str(file.execute("PRAGMA quick_check").fetchone()[0])) != "ok":
         raise DamagedSpoolError(f"spool {path} is damaged ({found.splitlines()[0]})")
 

@@ -1,8 +1,8 @@
 """What forked children left: each has a spool beside its parent's, and the parent's next run takes it over.
 
-A child cannot share the file, and must not keep its lines in memory alone where the parent was told to keep
-them in a file. Its spool is named after the parent's and its own process number; when it ends with nothing
-left, so does the file.
+A child cannot share the file of its parent, and must not keep its lines only in memory if the parent keeps
+them in a file. Its spool is named after the parent's, with its own process id. The file is removed when the
+child ends with nothing left in it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# On the disk at its end: a power failure must not undo the copy and keep the removal that comes next.
+# FULL syncs the copy to the disk: a power failure must not undo it and keep the removal that follows.
 _COPY: Final = """
     PRAGMA main.synchronous = FULL;
     BEGIN IMMEDIATE;
@@ -39,15 +39,15 @@ _COPY: Final = """
 
 
 def child_spool_path(path: str) -> str:
-    """Name the spool of this process, which was forked by the one that has `path`."""
+    """Return the path of the spool of this process, whose parent has the spool at `path`."""
     return f"{path}.child-{os.getpid()}"
 
 
-def adopt_orphans(connection: sqlite3.Connection, path: Path, news: list[str]) -> None:
+def adopt_orphans(connection: sqlite3.Connection, path: Path, notices: list[str]) -> None:
     """Move what children left into the spool at `path`, whose lock is held. Raises SpoolError.
 
-    A child that still runs has its lock and is let be. After a crash in between it is done again: what was
-    copied is recognised by its stream.
+    The spool of a child that still runs is locked and is skipped. After a crash in between the move is
+    repeated: what was copied already is recognised by its stream.
     """
     for orphan in list(_orphan_paths(path)):
         try:
@@ -55,13 +55,13 @@ def adopt_orphans(connection: sqlite3.Connection, path: Path, news: list[str]) -
         except SpoolError:
             continue
         try:
-            _adopt(connection, path, orphan, news)
+            _adopt(connection, path, orphan, notices)
         finally:
             lock.release()
 
 
 def remove_spool(path: Path) -> None:
-    """Remove a spool whose lock is held and with it what lies beside it."""
+    """Remove a spool whose lock is held, with the files beside it."""
     for suffix in ("-wal", "-shm", "", ".lock"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
@@ -74,11 +74,11 @@ def _orphan_paths(path: Path) -> Iterator[Path]:
         raise SpoolError(f"cannot list {path.parent}: {error.strerror}") from None
 
 
-def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, news: list[str]) -> None:
+def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, notices: list[str]) -> None:
     try:
-        open_spool_database(orphan, news).close()
+        open_spool_database(orphan, notices).close()
     except SpoolError as error:
-        news.append(f"{error}; left as it is")
+        notices.append(f"{error}; the file stays, its lines are not taken over")
         return
     try:
         connection.execute("ATTACH ? AS orphan", (str(orphan),))

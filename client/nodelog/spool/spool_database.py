@@ -1,7 +1,7 @@
-"""What a file is before anything is written to it: a spool, a new one, a damaged one, or somebody else's.
+"""Opens the SQLite file of a spool, and checks first whether it is one, is new, or is damaged.
 
-A damaged spool is put aside under another name and a new one begun in its place, so that a program does not
-fail to start for it; what was in it is still there, and that is said. A file that is no spool is left alone.
+A damaged spool is renamed and a new one is started in its place, so that it does not keep a program from
+starting; its content is still there, and that is reported. A file that is not a spool is left alone.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT_VERSION: Final = 1
-APPLICATION_ID: Final = 0x6E6C7370  # "nlsp", the kind of a SQLite file that is a spool
+APPLICATION_ID: Final = 0x6E6C7370  # "nlsp": marks a SQLite file as a spool
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _DAMAGE_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_BUSY_SECONDS: Final = 5.0  # seconds, for a reader that is in our way
+_BUSY_SECONDS: Final = 5.0  # seconds to wait for a reader that holds a lock
 
 _SCHEMA: Final = f"""
     BEGIN;
@@ -38,19 +38,22 @@ _SCHEMA: Final = f"""
 """
 
 
-def open_spool_database(path: Path, news: list[str]) -> sqlite3.Connection:
-    """Open the spool at `path`, whose lock is held; make one if there is none. Raises SpoolError."""
+def open_spool_database(path: Path, notices: list[str]) -> sqlite3.Connection:
+    """Open the spool at `path`, whose lock is held; create it if there is none. Raises SpoolError.
+
+    A message about a damaged spool that was replaced is added to `notices`.
+    """
     try:
         return _connect(path)
     except DamagedSpoolError as error:
-        news.append(f"{error}; it is kept as {_move_aside(path)}, a new one is begun")
+        notices.append(f"{error}; it is kept as {_move_aside(path)}, a new one is started")
         return _connect(path)
 
 
 def to_spool_error(path: Path, error: sqlite3.Error) -> SpoolError:
-    """Tell in one line what went wrong."""
-    code = getattr(error, "sqlite_errorcode", 0)  # Python itself raises some that have none
-    # A ProgrammingError is that of a file that was closed for being damaged, and could not be opened again.
+    """Return the SpoolError, one line for an operator, for an error of SQLite."""
+    code = getattr(error, "sqlite_errorcode", 0)  # errors raised by Python itself have none
+    # A ProgrammingError means that the file was closed because of damage and could not be opened again.
     if code & 0xFF in _DAMAGE_CODES or isinstance(error, sqlite3.ProgrammingError):
         return DamagedSpoolError(f"spool {path} is damaged ({error})")
     return SpoolError(f"cannot use spool {path}: {error}")
@@ -66,8 +69,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise to_spool_error(path, error) from None
     try:
         _check_database(connection, path)
-        # A process that is killed loses nothing: what was written is the kernel's. NORMAL leaves it to a
-        # power failure how much of the last seconds is there, not whether the file is whole.
+        # A killed process loses nothing: what it wrote is with the kernel. With NORMAL a power failure may
+        # cost the last seconds, but never the integrity of the file.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error as error:
@@ -80,17 +83,17 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_file(path: Path) -> None:
-    """Make sure that SQLite will not take a file for its own that is not; nobody else may read a new one."""
+    """Create a missing file, private to its owner; raise SpoolError for a file that is not SQLite's."""
     try:
         path.touch(0o600)
-        if not (path.is_file() or path.is_dir()):  # to open a pipe might never end
-            raise SpoolError(f"{path} is not a regular file; give another spool")
+        if not (path.is_file() or path.is_dir()):  # opening a pipe might block forever
+            raise SpoolError(f"{path} is not a regular file; choose another spool")
         with path.open("rb") as file:
-            beginning = file.read(len(SQLITE_MAGIC))
+            magic = file.read(len(SQLITE_MAGIC))
     except OSError as error:
-        raise SpoolError(f"cannot open spool {path}: {error.strerror}; give another") from None
-    if beginning not in {b"", SQLITE_MAGIC}:
-        raise SpoolError(f"{path} is not a spool and is left as it is; give another, or move it away")
+        raise SpoolError(f"cannot open spool {path}: {error.strerror}; choose another") from None
+    if magic not in {b"", SQLITE_MAGIC}:
+        raise SpoolError(f"{path} is not a spool and is left unchanged; choose another, or move it away")
 
 
 def _check_database(connection: sqlite3.Connection, path: Path) -> None:
@@ -98,11 +101,11 @@ def _check_database(connection: sqlite3.Connection, path: Path) -> None:
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.executescript(_SCHEMA)
     elif mark != APPLICATION_ID:
-        raise SpoolError(f"{path} is a SQLite file but not a spool, and is left as it is; give another")
+        raise SpoolError(f"{path} is a SQLite file but not a spool, and is left unchanged; choose another")
     elif version != FORMAT_VERSION:
         raise SpoolError(
             f"spool {path} has format {version}, this nodelog knows {FORMAT_VERSION}; "
-            "use the nodelog that wrote it, or give another spool"
+            "use the nodelog that wrote it, or choose another spool"
         )
     elif (found := _pragma(connection, "quick_check")) != "ok":
         raise DamagedSpoolError(f"spool {path} is damaged ({str(found).splitlines()[0]})")
@@ -113,7 +116,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> object:
 
 
 def _move_aside(path: Path) -> str:
-    """Rename the file with what SQLite keeps beside it; its new name tells which it was."""
+    """Rename the file and its write-ahead log to the first free name `….damaged-N`; return the new name."""
     names = (f"{path.name}.damaged-{number}" for number in itertools.count(1))
     new = next(path.with_name(name) for name in names if not path.with_name(name).exists())
     try:
@@ -123,5 +126,5 @@ def _move_aside(path: Path) -> str:
                 old.rename(new.with_name(new.name + suffix))
         path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     except OSError as error:
-        raise SpoolError(f"cannot put the damaged spool {path} aside: {error.strerror}") from None
+        raise SpoolError(f"cannot rename the damaged spool {path}: {error.strerror}") from None
     return str(new)

@@ -1,4 +1,4 @@
-"""One process per spool: a lock beside the file that dies with its holder."""
+"""One process per spool: a lock file beside the spool, released when its holder dies."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _RETRY_PAUSES: Final = (0.001, 0.01, 0.05)  # seconds
 
 
 class SpoolLock:
-    """Holds the lock of a spool from the moment it is made. Raises SpoolError if another has it.
+    """Holds the lock of a spool from its creation until `release`. Raises SpoolError if another holds it.
 
-    The lock belongs to the open file, which a forked child shares: it lasts until both have closed it, so a
-    child does so at once.
+    The lock belongs to the open file, which a forked child shares: it is held until both have closed it, so a
+    child closes it at once.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}.lock")
         self._fd = self._open_and_lock(path)
-        while not self._is_current():  # its last holder removed it meanwhile
+        while not self._is_current():  # the last holder removed it in the meantime
             os.close(self._fd)
             self._fd = self._open_and_lock(path)
         forked = weakref.WeakMethod(self.release)
         os.register_at_fork(after_in_child=lambda: (release := forked()) and release())
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -44,12 +44,12 @@ class SpoolLock:
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise SpoolError(f"cannot open {self._path}: {error.strerror}; give another spool") from None
+            raise SpoolError(f"cannot open {self._path}: {error.strerror}; choose another spool") from None
         if not _try_flock(fd):
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "another process"
             os.close(fd)
-            raise SpoolError(f"{path} is in use by {holder}; one process per spool: give another") from None
-        with suppress(OSError):  # on a full disk we go without a name
+            raise SpoolError(f"{path} is in use by {holder}; one process per spool: choose another") from None
+        with suppress(OSError):  # on a full disk the holder stays unnamed
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         return fd
@@ -62,7 +62,7 @@ class SpoolLock:
 
 
 def _try_flock(fd: int) -> bool:
-    """Get the lock, also if somebody only looks whether it is free."""
+    """Acquire the lock if no owner holds it; retry, as `inspection` may hold it for a moment."""
     for pause in (0.0, *_RETRY_PAUSES):
         time.sleep(pause)
         with suppress(OSError):

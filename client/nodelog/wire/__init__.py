@@ -1,5 +1,6 @@
-"""RELP as nodelog speaks it, both sides of it: bytes in, events out, no socket and no clock.
+"""RELP as nodelog speaks it, client and server side: bytes in, events out, no socket and no clock.
 
-`frames` cuts bytes into frames, `offers` is what the two sides agree on, `server` and `client` are the sides
-of one connection, `detection` tells RELP from plain lines. docs/protocol.md is the protocol in full.
+`frames` splits bytes into frames, `offers` is what the two sides negotiate, `client_session` and
+`server_session` are the two sides of one connection, `sniffing` tells RELP from plain lines.
+docs/protocol.md describes the protocol in full.
 """

@@ -1,4 +1,4 @@
-"""What is raised when a peer breaks the protocol; nothing good that came before it is lost."""
+"""The error for a peer that breaks the protocol; whatever was valid before the fault is not lost."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _T = TypeVar("_T")
 
 
 class WireError(ValueError):
-    """The peer broke the protocol: handle `before`, then close the connection.
+    """The peer broke the protocol: handle `completed`, then close the connection.
 
-    `before` has the frames or events that came whole before the fault in the same call. Were they dropped,
-    the blocks in front of a bad one would be sent again and again, and one of them blamed for it.
+    `completed` has the frames or events that were complete before the fault in the same call. If they were
+    dropped, the blocks before a bad one would be sent again and again, and one of them would be blamed.
     """
 
     def __init__(self, message: str) -> None:
@@ -23,11 +23,11 @@ class WireError(ValueError):
 
 
 def collect(steps: Iterable[_T]) -> list[_T]:
-    """List what comes out of `steps`; a fault takes with it what came before."""
-    done: list[_T] = []
+    """Return what `steps` yields as a list; a WireError carries what was yielded before it."""
+    completed: list[_T] = []
     try:
-        done.extend(steps)
+        completed.extend(steps)
     except WireError as error:
-        error.completed = done
+        error.completed = completed
         raise
-    return done
+    return completed

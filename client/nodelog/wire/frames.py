@@ -1,8 +1,8 @@
-r"""Frames: `<txnr> <command> <length>[ <data>]\n`, from bytes cut anywhere, and back.
+r"""Frames: `<txnr> <command> <length>[ <data>]\n`, decoded from bytes cut anywhere, and encoded.
 
-The grammar is librelp's (doc/relp.md there), and so is its strictness: a frame without data has no space
-before its LF, a number has nine digits at the most. Garbage is refused at its first wrong byte, and a size
-before anything of that size is kept.
+The grammar is librelp's (doc/relp.md there), and just as strict: a frame without data has no space before
+its LF, a number has at most nine digits. Garbage is refused at its first wrong byte, and an excessive size
+before anything of that size is buffered.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 LARGEST_NUMBER: Final = 999_999_999
-"""Of transactions, after which comes 1 again, and of bytes in a frame."""
+"""The largest transaction number, after which 1 follows, and the largest number of bytes in a frame."""
 HEADER_LIMIT: Final = 64
-"""Bytes of a header that are ever looked at; by its grammar it has 53 at the most."""
+"""Bytes that are searched for a header; by its grammar it has at most 53."""
 TRAILER: Final = b"\n"
 SERVER_CLOSE: Final = b"0 serverclose 0\n"
-"""The hint that the server is about to close: a frame without an answer."""
+"""The hint that the server is about to close: a frame that is not answered."""
 
 _LF: Final = ord("\n")
 _NUMBER: Final = b"[0-9]{1,9}"
 _COMMAND: Final = b"[A-Za-z]{1,32}"
-_DELIMITER: Final = b"[ \n]"  # before data, or the end of a frame without any
+_DELIMITER: Final = b"[ \n]"  # before data, or at the end of a frame without data
 _HEADER: Final = re.compile(b"(%b) (%b) (%b)(%b)" % (_NUMBER, _COMMAND, _NUMBER, _DELIMITER))
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame. If it came whole in what was fed, `data` is a view of that, and valid as long as it is."""
+    """One frame. If it was complete in the bytes fed, `data` is a view of them, valid as long as they are."""
 
     txnr: int
     command: bytes
@@ -42,7 +42,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A frame of `length` bytes of data, more than allowed, was read to its end and nothing of it kept."""
+    """A frame of `length` bytes of data, more than allowed, was read to its end and discarded."""
 
     txnr: int
     command: bytes
@@ -50,7 +50,7 @@ class Oversized:
 
 
 def encode_header(txnr: int, command: bytes, length: int) -> bytes:
-    """Return what stands before the data of a frame; TRAILER comes after it."""
+    """Return the part of a frame before its data; TRAILER is the part after it."""
     return b"%d %b %d " % (txnr, command, length) if length else b"%d %b 0" % (txnr, command)
 
 
@@ -60,7 +60,7 @@ def encode(txnr: int, command: bytes, data: bytes | memoryview = b"") -> bytes:
 
 
 def prefix_pattern(*parts: bytes) -> re.Pattern[bytes]:
-    """Compile an expression that matches as many of these parts, one after the other, as there are."""
+    """Compile a pattern that matches any beginning of these parts in a row, as much of them as is there."""
     nested = b""
     for part in reversed(parts):
         nested = b"(?:" + part + nested + b")?"
@@ -71,31 +71,31 @@ _HEADER_PREFIX: Final = prefix_pattern(_NUMBER, b" ", _COMMAND, b" ", _NUMBER, _
 
 
 class Decoder:
-    """Cuts bytes into frames. Any cut of the same bytes gives the same frames, and the same fault.
+    """Splits bytes into frames. However the same bytes are cut, frames and fault are the same.
 
-    A frame with more than `max_data` bytes of data is a fault, unless its command is `passes_over`: then it
-    is read over and told as Oversized. `max_data` may be raised from one frame to the next. After a fault
-    the decoder is of no more use.
+    A frame with more than `max_data` bytes of data is a fault, unless its command is `skippable`: then it is
+    skipped and reported as Oversized. `max_data` may be raised from one frame to the next. After a fault the
+    decoder cannot be used any more.
     """
 
-    def __init__(self, *, max_data: int, passes_over: bytes = b"") -> None:
+    def __init__(self, *, max_data: int, skippable: bytes = b"") -> None:
         self.max_data = max_data
-        self._skippable = passes_over
-        self._partial = bytearray()  # the unfinished frame; of an oversized one the header alone
+        self._skippable = skippable
+        self._partial = bytearray()  # the unfinished frame; only the header if it is oversized
         self._missing = 0  # bytes of it that are still to come; 0 while its header is unfinished
         self._oversized: Oversized | None = None
 
     @property
     def pending(self) -> int:
-        """How many bytes of an unfinished frame are kept, at most max_data and HEADER_LIMIT."""
+        """The number of bytes buffered of an unfinished frame, at most max_data plus HEADER_LIMIT."""
         return len(self._partial)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Frame | Oversized]:
-        """Return the frames that these bytes complete."""
+        """Return the frames that these bytes complete. Raises WireError."""
         return collect(self.decode(data))
 
     def decode(self, data: bytes | bytearray | memoryview) -> Iterator[Frame | Oversized]:
-        """Yield what `feed` lists; must be read to its end, or bytes are lost."""
+        """Yield what `feed` returns; must be read to its end, or bytes are lost."""
         view = memoryview(data)
         size = len(view)
         at = (yield from self._continue_frame(view)) if self._partial else 0
@@ -120,7 +120,7 @@ class Decoder:
             at = end + 1
 
     def _continue_frame(self, view: memoryview) -> Generator[Frame | Oversized, None, int]:
-        """Take what belongs to the unfinished frame, yield it if whole; return where the next begins."""
+        """Continue the unfinished frame, yield it if complete; return where the next one begins."""
         at = 0
         if not self._missing:
             head = bytes(self._partial) + view[:HEADER_LIMIT]
@@ -140,21 +140,21 @@ class Decoder:
         return at + len(part)
 
     def _check_header(self, found: re.Match[bytes], length: int) -> None:
-        """Refuse a header that announces what may not come."""
+        """Raise WireError for a header that announces a frame that is not allowed."""
         if (found[4] == b" ") is not (length > 0):
-            raise WireError(f"frame header {found[0]!r}: a space is before data, and only there")
+            raise WireError(f"frame header {found[0]!r}: a space must precede data, and only data")
         if length > self.max_data and found[2] != self._skippable:
             raise WireError(f"{_name(found)} frame of {length} bytes, at most {self.max_data} allowed")
 
     def _start_frame(self, found: re.Match[bytes], length: int) -> None:
-        """Expect the rest of a frame."""
+        """Remember a header and how many bytes must follow it."""
         self._partial = bytearray(found[0])
         self._missing = length + len(TRAILER) if length else 0
         if length > self.max_data:
             self._oversized = Oversized(int(found[1]), found[2], length)
 
     def _finish_frame(self, part: memoryview) -> Iterator[Frame | Oversized]:
-        """Yield the frame that is complete with this part of it."""
+        """Yield the frame that this last part of it completes."""
         begun, oversized = self._partial, self._oversized
         self._partial, self._oversized = bytearray(), None
         if oversized is None:
@@ -166,7 +166,7 @@ class Decoder:
 
 
 def _checked_prefix(head: bytes | memoryview) -> bytes:
-    """Return the beginning of a header, if it is one."""
+    """Return these bytes if a header can begin with them. Raises WireError."""
     text = bytes(head)
     found = _HEADER_PREFIX.match(text)
     good = found.end() if found else 0
@@ -176,7 +176,7 @@ def _checked_prefix(head: bytes | memoryview) -> bytes:
 
 
 def _bad_trailer(found: re.Match[bytes], byte: int) -> WireError:
-    """Return the fault of a frame whose length and end do not agree."""
+    """Return the error for a frame whose length does not lead to its LF."""
     return WireError(f"{_name(found)} frame of {int(found[3])} bytes ends with byte {byte:#04x}, not with LF")
 
 

@@ -1,6 +1,6 @@
-"""What the two sides of a connection offer each other in `open` and in its answer: lines of `name=value,...`.
+"""What the two sides of a connection offer in `open` and in its answer: lines of `name=value,...`.
 
-Offers that are not known are passed over, as librelp does; that is how its peers can be ours.
+Unknown offers are ignored, as librelp does; that is why its peers can talk to us.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nodelog import __version__
 from nodelog.wire.errors import WireError
 
 SOFTWARE: Final = f"nodelog,{__version__}"
-"""What we say of ourselves."""
+"""How nodelog identifies itself."""
 
 _TEXT_LIMIT: Final = 255  # bytes of a value, in RELP
 _NUMBER: Final = re.compile(rb"[0-9]{1,9}")
@@ -24,10 +24,10 @@ _STREAM: Final = re.compile(rb"([0-9a-f]{32}),([0-9]{1,18})")
 class Offers:
     """What one side offers.
 
-    `stream` is its 16 bytes and a block number: from the client of the lowest block it holds, from the
-    server of the last one that is durable. `max_data` is the most bytes of data that the server takes in a
-    frame. `software` and `name` are what a peer says of itself: printable, 255 bytes at the most, and not to
-    be trusted.
+    `stream` is the 16 bytes of its id and a block number: the client sends the lowest block that it holds,
+    the server the last block that is durable. `max_data` is the largest number of data bytes that the server
+    accepts in a frame. `software` and `name` are how a peer describes itself: printable, at most 255 bytes,
+    and not to be trusted.
     """
 
     version: int
@@ -39,7 +39,7 @@ class Offers:
 
 
 def format_offers(offers: Offers) -> bytes:
-    """Return the offers as they stand in a frame."""
+    """Return the offers as the data of a frame."""
     lines = [b"relp_version=%d" % offers.version]
     if offers.software:
         lines.append(b"relp_software=" + sanitize(offers.software).encode())
@@ -55,23 +55,23 @@ def format_offers(offers: Offers) -> bytes:
 
 
 def parse_offers(data: bytes | memoryview) -> Offers:
-    """Read the offers of a frame."""
-    found = dict(line.partition(b"=")[::2] for line in bytes(data).split(b"\n"))
-    version = _number(found, b"relp_version")
+    """Parse the data of a frame. Raises WireError."""
+    values = dict(line.partition(b"=")[::2] for line in bytes(data).split(b"\n"))
+    version = _number(values, b"relp_version")
     if version is None:
         raise WireError("no relp_version among the offers")
     return Offers(
         version=version,
-        software=_text(found, b"relp_software"),
-        commands=tuple(filter(None, found.get(b"commands", b"").split(b","))),
-        stream=_stream(found.get(b"nodelog_stream")),
-        max_data=_number(found, b"nodelog_max"),
-        name=_text(found, b"nodelog_name"),
+        software=_text(values, b"relp_software"),
+        commands=tuple(filter(None, values.get(b"commands", b"").split(b","))),
+        stream=_stream(values.get(b"nodelog_stream")),
+        max_data=_number(values, b"nodelog_max"),
+        name=_text(values, b"nodelog_name"),
     )
 
 
-def _number(found: dict[bytes, bytes], name: bytes) -> int | None:
-    value = found.get(name)
+def _number(values: dict[bytes, bytes], name: bytes) -> int | None:
+    value = values.get(name)
     if value is None:
         return None
     if not _NUMBER.fullmatch(value):
@@ -90,11 +90,11 @@ def _stream(value: bytes | None) -> tuple[bytes, int] | None:
     return bytes.fromhex(parts[1].decode()), int(parts[2])
 
 
-def _text(found: dict[bytes, bytes], name: bytes) -> str | None:
-    return sanitize(found.get(name, b"").decode(errors="replace")) or None
+def _text(values: dict[bytes, bytes], name: bytes) -> str | None:
+    return sanitize(values.get(name, b"").decode(errors="replace")) or None
 
 
 def sanitize(text: str) -> str:
-    """Make a text harmless for where it will stand, and 255 bytes long at the most."""
+    """Return a text that is safe in a message or a log: printable, and at most 255 bytes."""
     printable = "".join(char if char.isprintable() else "?" for char in text)
     return printable.encode()[:_TEXT_LIMIT].decode(errors="ignore")

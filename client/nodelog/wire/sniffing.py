@@ -1,4 +1,4 @@
-"""Which protocol a connection speaks, told by its first bytes, once."""
+"""Which protocol a connection speaks: its first bytes decide, once."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _OPEN_PREFIX: Final = prefix_pattern(
 
 
 class Protocol(enum.Enum):
-    """What a client sends."""
+    """The protocols that a client may speak."""
 
     LINES = "lines"
     RELP = "relp"
 
 
 def sniff_protocol(start: bytes | bytearray | memoryview) -> Protocol | None:
-    """Tell the protocol of a connection that begins so; None while it could be either.
+    """Return the protocol of a connection that begins with these bytes; None while it could be either.
 
-    That lasts for 24 bytes at the most, and never past an LF. At the end of the stream None means lines.
+    None lasts for at most 24 bytes, and never past an LF. At the end of the stream None means lines.
     """
     if _OPEN.match(start):
         return Protocol.RELP

@@ -23,7 +23,7 @@ from nodelogd.compressor.format.pieces import GZIP_HEADER, archive_end
 from nodelogd.compressor.plan.change_detection import detect_changes
 from nodelogd.compressor.plan.planning import BuildUnit, CopyUnit, plan_units
 from nodelogd.compressor.scan.file_access import FileAnomaly
-from nodelogd.compressor.upkeep.scrub import ScrubResult, find_damage, find_edited, index_matches
+from nodelogd.compressor.upkeep.archive_scrub import ScrubResult, find_damage, find_edited, index_matches
 from nodelogd.service.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:

@@ -187,7 +187,7 @@ class Compressor:
         }
         if result in {CycleResult.PUBLISHED, CycleResult.UNCHANGED, CycleResult.EMPTY}:
             self._record_success(result, started)
-        log.debug("cycle finished", extra=self.last_cycle)
+        log.debug("a cycle has ended", extra=self.last_cycle)
 
     def _record_success(self, result: CycleResult, started: float) -> None:
         self._metrics.last_success.set_to_current_time()

@@ -1,1 +1,1 @@
-"""What every daemon needs: options, HTTP pages, health, its own log, sockets, signals, file publishing."""
+"""Shared by all daemons: options, HTTP pages, health, logging, sockets, signals and publishing of files."""

@@ -1,9 +1,10 @@
-/* What the kernel allows: a collector that does nothing but receive whole lines and write them, in one thread.
+/* The upper bound: a collector that only receives whole lines and writes them, in one thread.
  *
  *     bound PORT FILE
  *
  * epoll, a recv of 256 KiB, memrchr for the last line feed, one write to a file opened with O_APPEND. What it
- * accepts is read at once, and watched only if it has not ended then. It never stops reading, syncs nothing and forgets an unfinished line: a bound for collectors, not one of them.
+ * accepts is read at once, and watched only if it has not ended then. It never pauses reading, never syncs, and
+ * drops unfinished lines: a bound for collectors, not a usable one.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -17,10 +18,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ = 256 * 1024, TAIL = 64 * 1024, EVENTS = 512, MOST = 1 << 20 };
+enum { READ = 256 * 1024, TAIL = 64 * 1024, EVENTS = 512, MAX_DESCRIPTORS = 1 << 20 };
 
 static char buffer[TAIL + READ];
-static struct { char *data; size_t length; } tails[MOST]; /* by descriptor: the unfinished line */
+static struct { char *data; size_t length; } tails[MAX_DESCRIPTORS]; /* unfinished lines, by descriptor */
 
 static char is_open[MOST];
 
@@ -80,14 +81,14 @@ int main(int count, char **arguments)
     for (;;) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(set, events, EVENTS, -1);
-        for (int at = 0; at < ready; at++) {
-            int descriptor = events[at].data.fd;
+        for (int i = 0; i < ready; i++) {
+            int descriptor = events[i].data.fd;
             if (descriptor != listener) {
                 receive(descriptor, file);
                 continue;
             }
             int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-            if (connection >= MOST)
+            if (connection >= MAX_DESCRIPTORS)
                 errx(1, "too many connections");
             if (connection < 0)
                 continue;

@@ -92,7 +92,7 @@ def visibility_latency(run: CollectorProcess, load: Load) -> Figures:
         connection = int(data[start + first : start + first + 4], 16)
         number = int(data[start + first + 5 : start + first + 15], 16)
         visible = growth.visible_at(start + load.line) - sent["start"]
-        seconds.append((visible - settings.planned(connection, number)) / 1e9)
+        seconds.append((visible - settings.due_at(connection, number)) / 1e9)
     seconds.sort()
     return {
         "p50": seconds[len(seconds) // 2],

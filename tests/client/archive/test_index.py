@@ -1,4 +1,4 @@
-"""The index says where everything is, or says in one line why it cannot."""
+"""An index either gives all positions, or one line that says why it cannot be used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TRAILER = Trailer(length=10 + 100 + 900 + 50 + 10, crc=7, size=512 + 1024 + 10240)
 
 
-def details(name: str = "var/log/a.log", length: int = 1000) -> FileMetadata:
+def metadata(name: str = "var/log/a.log", length: int = 1000) -> FileMetadata:
     return FileMetadata(
         name=name, header=512, length=length, mode=0o640, uid=0, gid=4, user="root", group="adm",
         mtime_ns=1, ctime_ns=2, device=3, inode=4, seen=1010, head=5, finished=0, tail=6,
@@ -37,7 +37,7 @@ def details(name: str = "var/log/a.log", length: int = 1000) -> FileMetadata:
 
 
 LINES = [
-    encode_member(details()),
+    encode_member(metadata()),
     encode_piece(100, 512, 1),
     encode_piece(900, 1024, 2),
     encode_piece(50, 10240, 3),
@@ -52,7 +52,7 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def test_positions_are_the_sums_of_the_lengths_before(archive: Path) -> None:
+def test_positions_are_sums_of_the_preceding_lengths(archive: Path) -> None:
     index = read_matching_index(archive)
     assert index.trailer == TRAILER
     assert index.pieces == [
@@ -67,12 +67,12 @@ def test_positions_are_the_sums_of_the_lengths_before(archive: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["a\nb", "ä", b"\xff.log".decode("utf-8", "surrogateescape"), '"', "n" * 200]
 )
-def test_any_name_comes_back_as_it_was(name: str, archive: Path) -> None:
-    index_path(archive).write_bytes(encode_index(TRAILER, [encode_member(details(name)), *LINES[1:]]))
+def test_any_name_survives_encoding_and_parsing(name: str, archive: Path) -> None:
+    index_path(archive).write_bytes(encode_index(TRAILER, [encode_member(metadata(name)), *LINES[1:]]))
     assert read_index(index_path(archive)).members[0].name == name
 
 
-def test_a_person_can_read_the_lines(archive: Path) -> None:
+def test_the_lines_are_readable_json(archive: Path) -> None:
     lines = index_path(archive).read_text().splitlines()
     assert lines[0] == '{"format":"nodelog archive index","version":1,"length":1070,"crc":7,"size":11776}'
     assert lines[1].startswith('{"name":"var/log/a.log","header":512,"length":1000,')
@@ -100,7 +100,7 @@ def test_a_damaged_index_is_refused(spoil: Callable[[bytes], bytes], archive: Pa
     assert len(str(caught.value).splitlines()) == 1
 
 
-def summed(lines: list[bytes]) -> bytes:
+def with_checksum(lines: list[bytes]) -> bytes:
     body = b"".join(lines)
     return body + b'{"crc":%d}\n' % zlib.crc32(body)
 
@@ -126,8 +126,8 @@ FIRST = {"format": "nodelog archive index", "version": 1, "length": 1070, "crc":
         ([json.dumps(FIRST).encode(), *LINES[1:3]], "do not add up"),
     ],
 )
-def test_an_index_that_makes_no_sense_is_refused(lines: list[bytes], why: str, archive: Path) -> None:
-    index_path(archive).write_bytes(summed([line.rstrip(b"\n") + b"\n" for line in lines]))
+def test_an_inconsistent_index_is_refused(lines: list[bytes], why: str, archive: Path) -> None:
+    index_path(archive).write_bytes(with_checksum([line.rstrip(b"\n") + b"\n" for line in lines]))
     with pytest.raises(InvalidIndexError, match=why):
         read_index(index_path(archive))
 

@@ -1,4 +1,4 @@
-"""Real `nodelog` processes whose input and output are bytes in real pipes."""
+"""Real `nodelog` processes with binary pipes for input and output."""
 
 import os
 import socket
@@ -15,14 +15,14 @@ NODELOG = Path(sys.executable).parent / "nodelog"
 
 @pytest.fixture
 def run() -> Generator[Callable[..., Popen[bytes]]]:
-    """Start `nodelog` with these arguments; whatever still runs after the test is killed."""
+    """Start `nodelog` with these arguments; processes still running after the test are killed."""
     with ExitStack() as stack:
 
         def running(*arguments: object, stdin: int = PIPE, stdout: int = PIPE) -> Popen[bytes]:
-            ours = ("HOST_IP", "HOSTNAME", "NODELOG_")
-            env = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+            prefixes = ("HOST_IP", "HOSTNAME", "NODELOG_")
+            env = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
             command = [str(NODELOG), *map(str, arguments)]
-            # Unbuffered, so that communicate() finds what readline() has left.
+            # Unbuffered, so that communicate() finds what readline() left.
             process = Popen(command, bufsize=0, stdin=stdin, stdout=stdout, stderr=PIPE, env=env)
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -32,9 +32,9 @@ def run() -> Generator[Callable[..., Popen[bytes]]]:
 
 
 @pytest.fixture
-def away() -> Generator[int]:
-    """Give the port of a collector that is not there: it can be started at it, and nobody else can."""
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+def unused_port() -> Generator[int]:
+    """Reserve a port where a collector can be started later, and nothing else can."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]

@@ -25,21 +25,21 @@ def member(kind: bytes) -> tarfile.TarInfo:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_member_of_any_kind_looks_as_tar_lists_it(tmp_path: Path, kind: bytes) -> None:
+def test_a_member_of_any_kind_is_shown_as_tar_lists_it(tmp_path: Path, kind: bytes) -> None:
     path, info = tmp_path / "x.tar", member(kind)
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
         tar.addfile(info)
     listed = subprocess.run(["tar", "-tvf", path], capture_output=True, text=True, check=True).stdout
-    # It marks directories by a slash; their names in an archive may have one or not.
+    # tar marks directories with a slash; their names in an archive may have one or not.
     assert to_text(info) == listed.rstrip("/\n")
 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.items())
-def test_programs_are_told_the_kind(kind: bytes, name: str) -> None:
+def test_the_json_names_the_kind(kind: bytes, name: str) -> None:
     assert to_json(member(kind))["type"] == name
 
 
-def test_a_time_in_no_year_is_shown_as_a_number() -> None:
+def test_a_time_out_of_range_is_shown_as_a_number() -> None:
     info = member(tarfile.REGTYPE)
     info.mtime = 1 << 80
     assert f" {1 << 80} name" in to_text(info)

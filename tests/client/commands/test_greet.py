@@ -1,5 +1,3 @@
-import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from nodelog.commands.greet import greeting
 Run = Callable[..., Popen[bytes]]
 
 
-def greeter_of(run: Run, logd: Logd, *options: object) -> Popen[bytes]:
+def start_greeter(run: Run, logd: Logd, *options: object) -> Popen[bytes]:
     return run(
         "greet",
         "--host=127.0.0.1",
@@ -26,14 +24,14 @@ def greeter_of(run: Run, logd: Logd, *options: object) -> Popen[bytes]:
     )
 
 
-def first(count: int, greeter: Popen[bytes]) -> list[bytes]:
+def read_lines(count: int, greeter: Popen[bytes]) -> list[bytes]:
     assert greeter.stdout is not None
     return [greeter.stdout.readline() for _ in range(count)]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns"])
 @pytest.mark.parametrize("now", [0, 1_795_363_631, 1_772_000_000])
-def test_a_greeting_has_the_date_as_the_date_command_prints_it(
+def test_a_greeting_has_the_date_in_the_format_of_the_date_command(
     zone: str, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", zone)
@@ -49,7 +47,7 @@ def test_a_greeting_has_the_date_as_the_date_command_prints_it(
 
 def test_every_line_is_printed_acknowledged_and_in_the_log(run: Run, logd: StartLogd) -> None:
     node = logd()
-    greeter = greeter_of(run, node, "--count=20")
+    greeter = start_greeter(run, node, "--count=20")
     out, err = greeter.communicate(timeout=30)
     assert out == node.log.read_bytes()
     assert out.count(b" - Greetings from me\n") == 20
@@ -58,73 +56,12 @@ def test_every_line_is_printed_acknowledged_and_in_the_log(run: Run, logd: Start
     assert greeter.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_when_all_is_acknowledged(run: Run, logd: StartLogd, number: int) -> None:
-    node = logd()
-    greeter = greeter_of(run, node)
-    received = b"".join(first(3, greeter))
-    greeter.send_signal(number)
-    out, err = greeter.communicate(timeout=30)
-    assert received + out == node.log.read_bytes()
-    lines = (received + out).count(b"\n")
-    assert err.endswith(b" %d lines sent to 127.0.0.1 port %d, %d acknowledged\n" % (lines, node.port, lines))
-    assert greeter.returncode == 0
-
-
-def test_nothing_is_lost_or_doubled_when_the_collector_is_killed(run: Run, logd: StartLogd) -> None:
-    node = logd()
-    greeter = greeter_of(run, node, "--count=60")
-    received = []
-    for _ in range(3):
-        received += first(10, greeter)
-        node.kill()
-        received += first(5, greeter)
-        node.restart()
-    out, _ = greeter.communicate(timeout=30)
-    sent, written = b"".join(received) + out, node.log.read_bytes()
-    assert (written.count(b"\n"), written) == (60, sent)
-    assert greeter.returncode == 0
-
-
-def test_without_a_collector_a_signal_ends_it_in_time_and_says_what_is_left(
-    run: Run, logd: StartLogd, tmp_path: Path
-) -> None:
-    node = logd()
-    node.kill()
-    spool = tmp_path / "spool"
-    greeter = greeter_of(run, node, f"--spool={spool}", "--timeout=100ms")
-    received = b"".join(first(3, greeter))
-    greeter.terminate()
-    out, err = greeter.communicate(timeout=30)
-    assert greeter.returncode == 1
-    lines = (received + out).count(b"\n")
-    assert re.search(
-        rb"^nodelog greet: %d lines are not acknowledged and wait in " % lines, err, re.MULTILINE
-    )
-    assert err.endswith(b" %d lines sent to 127.0.0.1 port %d, 0 acknowledged\n" % (lines, node.port))
-    node.restart()
-    again = greeter_of(run, node, f"--spool={spool}", "--count=0")
-    assert again.wait(30) == 0
-    assert node.log.read_bytes() == received + out
-
-
-def test_a_second_signal_ends_the_wait(run: Run, logd: StartLogd) -> None:
-    node = logd()
-    node.kill()
-    greeter = greeter_of(run, node, "--timeout=1h", "--count=1")
-    first(1, greeter)
-    greeter.send_signal(signal.SIGTERM)
-    greeter.send_signal(signal.SIGINT)
-    greeter.wait(30)
-    assert greeter.returncode == 1
-
-
 def test_a_spool_in_use_is_one_line(run: Run, logd: StartLogd, tmp_path: Path) -> None:
     node = logd()
     spool = f"--spool={tmp_path / 'spool'}"
-    holder = greeter_of(run, node, spool)
-    first(1, holder)
-    second = greeter_of(run, node, spool)
+    holder = start_greeter(run, node, spool)
+    read_lines(1, holder)
+    second = start_greeter(run, node, spool)
     _, err = second.communicate(timeout=30)
     assert (second.returncode, err.count(b"\n")) == (2, 1)
     assert b"in use by process %d " % holder.pid in err

@@ -2,16 +2,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.client.commands.piping import (
+from tests.client.commands.pipe_process import (
     MEBIBYTE,
     Run,
-    back,
     fill,
-    held,
+    lines_in,
     lines_of,
     pipe_to,
     read_line,
     send_rest,
+    start_collector,
     wait_for_lines,
     write,
 )
@@ -25,7 +25,7 @@ def spool(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("options", [(), ("--tee",)])
 @pytest.mark.parametrize("in_file", [False, True])
-def test_all_that_comes_is_in_the_log_as_it_was(
+def test_the_log_equals_the_input(
     run: Run, logd: StartLogd, spool: Path, options: tuple[str, ...], in_file: bool
 ) -> None:
     node = logd()
@@ -37,7 +37,7 @@ def test_all_that_comes_is_in_the_log_as_it_was(
     assert out == (data + b"\n" if options else b"")
 
 
-def test_a_line_that_somebody_types_goes_at_once(run: Run, logd: StartLogd) -> None:
+def test_a_typed_line_is_sent_at_once(run: Run, logd: StartLogd) -> None:
     node = logd()
     process = pipe_to(run, node.port, "--tee")
     for number in range(1, 4):
@@ -48,82 +48,82 @@ def test_a_line_that_somebody_types_goes_at_once(run: Run, logd: StartLogd) -> N
     assert process.returncode == 0
 
 
-def test_a_printed_line_survives_the_pipe_and_is_sent_by_the_next_one(
-    run: Run, logd: StartLogd, away: int, spool: Path
+def test_a_printed_line_survives_the_process_and_is_sent_by_the_next_one(
+    run: Run, logd: StartLogd, unused_port: int, spool: Path
 ) -> None:
-    process = pipe_to(run, away, f"--spool={spool}", "--tee")
+    process = pipe_to(run, unused_port, f"--spool={spool}", "--tee")
     printed = []
     for number in range(5):
         write(process, b"line %d\n" % number)
         printed.append(read_line(process))
     process.kill()
     process.wait(30)
-    node = back(logd, away)
-    again = pipe_to(run, away, f"--spool={spool}")
+    node = start_collector(logd, unused_port)
+    again = pipe_to(run, unused_port, f"--spool={spool}")
     out, err = again.communicate(b"a later line\n", timeout=30)
     assert (again.returncode, out, err) == (0, b"", b"")
     assert node.log.read_bytes() == b"".join(printed) + b"a later line\n"
-    assert held(spool) == 0
+    assert lines_in(spool) == 0
 
 
-def test_what_is_left_at_the_end_is_counted_and_sent_by_the_next_one(
-    run: Run, logd: StartLogd, away: int, spool: Path
+def test_lines_left_at_the_end_are_counted_and_sent_by_the_next_process(
+    run: Run, logd: StartLogd, unused_port: int, spool: Path
 ) -> None:
-    process = pipe_to(run, away, f"--spool={spool}", "--timeout=200ms")
+    process = pipe_to(run, unused_port, f"--spool={spool}", "--timeout=200ms")
     _, err = process.communicate(lines_of(3000), timeout=30)
     assert process.returncode == 1
     found = err.decode().splitlines()[-1]
-    how = f"wait in {spool}: the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
-    assert found == f"nodelog pipe: 3000 lines are not acknowledged and {how}"
-    assert held(spool) == 3000
-    node = back(logd, away)
+    how = f"they wait in {spool}: the next run or `nodelog pipe --spool {spool} </dev/null` sends them"
+    assert found == f"nodelog pipe: 3000 lines are not acknowledged; {how}"
+    assert lines_in(spool) == 3000
+    node = start_collector(logd, unused_port)
     send_rest(run, node, spool)
     assert node.log.read_bytes() == lines_of(3000)
 
 
-def test_what_was_in_memory_is_said_to_be_lost(run: Run, away: int) -> None:
-    process = pipe_to(run, away, "--timeout=0")
+def test_lines_left_in_memory_are_reported_as_lost(run: Run, unused_port: int) -> None:
+    process = pipe_to(run, unused_port, "--timeout=0")
     _, err = process.communicate(b"one\ntwo\n", timeout=30)
     assert process.returncode == 1
-    assert err.endswith(b"nodelog pipe: 2 lines are not acknowledged and were in memory and are lost\n")
+    assert err.endswith(b"nodelog pipe: 2 lines are not acknowledged; they were in memory and are lost\n")
 
 
 def test_a_full_spool_makes_the_writer_wait_until_the_collector_is_back(
-    run: Run, logd: StartLogd, away: int
+    run: Run, logd: StartLogd, unused_port: int
 ) -> None:
     data = lines_of(300_000)
     assert len(data) > 3 * MEBIBYTE
-    process = pipe_to(run, away, "--max-bytes=1MiB")
+    process = pipe_to(run, unused_port, "--max-bytes=1MiB")
     rest = fill(process, data)
     assert MEBIBYTE < len(data) - len(rest) < 2 * MEBIBYTE
-    node = back(logd, away)
+    node = start_collector(logd, unused_port)
     process.communicate(rest, timeout=60)
     assert process.returncode == 0
     assert node.log.read_bytes() == data
 
 
 @pytest.mark.parametrize("full", ["drop-oldest", "drop-newest"])
-def test_what_is_dropped_is_counted_told_and_no_success(
-    run: Run, logd: StartLogd, away: int, full: str
+def test_dropped_lines_are_counted_and_reported_and_the_exit_code_is_1(
+    run: Run, logd: StartLogd, unused_port: int, full: str
 ) -> None:
     data = lines_of(200_000)
-    process = pipe_to(run, away, "--max-bytes=1MiB", f"--full={full}")
+    process = pipe_to(run, unused_port, "--max-bytes=1MiB", f"--full={full}")
     write(process, data)
-    node = back(logd, away)
+    node = start_collector(logd, unused_port)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     (dropped,) = [int(line.split()[2]) for line in err.splitlines() if b"lines were dropped" in line]
     written = node.log.read_bytes().splitlines()
-    told = sum(int(line.split()[2]) for line in written if line.startswith(b"nodelog: dropped"))
-    ours = [line for line in written if line.startswith(b"line ")]
-    missing = 200_000 - len(ours)
-    assert missing == len(set(data.splitlines()) - set(ours)) > 0
-    # A line that tells of others may be dropped too: it counts as one.
-    assert 0 < told <= dropped
+    reported = sum(int(line.split()[2]) for line in written if line.startswith(b"nodelog: dropped"))
+    sent = [line for line in written if line.startswith(b"line ")]
+    missing = 200_000 - len(sent)
+    assert missing == len(set(data.splitlines()) - set(sent)) > 0
+    # A line that reports dropped lines may be dropped too: it counts as one.
+    assert 0 < reported <= dropped
     assert missing <= dropped < missing + 100
 
 
-def test_whatever_is_killed_each_line_that_was_printed_is_in_the_log_once(
+def test_every_printed_line_is_in_the_log_once_whichever_process_is_killed(
     run: Run, logd: StartLogd, spool: Path
 ) -> None:
     node = logd("--sync-gap=0s")

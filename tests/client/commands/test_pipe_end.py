@@ -1,4 +1,4 @@
-"""How a pipe ends: by signals, by its readers, by what it cannot read or have."""
+"""The end of a pipe: by signals, by its readers, by an unusable input or spool."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 
 import pytest
-from tests.client.commands.piping import Run, fill, lines_of, pipe_to, read_line, send_rest, write
+from tests.client.commands.pipe_process import Run, fill, lines_of, pipe_to, read_line, send_rest, write
 from tests.processes.logd import StartLogd
 from tests.waiting import wait_for
 
@@ -32,14 +32,14 @@ def test_a_signal_ends_the_input_and_what_was_written_is_delivered(
     assert node.log.read_bytes() == b"one\ntwo\nthree, and no line feed\n"
 
 
-def test_after_a_while_it_says_what_it_waits_for_and_a_second_signal_ends_it(run: Run, away: int) -> None:
-    process = pipe_to(run, away, "--tee")
+def test_a_long_wait_is_reported_and_ends_at_the_second_signal(run: Run, unused_port: int) -> None:
+    process = pipe_to(run, unused_port, "--tee")
     write(process, b"one\n")
     assert read_line(process) == b"one\n"
     process.terminate()
     assert process.stderr is not None
     waiting = (
-        b"nodelog pipe: waiting until 1 lines are acknowledged; Ctrl-C or SIGTERM, twice, ends it at once\n"
+        b"nodelog pipe: waiting until 1 lines are acknowledged; Ctrl-C or SIGTERM, twice, ends the wait\n"
     )
     while (line := process.stderr.readline()) != waiting:
         assert line
@@ -47,8 +47,8 @@ def test_after_a_while_it_says_what_it_waits_for_and_a_second_signal_ends_it(run
     assert process.wait(30) == 1
 
 
-def test_the_second_signal_ends_it_also_with_a_full_spool(run: Run, away: int) -> None:
-    process = pipe_to(run, away, "--max-bytes=1MiB")
+def test_the_second_signal_ends_it_even_with_a_full_spool(run: Run, unused_port: int) -> None:
+    process = pipe_to(run, unused_port, "--max-bytes=1MiB")
     write(process, b"one\n")
     assert process.stderr is not None
     assert b"no connection" in process.stderr.readline()
@@ -58,7 +58,7 @@ def test_the_second_signal_ends_it_also_with_a_full_spool(run: Run, away: int) -
     assert process.wait(30) == 1
 
 
-def test_a_reader_who_leaves_does_not_end_it(run: Run, logd: StartLogd) -> None:
+def test_a_reader_that_leaves_does_not_end_it(run: Run, logd: StartLogd) -> None:
     node = logd()
     process = pipe_to(run, node.port, "--tee")
     write(process, b"one\n")
@@ -71,7 +71,7 @@ def test_a_reader_who_leaves_does_not_end_it(run: Run, logd: StartLogd) -> None:
     assert node.log.read_bytes() == b"one\n" + lines_of(1000)
 
 
-def test_a_reader_who_does_not_read_is_left_at_the_second_signal(
+def test_the_second_signal_ends_the_wait_for_a_reader_that_does_not_read(
     run: Run, logd: StartLogd, spool: Path
 ) -> None:
     node = logd()
@@ -87,7 +87,7 @@ def test_a_reader_who_does_not_read_is_left_at_the_second_signal(
 
 
 @pytest.mark.parametrize("stream", [0, 1, 2])
-def test_a_closed_stream_is_no_traceback(logd: StartLogd, stream: int) -> None:
+def test_a_closed_standard_stream_causes_no_traceback(logd: StartLogd, stream: int) -> None:
     node = logd()
     nodelog = Path(sys.executable).parent / "nodelog"
     command = f"exec {nodelog} pipe --tee --host=127.0.0.1 --port={node.port} {stream}>&-"
@@ -98,11 +98,11 @@ def test_a_closed_stream_is_no_traceback(logd: StartLogd, stream: int) -> None:
     assert err.count(b"\n") <= 1
 
 
-def test_an_input_that_cannot_be_read_is_one_line(run: Run, logd: StartLogd, tmp_path: Path) -> None:
+def test_an_unreadable_input_is_one_line(run: Run, logd: StartLogd, tmp_path: Path) -> None:
     with (tmp_path / "output").open("wb") as output:
         process = pipe_to(run, logd().port, stdin=output.fileno())
     _, err = process.communicate(timeout=30)
-    assert err == b"nodelog pipe: cannot read standard input: Bad file descriptor; it ends here\n"
+    assert err == b"nodelog pipe: cannot read standard input: Bad file descriptor; the input ends here\n"
     assert process.returncode == 1
 
 

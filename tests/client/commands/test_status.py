@@ -12,7 +12,7 @@ from nodelog.spool.file_spool import FileSpool
 Run = Callable[..., Popen[bytes]]
 
 
-def said(process: Popen[bytes]) -> tuple[int | None, str, str]:
+def result_of(process: Popen[bytes]) -> tuple[int | None, str, str]:
     out, err = process.communicate(timeout=30)
     return process.returncode, out.decode(), err.decode()
 
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stream(path: Path) -> str:
-    """Make a spool with 3 lines, and 1 set aside; give its stream."""
+    """Create a spool with 3 lines, and 1 set aside; return its stream id."""
     spool = FileSpool(path)
     spool.append([b"bad \x1b[2J"])
     spool.set_aside(spool.stream, "the collector hung up")
@@ -34,8 +34,8 @@ def stream(path: Path) -> str:
     return spool.stream.hex()
 
 
-def test_it_tells_people_what_is_left(run: Run, path: Path, stream: str) -> None:
-    code, out, err = said(run("status", path))
+def test_the_text_shows_what_is_left(run: Run, path: Path, stream: str) -> None:
+    code, out, err = result_of(run("status", path))
     assert (code, err) == (0, "")
     assert [line for line in out.splitlines() if "set aside" not in line] == [
         f"{path}: not in use, format 1",
@@ -49,8 +49,8 @@ def test_it_tells_people_what_is_left(run: Run, path: Path, stream: str) -> None
     assert aside.endswith(" UTC: the collector hung up")
 
 
-def test_it_tells_programs_the_same(run: Run, path: Path, stream: str) -> None:
-    code, out, _ = said(run("status", "--json", path, path))
+def test_the_json_shows_the_same(run: Run, path: Path, stream: str) -> None:
+    code, out, _ = result_of(run("status", "--json", path, path))
     assert code == 0
     first, second = json.loads(out)
     assert first == second
@@ -73,10 +73,10 @@ def test_it_tells_programs_the_same(run: Run, path: Path, stream: str) -> None:
     assert first == expected
 
 
-def test_it_names_who_uses_a_spool(run: Run, path: Path) -> None:
+def test_the_process_that_uses_a_spool_is_shown(run: Run, path: Path) -> None:
     spool = FileSpool(path)
     spool.append([b"one"])
-    _, out, _ = said(run("status", path))
+    _, out, _ = result_of(run("status", path))
     spool.append([b"two"])
     spool.close()
     assert out.startswith(f"{path}: used by process {os.getpid()} on ")
@@ -85,13 +85,13 @@ def test_it_names_who_uses_a_spool(run: Run, path: Path) -> None:
 def test_what_cannot_be_read_is_one_line_and_the_others_are_shown(
     run: Run, path: Path, stream: str, tmp_path: Path
 ) -> None:
-    code, out, err = said(run("status", tmp_path / "none", path))
+    code, out, err = result_of(run("status", tmp_path / "none", path))
     assert code == 2
     assert stream in out
     assert err == f"nodelog status: cannot read spool {tmp_path / 'none'}: No such file or directory\n"
 
 
-def test_an_output_that_takes_no_more_is_one_line(run: Run, path: Path, stream: str) -> None:
+def test_a_full_disk_at_the_output_is_one_line(run: Run, path: Path, stream: str) -> None:
     assert stream
     with Path("/dev/full").open("wb") as full:
         process = run("status", path, stdout=full.fileno())

@@ -5,7 +5,7 @@ import pytest
 from nodelog.commands.stop_signals import ShutdownDeadline, handle_stop_signals
 
 
-def test_a_signal_is_seen_and_what_was_there_before_is_restored() -> None:
+def test_a_signal_is_counted_and_the_previous_handler_is_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with handle_stop_signals() as stop:
         assert not stop.wait(0)
@@ -15,24 +15,26 @@ def test_a_signal_is_seen_and_what_was_there_before_is_restored() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.parametrize(("timeout", "signals", "is_over"), [(None, 1, False), (None, 2, True), (0, 1, True)])
-def test_patience_ends_with_its_time_or_with_the_second_signal(
-    timeout: float | None, signals: int, is_over: bool
+@pytest.mark.parametrize(
+    ("timeout", "signals", "has_passed"), [(None, 1, False), (None, 2, True), (0, 1, True)]
+)
+def test_the_deadline_passes_with_the_timeout_or_the_second_signal(
+    timeout: float | None, signals: int, has_passed: bool
 ) -> None:
     with handle_stop_signals() as stop:
-        patience = ShutdownDeadline(stop, timeout)
-        assert not patience.has_passed
+        deadline = ShutdownDeadline(stop, timeout)
+        assert not deadline.has_passed
         for _ in range(signals):
             signal.raise_signal(signal.SIGTERM)
-        assert patience.has_passed is is_over
+        assert deadline.has_passed is has_passed
 
 
-def test_patience_waits_until_nothing_remains() -> None:
+def test_a_wait_ends_when_nothing_remains_or_at_the_second_signal() -> None:
     with handle_stop_signals() as stop:
-        patience = ShutdownDeadline(stop, None)
-        patience.start()
+        deadline = ShutdownDeadline(stop, None)
+        deadline.start()
         remaining = iter([3, 2, 0])
-        assert patience.wait(lambda _: next(remaining)) == 0
+        assert deadline.wait(lambda _: next(remaining)) == 0
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        assert patience.wait(lambda _: 5) == 5
+        assert deadline.wait(lambda _: 5) == 5

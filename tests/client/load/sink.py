@@ -1,4 +1,4 @@
-"""A collector for tests: a thread that keeps whatever it is sent, and can be rude."""
+"""A collector for tests: a thread that keeps what it receives, and can misbehave."""
 
 import selectors
 import socket
@@ -11,26 +11,26 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Sink:
-    """Keeps what each connection sent. Like a collector it drops or ends the line a connection died in."""
+    """Keeps what each connection sent. Like a collector it drops the incomplete line of a dead connection."""
 
     def __init__(
         self,
         *,
         reset_after: int | None = None,
-        goodbye_after: int | None = None,
+        end_stream_after: int | None = None,
         read_from_start: bool = True,
     ) -> None:
-        """Listen. After so many bytes the first three connections are reset, or told goodbye."""
+        """Listen. After this many bytes, reset the first three connections, or end the stream to them."""
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        # Little is under way at a time, so that a sender is not done before it hears of anything.
+        # A small buffer, so that a sender is not done before it notices anything.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.port: int = self.listener.getsockname()[1]
         self.received: list[bytes] = []
         self.bytes = 0  # received so far
-        self.rude = 0  # how often it reset a connection, or said goodbye
+        self.disruptions = 0  # connections that it reset, or ended its stream to
         self._reset_after = reset_after
-        self._goodbye_after = goodbye_after
-        self._told: set[socket.socket] = set()
+        self._end_stream_after = end_stream_after
+        self._ended_streams: set[socket.socket] = set()
         self._ended = threading.Event()
         self._read = threading.Event()
         if read_from_start:
@@ -38,12 +38,12 @@ class Sink:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to read."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End; every connection has ended before, or is closed now."""
+        """Stop; connections that are still open are closed."""
         self._read.set()
         self._ended.set()
         self._thread.join(30)
@@ -51,11 +51,11 @@ class Sink:
         self.listener.close()
 
     def read(self) -> None:
-        """Read from now on."""
+        """Start to read, if it does not read from the start."""
         self._read.set()
 
     def write_to(self, path: Path) -> Path:
-        """Write what was received: whole lines."""
+        """Write the whole lines that were received; return the path."""
         path.write_bytes(b"".join(data[: data.rfind(b"\n") + 1] for data in self.received))
         return path
 
@@ -82,19 +82,19 @@ class Sink:
         data = sock.recv(65536)
         key.data.extend(data)
         self.bytes += len(data)
-        if self._goes(self._goodbye_after, key) and sock not in self._told:
-            self.rude += 1
-            self._told.add(sock)
+        if self._is_reached(self._end_stream_after, key) and sock not in self._ended_streams:
+            self.disruptions += 1
+            self._ended_streams.add(sock)
             sock.shutdown(socket.SHUT_WR)
-        if self._goes(self._reset_after, key):
-            self.rude += 1
+        if self._is_reached(self._reset_after, key):
+            self.disruptions += 1
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._close(selector, key)
         elif not data:
             self._close(selector, key)
 
-    def _goes(self, after: int | None, key: selectors.SelectorKey) -> bool:
-        return after is not None and len(key.data) >= after and self.rude < 3
+    def _is_reached(self, after: int | None, key: selectors.SelectorKey) -> bool:
+        return after is not None and len(key.data) >= after and self.disruptions < 3
 
     def _close(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         sock = key.fileobj

@@ -1,4 +1,4 @@
-"""The bars are for terminals: here is one."""
+"""The progress bars, on a terminal."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ NODELOG = Path(sys.executable).parent / "nodelog"
 
 
 def on_a_terminal(*arguments: str) -> tuple[int, str]:
-    """Run it with its stderr on a terminal; give exit code and what was shown."""
-    ours, theirs = pty.openpty()
+    """Run it with stderr on a terminal; return the exit code and what was shown."""
+    reader, terminal = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(
-        [NODELOG, *arguments], stderr=theirs, stdout=subprocess.DEVNULL, env=environment
+        [NODELOG, *arguments], stderr=terminal, stdout=subprocess.DEVNULL, env=environment
     )
-    os.close(theirs)
+    os.close(terminal)
     shown = b""
     try:
-        while data := os.read(ours, 4096):
+        while data := os.read(reader, 4096):
             shown += data
-    except OSError:  # which is how a terminal ends
+    except OSError:  # the end of a terminal
         pass
-    os.close(ours)
+    os.close(reader)
     return process.wait(30), shown.decode()
 
 
@@ -44,7 +44,7 @@ def test_a_load_shows_lines_rate_and_connections() -> None:
     assert " lines, " in shown
 
 
-def test_reading_shows_how_much_of_the_files_is_read(tmp_path: Path) -> None:
+def test_verify_shows_how_much_of_the_files_is_read(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(LineFormat("run", 128).format_line(0, 0))
     code, shown = on_a_terminal("verify", "--run=run", str(log))

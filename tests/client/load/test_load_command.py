@@ -1,4 +1,4 @@
-"""`nodelog load` as people start it, against sockets."""
+"""`nodelog load` as users start it, against sockets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.client.load.load_output import figures_of
 from tests.client.load.sink import Sink
-from tests.client.load.telling import finished
 from tests.waiting import wait_for
 
 from nodelog.load.verifier.verdict import Verdict, verify
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     Start = Callable[..., subprocess.Popen[str]]
 
 
-def checked(told: dict[str, Any], *files: Path) -> Verdict:
-    sent = {int(number): lines for number, lines in told["sent"].items()}
-    return verify(told["run"], list(files), sent, lambda _path, _done: None)
+def verify_files(figures: dict[str, Any], *files: Path) -> Verdict:
+    sent = {int(number): lines for number, lines in figures["sent"].items()}
+    return verify(figures["run"], list(files), sent, lambda _path, _done: None)
 
 
 @pytest.mark.parametrize(
@@ -40,20 +40,20 @@ def checked(told: dict[str, Any], *files: Path) -> Verdict:
         ("--rate=100000", "--write-size=1000B"),
     ],
 )
-def test_each_line_arrives_once_whole_and_in_order(
+def test_each_line_arrives_once_intact_and_in_order(
     start: Start, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     with Sink() as sink:
-        told = finished(start("load", f"--port={sink.port}", "--bytes=1MiB", "--json", *options))
-    verdict = checked(told, sink.write_to(tmp_path / "log"))
+        figures = figures_of(start("load", f"--port={sink.port}", "--bytes=1MiB", "--json", *options))
+    verdict = verify_files(figures, sink.write_to(tmp_path / "log"))
     assert verdict.is_good, verdict
-    assert verdict.account.received == told["lines"] == -(-(1 << 20) // told["line_size"])
-    assert len(sink.received) == told["connections"]
-    assert told["errors"] == {}
-    assert told["late"] == told["reconnects"] == 0
-    assert 0 < told["handed_seconds"] <= told["read_seconds"] == told["seconds"]
-    assert told["latency_us"]["p50"] <= told["latency_us"]["max"]
-    assert len(told["processor_shares"]) == told["processes"]
+    assert verdict.counts.received == figures["lines"] == -(-(1 << 20) // figures["line_size"])
+    assert len(sink.received) == figures["connections"]
+    assert figures["errors"] == {}
+    assert figures["late"] == figures["reconnects"] == 0
+    assert 0 < figures["handed_seconds"] <= figures["read_seconds"] == figures["seconds"]
+    assert figures["latency_us"]["p50"] <= figures["latency_us"]["max"]
+    assert len(figures["processor_shares"]) == figures["processes"]
 
 
 @pytest.mark.parametrize(
@@ -69,28 +69,28 @@ def test_a_connection_carries_its_share_of_lines_and_the_next_waits_until_it_was
     start: Start, tmp_path: Path, options: tuple[str, ...], lines: int
 ) -> None:
     with Sink() as sink:
-        told = finished(start("load", f"--port={sink.port}", "--bytes=120KiB", "--json", *options))
-    verdict = checked(told, sink.write_to(tmp_path / "log"))
+        sent = figures_of(start("load", f"--port={sink.port}", "--bytes=120KiB", "--json", *options))
+    verdict = verify_files(sent, sink.write_to(tmp_path / "log"))
     assert verdict.is_good, verdict
-    assert verdict.account.received == told["lines"] == 960
+    assert verdict.counts.received == sent["lines"] == 960
     assert [data.count(b"\n") for data in sink.received] == [lines] * (960 // lines)
-    assert told["connections_made"] == 960 // lines
-    assert told["reconnects"] == told["late"] == 0
-    assert told["errors"] == {}
+    assert sent["connections_made"] == 960 // lines
+    assert sent["reconnects"] == sent["late"] == 0
+    assert sent["errors"] == {}
 
 
 def test_connections_that_are_reset_after_their_share_do_not_stop_the_clients(start: Start) -> None:
     options = ("--bytes=20KiB", "--json", "--per-connection", "--connections=2")
     with Sink(reset_after=1) as sink:
-        told = finished(start("load", f"--port={sink.port}", *options))
-    assert told["lines"] == 160
-    assert sink.rude == 3
-    assert told["connections_made"] >= 160
+        sent = figures_of(start("load", f"--port={sink.port}", *options))
+    assert sent["lines"] == 160
+    assert sink.disruptions == 3
+    assert sent["connections_made"] >= 160
 
 
-def test_a_plan_is_kept_and_ended_in_time(start: Start, tmp_path: Path) -> None:
+def test_a_schedule_is_kept_and_ends_in_time(start: Start, tmp_path: Path) -> None:
     with Sink() as sink:
-        told = finished(
+        figures = figures_of(
             start(
                 "load",
                 f"--port={sink.port}",
@@ -100,13 +100,13 @@ def test_a_plan_is_kept_and_ended_in_time(start: Start, tmp_path: Path) -> None:
                 "--json",
             )
         )
-    assert told["lines"] + told["late"] == 1000
-    assert told["handed_seconds"] >= 0.5
-    assert checked(told, sink.write_to(tmp_path / "log")).is_good
+    assert figures["lines"] + figures["late"] == 1000
+    assert figures["handed_seconds"] >= 0.5
+    assert verify_files(figures, sink.write_to(tmp_path / "log")).is_good
 
 
-def test_a_stall_is_not_hidden(start: Start, tmp_path: Path) -> None:
-    """Lines that were planned while nobody read count with all the time that they were late."""
+def test_a_stall_shows_in_the_latencies(start: Start, tmp_path: Path) -> None:
+    """Lines that were due while nobody read count with all the time that they were late."""
     with Sink(read_from_start=False) as sink:
         arguments = (
             "--rate=4000",
@@ -119,20 +119,20 @@ def test_a_stall_is_not_hidden(start: Start, tmp_path: Path) -> None:
         wait_for(lambda: select.select([sink.listener], [], [], 0)[0], "it connects")
         wait_for_blocked(process)
         sink.read()
-        told = finished(process)
-    assert told["lines"] == 1024
-    assert told["latency_us"]["max"] > 500_000
-    assert told["latency_us"]["p50"] > 100_000
-    assert checked(told, sink.write_to(tmp_path / "log")).is_good
+        figures = figures_of(process)
+    assert figures["lines"] == 1024
+    assert figures["latency_us"]["max"] > 500_000
+    assert figures["latency_us"]["p50"] > 100_000
+    assert verify_files(figures, sink.write_to(tmp_path / "log")).is_good
 
 
 def wait_for_blocked(process: subprocess.Popen[str]) -> None:
-    """Return when the load has been at it for more than half a second."""
+    """Return when the load has been running for more than half a second."""
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.8)
 
 
-def test_after_a_reset_it_goes_on_and_sends_nothing_twice(start: Start, tmp_path: Path) -> None:
+def test_after_a_reset_it_continues_and_sends_nothing_twice(start: Start, tmp_path: Path) -> None:
     with Sink(reset_after=200_000) as sink:
         arguments = (
             "--bytes=4MiB",
@@ -141,39 +141,39 @@ def test_after_a_reset_it_goes_on_and_sends_nothing_twice(start: Start, tmp_path
             "--line-size=1KiB",
             "--write-size=8KiB",
         )
-        told = finished(start("load", f"--port={sink.port}", "--json", *arguments))
-    assert sink.rude == 3
-    assert told["reconnects"] == 3
-    assert sum(told["errors"].values()) >= 3
-    verdict = checked(told, sink.write_to(tmp_path / "log"))
-    assert verdict.account.doubled.lines == verdict.torn == verdict.account.unknown.lines == 0
-    assert verdict.account.received + verdict.account.lost.lines == told["lines"] == 4096
+        figures = figures_of(start("load", f"--port={sink.port}", "--json", *arguments))
+    assert sink.disruptions == 3
+    assert figures["reconnects"] == 3
+    assert sum(figures["errors"].values()) >= 3
+    verdict = verify_files(figures, sink.write_to(tmp_path / "log"))
+    assert verdict.counts.doubled.lines == verdict.torn == verdict.counts.unknown.lines == 0
+    assert verdict.counts.received + verdict.counts.lost.lines == figures["lines"] == 4096
 
 
 @pytest.mark.parametrize("options", [("--write-size=64KiB",), ("--rate=3000", "--write-size=line")])
-def test_after_a_goodbye_the_line_is_finished_and_nothing_is_lost(
+def test_after_a_fin_the_line_is_finished_and_nothing_is_lost(
     start: Start, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with Sink(goodbye_after=200_000) as sink:
+    with Sink(end_stream_after=200_000) as sink:
         arguments = ("--bytes=16MiB", "--connections=4", "--line-size=5000", "--json", *options)
-        told = finished(start("load", f"--port={sink.port}", *arguments))
-    assert sink.rude == told["reconnects"] == 3
-    assert told["errors"] == {}
-    assert checked(told, sink.write_to(tmp_path / "log")).is_good
+        figures = figures_of(start("load", f"--port={sink.port}", *arguments))
+    assert sink.disruptions == figures["reconnects"] == 3
+    assert figures["errors"] == {}
+    assert verify_files(figures, sink.write_to(tmp_path / "log")).is_good
 
 
 def test_a_signal_ends_it_after_whole_lines(start: Start, tmp_path: Path) -> None:
     with Sink() as sink:
         process = start("load", f"--port={sink.port}", "--processes=2", "--rate=50000", "--json")
-        wait_for(lambda: sink.bytes > 0, "lines come")
+        wait_for(lambda: sink.bytes > 0, "lines arrive")
         process.send_signal(signal.SIGTERM)
-        told = finished(process)
-    verdict = checked(told, sink.write_to(tmp_path / "log"))
+        figures = figures_of(process)
+    verdict = verify_files(figures, sink.write_to(tmp_path / "log"))
     assert verdict.is_good
-    assert verdict.account.received == told["lines"] > 0
+    assert verdict.counts.received == figures["lines"] > 0
 
 
-def test_the_figures_are_text_for_people(start: Start) -> None:
+def test_the_figures_are_printed_as_text(start: Start) -> None:
     with Sink() as sink:
         process = start("load", f"--port={sink.port}", "--bytes=1MiB", "--run=ab12cd", HOST_IP="127.0.0.1")
         out, err = process.communicate(timeout=60)
@@ -183,14 +183,14 @@ def test_the_figures_are_text_for_people(start: Start) -> None:
     assert "generator:  " in out
 
 
-def test_a_report_is_one_page(start: Start, tmp_path: Path) -> None:
+def test_a_report_is_one_self_contained_page(start: Start, tmp_path: Path) -> None:
     with Sink() as sink:
         report = tmp_path / "report.html"
-        finished(start("load", f"--port={sink.port}", "--bytes=1MiB", f"--report={report}", "--json"))
-    page = report.read_text()
-    assert page.startswith("<!DOCTYPE html>")
-    assert page.count("<svg") == 2
-    assert "http" not in page
+        figures_of(start("load", f"--port={sink.port}", "--bytes=1MiB", f"--report={report}", "--json"))
+    render_page = report.read_text()
+    assert render_page.startswith("<!DOCTYPE html>")
+    assert render_page.count("<svg") == 2
+    assert "http" not in render_page
 
 
 def test_a_report_that_cannot_be_written_is_one_line(start: Start) -> None:
@@ -202,9 +202,7 @@ def test_a_report_that_cannot_be_written_is_one_line(start: Start) -> None:
 
 
 @pytest.mark.parametrize("processes", ["1", "3"])
-def test_a_collector_that_is_not_there_is_one_line(
-    start: Start, collector: socket.socket, processes: str
-) -> None:
+def test_a_missing_collector_is_one_line(start: Start, collector: socket.socket, processes: str) -> None:
     port = collector.getsockname()[1]
     collector.close()
     process = start("load", f"--port={port}", f"--processes={processes}", "--duration=1s")
@@ -214,7 +212,7 @@ def test_a_collector_that_is_not_there_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--line-size=10B",), "50B to 1MiB"),
         (("--write-size=10B",), "50B to 1MiB, or 'line'"),
@@ -226,11 +224,11 @@ def test_a_collector_that_is_not_there_is_one_line(
         (("--rate=0",), "a number of lines, 1 to"),
     ],
 )
-def test_a_wrong_option_is_one_line(start: Start, options: tuple[str, ...], said: str) -> None:
+def test_a_wrong_option_is_one_line(start: Start, options: tuple[str, ...], message: str) -> None:
     process = start("load", "--run=ab12cd", *options)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.count("\n")) == (2, 1)
-    assert said in err
+    assert message in err
 
 
 @pytest.mark.parametrize(

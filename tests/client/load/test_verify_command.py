@@ -1,4 +1,4 @@
-"""`nodelog verify` as people start it."""
+"""`nodelog verify` as users start it."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ def log(tmp_path: Path) -> Path:
     return file
 
 
-def said(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def output_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
 def test_good_lines_are_exit_code_0(start: Start, log: Path) -> None:
-    code, out, err = said(start("verify", "--run=run", str(log)))
+    code, out, err = output_of(start("verify", "--run=run", str(log)))
     assert (code, err) == (0, "")
     assert out.startswith("received:  9 lines of run run in 1 file\nlost:      0\n")
 
 
-def test_any_trouble_is_exit_code_1(start: Start, log: Path) -> None:
+def test_any_fault_is_exit_code_1(start: Start, log: Path) -> None:
     log.write_bytes(b"".join(LINES[:4] + LINES[5:]))
-    code, out, _ = said(start("verify", "--run=run", str(log)))
+    code, out, _ = output_of(start("verify", "--run=run", str(log)))
     assert code == 1
     assert "lost:      1\n           connection 0: line 4\n" in out
 
 
-def test_the_result_is_json_for_programs(start: Start, log: Path, tmp_path: Path) -> None:
+def test_the_result_is_printed_as_json(start: Start, log: Path, tmp_path: Path) -> None:
     sent = tmp_path / "sent"
     sent.write_text(json.dumps({"run": "run", "sent": {"0": 12}}))
-    code, out, _ = said(start("verify", "--json", str(log), NODELOG_SENT=str(sent)))
-    told = json.loads(out)
+    code, out, _ = output_of(start("verify", "--json", str(log), NODELOG_SENT=str(sent)))
+    result = json.loads(out)
     assert code == 1
-    assert (told["received"], told["lost"], told["gaps"], told["good"]) == (9, 3, 1, False)
-    assert told["first"]["lost"] == [{"connection": 0, "first": 9, "last": 11}]
+    assert (result["received"], result["lost"], result["gaps"], result["good"]) == (9, 3, 1, False)
+    assert result["first"]["lost"] == [{"connection": 0, "first": 9, "last": 11}]
 
 
-def test_a_file_given_twice_is_told(start: Start, log: Path) -> None:
-    code, out, _ = said(start("verify", "--run=run", str(log), str(log)))
+def test_a_file_given_twice_is_reported(start: Start, log: Path) -> None:
+    code, out, _ = output_of(start("verify", "--run=run", str(log), str(log)))
     assert code == 0
     assert out.startswith(f"left out:  {log}: it is given twice")
 
@@ -66,19 +66,19 @@ def test_a_file_given_twice_is_told(start: Start, log: Path) -> None:
         (("--run=run", "/nowhere/log"), "cannot read /nowhere/log: No such file or directory"),
         (("--sent=/nowhere/sent", "{log}"), "cannot read --sent /nowhere/sent: No such file or directory"),
         (("--sent={log}", "{log}"), "cannot use --sent {log}: it is not what nodelog load --json prints"),
-        (("{log}",), "which run is it? give --run, or --sent with what nodelog load --json printed"),
+        (("{log}",), "no run is given: use --run, or --sent with the output of nodelog load --json"),
         (("--run=other", "--sent={sent}", "{log}"), "--sent {sent} is of run run, not of other"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(
+def test_an_unreadable_file_is_one_line(
     start: Start, log: Path, tmp_path: Path, options: tuple[str, ...], expected: str
 ) -> None:
     names = {"log": log, "sent": tmp_path / "sent"}
     names["sent"].write_text(json.dumps({"run": "run", "sent": {"0": 9}}))
-    code, _, err = said(start("verify", *(option.format(**names) for option in options)))
+    code, _, err = output_of(start("verify", *(option.format(**names) for option in options)))
     assert (code, err) == (2, f"nodelog verify: {expected.format(**names)}\n")
 
 
-def test_no_line_of_the_run_is_said_and_exit_code_1(start: Start, log: Path) -> None:
-    code, _, err = said(start("verify", "--run=other", str(log)))
+def test_files_without_a_line_of_the_run_are_exit_code_1_and_one_line(start: Start, log: Path) -> None:
+    code, _, err = output_of(start("verify", "--run=other", str(log)))
     assert (code, err) == (1, "nodelog verify: no line of run other in these files\n")

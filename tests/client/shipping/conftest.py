@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.driver_harness import Clock, DriverHarness, MakeHarness
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,9 +19,9 @@ PAUSE = 0.005  # seconds
 
 
 @pytest.fixture
-def collector() -> Generator[Collector]:
+def collector() -> Generator[FakeCollector]:
     """Return a collector that listens."""
-    with Collector() as started:
+    with FakeCollector() as started:
         yield started
 
 

@@ -1,4 +1,4 @@
-"""A collector for tests: real sockets, exactly once as the protocol has it, and as rude as a test wants."""
+"""A collector with real sockets that stores each block exactly once, and misbehaves as a test wants."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 RESET = struct.pack("ii", 1, 0)
 
 
-class Peer:
-    """A client that is connected."""
+class ConnectedClient:
+    """A client that is connected, and its side of the session."""
 
     def __init__(self, sock: socket.socket, max_data: int) -> None:
-        """Take it over."""
+        """Take over an accepted socket."""
         self.sock = sock
         self.session = ServerSession(max_data=max_data)
         self.stream: bytes | None = None
         self.name: str | None = None
 
 
-class Collector:
-    """Stores blocks; what is stored is durable at once, and survives `crash` and `stop`."""
+class FakeCollector:
+    """A collector that stores blocks; they are durable at once, and survive `crash` and `stop`."""
 
     def __init__(self, *, max_data: int = 1024 * 1024 + 64 * 1024, keeps_streams: bool = True) -> None:
-        """Prepare; `start` listens."""
-        self.blocks: list[bytes] = []  # stored, as they came
+        """Create a collector; `start` makes it listen."""
+        self.blocks: list[bytes] = []  # stored, in order
         self.streams: dict[bytes, int] = {}  # the last block of each
         self.names: set[str | None] = set()
         self.opened = 0  # connections
-        self.closed = 0  # of them, those that said goodbye
-        self.acks = True  # False: blocks are stored, and their acks lost
+        self.closed = 0  # of them, those that the client closed with `close`
+        self.acks = True  # False: blocks are stored, but their acks are lost
         self.reads = True  # False: nothing is read
-        self.stores = True  # False: blocks are read and kept nowhere
-        self.poison = b""  # a block with it makes the collector hang up
+        self.stores = True  # False: blocks are read, but not stored
+        self.poison = b""  # a block that contains it makes the collector hang up
         self.port = 0
         self.address = "127.0.0.1"
         self._max_data = max_data
         self._keeps_streams = keeps_streams
-        self._peers: dict[socket.socket, Peer] = {}
+        self._peers: dict[socket.socket, ConnectedClient] = {}
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -57,22 +57,22 @@ class Collector:
 
     @property
     def lines(self) -> list[bytes]:
-        """The lines that are stored, without their LF."""
+        """The stored lines, without their LF."""
         with self._lock:
             return b"".join(self.blocks).split(b"\n")[:-1]
 
     @property
     def connected(self) -> int:
-        """How many clients there are."""
+        """The number of connected clients."""
         return len(self._peers)
 
     def wait_for_lines(self, count: int) -> list[bytes]:
-        """Return once so many lines are stored."""
+        """Wait until this number of lines is stored; return them."""
         wait_for(lambda: len(self.lines) >= count, f"{count} lines")
         return self.lines
 
     def start(self) -> Self:
-        """Listen, at the same port as before."""
+        """Listen, on the same port as before."""
         self._ended.clear()
         self._selector = selectors.DefaultSelector()
         self._listener = socket.create_server((self.address, self.port), backlog=1024)
@@ -83,14 +83,14 @@ class Collector:
         return self
 
     def crash(self) -> None:
-        """Die: every connection is reset, nobody listens."""
+        """Crash: reset every connection, and stop listening."""
         self._end()
         for peer in list(self._peers.values()):
             self._reset(peer)
         self._selector.close()
 
     def stop(self) -> None:
-        """End as at SIGTERM: a hint to each client, and the end of the stream."""
+        """Stop as after SIGTERM: send each client a hint, and end each stream."""
         self._end()
         for peer in list(self._peers.values()):
             try:
@@ -117,11 +117,11 @@ class Collector:
                 self._drop(peer)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start."""
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Crash, unless it was stopped."""
         if self._thread is not None:
             self.crash()
 
@@ -147,10 +147,10 @@ class Collector:
     def _accept(self) -> None:
         sock, _ = self._listener.accept()
         self.opened += 1
-        self._peers[sock] = Peer(sock, self._max_data)
+        self._peers[sock] = ConnectedClient(sock, self._max_data)
         self._selector.register(sock, selectors.EVENT_READ)
 
-    def _read(self, peer: Peer) -> None:
+    def _read(self, peer: ConnectedClient) -> None:
         try:
             data = peer.sock.recv(256 * 1024)
             if not data:
@@ -166,7 +166,7 @@ class Collector:
             self._drop(peer)
             raise
 
-    def _handle(self, peer: Peer, event: Event) -> None:
+    def _handle(self, peer: ConnectedClient, event: Event) -> None:
         match event:
             case Open(offers=offers):
                 self.names.add(offers.name)
@@ -191,13 +191,13 @@ class Collector:
             case Oversized(txnr=txnr, length=length):
                 peer.sock.sendall(peer.session.reject(txnr, f"{length} bytes are too many"))
 
-    def _fence(self, peer: Peer, stream: bytes) -> None:
+    def _fence(self, peer: ConnectedClient, stream: bytes) -> None:
         for other in list(self._peers.values()):
             if other.stream == stream:
                 self._drop(other)
         peer.stream = stream
 
-    def _store(self, peer: Peer, number: int | None, data: bytes) -> None:
+    def _store(self, peer: ConnectedClient, number: int | None, data: bytes) -> None:
         if self.poison and self.poison in data:
             self._drop(peer)
         elif self.stores:
@@ -206,11 +206,11 @@ class Collector:
                 assert number > self.streams.get(peer.stream, 0)
                 self.streams[peer.stream] = number
 
-    def _reset(self, peer: Peer) -> None:
+    def _reset(self, peer: ConnectedClient) -> None:
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._drop(peer)
 
-    def _drop(self, peer: Peer) -> None:
+    def _drop(self, peer: ConnectedClient) -> None:
         self._peers.pop(peer.sock, None)
         if peer.sock.fileno() >= 0:
             self._selector.unregister(peer.sock)

@@ -1,4 +1,4 @@
-"""An intake, and somebody who carries lines away from it."""
+"""Line queues, and what a driver does with them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ if TYPE_CHECKING:
     from nodelog.spool.spool import Spool
 
 
-class Wakes:
+class WakeupCounter:
     """Counts how often the driver was woken."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start at 0."""
         self.count = 0
 
     def __call__(self) -> None:
-        """Count one."""
+        """Count a wake-up."""
         self.count += 1
 
 
-def intake_of(most: int = 100, full: FullPolicy = FullPolicy.BLOCK) -> LineQueue:
-    return LineQueue(most, full, lambda: None)
+def make_queue(max_bytes: int = 100, policy: FullPolicy = FullPolicy.BLOCK) -> LineQueue:
+    """Return a queue that wakes nothing."""
+    return LineQueue(max_bytes, policy, lambda: None)
 
 
-def carry(intake: LineQueue, spool: Spool) -> None:
-    """Put what there is into the spool."""
-    while lines := intake.take_batch():
+def move_to_spool(queue: LineQueue, spool: Spool) -> None:
+    """Move all lines into the spool."""
+    while lines := queue.take_batch():
         spool.append(lines)
-        intake.sync_with_spool(spool)
+        queue.sync_with_spool(spool)

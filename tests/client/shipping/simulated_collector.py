@@ -1,4 +1,4 @@
-"""A collector without sockets, for tests of what the client decides: exactly once, as the protocol has it."""
+"""A collector without sockets that stores each block exactly once, for tests of what the client decides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DATA = 1024 * 1024 + 64 * 1024
 
 
 class ForeignSession(ServerSession):
-    """One that has never heard of blocks and streams."""
+    """A server that does not know blocks and streams."""
 
     def _on_open(self, offers: Offers) -> Open:
         return super()._on_open(replace(offers, commands=(b"syslog",), stream=None))
@@ -31,23 +31,24 @@ class Connection:
     session: ServerSession
     stream: bytes | None = None
     out: bytearray = field(default_factory=bytearray)
-    """What the client has not read yet."""
+    """Bytes that the client has not read yet."""
     is_open: bool = True
 
 
-class Server:
-    """Takes blocks; what it has taken is durable, and acked, with the next commit."""
+class SimulatedCollector:
+    """A collector that receives blocks; the next `commit` makes them durable and acks them."""
 
     def __init__(
         self, *, max_data: int = MAX_DATA, keeps_streams: bool = True, foreign: bool = False
     ) -> None:
-        """Know nothing yet."""
+        """Create a collector that stores nothing yet."""
         self._session = ForeignSession if foreign else ServerSession
         self.durable: dict[bytes, int] = {}  # the last block of each stream
-        self.stored: list[bytes] = []  # lines
+        self.stored_lines: list[bytes] = []  # lines without their LF
         self.blocks: list[bytes] = []
-        self.offered: list[tuple[bytes, int] | None] = []  # by each connection
-        self._taken: list[tuple[Connection, bytes, int | None, bytes]] = []  # with the answer to each
+        self.offered_streams: list[tuple[bytes, int] | None] = []  # one per connection
+        # Received and not durable yet: connection, answer, block number, data.
+        self.uncommitted: list[tuple[Connection, bytes, int | None, bytes]] = []
         self._connections: list[Connection] = []
         self._max_data = max_data
         self._keeps_streams = keeps_streams
@@ -58,43 +59,43 @@ class Server:
         return self._connections[-1]
 
     def receive(self, connection: Connection, data: bytes) -> None:
-        """Read what a client sent."""
+        """Handle bytes from a client."""
         for event in connection.session.feed(data) if connection.is_open else ():
             self._handle(connection, event)
 
     def commit(self) -> None:
-        """Make durable what was taken."""
-        for connection, answer, number, data in self._taken:
+        """Make durable what was received, and ack it."""
+        for connection, answer, number, data in self.uncommitted:
             if data:
                 self.blocks.append(data)
-                self.stored += data.split(b"\n")[:-1]
+                self.stored_lines += data.split(b"\n")[:-1]
             if number is not None and connection.stream is not None:
                 assert number > self.durable.get(connection.stream, 0)
                 self.durable[connection.stream] = number
             connection.out += answer
-        self._taken.clear()
+        self.uncommitted.clear()
 
     def crash(self) -> None:
         """Lose what is not durable."""
-        for connection, *_ in self._taken:
+        for connection, *_ in self.uncommitted:
             connection.is_open = False
-        self._taken.clear()
+        self.uncommitted.clear()
 
     def _handle(self, connection: Connection, event: Event) -> None:
         match event:
             case Open(offers=offers):
-                self.offered.append(offers.stream)
+                self.offered_streams.append(offers.stream)
                 durable = None
                 if offers.stream and self._keeps_streams:
                     durable = self._fence(connection, offers.stream[0])
                 connection.out += connection.session.accept(durable)
             case Block(txnr=txnr, number=number, data=data):
-                self._taken.append((connection, connection.session.ack(txnr), number, bytes(data)))
+                self.uncommitted.append((connection, connection.session.ack(txnr), number, bytes(data)))
             case Message(txnr=txnr, data=data):
-                self._taken.append((connection, connection.session.ack(txnr), None, bytes(data) + b"\n"))
+                self.uncommitted.append((connection, connection.session.ack(txnr), None, bytes(data) + b"\n"))
             case Oversized(txnr=txnr, length=length):
-                why = f"{length} bytes are too many"
-                self._taken.append((connection, connection.session.reject(txnr, why), None, b""))
+                reason = f"{length} bytes are too many"
+                self.uncommitted.append((connection, connection.session.reject(txnr, reason), None, b""))
             case Close(txnr=txnr):
                 self.commit()
                 if connection.stream is not None:
@@ -102,7 +103,7 @@ class Server:
                 connection.out += connection.session.ack(txnr)
 
     def _fence(self, connection: Connection, stream: bytes) -> int:
-        """End what older connections of the stream are at; give its last durable block."""
+        """Close older connections of the stream; return its last durable block."""
         for other in self._connections:
             other.is_open = other.is_open and other.stream != stream
         connection.stream = stream
@@ -110,64 +111,66 @@ class Server:
         return self.durable.get(stream, 0)
 
 
-class Pair:
-    """A courier, and a server that it talks to without loss."""
+class DeliveryHarness:
+    """A delivery session connected to a simulated collector, without loss."""
 
-    def __init__(self, spool: Spool, server: Server | None = None, *, window: int = 1024 * 1024) -> None:
-        """Bring them together."""
-        self.told: list[str] = []
-        self.server = server or Server()
+    def __init__(
+        self, spool: Spool, collector: SimulatedCollector | None = None, *, window_bytes: int = 1024 * 1024
+    ) -> None:
+        """Create a session that has not connected yet."""
+        self.messages: list[str] = []
+        self.collector = collector or SimulatedCollector()
         self.spool = spool
-        self.courier = DeliverySession(
-            spool, name="test", tell=self.told.append, window=window, draw=lambda: 1.0
+        self.session = DeliverySession(
+            spool, name="test", tell=self.messages.append, window_bytes=window_bytes, jitter=lambda: 1.0
         )
-        self.connection = self.server.connect()
+        self.connection = self.collector.connect()
 
     def connect(self) -> None:
-        """Make a connection, up to the server's answer."""
-        self.connection = self.server.connect()
-        self.server.receive(self.connection, self.courier.connection_made())
-        self.hear()
+        """Make a connection, up to the collector's answer."""
+        self.connection = self.collector.connect()
+        self.collector.receive(self.connection, self.session.connection_made())
+        self.read_answers()
 
     def send(self) -> int:
-        """Let the courier send; give the number of bytes."""
-        data = b"".join(self.courier.frames_to_send())
-        self.server.receive(self.connection, data)
+        """Deliver what the session sends; return the number of bytes."""
+        data = b"".join(self.session.frames_to_send())
+        self.collector.receive(self.connection, data)
         return len(data)
 
-    def hear(self) -> None:
-        """Let the courier read all that the server said."""
+    def read_answers(self) -> None:
+        """Deliver what the collector sent."""
         data = bytes(self.connection.out)
         self.connection.out.clear()
         if data:
-            self.courier.feed(data)
+            self.session.feed(data)
 
     def ack(self) -> None:
-        """Let the server make durable what it has, and the courier hear of it."""
-        self.server.commit()
-        self.hear()
+        """Commit what the collector has, and deliver the acks."""
+        self.collector.commit()
+        self.read_answers()
 
-    def say_goodbye(self) -> None:
-        """Let the server tell that it will close."""
+    def announce_close(self) -> None:
+        """Let the collector announce that it will close."""
         self.connection.out += SERVER_CLOSE
-        self.hear()
+        self.read_answers()
 
     def hang_up(self) -> float:
-        """Let the server hang up."""
+        """Let the collector hang up; return the pause before the next connection."""
         self.connection.is_open = False
-        return self.courier.connection_lost(by_peer=True)
+        return self.session.connection_lost(by_peer=True)
 
     def run(self) -> None:
-        """Go on until there is nothing more to do, over as many connections as it takes."""
+        """Continue until there is nothing left to do, over as many connections as it takes."""
         for _ in range(1000):
-            if self.courier.must_hang_up:
-                self.courier.connection_lost(by_peer=False)
-            if self.courier.welcome is None:
-                if not self.courier.has_lines:
+            if self.session.must_hang_up:
+                self.session.connection_lost(by_peer=False)
+            if self.session.welcome is None:
+                if not self.session.has_lines:
                     return
                 self.connect()
-            is_quiet = not self.send() and not self.server._taken
+            is_quiet = not self.send() and not self.collector.uncommitted
             self.ack()
-            if is_quiet and not self.courier.must_hang_up:
+            if is_quiet and not self.session.must_hang_up:
                 return
-        raise AssertionError("it does not end")
+        raise AssertionError("not finished after 1000 rounds")

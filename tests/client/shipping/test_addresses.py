@@ -4,7 +4,7 @@ from nodelog.shipping.addresses import NoHostError, collector_addresses
 
 
 @pytest.mark.parametrize(
-    ("host", "env", "found"),
+    ("host", "env", "expected"),
     [
         ("10.0.0.9", {"HOST_IP": "10.0.0.1"}, ("10.0.0.9",)),
         (None, {"HOST_IP": "10.0.0.1"}, ("10.0.0.1",)),
@@ -12,15 +12,15 @@ from nodelog.shipping.addresses import NoHostError, collector_addresses
         (None, {"HOST_IPS": "fd00::1, 10.0.0.1,"}, ("fd00::1", "10.0.0.1")),
     ],
 )
-def test_the_node_is_where_the_environment_says(
-    host: str | None, env: dict[str, str], found: tuple[str, ...]
+def test_the_addresses_come_from_the_host_or_the_environment(
+    host: str | None, env: dict[str, str], expected: tuple[str, ...]
 ) -> None:
-    assert collector_addresses(host, env) == found
+    assert collector_addresses(host, env) == expected
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64, "."])
-def test_what_cannot_be_a_name_is_refused_at_once(host: str) -> None:
-    with pytest.raises(ValueError, match="is not an address or a host's name"):
+def test_an_impossible_host_name_is_refused_at_once(host: str) -> None:
+    with pytest.raises(ValueError, match="is not an address or a host name"):
         collector_addresses(host, {})
 
 

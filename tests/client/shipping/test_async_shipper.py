@@ -4,7 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
+from tests.client.shipping.sending import HOST, unacknowledged
 from tests.waiting import PATIENCE
 
 from nodelog import AsyncShipper, SpoolError
@@ -14,10 +15,9 @@ from nodelog.spool.file_spool import FileSpool
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOST = "127.0.0.1"
-
 
 def lines_of(count: int) -> list[bytes]:
+    """Return numbered lines."""
     return [b"line %d" % number for number in range(count)]
 
 
@@ -26,7 +26,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     return str(tmp_path / "spool") if request.param == "file" else None
 
 
-async def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None) -> None:
+async def test_lines_arrive_once_and_in_order(collector: FakeCollector, spool: str | None) -> None:
     async with AsyncShipper(HOST, collector.port, spool=spool, name="pod-1") as shipper:
         for line in lines_of(5000):
             assert await shipper.send(line)
@@ -40,8 +40,8 @@ async def test_lines_arrive_once_and_in_order(collector: Collector, spool: str |
 
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("ending", ["crash", "stop"])
-async def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
-    collector: Collector, spool: str | None, ending: str
+async def test_nothing_is_lost_or_duplicated_when_the_collector_is_restarted(
+    collector: FakeCollector, spool: str | None, ending: str
 ) -> None:
     async with AsyncShipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
         for number, line in enumerate(lines_of(3000)):
@@ -54,7 +54,7 @@ async def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
     assert collector.lines == lines_of(3000)
 
 
-async def test_the_loop_goes_on_while_lines_wait(collector: Collector, spool: str | None) -> None:
+async def test_the_loop_keeps_running_while_lines_wait(collector: FakeCollector, spool: str | None) -> None:
     collector.reads = False
     async with AsyncShipper(HOST, collector.port, spool=spool) as shipper:
         for line in lines_of(10):
@@ -65,7 +65,7 @@ async def test_the_loop_goes_on_while_lines_wait(collector: Collector, spool: st
         assert await shipper.flush(PATIENCE) == 0
 
 
-async def test_block_waits_for_room(collector: Collector, spool: str | None) -> None:
+async def test_block_waits_for_room(collector: FakeCollector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
     async with AsyncShipper(HOST, collector.port, spool=spool, max_bytes=MIN_MAX_BYTES) as shipper:
@@ -80,7 +80,7 @@ async def test_block_waits_for_room(collector: Collector, spool: str | None) -> 
     assert collector.lines == [line] * 17
 
 
-async def test_drop_newest_says_so(collector: Collector) -> None:
+async def test_drop_newest_is_reported_in_the_stream(collector: FakeCollector) -> None:
     collector.reads = False
     async with AsyncShipper(HOST, collector.port, full="drop-newest", max_bytes=MIN_MAX_BYTES) as shipper:
         assert [await shipper.send(b"x" * 65_535) for _ in range(18)] == [True] * 16 + [False] * 2
@@ -89,11 +89,11 @@ async def test_drop_newest_says_so(collector: Collector) -> None:
     assert collector.lines[16:] == [b"nodelog: dropped 2 lines (spool full)"]
 
 
-async def test_close_tells_how_many_lines_are_left(spool: str | None) -> None:
-    collector = Collector().start()
+async def test_close_reports_how_many_lines_are_left(spool: str | None) -> None:
+    collector = FakeCollector().start()
     collector.crash()
-    told: list[str] = []
-    async with AsyncShipper(HOST, collector.port, spool=spool, tell=told.append) as shipper:
+    messages: list[str] = []
+    async with AsyncShipper(HOST, collector.port, spool=spool, tell=messages.append) as shipper:
         await shipper.send("a")
         await shipper.send("b")
         assert await shipper.close(0.05) == 2
@@ -101,16 +101,14 @@ async def test_close_tells_how_many_lines_are_left(spool: str | None) -> None:
         with pytest.raises(ValueError, match="the shipper is closed"):
             await shipper.send("c")
         assert await shipper.flush(PATIENCE) in {0, 2}
-    how = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
-    where = f"wait in {spool}: {how}" if spool else "were in memory and are lost"
-    assert told[-1] == f"2 lines are not acknowledged and {where}"
+    assert messages[-1] == unacknowledged(2, spool)
     if spool:
         again = FileSpool(spool)
         assert again.lines == 2
         again.close()
 
 
-async def test_a_spool_that_is_in_use_is_an_error(collector: Collector, tmp_path: Path) -> None:
+async def test_a_spool_that_is_in_use_is_an_error(collector: FakeCollector, tmp_path: Path) -> None:
     async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool"):
         with pytest.raises(SpoolError, match="in use by process"):
             async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool"):
@@ -124,7 +122,7 @@ async def test_without_async_with_it_says_what_to_do(name: str) -> None:
         await getattr(shipper, name)(*["a"] * (name == "send"))
 
 
-async def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
+async def test_a_line_that_is_too_long_arrives_in_parts(collector: FakeCollector) -> None:
     line = b"x" * (2 * 1024 * 1024 + 5)
     async with AsyncShipper(HOST, collector.port) as shipper:
         assert await shipper.send(line)
@@ -132,15 +130,17 @@ async def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) ->
     assert b"".join(collector.lines) == line
 
 
-async def test_a_program_that_is_cancelled_lets_go_of_all(collector: Collector, tmp_path: Path) -> None:
-    async def work() -> None:
+async def test_a_cancelled_program_delivers_and_releases_its_spool(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
+    async def run() -> None:
         async with AsyncShipper(HOST, collector.port, spool=tmp_path / "spool") as shipper:
             await shipper.send("a")
             started.set()
             await asyncio.Event().wait()
 
     started = asyncio.Event()
-    task = asyncio.create_task(work())
+    task = asyncio.create_task(run())
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

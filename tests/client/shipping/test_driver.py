@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.client.shipping.driver_harness import Clock, MakeHarness
-    from tests.client.shipping.fake_collector import Collector
+    from tests.client.shipping.fake_collector import FakeCollector
 
 
 def test_it_does_not_connect_before_the_first_line(
-    make_harness: MakeHarness, collector: Collector, clock: Clock
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock
 ) -> None:
     harness = make_harness(collector.port)
     assert harness.driver.step(is_ready=False) == NEVER
@@ -34,7 +34,7 @@ def test_it_does_not_connect_before_the_first_line(
 
 
 def test_with_a_memory_spool_a_line_does_not_wake_a_driver_that_awaits_an_ack(
-    make_harness: MakeHarness, collector: Collector, clock: Clock
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock
 ) -> None:
     harness = make_harness(collector.port)
     harness.queue.offer(b"a")
@@ -54,7 +54,7 @@ def test_with_a_memory_spool_a_line_does_not_wake_a_driver_that_awaits_an_ack(
 
 
 def test_a_line_that_follows_within_the_linger_time_does_not_wake_it(
-    make_harness: MakeHarness, collector: Collector, clock: Clock
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock
 ) -> None:
     harness = make_harness(collector.port)
     harness.queue.offer(b"a")
@@ -114,7 +114,7 @@ def test_it_is_finished_when_its_time_is_over_whatever_is_left(
 
 
 def test_it_is_finished_when_nothing_is_left_and_the_connection_was_closed_in_order(
-    make_harness: MakeHarness, collector: Collector
+    make_harness: MakeHarness, collector: FakeCollector
 ) -> None:
     harness = make_harness(collector.port)
     harness.queue.offer(b"a")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.client.shipping.driver_harness import Clock, MakeHarness
-    from tests.client.shipping.fake_collector import Collector
+    from tests.client.shipping.fake_collector import FakeCollector
 
     from nodelog.shipping.tcp_connection import Endpoint
 
@@ -67,7 +67,7 @@ def test_an_address_that_does_not_answer_is_given_up_for_the_next(
 
 
 def test_a_peer_that_accepts_but_does_not_answer_is_reported_and_waited_for(
-    make_harness: MakeHarness, collector: Collector, clock: Clock
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock
 ) -> None:
     collector.reads = False
     harness = make_harness(collector.port)
@@ -79,7 +79,7 @@ def test_a_peer_that_accepts_but_does_not_answer_is_reported_and_waited_for(
     (message,) = harness.messages
     where = f"127.0.0.1:{collector.port}"
     assert message.startswith(
-        f"{where} takes the connection but does not answer: is it a collector? waiting, lines"
+        f"{where} accepts the connection but does not answer (is it a collector?); still waiting; lines"
     )
     collector.reads = True
     harness.step_until(lambda: not harness.queue.unacknowledged)
@@ -98,7 +98,7 @@ def test_an_unknown_host_name_is_reported_and_tried_again(make_harness: MakeHarn
 
 
 def test_a_lack_of_file_descriptors_is_reported_and_tried_again(
-    make_harness: MakeHarness, collector: Collector, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> TcpConnection:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -108,14 +108,14 @@ def test_a_lack_of_file_descriptors_is_reported_and_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr("nodelog.shipping.driver.TcpConnection", fail)
         harness.step_until(lambda: harness.messages)
-    assert "Too many open files; trying again, lines wait in memory" in harness.messages[0]
+    assert "Too many open files; trying again; lines wait in memory" in harness.messages[0]
     clock.now += 1
     harness.step_until(lambda: not harness.queue.unacknowledged)
     assert collector.lines == [b"a"]
 
 
 def test_an_address_family_that_the_node_lacks_does_not_hide_the_next_address(
-    make_harness: MakeHarness, collector: Collector, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def connect(endpoint: Endpoint) -> TcpConnection:
         if endpoint[0] == socket.AF_INET6:

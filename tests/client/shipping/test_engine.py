@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.simulated_collector import Server
+from tests.client.shipping.sending import unacknowledged
+from tests.client.shipping.simulated_collector import SimulatedCollector
 
 from nodelog.shipping.engine import ShippingEngine
 from nodelog.shipping.line_queue import FullPolicy, LineQueue
@@ -18,93 +19,93 @@ if TYPE_CHECKING:
     from nodelog.spool.spool import Spool
 
 
-class Rig:
-    """A carrier with its intake and its spool, and a server for it."""
+class EngineHarness:
+    """An engine with its queue and its spool, and a collector without sockets."""
 
-    def __init__(self, spool: Spool, full: FullPolicy = FullPolicy.BLOCK, most: int = 1 << 20) -> None:
-        """Put it together."""
-        self.told: list[str] = []
+    def __init__(self, spool: Spool, full: FullPolicy = FullPolicy.BLOCK, max_bytes: int = 1 << 20) -> None:
+        """Create an engine that is not connected."""
+        self.messages: list[str] = []
         self.spool = spool
-        self.intake = LineQueue(most, full, lambda: None)
+        self.queue = LineQueue(max_bytes, full, lambda: None)
         settings = Settings(
             hosts=("127.0.0.1",),
             port=1,
             name="test",
             spool="a file",
             full=full,
-            max_bytes=most,
-            tell=self.told.append,
+            max_bytes=max_bytes,
+            tell=self.messages.append,
         )
-        self.carrier = ShippingEngine(settings, spool, self.intake)
-        self.server = Server()
-        self.connection = self.server.connect()
+        self.engine = ShippingEngine(settings, spool, self.queue)
+        self.collector = SimulatedCollector()
+        self.connection = self.collector.connect()
 
     def connect(self) -> None:
-        """Connect."""
-        self.connection = self.server.connect()
-        self.carrier.destination = "there"
-        self.server.receive(self.connection, self.carrier.session.connection_made())
+        """Make a connection."""
+        self.connection = self.collector.connect()
+        self.engine.destination = "there"
+        self.collector.receive(self.connection, self.engine.session.connection_made())
 
-    def turn(self) -> bool:
-        """Take a turn over the connection; tell whether lines came."""
-        self.server.commit()
+    def step(self) -> bool:
+        """Take a step over the connection; return whether new lines came."""
+        self.collector.commit()
         answers = [bytes(self.connection.out)] if self.connection.out else []
         self.connection.out.clear()
-        came, frames = self.carrier.step(answers, sends=True)
-        self.server.receive(self.connection, b"".join(frames))
+        came, frames = self.engine.step(answers, can_send=True)
+        self.collector.receive(self.connection, b"".join(frames))
         return came
 
-    def turns(self, count: int = 5) -> None:
-        """Take some."""
+    def steps(self, count: int = 5) -> None:
+        """Take several steps."""
         for _ in range(count):
-            self.turn()
+            self.step()
 
 
 def failing(*_: object) -> None:
     raise SpoolError("the disk is full")
 
 
-def test_a_turn_carries_lines_from_the_intake_to_the_server() -> None:
-    rig = Rig(MemorySpool())
-    rig.connect()
-    rig.intake.offer(b"a")
-    assert rig.turn()
-    assert not rig.turn()
-    rig.turns()
-    assert rig.server.stored == [b"a"]
-    assert rig.intake.unacknowledged == 0
+def test_steps_move_lines_from_the_queue_to_the_server() -> None:
+    harness = EngineHarness(MemorySpool())
+    harness.connect()
+    harness.queue.offer(b"a")
+    assert harness.step()
+    assert not harness.step()
+    harness.steps()
+    assert harness.collector.stored_lines == [b"a"]
+    assert harness.queue.unacknowledged == 0
 
 
-def test_lines_wait_in_the_intake_while_the_disk_takes_none_and_those_in_the_spool_go(
+def test_while_the_disk_is_full_lines_wait_in_the_queue_and_those_in_the_spool_are_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = Rig(MemorySpool())
-    rig.intake.offer(b"a")
-    rig.turn()
+    harness = EngineHarness(MemorySpool())
+    harness.queue.offer(b"a")
+    harness.step()
     with monkeypatch.context() as patch:
-        patch.setattr(rig.spool, "append", failing)
-        rig.intake.offer(b"b")
-        rig.connect()
-        rig.turns()
-        assert rig.server.stored == [b"a"]
-        assert rig.carrier.spool_error == "the disk is full"
-        assert rig.intake.unacknowledged == 1
-    rig.turns()
-    assert not rig.carrier.spool_error
-    assert rig.server.stored == [b"a", b"b"]
-    assert rig.told == ["the disk is full; nothing is lost so far, trying again every 1 s"]
+        patch.setattr(harness.spool, "append", failing)
+        harness.queue.offer(b"b")
+        harness.connect()
+        harness.steps()
+        assert harness.collector.stored_lines == [b"a"]
+        assert harness.engine.spool_error == "the disk is full"
+        assert harness.queue.unacknowledged == 1
+    harness.steps()
+    assert not harness.engine.spool_error
+    assert harness.collector.stored_lines == [b"a", b"b"]
+    assert harness.messages == ["the disk is full; nothing is lost so far, trying again every 1 s"]
 
 
-def test_the_oldest_are_dropped_until_the_spool_has_its_size() -> None:
-    rig = Rig(MemorySpool(), FullPolicy.DROP_OLDEST, most=200_000)
+def test_the_oldest_lines_are_dropped_until_the_spool_is_small_enough() -> None:
+    harness = EngineHarness(MemorySpool(), FullPolicy.DROP_OLDEST, max_bytes=200_000)
     for letter in b"abcdefgh":
-        rig.intake.offer(bytes([letter]) * 65_535)
-        rig.turn()
-    assert rig.spool.size <= 200_000
-    assert rig.spool.dropped == 5
-    rig.connect()
-    rig.turns(20)
-    assert [line[:30] for line in rig.server.stored] == [
+        harness.queue.offer(bytes([letter]) * 65_535)
+        harness.step()
+    assert harness.spool.size <= 200_000
+    assert harness.spool.dropped == 5
+    harness.connect()
+    harness.steps(20)
+    assert [line[:30] for line in harness.collector.stored_lines] == [
         b"nodelog: dropped 5 lines (spoo",
         b"f" * 30,
         b"g" * 30,
@@ -112,128 +113,126 @@ def test_the_oldest_are_dropped_until_the_spool_has_its_size() -> None:
     ]
 
 
-def test_a_damaged_spool_is_replaced_and_that_is_told_in_the_stream(tmp_path: Path) -> None:
+def test_a_damaged_spool_is_replaced_and_the_stream_reports_it(tmp_path: Path) -> None:
     path = tmp_path / "spool"
-    rig = Rig(FileSpool(path), most=1 << 30)
+    harness = EngineHarness(FileSpool(path), max_bytes=1 << 30)
     for _ in range(100):
-        rig.intake.offer(b"x" * 60_000)
-        rig.turn()
-    rig.spool.sync_removals()
+        harness.queue.offer(b"x" * 60_000)
+        harness.step()
+    harness.spool.sync_removals()
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(bytes(6_000_000))
-    rig.connect()
-    while not rig.carrier.session.must_hang_up:
-        rig.turn()
-    rig.carrier.connection_lost()
-    rig.intake.offer(b"new")
-    rig.connect()
-    rig.turns()
-    *stored, text, new = rig.server.stored
+    harness.connect()
+    while not harness.engine.session.must_hang_up:
+        harness.step()
+    harness.engine.connection_lost()
+    harness.queue.offer(b"new")
+    harness.connect()
+    harness.steps()
+    *stored, text, new = harness.collector.stored_lines
     assert 0 < len(stored) < 100
-    assert rig.spool.aside >= 100 - len(stored)  # some were stored, and their acks were on their way
+    assert harness.spool.aside >= 100 - len(stored)  # stored blocks may lack their ack
     assert new == b"new"
     assert b"is damaged" in text
-    assert f"it is kept as {path}.damaged-1, a new one is begun".encode() in text
-    assert rig.told == [text.decode().removeprefix("nodelog: ")]
-    assert rig.intake.unacknowledged == 0
-    rig.carrier.close()
+    assert f"it is kept as {path}.damaged-1, a new one is started".encode() in text
+    assert harness.messages == [text.decode().removeprefix("nodelog: ")]
+    assert harness.queue.unacknowledged == 0
+    harness.engine.close()
 
 
-def test_what_an_opened_spool_has_to_say_goes_into_the_stream() -> None:
+def test_the_notices_of_a_spool_are_sent_in_the_stream() -> None:
     spool = MemorySpool()
     spool.notices.append("something happened")
-    rig = Rig(spool)
-    rig.connect()
-    rig.turns()
-    assert rig.server.stored == [b"nodelog: something happened"]
-    assert rig.told == ["something happened"]
+    harness = EngineHarness(spool)
+    harness.connect()
+    harness.steps()
+    assert harness.collector.stored_lines == [b"nodelog: something happened"]
+    assert harness.messages == ["something happened"]
 
 
-def test_an_outage_is_told_once_and_its_end() -> None:
-    rig = Rig(MemorySpool())
-    rig.carrier.destination = "there"
+def test_an_outage_is_reported_once_and_so_is_its_end() -> None:
+    harness = EngineHarness(MemorySpool())
+    harness.engine.destination = "there"
     for _ in range(3):
-        rig.carrier.connection_lost("Connection refused")
-    rig.connect()
-    rig.turns()
-    rig.carrier.connection_lost("it hung up", by_peer=True)
-    assert rig.told == [
-        "no connection to there: Connection refused; trying again, lines wait in memory",
+        harness.engine.connection_lost("Connection refused")
+    harness.connect()
+    harness.steps()
+    harness.engine.connection_lost("it closed the connection", by_peer=True)
+    assert harness.messages == [
+        "no connection to there: Connection refused; trying again; lines wait in memory",
         "connected to there",
-        "no connection to there: it hung up; trying again, lines wait in memory",
+        "no connection to there: it closed the connection; trying again; lines wait in memory",
     ]
 
 
-def test_an_end_that_was_agreed_on_is_not_told() -> None:
-    rig = Rig(MemorySpool())
-    rig.connect()
-    rig.turns()
-    rig.carrier.session.feed(b"0 serverclose 0\n")
-    rig.carrier.connection_lost("it hung up", by_peer=True)
-    assert not rig.told
+def test_a_connection_that_the_server_announced_to_close_is_not_reported() -> None:
+    harness = EngineHarness(MemorySpool())
+    harness.connect()
+    harness.steps()
+    harness.engine.session.feed(b"0 serverclose 0\n")
+    harness.engine.connection_lost("it closed the connection", by_peer=True)
+    assert not harness.messages
 
 
 @pytest.mark.usefixtures("quick_quarantine")
 def test_a_block_that_cannot_be_set_aside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig(MemorySpool())
-    rig.intake.offer(b"bad")
+    harness = EngineHarness(MemorySpool())
+    harness.queue.offer(b"bad")
     with monkeypatch.context() as patch:
-        patch.setattr(rig.spool, "set_aside", failing)
+        patch.setattr(harness.spool, "set_aside", failing)
         for _ in range(6):
-            rig.connect()
-            rig.turn()
-            rig.server.crash()
-            pause = rig.carrier.connection_lost("it hung up", by_peer=True)
+            harness.connect()
+            harness.step()
+            harness.collector.crash()
+            pause = harness.engine.connection_lost("it closed the connection", by_peer=True)
         assert pause == 1.0
-        assert rig.spool.lines == 1
-    rig.connect()
-    rig.turn()
-    rig.server.crash()
-    rig.carrier.connection_lost("it hung up", by_peer=True)
-    assert rig.spool.lines == 0
-    assert rig.told[-1].startswith("dropped 1 lines: in 0 s the collector hung up")
+        assert harness.spool.lines == 1
+    harness.connect()
+    harness.step()
+    harness.collector.crash()
+    harness.engine.connection_lost("it closed the connection", by_peer=True)
+    assert harness.spool.lines == 0
+    assert harness.messages[-1].startswith("dropped 1 lines: the collector hung up 7 times in 0 s")
 
 
-@pytest.mark.parametrize("lasting", [True, False])
-def test_the_end_keeps_what_it_can_and_tells_what_is_left(tmp_path: Path, *, lasting: bool) -> None:
-    rig = Rig(FileSpool(tmp_path / "spool") if lasting else MemorySpool())
+@pytest.mark.parametrize("is_persistent", [True, False])
+def test_close_stores_what_it_can_and_reports_what_is_left(tmp_path: Path, *, is_persistent: bool) -> None:
+    harness = EngineHarness(FileSpool(tmp_path / "spool") if is_persistent else MemorySpool())
     lines = [b"x" * 30_000] * 10
     for line in lines:
-        rig.intake.offer(line)
-    rig.intake.close()
-    rig.carrier.close()
-    how = "the next run sends them, or `nodelog pipe --spool a file </dev/null`"
-    where = f"wait in a file: {how}" if lasting else "were in memory and are lost"
-    assert rig.told == [f"10 lines are not acknowledged and {where}"]
-    if lasting:
+        harness.queue.offer(line)
+    harness.queue.close()
+    harness.engine.close()
+    assert harness.messages == [unacknowledged(10, "a file" if is_persistent else None)]
+    if is_persistent:
         spool = FileSpool(tmp_path / "spool")
         assert spool.lines == 10
         spool.close()
 
 
 @pytest.mark.parametrize("kept", [0, 2])
-def test_an_end_on_a_full_disk_tells_how_many_lines_are_lost_and_how_many_are_not(
+def test_close_on_a_full_disk_reports_how_many_lines_are_lost_and_how_many_wait(
     kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = Rig(FileSpool(tmp_path / "spool"))
+    harness = EngineHarness(FileSpool(tmp_path / "spool"))
     for _ in range(kept):
-        rig.spool.append([b"kept"])
-    rig.intake.offer(b"a")
-    monkeypatch.setattr(rig.spool, "append", failing)
-    rig.intake.close()
-    rig.carrier.close()
-    others = "wait in a file: the next run sends them, or `nodelog pipe --spool a file </dev/null`"
-    told = "lines are not acknowledged and 1 of them are lost: the disk is full"
-    assert rig.told == [f"{kept + 1} {told}" + (f"; the others {others}" if kept else "")]
+        harness.spool.append([b"kept"])
+    harness.queue.offer(b"a")
+    monkeypatch.setattr(harness.spool, "append", failing)
+    harness.queue.close()
+    harness.engine.close()
+    others = "wait in a file: the next run or `nodelog pipe --spool a file </dev/null` sends them"
+    lost = "lines are not acknowledged; 1 of them are lost: the disk is full"
+    assert harness.messages == [f"{kept + 1} {lost}" + (f"; the others {others}" if kept else "")]
 
 
-def test_an_end_that_cannot_erase_what_was_acknowledged_has_lost_nothing(
+def test_a_close_that_cannot_delete_acknowledged_lines_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = Rig(FileSpool(tmp_path / "spool"))
-    rig.intake.offer(b"a")
-    monkeypatch.setattr(rig.spool, "commit_removals", failing)
-    rig.intake.close()
-    rig.carrier.close()
-    assert rig.told[0].startswith("1 lines are not acknowledged and wait in a file: the next run sends them")
+    harness = EngineHarness(FileSpool(tmp_path / "spool"))
+    harness.queue.offer(b"a")
+    monkeypatch.setattr(harness.spool, "commit_removals", failing)
+    harness.queue.close()
+    harness.engine.close()
+    assert harness.messages == [unacknowledged(1, "a file")]

@@ -1,4 +1,4 @@
-"""A forked child ships its own lines and nothing of its parent's; in processes of their own."""
+"""A forked child ships its own lines and none of its parent's; the tests run programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nodelog.spool.file_spool import FileSpool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.client.shipping.fake_collector import Collector
+    from tests.client.shipping.fake_collector import FakeCollector
 
 BEGIN = """
 import os, signal, sys, threading, warnings
@@ -23,7 +23,7 @@ warnings.simplefilter("ignore", DeprecationWarning)  # of fork where there are t
 port, path = int(sys.argv[1]), sys.argv[2] or None
 shipper = Shipper("127.0.0.1", port, spool=path, tell=lambda text: print(text, flush=True))
 
-def child_does(work):
+def fork(work):
     pid = os.fork()
     if not pid:
         code = 1
@@ -34,13 +34,13 @@ def child_does(work):
             os._exit(code)
     return pid
 
-def ends_well(pid):
+def assert_success(pid):
     assert os.waitpid(pid, 0)[1] == 0
 """
 
 
-def run(program: str, collector: Collector, spool: Path | None = None) -> list[str]:
-    """Run a program to its good end; give what it was told."""
+def run(program: str, collector: FakeCollector, spool: Path | None = None) -> list[str]:
+    """Run a program that must succeed; return its messages."""
     command = [sys.executable, "-c", BEGIN + program, str(collector.port), str(spool or "")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
@@ -53,22 +53,22 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return tmp_path / "spool" if request.param == "file" else None
 
 
-def lines_of(collector: Collector, name: str) -> list[bytes]:
+def lines_of(collector: FakeCollector, name: str) -> list[bytes]:
     return [line for line in collector.lines if line.startswith(name.encode())]
 
 
-def test_parent_and_children_ship_their_own_lines_once(collector: Collector, spool: Path | None) -> None:
+def test_parent_and_children_ship_their_own_lines_once(collector: FakeCollector, spool: Path | None) -> None:
     program = """
 shipper.send("parent 0")
 def work():
     for number in range(100):
         shipper.send(f"child{os.getpid()} {number}")
     assert shipper.close(20) == 0
-children = [child_does(work) for _ in range(3)]
+children = [fork(work) for _ in range(3)]
 for number in range(1, 100):
     shipper.send(f"parent {number}")
 for child in children:
-    ends_well(child)
+    assert_success(child)
 assert shipper.close(20) == 0
 """
     assert run(program, collector, spool) == []
@@ -79,7 +79,7 @@ assert shipper.close(20) == 0
         assert not [path for path in spool.parent.iterdir() if "child" in path.name]
 
 
-def test_lines_that_wait_are_sent_by_the_parent_alone(collector: Collector, spool: Path | None) -> None:
+def test_waiting_lines_are_sent_by_the_parent_alone(collector: FakeCollector, spool: Path | None) -> None:
     program = """
 shipper.send("first")
 shipper.flush()
@@ -87,14 +87,14 @@ shipper.send("waits")
 def work():
     shipper.send("child")
     assert shipper.close(20) == 0
-ends_well(child_does(work))
+assert_success(fork(work))
 assert shipper.close(20) == 0
 """
     run(program, collector, spool)
     assert sorted(collector.lines) == [b"child", b"first", b"waits"]
 
 
-def test_a_child_that_sends_nothing_costs_nothing(collector: Collector, tmp_path: Path) -> None:
+def test_a_child_that_sends_nothing_costs_nothing(collector: FakeCollector, tmp_path: Path) -> None:
     program = """
 shipper.send("parent")
 shipper.flush()
@@ -103,7 +103,7 @@ def work():
     assert threading.active_count() == 1
     assert shipper.flush(0) == 0
     assert shipper.close(0) == 0
-ends_well(child_does(work))
+assert_success(fork(work))
 assert shipper.close(20) == 0
 """
     run(program, collector, tmp_path / "spool")
@@ -111,13 +111,13 @@ assert shipper.close(20) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"spool", "spool.lock"}
 
 
-def test_what_a_killed_child_left_comes_with_the_next_run(collector: Collector, tmp_path: Path) -> None:
+def test_the_next_run_sends_what_a_killed_child_left(collector: FakeCollector, tmp_path: Path) -> None:
     program = """
 def work():
     shipper.send("child")
     assert shipper.keep(20) == 0
     os.kill(os.getpid(), signal.SIGKILL)
-os.waitpid(child_does(work), 0)
+os.waitpid(fork(work), 0)
 shipper.close(0)
 """
     collector.crash()
@@ -128,14 +128,16 @@ shipper.close(0)
     assert {path.name for path in tmp_path.iterdir()} == {"spool", "spool.lock"}
 
 
-def test_a_child_that_lives_on_does_not_hold_the_spool(collector: Collector, tmp_path: Path) -> None:
+def test_a_child_that_outlives_its_parent_does_not_hold_the_spool(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
     program = """
 shipper.send("parent")
 shipper.flush()
 def work():
     print("here", flush=True)
     sys.stdin.read()
-child_does(work)
+fork(work)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     command = [sys.executable, "-c", BEGIN + program, str(collector.port), str(tmp_path / "spool")]
@@ -146,14 +148,14 @@ os.kill(os.getpid(), signal.SIGKILL)
         FileSpool(tmp_path / "spool").close()
 
 
-def test_a_grandchild_is_a_child_too(collector: Collector, spool: Path | None) -> None:
+def test_a_grandchild_is_a_child_too(collector: FakeCollector, spool: Path | None) -> None:
     program = """
 def work(depth=1):
     shipper.send(f"depth {depth}")
     if depth < 3:
-        ends_well(child_does(lambda: work(depth + 1)))
+        assert_success(fork(lambda: work(depth + 1)))
     assert shipper.close(20) == 0
-ends_well(child_does(work))
+assert_success(fork(work))
 shipper.send("depth 0")
 assert shipper.close(20) == 0
 """
@@ -161,23 +163,23 @@ assert shipper.close(20) == 0
     assert sorted(collector.lines) == [b"depth %d" % depth for depth in range(4)]
 
 
-def test_a_child_without_a_place_for_its_file_keeps_lines_in_memory_and_says_so(
-    collector: Collector, tmp_path: Path
+def test_a_child_that_cannot_create_its_file_keeps_lines_in_memory_and_reports_it(
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
 def work():
     os.mkdir(f"{path}.child-{os.getpid()}")
     shipper.send("child")
     assert shipper.close(20) == 0
-ends_well(child_does(work))
+assert_success(fork(work))
 assert shipper.close(20) == 0
 """
-    (told,) = run(program, collector, tmp_path / "spool")
-    assert told.endswith("Is a directory; give another; in this forked process lines wait in memory")
+    (message,) = run(program, collector, tmp_path / "spool")
+    assert message.endswith("Is a directory; choose another; in this forked process lines wait in memory")
     assert collector.lines == [b"child"]
 
 
-def test_a_closed_shipper_is_closed_in_a_child(collector: Collector) -> None:
+def test_a_closed_shipper_is_closed_in_a_child(collector: FakeCollector) -> None:
     program = """
 shipper.close()
 def work():
@@ -186,28 +188,28 @@ def work():
     except ValueError:
         return
     raise AssertionError
-ends_well(child_does(work))
+assert_success(fork(work))
 """
     run(program, collector)
     assert not collector.lines
 
 
 def test_a_signal_handler_may_send_while_the_first_line_of_a_child_starts_its_thread(
-    collector: Collector, tmp_path: Path
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
 from nodelog.shipping import shipper as module
 signal.signal(signal.SIGUSR1, lambda *_: shipper.send("handler"))
 class Slow(module.FileSpool):
-    def __init__(self, *given, **how):
+    def __init__(self, *args, **kwargs):
         os.kill(os.getpid(), signal.SIGUSR1)
-        super().__init__(*given, **how)
+        super().__init__(*args, **kwargs)
 def work():
     module.FileSpool = Slow
     signal.alarm(20)
     shipper.send("child")
     assert shipper.close(20) == 0
-ends_well(child_does(work))
+assert_success(fork(work))
 assert shipper.close(20) == 0
 """
     assert run(program, collector, tmp_path / "spool") == []

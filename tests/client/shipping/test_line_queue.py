@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.client.shipping.line_queues import Wakes, carry, intake_of
+from tests.client.shipping.line_queues import WakeupCounter, make_queue, move_to_spool
 from tests.waiting import wait_for
 
 from nodelog.shipping.line_queue import FullPolicy, LineQueue
@@ -12,129 +12,129 @@ from nodelog.spool.memory_spool import MemorySpool
 
 
 def test_lines_are_taken_in_order() -> None:
-    intake = intake_of()
-    assert all(intake.offer(line) for line in (b"a", b"b", b"c"))
-    assert intake.take_batch() == [b"a", b"b", b"c"]
-    assert intake.take_batch() == []
-    assert intake.accepted == 3
+    queue = make_queue()
+    assert all(queue.offer(line) for line in (b"a", b"b", b"c"))
+    assert queue.take_batch() == [b"a", b"b", b"c"]
+    assert queue.take_batch() == []
+    assert queue.accepted == 3
 
 
 def test_the_driver_is_woken_once_when_enough_is_there() -> None:
-    wakes = Wakes()
-    intake = LineQueue(100, FullPolicy.BLOCK, wakes)
-    intake.offer(b"a")
-    assert wakes.count == 0
-    assert intake.request_wakeup(1)
-    assert not intake.request_wakeup(5)
-    intake.offer(b"b")
-    assert wakes.count == 0
-    intake.offer(b"c")
-    intake.offer(b"d")
-    assert wakes.count == 1
+    wakeups = WakeupCounter()
+    queue = LineQueue(100, FullPolicy.BLOCK, wakeups)
+    queue.offer(b"a")
+    assert wakeups.count == 0
+    assert queue.request_wakeup(1)
+    assert not queue.request_wakeup(5)
+    queue.offer(b"b")
+    assert wakeups.count == 0
+    queue.offer(b"c")
+    queue.offer(b"d")
+    assert wakeups.count == 1
 
 
 def test_about_a_block_is_taken_at_a_time() -> None:
-    intake = intake_of(1 << 20)
+    queue = make_queue(1 << 20)
     lines = [b"x" * 999] * 200
     for line in lines:
-        intake.offer(line)
+        queue.offer(line)
     taken = []
-    while some := intake.take_batch():
+    while some := queue.take_batch():
         assert len(some) <= 66
         taken += some
     assert taken == lines
 
 
-def test_what_could_not_be_kept_comes_first_again() -> None:
-    intake = intake_of()
-    intake.offer(b"a")
-    intake.offer(b"b")
-    lines = intake.take_batch()
-    intake.offer(b"c")
-    intake.put_back(lines)
-    assert intake.unacknowledged == 3
-    assert intake.take_batch() == [b"a", b"b", b"c"]
+def test_lines_that_were_put_back_come_first_again() -> None:
+    queue = make_queue()
+    queue.offer(b"a")
+    queue.offer(b"b")
+    lines = queue.take_batch()
+    queue.offer(b"c")
+    queue.put_back(lines)
+    assert queue.unacknowledged == 3
+    assert queue.take_batch() == [b"a", b"b", b"c"]
 
 
-def test_nothing_is_taken_after_the_end() -> None:
-    intake, spool = intake_of(), MemorySpool()
-    intake.close()
-    intake.sync_with_spool(spool)
+def test_no_line_is_accepted_after_close() -> None:
+    queue, spool = make_queue(), MemorySpool()
+    queue.close()
+    queue.sync_with_spool(spool)
     with pytest.raises(ValueError, match="the shipper is closed"):
-        intake.offer(b"a")
+        queue.offer(b"a")
 
 
-def test_a_sender_that_waits_is_told_of_the_end() -> None:
-    intake = intake_of(10)
-    intake.offer(b"123456789")
+def test_close_wakes_a_sender_that_waits_with_an_error() -> None:
+    queue = make_queue(10)
+    queue.offer(b"123456789")
     errors: list[ValueError] = []
 
     def send() -> None:
         try:
-            intake.offer_blocking(b"x", None)
+            queue.offer_blocking(b"x", None)
         except ValueError as error:
             errors.append(error)
 
     sender = threading.Thread(target=send)
     sender.start()
-    wait_for(lambda: intake._changed._waiters)  # type: ignore[attr-defined]
-    intake.close()
+    wait_for(lambda: queue._changed._waiters)  # type: ignore[attr-defined]
+    queue.close()
     sender.join(30)
     assert len(errors) == 1
 
 
-def test_a_watch_sees_what_was_there_and_not_what_comes_later() -> None:
-    intake, spool = intake_of(), MemorySpool()
-    intake.offer(b"a")
-    kept, gone = intake.watch_unspooled(), intake.watch_unacknowledged()
-    intake.offer(b"b")
+def test_a_watch_counts_the_lines_before_it_and_none_after_it() -> None:
+    queue, spool = make_queue(), MemorySpool()
+    queue.offer(b"a")
+    kept, gone = queue.watch_unspooled(), queue.watch_unacknowledged()
+    queue.offer(b"b")
     assert (kept(), gone()) == (1, 1)
-    carry(intake, spool)
+    move_to_spool(queue, spool)
     assert (kept(), gone()) == (0, 1)
-    assert intake.wait_until_zero(gone, 0.001) == 1
+    assert queue.wait_until_zero(gone, 0.001) == 1
     spool.forget(spool.stream, 1)
-    intake.sync_with_spool(spool)
-    assert intake.wait_until_zero(gone, 30) == 0
+    queue.sync_with_spool(spool)
+    assert queue.wait_until_zero(gone, 30) == 0
 
 
-def test_what_an_earlier_run_left_is_watched_too() -> None:
-    intake, spool = intake_of(), MemorySpool()
+def test_a_watch_counts_the_lines_of_earlier_runs_too() -> None:
+    queue, spool = make_queue(), MemorySpool()
     spool.append([b"old", b"older"])
-    intake.sync_with_spool(spool)
-    gone = intake.watch_unacknowledged()
-    assert gone() == intake.unacknowledged == 2
+    queue.sync_with_spool(spool)
+    gone = queue.watch_unacknowledged()
+    assert gone() == queue.unacknowledged == 2
     spool.drop_oldest(b"", 0)
-    intake.sync_with_spool(spool)
-    assert gone() == 1  # the line that tells of them
+    queue.sync_with_spool(spool)
+    assert gone() == 1  # the drop notice
     spool.forget(spool.stream, 1)
-    intake.sync_with_spool(spool)
+    queue.sync_with_spool(spool)
     assert gone() == 0
 
 
 def test_a_signal_handler_may_send_in_the_middle_of_sending() -> None:
-    intake = intake_of()
-    with intake._lock:
-        assert intake.offer(b"from a handler")
-    assert intake.unacknowledged == 1
+    queue = make_queue()
+    with queue._lock:
+        assert queue.offer(b"from a handler")
+    assert queue.unacknowledged == 1
 
 
-def test_many_threads_lose_and_double_nothing() -> None:
-    intake, spool = intake_of(4 * BLOCK_BYTES), MemorySpool()
+def test_many_threads_lose_and_duplicate_nothing() -> None:
+    queue, spool = make_queue(4 * BLOCK_BYTES), MemorySpool()
     ended = threading.Event()
 
     def drive() -> None:
-        while not ended.is_set() or intake.unacknowledged > spool.lines:
-            carry(intake, spool)
+        while not ended.is_set() or queue.unacknowledged > spool.lines:
+            move_to_spool(queue, spool)
             spool.removed += 0
             for block in list(spool.blocks(spool.stream))[:-1]:
                 stored.append(spool.read(block))
                 spool.forget(spool.stream, block.number)
-            intake.sync_with_spool(spool)
+            queue.sync_with_spool(spool)
 
     def send(name: int) -> None:
         for number in range(2000):
             line = b"%d %d" % (name, number)
-            assert intake.offer(line) or intake.offer_blocking(line, 30)
+            assert queue.offer(line) or queue.offer_blocking(line, 30)
 
     stored: list[bytes] = []
     driver = threading.Thread(target=drive)
@@ -151,4 +151,4 @@ def test_many_threads_lose_and_double_nothing() -> None:
     for name in range(4):
         mine = [line for line in lines if line.startswith(b"%d " % name)]
         assert mine == [b"%d %d" % (name, number) for number in range(2000)]
-    assert intake.accepted == len(lines) == 8000
+    assert queue.accepted == len(lines) == 8000

@@ -21,12 +21,12 @@ from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_into_messages,
         (b"two\nlines\n", b"two\\nlines"),
     ],
 )
-def test_whatever_is_said_becomes_one_line(text: str | bytes, line: bytes) -> None:
+def test_any_text_becomes_one_line(text: str | bytes, line: bytes) -> None:
     assert to_line(text) == line
 
 
 @given(st.text() | st.binary())
-def test_no_text_is_more_than_one_line(text: str | bytes) -> None:
+def test_a_line_never_contains_an_lf(text: str | bytes) -> None:
     assert b"\n" not in to_line(text)
 
 
@@ -39,6 +39,6 @@ def test_a_line_that_is_too_long_is_cut(extra: int) -> None:
     assert len(parts[-1]) <= MAX_LINE_BYTES
 
 
-def test_lines_become_messages_of_no_more_than_so_many_bytes() -> None:
+def test_messages_are_cut_to_the_size_limit() -> None:
     assert split_into_messages(b"a\n\nb\n", 100) == [b"a", b"", b"b"]
     assert split_into_messages(b"abcde\n\nfgh\n", 2) == [b"ab", b"cd", b"e", b"", b"fg", b"h"]

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
+from tests.client.shipping.sending import HOST, unacknowledged
 from tests.waiting import PATIENCE
 
 import nodelog
@@ -19,20 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-HOST = "127.0.0.1"
-
 
 @pytest.fixture
 def logger() -> Generator[logging.Logger]:
-    """Give a logger that nobody else has, least of all pytest."""
-    logger = logging.Logger("app")  # noqa: LOG001 (that is how)
+    """Return a logger that nothing else uses, least of all pytest."""
+    logger = logging.Logger("app")  # noqa: LOG001 (a logger outside of the tree)
     yield logger
     for handler in logger.handlers:
         handler.close()
 
 
 def configured(port: int, **options: object) -> NodeLogHandler:
-    """Configure logging as programs do, and give the handler."""
+    """Configure logging as programs do, and return the handler."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -56,7 +55,7 @@ def configured(port: int, **options: object) -> NodeLogHandler:
     return handler
 
 
-def test_a_configuration_by_class_path_works(collector: Collector, tmp_path: Path) -> None:
+def test_a_configuration_by_class_path_works(collector: FakeCollector, tmp_path: Path) -> None:
     handler = configured(collector.port, spool=str(tmp_path / "spool"), full="drop-newest", timeout=0.1)
     logger = logging.getLogger("configured")
     logger.info("one of %d", 2)
@@ -82,8 +81,8 @@ def test_a_configuration_without_a_host_says_what_to_do(monkeypatch: pytest.Monk
     assert "fieldPath: status.hostIP" in str(error.value.__cause__)
 
 
-def test_what_cannot_be_formatted_is_counted_and_does_not_raise(
-    collector: Collector,
+def test_a_record_that_cannot_be_formatted_is_counted_and_does_not_raise(
+    collector: FakeCollector,
     logger: logging.Logger,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -101,8 +100,8 @@ def test_what_cannot_be_formatted_is_counted_and_does_not_raise(
     assert collector.lines == [b"good"]
 
 
-def test_a_record_after_the_end_is_counted_and_does_not_raise(
-    collector: Collector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+def test_a_record_after_close_is_counted_and_does_not_raise(
+    collector: FakeCollector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
     handler = NodeLogHandler(HOST, collector.port)
@@ -114,7 +113,9 @@ def test_a_record_after_the_end_is_counted_and_does_not_raise(
 
 
 @pytest.mark.parametrize("full", ["block", "drop-newest"])
-def test_a_full_spool_drops_counts_and_tells(collector: Collector, logger: logging.Logger, full: str) -> None:
+def test_a_full_spool_drops_counts_and_reports(
+    collector: FakeCollector, logger: logging.Logger, full: str
+) -> None:
     collector.reads = False
     handler = NodeLogHandler(HOST, collector.port, full=full, max_bytes=MIN_MAX_BYTES)
     logger.addHandler(handler)
@@ -129,7 +130,7 @@ def test_a_full_spool_drops_counts_and_tells(collector: Collector, logger: loggi
     assert handler.errors == 0
 
 
-def test_a_filter_may_stop_a_record(collector: Collector, logger: logging.Logger) -> None:
+def test_a_filter_may_stop_a_record(collector: FakeCollector, logger: logging.Logger) -> None:
     handler = NodeLogHandler(HOST, collector.port, level="INFO")
     handler.addFilter(lambda record: "secret" not in record.getMessage())
     logger.addHandler(handler)
@@ -139,10 +140,12 @@ def test_a_filter_may_stop_a_record(collector: Collector, logger: logging.Logger
     assert collector.lines == [b"public"]
 
 
-def test_a_filter_may_give_another_record(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filter_may_return_another_record(
+    collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handler = NodeLogHandler(HOST, collector.port)
     other = logging.makeLogRecord({"msg": "the other"})
-    monkeypatch.setattr(handler, "filter", lambda _: other)  # as from Python 3.12 on
+    monkeypatch.setattr(handler, "filter", lambda _: other)  # as it can since Python 3.12
     assert handler.handle(logging.makeLogRecord({"msg": "the one"}))
     handler.close()
     assert collector.lines == [b"the other"]
@@ -152,7 +155,7 @@ PROGRAM = """
 import logging, sys
 import nodelog.shipping.shipper
 from nodelog import NodeLogHandler
-nodelog.shipping.shipper.GRACE_SECONDS = 20.0  # a busy disk is not one that does not answer
+nodelog.shipping.shipper.GRACE_SECONDS = 20.0  # on a busy machine the disk is slow, not stuck
 port, spool, timeout = int(sys.argv[1]), sys.argv[2] or None, float(sys.argv[3])
 handler = NodeLogHandler("127.0.0.1", port, spool=spool, exit_timeout=timeout)
 logging.basicConfig(handlers=[handler], level="INFO", format="%(message)s")
@@ -162,31 +165,28 @@ for number in range(100):
 
 
 def at_exit(port: int, spool: Path | None, timeout: float) -> list[str]:
-    """Run a program that logs and ends; give what it says on standard error."""
+    """Run a program that logs and ends; return the lines of its standard error."""
     command = [sys.executable, "-c", PROGRAM, str(port), str(spool or ""), str(timeout)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return done.stderr.splitlines()
 
 
-def test_a_program_that_ends_waits_until_all_is_acknowledged(collector: Collector) -> None:
+def test_at_exit_a_program_waits_until_all_is_acknowledged(collector: FakeCollector) -> None:
     assert not at_exit(collector.port, None, PATIENCE)
     assert collector.lines == [b"line %d" % number for number in range(100)]
     assert collector.closed == 1
 
 
-def test_a_program_that_ends_without_a_collector_says_what_is_left_and_where(tmp_path: Path) -> None:
-    collector = Collector().start()
+def test_at_exit_without_a_collector_it_is_reported_what_is_left_and_where(tmp_path: Path) -> None:
+    collector = FakeCollector().start()
     collector.crash()
-    said = at_exit(collector.port, None, 0.1)
-    assert said[-1] == "nodelog: 100 lines are not acknowledged and were in memory and are lost"
+    assert at_exit(collector.port, None, 0.1)[-1] == f"nodelog: {unacknowledged(100, None)}"
     path = tmp_path / "spool"
-    said = at_exit(collector.port, path, 0.1)
-    how = f"the next run sends them, or `nodelog pipe --spool {path} </dev/null`"
-    assert said[-1] == f"nodelog: 100 lines are not acknowledged and wait in {path}: {how}"
+    assert at_exit(collector.port, path, 0.1)[-1] == f"nodelog: {unacknowledged(100, path)}"
     spool = FileSpool(path)
     assert spool.lines == 100
     spool.close()
 
 
-def test_its_name_is_in_the_package() -> None:
+def test_it_can_be_imported_from_the_package() -> None:
     assert nodelog.NodeLogHandler is NodeLogHandler

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
+from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.sending import HOST, lines_of, send_all
 from tests.waiting import PATIENCE
 
@@ -23,7 +23,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     return str(tmp_path / "spool") if request.param == "file" else None
 
 
-def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None) -> None:
+def test_lines_arrive_once_and_in_order(collector: FakeCollector, spool: str | None) -> None:
     lines = lines_of("line", 5000)
     with Shipper(HOST, collector.port, spool=spool, name="pod-1") as shipper:
         send_all(shipper, lines)
@@ -35,7 +35,7 @@ def test_lines_arrive_once_and_in_order(collector: Collector, spool: str | None)
     assert collector.names == {"pod-1"}
 
 
-def test_a_shipper_says_goodbye_so_that_its_stream_can_be_forgotten(collector: Collector) -> None:
+def test_a_shipper_closes_its_stream_so_that_it_can_be_forgotten(collector: FakeCollector) -> None:
     with Shipper(HOST, collector.port) as shipper:
         shipper.send("a")
     assert collector.closed == 1
@@ -43,7 +43,7 @@ def test_a_shipper_says_goodbye_so_that_its_stream_can_be_forgotten(collector: C
     assert collector.lines == [b"a"]
 
 
-def test_a_second_process_gets_an_error_not_a_share(collector: Collector, tmp_path: Path) -> None:
+def test_a_spool_that_is_in_use_is_an_error(collector: FakeCollector, tmp_path: Path) -> None:
     path = tmp_path / "spool"
     with Shipper(HOST, collector.port, spool=path), pytest.raises(SpoolError, match="in use by process"):
         Shipper(HOST, collector.port, spool=path)
@@ -51,7 +51,7 @@ def test_a_second_process_gets_an_error_not_a_share(collector: Collector, tmp_pa
         pass
 
 
-def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
+def test_a_line_that_is_too_long_arrives_in_parts(collector: FakeCollector) -> None:
     line = b"x" * (3 * 1024 * 1024 + 5)
     with Shipper(HOST, collector.port) as shipper:
         shipper.send(line)
@@ -60,7 +60,7 @@ def test_a_line_that_is_too_long_arrives_in_parts(collector: Collector) -> None:
     assert len(collector.lines) == 4
 
 
-def test_a_traceback_stays_one_line(collector: Collector) -> None:
+def test_a_traceback_stays_one_line(collector: FakeCollector) -> None:
     with Shipper(HOST, collector.port) as shipper:
         shipper.send("Traceback:\n  File\nError\n")
     assert collector.lines == [b"Traceback:\\n  File\\nError"]
@@ -73,7 +73,7 @@ def test_a_missing_host_is_an_error_that_says_what_to_do(monkeypatch: pytest.Mon
         Shipper()
 
 
-def test_block_waits_for_room_and_no_longer_than_told(collector: Collector, spool: str | None) -> None:
+def test_block_waits_for_room_until_its_timeout(collector: FakeCollector, spool: str | None) -> None:
     collector.reads = False
     line = b"x" * 65_535
     with Shipper(HOST, collector.port, spool=spool, max_bytes=MIN_MAX_BYTES) as shipper:
@@ -86,7 +86,9 @@ def test_block_waits_for_room_and_no_longer_than_told(collector: Collector, spoo
     assert collector.lines == [line] * 17
 
 
-def test_drop_newest_keeps_what_was_first_and_tells(collector: Collector, spool: str | None) -> None:
+def test_drop_newest_keeps_the_first_lines_and_reports_the_drop(
+    collector: FakeCollector, spool: str | None
+) -> None:
     collector.reads = False
     line = b"x" * 65_535
     with Shipper(HOST, collector.port, spool=spool, full="drop-newest", max_bytes=MIN_MAX_BYTES) as shipper:
@@ -99,13 +101,13 @@ def test_drop_newest_keeps_what_was_first_and_tells(collector: Collector, spool:
     assert collector.lines == [line] * 16 + [b"nodelog: dropped 4 lines (spool full)", b"later"]
 
 
-def test_drop_oldest_keeps_what_was_last_and_tells_where_something_is_missing(spool: str | None) -> None:
-    collector = Collector().start()
+def test_drop_oldest_keeps_the_last_lines_and_reports_the_drop_in_its_place(spool: str | None) -> None:
+    collector = FakeCollector().start()
     collector.crash()
     lines = [b"%06d" % number + b"x" * 993 for number in range(5000)]
-    told: list[str] = []
+    messages: list[str] = []
     with Shipper(
-        HOST, collector.port, spool=spool, full="drop-oldest", max_bytes=MIN_MAX_BYTES, tell=told.append
+        HOST, collector.port, spool=spool, full="drop-oldest", max_bytes=MIN_MAX_BYTES, tell=messages.append
     ) as shipper:
         for number, line in enumerate(lines):
             assert shipper.send(line)
@@ -116,13 +118,13 @@ def test_drop_oldest_keeps_what_was_last_and_tells_where_something_is_missing(sp
         with collector:
             assert shipper.flush(PATIENCE) == 0
             dropped = shipper.stats.dropped
-            announcement, *rest = collector.lines
-    assert announcement == b"nodelog: dropped %d lines (spool full)" % dropped
+            notice, *rest = collector.lines
+    assert notice == b"nodelog: dropped %d lines (spool full)" % dropped
     assert rest == lines[dropped:]
     assert 900 < len(rest) < 1100
 
 
-def test_what_is_kept_is_in_the_spool(tmp_path: Path) -> None:
+def test_keep_returns_when_all_lines_are_in_the_spool(tmp_path: Path) -> None:
     path = tmp_path / "spool"
     shipper = Shipper(HOST, 1, spool=path, tell=lambda _: None)
     for number in range(1000):
@@ -136,7 +138,7 @@ def test_what_is_kept_is_in_the_spool(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_many_threads_share_a_shipper(collector: Collector) -> None:
+def test_many_threads_share_a_shipper(collector: FakeCollector) -> None:
     with Shipper(HOST, collector.port) as shipper:
         threads = [
             threading.Thread(target=send_all, args=(shipper, lines_of(f"t{name}", 1000))) for name in range(8)
@@ -151,12 +153,12 @@ def test_many_threads_share_a_shipper(collector: Collector) -> None:
         assert mine == lines_of(f"t{name}", 1000)
 
 
-def test_many_lines_at_once_are_lines_like_others(collector: Collector, spool: str | None) -> None:
+def test_lines_sent_in_a_batch_are_lines_like_others(collector: FakeCollector, spool: str | None) -> None:
     lines = lines_of("line", 3000)
-    runs = [lines[at : at + 700] for at in range(0, 3000, 1000)]
+    batches = [lines[at : at + 700] for at in range(0, 3000, 1000)]
     with Shipper(HOST, collector.port, spool=spool) as shipper:
-        for at, run in enumerate(runs):
-            assert shipper.send_lines(b"\n".join(run) + b"\n", PATIENCE)
+        for at, batch in enumerate(batches):
+            assert shipper.send_lines(b"\n".join(batch) + b"\n", PATIENCE)
             send_all(shipper, lines[at * 1000 + 700 : at * 1000 + 1000])
         assert shipper.flush(PATIENCE) == 0
         stats = shipper.stats
@@ -165,31 +167,31 @@ def test_many_lines_at_once_are_lines_like_others(collector: Collector, spool: s
 
 
 @pytest.mark.parametrize("full", ["drop-newest", "drop-oldest"])
-def test_of_many_lines_at_once_each_that_is_dropped_is_counted(collector: Collector, full: str) -> None:
+def test_each_dropped_line_of_a_batch_is_counted(collector: FakeCollector, full: str) -> None:
     collector.stop()
-    run = b"a line of many\n" * 4000
+    batch = b"a line of many\n" * 4000
     with Shipper(HOST, collector.port, full=full, max_bytes=MIN_MAX_BYTES, tell=lambda _: None) as shipper:
-        taken = [shipper.send_lines(run) for _ in range(40)]
-        assert all(taken) is (full == "drop-oldest")
+        accepted = [shipper.send_lines(batch) for _ in range(40)]
+        assert all(accepted) is (full == "drop-oldest")
         collector.start()
         assert shipper.flush(PATIENCE) == 0
         shipper.send("the last")
         assert shipper.flush(PATIENCE) == 0
         dropped = shipper.stats.dropped
-    told = sum(int(line.split()[2]) for line in collector.lines if line.startswith(b"nodelog: dropped"))
+    reported = sum(int(line.split()[2]) for line in collector.lines if line.startswith(b"nodelog: dropped"))
     missing = 40 * 4000 - collector.lines.count(b"a line of many")
-    # A line that tells of others may be dropped too: it counts as one.
-    assert 0 < told <= dropped
+    # A drop notice may be dropped too; it counts as one line.
+    assert 0 < reported <= dropped
     assert missing <= dropped < missing + 100
 
 
 @pytest.mark.parametrize("lines", [b"", b"no end", b"x\n" * 600_000])
-def test_what_is_not_whole_lines_is_an_error(collector: Collector, lines: bytes) -> None:
+def test_a_batch_that_is_not_whole_lines_is_an_error(collector: FakeCollector, lines: bytes) -> None:
     with Shipper(HOST, collector.port) as shipper, pytest.raises(ValueError, match="whole lines"):
         shipper.send_lines(lines)
 
 
-def test_who_waits_for_acknowledgements_is_not_left_waiting_by_a_close(spool: str | None) -> None:
+def test_close_ends_a_flush_in_another_thread(spool: str | None) -> None:
     shipper = Shipper(HOST, 1, spool=spool, tell=lambda _: None)
     shipper.send("a")
     left: list[int] = []
@@ -211,8 +213,8 @@ for number in range(2000):
 """
 
 
-def test_a_program_that_forgets_to_close_loses_nothing_at_its_end(
-    collector: Collector, spool: str | None
+def test_a_program_that_forgets_to_close_loses_nothing_at_exit(
+    collector: FakeCollector, spool: str | None
 ) -> None:
     command = [sys.executable, "-c", FORGETS, str(collector.port), spool or ""]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)

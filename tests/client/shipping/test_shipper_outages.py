@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.fake_collector import Collector
-from tests.client.shipping.sending import HOST, lines_of, send_all
+from tests.client.shipping.fake_collector import FakeCollector
+from tests.client.shipping.sending import HOST, lines_of, send_all, unacknowledged
 from tests.waiting import PATIENCE, wait_for
 
 from nodelog import Shipper
@@ -36,8 +36,8 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("ending", ["crash", "stop"])
-def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
-    collector: Collector, spool: str | None, ending: str
+def test_nothing_is_lost_or_duplicated_when_the_collector_is_restarted(
+    collector: FakeCollector, spool: str | None, ending: str
 ) -> None:
     lines = lines_of("line", 20_000)
     with Shipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
@@ -53,7 +53,7 @@ def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_acks_that_are_lost_double_nothing(collector: Collector, spool: str | None) -> None:
+def test_lost_acks_duplicate_nothing(collector: FakeCollector, spool: str | None) -> None:
     lines = lines_of("line", 3000)
     with Shipper(HOST, collector.port, spool=spool, tell=lambda _: None) as shipper:
         send_all(shipper, lines[:1000])
@@ -70,7 +70,9 @@ def test_acks_that_are_lost_double_nothing(collector: Collector, spool: str | No
     assert collector.lines == lines
 
 
-def test_flush_tells_how_many_are_left_while_the_collector_does_not_read(collector: Collector) -> None:
+def test_flush_returns_how_many_lines_are_left_while_the_collector_does_not_read(
+    collector: FakeCollector,
+) -> None:
     with Shipper(HOST, collector.port) as shipper:
         shipper.send("a")
         shipper.flush(PATIENCE)
@@ -84,27 +86,27 @@ def test_flush_tells_how_many_are_left_while_the_collector_does_not_read(collect
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_a_collector_that_is_not_there_yet_is_waited_for_and_told_of_once() -> None:
-    told: list[str] = []
-    collector = Collector().start()
+def test_a_missing_collector_is_waited_for_and_reported_once() -> None:
+    messages: list[str] = []
+    collector = FakeCollector().start()
     collector.crash()
     where = f"{HOST}:{collector.port}"
-    shipper = Shipper(HOST, collector.port, tell=told.append)
+    shipper = Shipper(HOST, collector.port, tell=messages.append)
     shipper.send("a")
-    wait_for(lambda: told)
+    wait_for(lambda: messages)
     assert shipper.flush(0.05) == 1
     with collector:
         assert shipper.flush(PATIENCE) == 0
         assert collector.lines == [b"a"]
-        wait_for(lambda: len(told) > 1)
+        wait_for(lambda: len(messages) > 1)
         shipper.close()
-    assert told == [
-        f"no connection to {where}: Connection refused; trying again, lines wait in memory",
+    assert messages == [
+        f"no connection to {where}: Connection refused; trying again; lines wait in memory",
         f"connected to {where}",
     ]
 
 
-def test_a_killed_process_goes_on_where_it_was(collector: Collector, tmp_path: Path) -> None:
+def test_a_killed_process_continues_where_it_was(collector: FakeCollector, tmp_path: Path) -> None:
     path = str(tmp_path / "spool")
     kept = 0
     for _ in range(3):
@@ -117,7 +119,7 @@ def test_a_killed_process_goes_on_where_it_was(collector: Collector, tmp_path: P
             logger.kill()
             rest = [int(line) for line in logger.stdout if line.endswith("\n")]
         logger.wait(PATIENCE)
-        kept = [*numbers, *rest][-1] + 2  # the one behind it may be in the spool or not
+        kept = [*numbers, *rest][-1] + 2  # the line after it may be in the spool or not
     with Shipper(HOST, collector.port, spool=path, tell=lambda _: None) as shipper:
         assert shipper.flush(PATIENCE) == 0
     lines = collector.lines
@@ -129,52 +131,50 @@ def test_a_killed_process_goes_on_where_it_was(collector: Collector, tmp_path: P
 
 
 def test_the_next_address_is_tried_when_the_first_has_no_collector(
-    collector: Collector, monkeypatch: pytest.MonkeyPatch
+    collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOST_IP", "127.0.0.9")
     monkeypatch.setenv("HOST_IPS", "127.0.0.9,::1,127.0.0.1")
-    told: list[str] = []
-    with Shipper(port=collector.port, tell=told.append) as shipper:
+    messages: list[str] = []
+    with Shipper(port=collector.port, tell=messages.append) as shipper:
         shipper.send("a")
         assert shipper.flush(PATIENCE) == 0
     assert collector.lines == [b"a"]
-    assert not told
+    assert not messages
 
 
 @pytest.mark.usefixtures("short_pauses", "quick_quarantine")
-def test_a_block_that_the_collector_dies_of_does_not_stop_the_others(
-    collector: Collector, tmp_path: Path
+def test_a_block_that_kills_the_collector_does_not_stop_the_others(
+    collector: FakeCollector, tmp_path: Path
 ) -> None:
     collector.poison = b"poison"
-    told: list[str] = []
+    messages: list[str] = []
     path = tmp_path / "spool"
-    with Shipper(HOST, collector.port, spool=path, tell=told.append) as shipper:
+    with Shipper(HOST, collector.port, spool=path, tell=messages.append) as shipper:
         shipper.send("before")
         assert shipper.flush(PATIENCE) == 0
         shipper.send("poison")
-        wait_for(lambda: collector.opened > 1)  # it was sent, alone, and the collector died of it
+        wait_for(lambda: collector.opened > 1)  # it was sent alone and killed the collector
         shipper.send("after")
         assert shipper.flush(PATIENCE) == 0
         assert shipper.stats.set_aside == 1
         wait_for(lambda: len(collector.lines) == 3)
-    (why,) = (text for text in told if "aside" in text)
-    assert why.startswith(f"set aside 1 lines in {path}: in ")
-    assert why.endswith(" s the collector hung up 5 times while it was to take them")
-    assert collector.lines == [b"before", b"after", f"nodelog: {why}".encode()]
+    (message,) = (text for text in messages if "aside" in text)
+    assert message.startswith(f"set aside 1 lines in {path}: the collector hung up 5 times in ")
+    assert message.endswith(" s when it received them")
+    assert collector.lines == [b"before", b"after", f"nodelog: {message}".encode()]
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_close_tells_how_many_lines_are_left_and_where(spool: str | None) -> None:
-    collector = Collector().start()
+def test_close_reports_how_many_lines_are_left_and_where(spool: str | None) -> None:
+    collector = FakeCollector().start()
     collector.crash()
-    told: list[str] = []
-    shipper = Shipper(HOST, collector.port, spool=spool, tell=told.append)
+    messages: list[str] = []
+    shipper = Shipper(HOST, collector.port, spool=spool, tell=messages.append)
     for line in ("a", "b"):
         shipper.send(line)
     assert shipper.close(0.05) == 2
-    how = f"the next run sends them, or `nodelog pipe --spool {spool} </dev/null`"
-    where = f"wait in {spool}: {how}" if spool else "were in memory and are lost"
-    assert told[1:] == [f"2 lines are not acknowledged and {where}"]
+    assert messages[1:] == [unacknowledged(2, spool)]
     assert shipper.close() == 2
     with pytest.raises(ValueError, match="the shipper is closed"):
         shipper.send("c")
@@ -185,9 +185,9 @@ def test_close_tells_how_many_lines_are_left_and_where(spool: str | None) -> Non
             assert shipper.stats.delivered == 2
 
 
-def test_a_disk_that_takes_no_more_loses_nothing(collector: Collector, tmp_path: Path) -> None:
-    told: list[str] = []
-    with Shipper(HOST, collector.port, spool=tmp_path / "spool", tell=told.append) as shipper:
+def test_a_full_disk_loses_nothing(collector: FakeCollector, tmp_path: Path) -> None:
+    messages: list[str] = []
+    with Shipper(HOST, collector.port, spool=tmp_path / "spool", tell=messages.append) as shipper:
         shipper.send("before")
         shipper.flush(PATIENCE)
         file = shipper._driver.engine.spool._database  # type: ignore[union-attr]
@@ -195,10 +195,10 @@ def test_a_disk_that_takes_no_more_loses_nothing(collector: Collector, tmp_path:
         pages = file.execute("PRAGMA max_page_count").fetchone()[0]
         big = "x" * 60_000
         shipper.send(big)
-        wait_for(lambda: told)
+        wait_for(lambda: messages)
         shipper.send("after")
         file.execute(f"PRAGMA max_page_count = {pages + 1000}")
         assert shipper.flush(PATIENCE) == 0
     assert collector.lines == [b"before", big.encode(), b"after"]
-    (text,) = told
+    (text,) = messages
     assert text.endswith("database or disk is full; nothing is lost so far, trying again every 1 s")

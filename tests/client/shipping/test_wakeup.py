@@ -9,41 +9,41 @@ from nodelog.shipping.tcp_connection import TcpConnection
 from nodelog.shipping.wakeup import Wakeup
 
 
-def test_a_bell_that_rang_before_does_not_keep_anybody_waiting() -> None:
-    with closing(Wakeup()) as bell:
+def test_a_wakeup_before_the_wait_ends_it_at_once() -> None:
+    with closing(Wakeup()) as wakeup:
         for _ in range(3):
-            bell.wake()
-        assert not bell.wait(NEVER, None)
-        assert not bell.wait(0, None)
+            wakeup.wake()
+        assert not wakeup.wait(NEVER, None)
+        assert not wakeup.wait(0, None)
 
 
-def test_a_bell_wakes_who_waits() -> None:
-    with closing(Wakeup()) as bell:
-        thread = threading.Thread(target=bell.wait, args=(NEVER, None))
+def test_a_wakeup_ends_the_wait_of_another_thread() -> None:
+    with closing(Wakeup()) as wakeup:
+        thread = threading.Thread(target=wakeup.wait, args=(NEVER, None))
         thread.start()
-        bell.wake()
+        wakeup.wake()
         thread.join(30)
         assert not thread.is_alive()
 
 
-def test_a_link_that_has_something_ends_the_wait() -> None:
-    with closing(Wakeup()) as bell, socket.create_server(("127.0.0.1", 0)) as listener:
-        link = TcpConnection((socket.AF_INET, listener.getsockname()))
+def test_a_ready_connection_ends_the_wait() -> None:
+    with closing(Wakeup()) as wakeup, socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = TcpConnection((socket.AF_INET, listener.getsockname()))
         peer, _ = listener.accept()
-        with closing(link), peer:
-            assert bell.wait(NEVER, link)
-            assert link.finish_connecting()
-            assert not bell.wait(0, link)
-            bell.wake()
-            assert not bell.wait(NEVER, link)
-            bell.wake()
+        with closing(connection), peer:
+            assert wakeup.wait(NEVER, connection)
+            assert connection.finish_connecting()
+            assert not wakeup.wait(0, connection)
+            wakeup.wake()
+            assert not wakeup.wait(NEVER, connection)
+            wakeup.wake()
             peer.send(b"a")
-            assert bell.wait(NEVER, link) or bell.wait(NEVER, link)
+            assert wakeup.wait(NEVER, connection) or wakeup.wait(NEVER, connection)
 
 
-def test_a_bell_may_be_rung_as_often_as_one_likes_and_after_its_end() -> None:
-    bell = Wakeup()
+def test_wake_never_blocks_and_does_nothing_after_close() -> None:
+    wakeup = Wakeup()
     for _ in range(100_000):
-        bell.wake()
-    bell.close()
-    bell.wake()
+        wakeup.wake()
+    wakeup.close()
+    wakeup.wake()

@@ -1,4 +1,4 @@
-"""What is in a spool, and how a process leaves its file that is killed."""
+"""The content of a spool, and a spool's file as a killed process leaves it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from nodelog.spool.file_spool import FileSpool
     from nodelog.spool.spool import Spool
 
-KEEPER = """
+WRITER = """
 import sys
 from nodelog.spool.file_spool import FileSpool
 spool = FileSpool(sys.argv[1])
@@ -16,18 +16,18 @@ for number in range(1_000_000):
     spool.append([b"line %d" % number])
     print(number, flush=True)
 """
-"""A program that puts lines into a spool, and prints their numbers, without end."""
+"""A program that appends lines to a spool and prints their numbers, without end."""
 
 
 def held(spool: Spool) -> dict[bytes, list[tuple[int, bytes]]]:
-    """Give what is in each stream."""
+    """Return the block numbers and data of each stream."""
     return {
         stream: [(block.number, spool.read(block)) for block in spool.blocks(stream)]
         for stream in spool.streams()
     }
 
 
-def leave(spool: FileSpool) -> None:
-    """Let go of the file as a process does that is killed: nothing more is written."""
+def abandon(spool: FileSpool) -> None:
+    """Leave the file as a killed process does: nothing more is written."""
     spool._database.close()
     spool._lock.release()

@@ -23,7 +23,7 @@ def test_pieces_have_all_lines_in_order_and_fit_into_blocks(sizes: list[int], ro
 
 
 @given(st.integers(1, 50), st.integers(1, 50))
-def test_a_line_goes_into_the_next_block_only_if_it_has_no_room(size: int, room: int) -> None:
+def test_a_line_starts_a_new_block_only_if_it_has_no_room(size: int, room: int) -> None:
     piece, *others = split_into_pieces([b"x" * (size - 1)], 3, room, 1)
     assert not others
     assert piece.block_number == (3 if size <= room else 4)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.spool.spool_files import KEEPER, held, leave
+from tests.client.spool.spool_files import WRITER, abandon, held
 
 from nodelog.spool.blocks import BLOCK_BYTES, SpoolError
 from nodelog.spool.file_spool import FileSpool
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nodelog.spool.spool import Spool
 
 
-NOBODY = b""
+NO_STREAM = b""
+"""A stream that no spool has, so that none of its blocks is in flight."""
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_the_next_run_finds_blocks_under_their_stream_and_number(path: Path) -> 
     first.seal(first.blocks(first.stream)[0])
     first.append([b"c"])
     expected = held(first)
-    leave(first)
+    abandon(first)
     second = FileSpool(path)
     assert held(second) == expected == {first.stream: [(1, b"a\nb\n"), (2, b"c\n")]}
     assert (second.lines, second.size) == (3, 6)
@@ -47,7 +48,7 @@ def test_the_next_run_finds_blocks_under_their_stream_and_number(path: Path) -> 
     second.close()
 
 
-def test_what_was_forgotten_comes_back_only_after_a_crash(path: Path) -> None:
+def test_forgotten_blocks_come_back_only_after_a_crash(path: Path) -> None:
     spool = FileSpool(path)
     for line in (b"a", b"b", b"c"):
         spool.append([line])
@@ -55,36 +56,36 @@ def test_what_was_forgotten_comes_back_only_after_a_crash(path: Path) -> None:
     spool.forget(spool.stream, 1)
     spool.commit_removals()
     spool.forget(spool.stream, 2)
-    leave(spool)
+    abandon(spool)
     spool = FileSpool(path)
     (stream,) = spool.streams()
     assert held(spool)[stream] == [(2, b"b\n"), (3, b"c\n")]
     spool.forget(stream, 2)
     spool.append([b"d"])
-    leave(spool)
+    abandon(spool)
     spool = FileSpool(path)
     assert list(held(spool).values()) == [[(3, b"c\n")], [(1, b"d\n")]]
     spool.forget(stream, 3)
     spool.sync_removals()
-    leave(spool)
+    abandon(spool)
     spool = FileSpool(path)
     assert list(held(spool).values()) == [[(1, b"d\n")]]
     spool.close()
 
 
-def test_a_killed_process_leaves_every_line_that_it_kept(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", KEEPER, path], stdout=subprocess.PIPE, text=True) as keeper:
-        assert keeper.stdout is not None
-        while int(keeper.stdout.readline()) < 100:
+def test_a_killed_process_leaves_every_line_that_it_stored(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        while int(writer.stdout.readline()) < 100:
             pass
-        keeper.send_signal(signal.SIGKILL)
-        said = keeper.stdout.read().splitlines()
-    kept = max([int(line) for line in said[:-1]], default=100)
+        writer.send_signal(signal.SIGKILL)
+        printed = writer.stdout.read().splitlines()
+    stored = max([int(line) for line in printed[:-1]], default=100)
     spool = FileSpool(path)
     (blocks,) = held(spool).values()
     lines = b"".join(data for _, data in blocks).splitlines()
     assert lines == [b"line %d" % number for number in range(len(lines))]
-    assert kept < len(lines) <= kept + 3
+    assert stored < len(lines) <= stored + 3
     spool.close()
 
 
@@ -104,14 +105,14 @@ def test_a_dropped_block_stays_dropped(path: Path) -> None:
     spool = FileSpool(path)
     for letter in (b"a", b"b", b"c"):
         spool.append([letter * BLOCK_BYTES])
-    assert [spool.drop_oldest(NOBODY, 0) for _ in range(2)] == [1, 1]
+    assert [spool.drop_oldest(NO_STREAM, 0) for _ in range(2)] == [1, 1]
     expected = held(spool)
-    leave(spool)
+    abandon(spool)
     spool = FileSpool(path)
     assert held(spool) == expected
     (stream,) = spool.streams()
     assert held(spool)[stream][0] == (2, b"nodelog: dropped 2 lines (spool full)\n")
-    assert spool.drop_oldest(NOBODY, 0) == 1
+    assert spool.drop_oldest(NO_STREAM, 0) == 1
     assert held(spool)[stream] == [(3, b"nodelog: dropped 3 lines (spool full)\n")]
     spool.close()
 
@@ -124,7 +125,7 @@ def test_a_block_that_is_set_aside_is_kept_and_never_sent_again(path: Path) -> N
     assert spool.set_aside(spool.stream, "it bites") == f"set aside 2 lines in {path}: it bites"
     assert (spool.aside, spool.removed, spool.lines) == (2, 2, 1)
     stream = spool.stream
-    leave(spool)
+    abandon(spool)
     spool = FileSpool(path)
     assert held(spool) == {stream: [(2, b"good\n")]}
     spool.close()
@@ -133,7 +134,7 @@ def test_a_block_that_is_set_aside_is_kept_and_never_sent_again(path: Path) -> N
     assert rows == [("it bites", stream, 1, 2, b"bad\nworse\n")]
 
 
-def test_no_more_is_set_aside_than_a_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bytes_set_aside_are_limited(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodelog.spool.file_spool._MAX_ASIDE_BYTES", 10)
     spool = FileSpool(path)
     for line in (b"123456", b"7890"):
@@ -145,13 +146,13 @@ def test_no_more_is_set_aside_than_a_limit(path: Path, monkeypatch: pytest.Monke
     spool.close()
 
 
-def test_a_stream_that_got_another_name_has_it_in_the_next_run(path: Path) -> None:
+def test_a_renamed_stream_keeps_its_new_name_in_the_next_run(path: Path) -> None:
     spool = FileSpool(path)
     spool.rename_stream(spool.stream)
     spool.append([b"a"])
     spool.rename_stream(spool.stream)
     expected = held(spool)
-    leave(spool)
+    abandon(spool)
     spool = FileSpool(path)
     assert held(spool) == expected
     spool.rename_stream(*expected)
@@ -167,8 +168,8 @@ STEPS = st.lists(
 )
 
 
-def do(spool: Spool, step: str, number: int) -> None:
-    """Do one of the things that a courier does."""
+def apply(spool: Spool, step: str, number: int) -> None:
+    """Take one of the steps that a delivery session takes."""
     stream = next(iter(spool.streams()), spool.stream)
     blocks = spool.blocks(stream)
     if step == "append":
@@ -189,21 +190,21 @@ def do(spool: Spool, step: str, number: int) -> None:
         spool.set_aside(stream, "why")
 
 
-def contents(spool: Spool) -> list[list[tuple[int, bytes]]]:
-    """Give all that is held, without the names, which are drawn."""
+def held_blocks(spool: Spool) -> list[list[tuple[int, bytes]]]:
+    """Return all blocks held, without the names of the streams, which are random."""
     return list(held(spool).values())
 
 
 @given(STEPS)
-def test_a_file_has_what_memory_would_have(
+def test_a_file_spool_holds_what_a_memory_spool_would(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
 ) -> None:
     path = tmp_path_factory.mktemp("spools") / "spool"
     in_file, in_memory = FileSpool(path), MemorySpool()
     for step, number in steps:
-        do(in_file, step, number)
-        do(in_memory, step, number)
-        assert contents(in_file) == contents(in_memory)
+        apply(in_file, step, number)
+        apply(in_memory, step, number)
+        assert held_blocks(in_file) == held_blocks(in_memory)
         assert (in_file.lines, in_file.size, in_file.removed) == (
             in_memory.lines,
             in_memory.size,
@@ -211,7 +212,7 @@ def test_a_file_has_what_memory_would_have(
         )
     in_file.commit_removals()
     expected = held(in_file)
-    leave(in_file)
+    abandon(in_file)
     again = FileSpool(path)
     assert held(again) == expected
     assert (again.lines, again.size) == (in_memory.lines, in_memory.size)
@@ -219,6 +220,6 @@ def test_a_file_has_what_memory_would_have(
 
 
 @pytest.mark.parametrize("name", ["", ".", "/"])
-def test_a_path_without_a_name_is_one_line(name: str) -> None:
-    with pytest.raises(SpoolError, match="is not the name of a file; give another"):
+def test_a_path_without_a_file_name_is_an_error(name: str) -> None:
+    with pytest.raises(SpoolError, match="does not name a file; choose another"):
         FileSpool(name)

@@ -1,4 +1,4 @@
-"""A file of a spool on a disk that is full or damaged, rolled back, or in use by another."""
+"""A spool's file on a full disk, damaged, rolled back, or in use by another process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.spool.spool_files import KEEPER, held, leave
+from tests.client.spool.spool_files import WRITER, abandon, held
 
 from nodelog.spool.blocks import BLOCK_BYTES, DamagedSpoolError, SpoolError
 from nodelog.spool.file_spool import FileSpool
@@ -24,19 +24,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 
 
-def test_a_second_process_is_told_who_has_the_spool(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", KEEPER, path], stdout=subprocess.PIPE, text=True) as keeper:
-        assert keeper.stdout is not None
-        keeper.stdout.readline()
+def test_a_second_process_gets_an_error_that_names_the_holder(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
         with pytest.raises(
-            SpoolError, match=f"{path} is in use by process {keeper.pid} on .*; one process per"
+            SpoolError, match=f"{path} is in use by process {writer.pid} on .*; one process per"
         ):
             FileSpool(path)
-        keeper.kill()
+        writer.kill()
     FileSpool(path).close()
 
 
-def test_a_file_that_cannot_be_a_spool_is_not_held(path: Path) -> None:
+def test_a_file_that_is_not_a_spool_is_not_locked(path: Path) -> None:
     path.write_text("a letter")
     for _ in range(2):
         with pytest.raises(SpoolError, match="is not a spool"):
@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_a_spool_is_not_held(path: Path) -> None:
 def test_a_spool_that_was_rolled_back_gives_new_lines_no_old_name(path: Path) -> None:
     spool = FileSpool(path)
     spool.append([b"a"])
-    leave(spool)
+    abandon(spool)
     copy = path.with_name("copy")
     shutil.copy(path, copy)
     names: set[bytes] = set()
@@ -55,11 +55,11 @@ def test_a_spool_that_was_rolled_back_gives_new_lines_no_old_name(path: Path) ->
         spool = FileSpool(path)
         spool.append([b"new"])
         names |= held(spool).keys()
-        leave(spool)
+        abandon(spool)
     assert len(names) == 3
 
 
-def test_a_full_disk_leaves_what_is_there_and_is_one_line(path: Path) -> None:
+def test_a_full_disk_is_an_error_that_loses_nothing(path: Path) -> None:
     spool = FileSpool(path)
     spool.append([b"a"])
     pages = spool._database.execute("PRAGMA page_count").fetchone()[0]
@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_what_is_there_and_is_one_line(path: Path) -> None:
     spool.close()
 
 
-def test_damage_in_use_puts_the_file_aside_and_counts_its_lines(path: Path) -> None:
+def test_a_file_damaged_in_use_is_moved_aside_and_its_lines_are_counted(path: Path) -> None:
     spool = FileSpool(path)
     for letter in range(100):
         spool.append([bytes([65 + letter % 26]) * BLOCK_BYTES])
@@ -86,8 +86,8 @@ def test_damage_in_use_puts_the_file_aside_and_counts_its_lines(path: Path) -> N
         [spool.read(block) for block in spool.blocks(spool.stream)]
     spool.reopen()
     assert (spool.lines, spool.aside, spool.removed, spool.streams()) == (0, 100, 100, [])
-    (news,) = spool.notices
-    assert f"it is kept as {path}.damaged-1" in news
+    (notice,) = spool.notices
+    assert f"it is kept as {path}.damaged-1" in notice
     spool.append([b"new"])
     assert held(spool) == {spool.stream: [(1, b"new\n")]}
     spool.close()

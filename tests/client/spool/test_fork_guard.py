@@ -38,14 +38,14 @@ def run(before: str = "", inside: str = "", after: str = "") -> str:
     return done.stdout.strip()
 
 
-def test_a_fork_waits_until_the_block_is_left() -> None:
+def test_a_fork_waits_until_the_guard_is_released() -> None:
     assert run(inside="threading.Event().wait(0.1)") == "1"
 
 
-def test_a_fork_does_not_wait_for_ever() -> None:
+def test_a_fork_does_not_wait_forever() -> None:
     program = "forever = threading.Event(); fork_guard._MAX_WAIT_SECONDS = 0.05; wait = forever.wait"
     assert run(before=program, inside="forever.wait(0.5)") == "0"
 
 
-def test_a_guard_that_is_gone_guards_nothing() -> None:
+def test_a_deleted_guard_does_not_affect_forks() -> None:
     assert run(after="del guard, work, thread; import gc; gc.collect(); os.fork() or os._exit(0)") == "1"

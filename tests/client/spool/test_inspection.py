@@ -19,6 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def files(path: Path) -> dict[str, bytes]:
+    """Return the content of all files, without the shared memory."""
     return {
         other.name: other.read_bytes() for other in sorted(path.parent.iterdir()) if "shm" not in other.name
     }
@@ -26,7 +27,7 @@ def files(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture(params=["closed", "in use", "killed"])
 def spool(path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Make a spool with two lines."""
+    """Create a spool with two lines, in each state."""
     if request.param == "killed":
         child = os.fork()
         if not child:
@@ -43,23 +44,23 @@ def spool(path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     spool.close()
 
 
-def test_it_reads_what_is_there_and_changes_nothing(spool: Path) -> None:
+def test_it_reads_the_content_and_changes_nothing(spool: Path) -> None:
     before = files(spool)
-    held = inspect_spool(spool)
-    assert (held.oldest, held.newest) == (b"one", b"two")
-    assert [(stream.lines, stream.size) for stream in held.streams] == [(2, 8)]
+    contents = inspect_spool(spool)
+    assert (contents.oldest, contents.newest) == (b"one", b"two")
+    assert [(stream.lines, stream.size) for stream in contents.streams] == [(2, 8)]
     assert files(spool) == before
 
 
-def test_the_owner_goes_on_while_somebody_looks(path: Path) -> None:
+def test_the_owner_continues_during_inspections(path: Path) -> None:
     with closing(FileSpool(path)) as spool:
         ended = threading.Event()
 
-        def look() -> None:
+        def inspect() -> None:
             while not ended.is_set():
                 inspect_spool(path)
 
-        thread = threading.Thread(target=look)
+        thread = threading.Thread(target=inspect)
         thread.start()
         for number in range(200):
             spool.append([b"x" * 1000])
@@ -71,15 +72,15 @@ def test_the_owner_goes_on_while_somebody_looks(path: Path) -> None:
         assert sum(stream.lines for stream in inspect_spool(path).streams) == spool.lines
 
 
-def test_somebody_who_looks_never_keeps_an_owner_out(path: Path) -> None:
+def test_inspections_never_keep_an_owner_out(path: Path) -> None:
     FileSpool(path).close()
     ended = threading.Event()
 
-    def look() -> None:
+    def inspect() -> None:
         while not ended.is_set():
             inspect_spool(path)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=inspect)
     thread.start()
     try:
         for _ in range(50):
@@ -89,7 +90,7 @@ def test_somebody_who_looks_never_keeps_an_owner_out(path: Path) -> None:
         thread.join()
 
 
-def test_what_was_dropped_is_counted(path: Path) -> None:
+def test_dropped_lines_are_counted(path: Path) -> None:
     with closing(FileSpool(path)) as spool:
         for _ in range(4):
             spool.append([b"x" * 40_000])
@@ -100,24 +101,24 @@ def test_what_was_dropped_is_counted(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "wrong"),
-    [(b"", "is empty: no spool was begun in it"), (b"some text\n" * 100, "is not a spool")],
+    ("data", "error"),
+    [(b"", "is empty: it was never used as a spool"), (b"some text\n" * 100, "is not a spool")],
 )
-def test_what_is_no_spool_is_said_to_be_none(path: Path, data: bytes, wrong: str) -> None:
+def test_a_file_that_is_not_a_spool_is_an_error(path: Path, data: bytes, error: str) -> None:
     path.write_bytes(data)
-    with pytest.raises(SpoolError, match=wrong):
+    with pytest.raises(SpoolError, match=error):
         inspect_spool(path)
     assert path.read_bytes() == data
 
 
-def test_a_file_of_another_program_is_no_spool(path: Path) -> None:
+def test_a_database_of_another_program_is_an_error(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE things (name)")
     with pytest.raises(SpoolError, match="is a SQLite file but not a spool"):
         inspect_spool(path)
 
 
-def test_another_format_is_named(path: Path) -> None:
+def test_another_format_is_an_error_that_names_it(path: Path) -> None:
     FileSpool(path).close()
     with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA user_version = 7")
@@ -125,20 +126,20 @@ def test_another_format_is_named(path: Path) -> None:
         inspect_spool(path)
 
 
-def test_damage_is_one_line_and_nothing_is_put_aside(path: Path) -> None:
+def test_damage_is_an_error_of_one_line_and_nothing_is_renamed(path: Path) -> None:
     with closing(FileSpool(path)) as spool:
         for _ in range(20):
             spool.append([b"x" * 1000] * 60)
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xaa" * (len(data) - 4096)
     path.write_bytes(data)
-    with pytest.raises(SpoolError, match="is damaged") as found:
+    with pytest.raises(SpoolError, match="is damaged") as caught:
         inspect_spool(path)
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(caught.value)
     assert path.read_bytes() == data
 
 
-def test_a_folder_is_no_spool(path: Path) -> None:
+def test_a_directory_is_an_error(path: Path) -> None:
     path.mkdir()
     with pytest.raises(SpoolError, match="Is a directory"):
         inspect_spool(path)

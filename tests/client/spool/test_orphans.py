@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.spool.spool_files import held, leave
+from tests.client.spool.spool_files import abandon, held
 
 from nodelog.spool import orphans
 from nodelog.spool.file_spool import FileSpool
@@ -22,10 +22,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def child_of(path: Path, name: str = "7") -> FileSpool:
-    return FileSpool(f"{path}.child-{name}", of_a_child=True)
+    """Open the spool of a child."""
+    return FileSpool(f"{path}.child-{name}", is_child_spool=True)
 
 
 def names(path: Path) -> set[str]:
+    """Return the names of all files except locks."""
     return {file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")}
 
 
@@ -34,13 +36,13 @@ def test_what_a_child_left_is_taken_over_under_its_stream(path: Path) -> None:
     parent.append([b"parent"])
     child.append([b"child"])
     child.seal(child.blocks(child.stream)[0])
-    child.append([b"once more"])
+    child.append([b"more lines"])
     grandchild.append([b"grandchild"])
     grandchild.set_aside(grandchild.stream, "why")
     grandchild.append([b"another"])
     expected = held(parent) | held(child) | held(grandchild)
     for spool in (parent, child, grandchild):
-        leave(spool)
+        abandon(spool)
     parent = FileSpool(path)
     assert held(parent) == expected
     assert names(path) == {"spool", "spool-wal", "spool-shm"}
@@ -49,20 +51,20 @@ def test_what_a_child_left_is_taken_over_under_its_stream(path: Path) -> None:
         assert file.execute("SELECT why, data FROM aside").fetchall() == [("why", b"grandchild\n")]
 
 
-def test_a_child_that_lives_is_let_be(path: Path) -> None:
+def test_the_spool_of_a_running_child_is_skipped(path: Path) -> None:
     child = child_of(path)
     child.append([b"child"])
     parent = FileSpool(path)
     assert not parent.streams()
     child.append([b"more"])
     parent.close()
-    leave(child)
+    abandon(child)
     parent = FileSpool(path)
     assert parent.lines == 2
     parent.close()
 
 
-def test_a_child_with_nothing_left_leaves_nothing(path: Path) -> None:
+def test_a_child_with_nothing_left_removes_its_file(path: Path) -> None:
     child = child_of(path)
     child.append([b"child"])
     child.forget(child.stream, 1)
@@ -70,7 +72,7 @@ def test_a_child_with_nothing_left_leaves_nothing(path: Path) -> None:
     assert not list(path.parent.iterdir())
 
 
-def test_a_child_that_set_something_aside_leaves_it(path: Path) -> None:
+def test_a_child_that_set_a_block_aside_leaves_its_file(path: Path) -> None:
     child = child_of(path)
     child.append([b"child"])
     child.set_aside(child.stream, "why")
@@ -78,15 +80,15 @@ def test_a_child_that_set_something_aside_leaves_it(path: Path) -> None:
     assert names(path) == {"spool.child-7"}
 
 
-def test_a_crash_while_taking_over_doubles_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_during_a_takeover_duplicates_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child = child_of(path)
     child.append([b"child"])
     child.set_aside(child.stream, "why")
     child.append([b"child"])
-    leave(child)
+    abandon(child)
     with monkeypatch.context() as patch:
         patch.setattr(orphans, "remove_spool", lambda _: None)
-        leave(FileSpool(path))
+        abandon(FileSpool(path))
     assert "spool.child-7" in names(path)
     parent = FileSpool(path)
     assert (parent.lines, len(parent.streams())) == (1, 1)
@@ -96,36 +98,38 @@ def test_a_crash_while_taking_over_doubles_nothing(path: Path, monkeypatch: pyte
         assert file.execute("SELECT count(*) FROM aside").fetchone() == (1,)
 
 
-def test_what_is_not_a_childs_spool_is_left_alone_and_named(path: Path) -> None:
+def test_a_file_that_is_not_a_childs_spool_is_left_alone_and_reported(path: Path) -> None:
     for name in ("spool.child-7", "spool.child-x", "spool.1", "other.child-7"):
         path.with_name(name).write_text("text")
     spool = FileSpool(path)
-    assert spool.notices == [
-        f"{path}.child-7 is not a spool and is left as it is; give another, or move it away; left as it is"
-    ]
+    (notice,) = spool.notices
+    assert notice == (
+        f"{path}.child-7 is not a spool and is left unchanged; choose another, or move it away; "
+        "the file stays, its lines are not taken over"
+    )
     spool.close()
     assert {"spool.child-7", "spool.child-x", "spool.1", "other.child-7"} < names(path)
 
 
-def test_each_child_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_child_has_a_path_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getpid", lambda: 12)
     assert child_spool_path("/spool") == "/spool.child-12"
 
 
-def test_what_was_taken_over_is_on_the_disk_before_it_is_removed(
+def test_what_was_taken_over_is_synced_before_the_childs_file_is_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child = child_of(path)
     child.append([b"child"])
-    leave(child)
+    abandon(child)
     steps: list[str] = []
     monkeypatch.setattr(orphans, "remove_spool", lambda _: steps.append("removed"))
     with closing(open_spool_database(path, [])) as file:
         file.set_trace_callback(steps.append)
         orphans.adopt_orphans(file, path, [])
         (level,) = file.execute("PRAGMA main.synchronous").fetchone()
-    awaited = ("PRAGMA main.sync", "COMMIT", "removed")
-    assert [step.strip(" \n;") for step in steps if step.strip().startswith(awaited)] == [
+    watched = ("PRAGMA main.sync", "COMMIT", "removed")
+    assert [step.strip(" \n;") for step in steps if step.strip().startswith(watched)] == [
         "PRAGMA main.synchronous = FULL",
         "COMMIT",
         "PRAGMA main.synchronous = NORMAL",

@@ -25,10 +25,10 @@ os.read(0, 1)
 """
 
 
-def test_one_holds_it_until_it_lets_go(tmp_path: Path) -> None:
+def test_one_holder_keeps_it_until_release(tmp_path: Path) -> None:
     lock = SpoolLock(tmp_path / "spool")
     with pytest.raises(
-        SpoolError, match=rf"^{tmp_path}/spool is in use by process {os.getpid()} on .*: give another"
+        SpoolError, match=rf"^{tmp_path}/spool is in use by process {os.getpid()} on .*: choose another"
     ):
         SpoolLock(tmp_path / "spool")
     lock.release()
@@ -44,7 +44,7 @@ def test_a_forked_child_does_not_hold_what_its_parent_held(tmp_path: Path) -> No
         SpoolLock(tmp_path / "spool").release()  # while the child waits for us
 
 
-def test_a_lock_that_was_removed_while_we_waited_is_not_held(
+def test_a_lock_file_that_was_removed_in_the_meantime_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "spool"
@@ -63,8 +63,8 @@ def test_a_lock_that_was_removed_while_we_waited_is_not_held(
     lock.release()
 
 
-def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(
-        SpoolError, match=r"^cannot open .*/none/spool.lock: No such file or directory; give another"
+        SpoolError, match=r"^cannot open .*/none/spool.lock: No such file or directory; choose another"
     ):
         SpoolLock(tmp_path / "none" / "spool")

@@ -11,7 +11,7 @@ from nodelog.wire.errors import WireError
 _T = TypeVar("_T")
 
 CUTS = st.lists(st.integers(0, 2000), max_size=30)
-"""Where to cut; places beyond the end do nothing."""
+"""Where to cut; places beyond the end have no effect."""
 
 COMMANDS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=32).map(
     str.encode
@@ -25,11 +25,11 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 
 
 def fed(feed: Callable[[bytes], list[_T]], pieces: Iterable[bytes]) -> tuple[list[_T], str]:
-    """Feed the pieces; return all that came out, and the fault that ended it or nothing."""
-    done: list[_T] = []
+    """Feed the pieces; return all results, and the message of the fault that ended it, if any."""
+    results: list[_T] = []
     for piece in pieces:
         try:
-            done += feed(piece)
+            results += feed(piece)
         except WireError as error:
-            return done + error.completed, str(error)
-    return done, ""
+            return results + error.completed, str(error)
+    return results, ""

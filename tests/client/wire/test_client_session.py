@@ -19,24 +19,26 @@ from nodelog.wire.offers import SOFTWARE
 
 STREAM = bytes(range(16))
 HEX = b"000102030405060708090a0b0c0d0e0f"
-OURS = b"200 OK\nrelp_version=0\nrelp_software=nodelog,9\ncommands=syslog,lines\n"
+NODELOG = b"200 OK\nrelp_version=0\nrelp_software=nodelog,9\ncommands=syslog,lines\n"
 LIBRELP = b"librelp,1.11.0,http://librelp.adiscon.com"
 IMRELP = b"1 rsp 93 200 OK\nrelp_version=0\nrelp_software=" + LIBRELP + b"\ncommands=syslog\n"
 
 
-def greeted(*, stream: tuple[bytes, int] | None = None, messages: bool = False) -> ClientSession:
+def opening(*, stream: tuple[bytes, int] | None = None, messages: bool = False) -> ClientSession:
+    """Return a session whose `open` is unanswered."""
     session = ClientSession(stream=stream, name="pod", frames="syslog" if messages else "lines")
     session.hello()
     return session
 
 
 def welcomed(*, messages: bool = False) -> ClientSession:
-    session = greeted(messages=messages)
-    session.feed(IMRELP if messages else encode(1, b"rsp", OURS))
+    """Return a session whose `open` was answered."""
+    session = opening(messages=messages)
+    session.feed(IMRELP if messages else encode(1, b"rsp", NODELOG))
     return session
 
 
-def test_the_first_frame_offers_all_we_have() -> None:
+def test_the_first_frame_offers_everything() -> None:
     expected = (
         f"relp_version=0\nrelp_software={SOFTWARE}\ncommands=syslog,lines\n"
         f"nodelog_stream={HEX.decode()},5\nnodelog_name=pod"
@@ -45,7 +47,7 @@ def test_the_first_frame_offers_all_we_have() -> None:
     assert session.hello() == encode(1, b"open", expected)
 
 
-def test_messages_alone_are_offered_on_demand() -> None:
+def test_messages_alone_can_be_offered() -> None:
     session = ClientSession(stream=None, name=None, frames="syslog")
     assert b"\ncommands=syslog\n" in session.hello()
 
@@ -59,28 +61,28 @@ def test_messages_alone_are_offered_on_demand() -> None:
         (None, b"", Welcome(None, 8096, lines=True)),
     ],
 )
-def test_our_collector_says_what_it_has_of_a_stream(
+def test_a_nodelog_collector_answers_with_the_last_durable_block(
     stream: tuple[bytes, int] | None, offers: bytes, expected: Event
 ) -> None:
-    assert greeted(stream=stream).feed(encode(1, b"rsp", OURS + offers)) == [expected]
+    assert opening(stream=stream).feed(encode(1, b"rsp", NODELOG + offers)) == [expected]
 
 
-def test_any_other_server_takes_messages_as_large_as_rsyslog_does() -> None:
-    assert greeted(stream=(STREAM, 1)).feed(IMRELP) == [Welcome(None, 8096, lines=False)]
+def test_any_other_server_gets_messages_of_rsyslogs_size() -> None:
+    assert opening(stream=(STREAM, 1)).feed(IMRELP) == [Welcome(None, 8096, lines=False)]
 
 
 def test_blocks_are_not_used_unless_they_were_offered() -> None:
-    assert greeted(messages=True).feed(encode(1, b"rsp", OURS)) == [Welcome(None, 8096, lines=False)]
+    assert opening(messages=True).feed(encode(1, b"rsp", NODELOG)) == [Welcome(None, 8096, lines=False)]
 
 
-def test_a_server_may_say_that_it_does_not_want_us() -> None:
+def test_a_server_may_refuse_the_client() -> None:
     answer = b"1 rsp 44 500 required command not supported by client\n" + SERVER_CLOSE
-    assert greeted().feed(answer) == [
+    assert opening().feed(answer) == [
         Refused("500 required command not supported by client"),
         ServerClosing(),
     ]
     answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\ncommands=eventlog")
-    assert greeted().feed(answer) == [Refused("the server takes neither lines nor syslog")]
+    assert opening().feed(answer) == [Refused("the server accepts neither lines nor syslog")]
 
 
 @pytest.mark.parametrize(
@@ -91,14 +93,14 @@ def test_a_server_may_say_that_it_does_not_want_us() -> None:
         (b"2000 OK", "does not begin with a number of three digits"),
         (b"200 OK", "no relp_version"),
         (b"200 OK\ncommands=syslog", "no relp_version"),
-        (b"200 OK\nrelp_version=1\ncommands=syslog", "the server answers relp_version 1 to 0"),
-        (OURS + b"nodelog_stream=" + HEX[::-1] + b",7", "the server answers for stream f0e0d0"),
+        (b"200 OK\nrelp_version=1\ncommands=syslog", "the server answers with relp_version 1, 0 was offered"),
+        (NODELOG + b"nodelog_stream=" + HEX[::-1] + b",7", "the server answers for stream f0e0d0"),
         (b"x" * 65_537, "rsp frame of 65537 bytes, at most 65536 allowed"),
     ],
 )
 def test_a_wrong_answer_to_open_is_a_fault(answer: bytes, fault: str) -> None:
     with pytest.raises(WireError, match=fault):
-        greeted(stream=(STREAM, 5)).feed(encode(1, b"rsp", answer))
+        opening(stream=(STREAM, 5)).feed(encode(1, b"rsp", answer))
 
 
 def test_the_pieces_of_a_block_are_one_frame_and_its_data_is_not_copied() -> None:
@@ -132,16 +134,18 @@ def test_an_answer_out_of_order_is_a_fault(txnr: int) -> None:
     session = welcomed()
     session.block(b"a\n")
     session.block(b"b\n")
-    with pytest.raises(WireError, match=f"answer to transaction {txnr}, unanswered are 2 from 2 on"):
+    with pytest.raises(
+        WireError, match=f"answer to transaction {txnr}, but 2 frames from 2 on are unanswered"
+    ):
         session.feed(encode(txnr, b"rsp", b"200 OK"))
 
 
 def test_an_answer_to_nothing_is_a_fault() -> None:
-    with pytest.raises(WireError, match="answer to transaction 1, unanswered are 0 from 1 on"):
+    with pytest.raises(WireError, match="answer to transaction 1, but 0 frames from 1 on are unanswered"):
         ClientSession(stream=None, name=None).feed(IMRELP)
 
 
-def test_a_rejected_message_is_told_with_the_reason() -> None:
+def test_a_rejected_message_is_reported_with_the_reason() -> None:
     session = welcomed(messages=True)
     for line in (b"a", b"b", b"c"):
         session.message(line)
@@ -149,7 +153,7 @@ def test_a_rejected_message_is_told_with_the_reason() -> None:
     assert session.feed(answers) == [Acked(), Rejected("500 too ?[2Jlarge"), Acked()]
 
 
-def test_a_rejected_block_is_a_fault_for_it_must_not_be_dropped() -> None:
+def test_a_rejected_block_is_a_fault_as_it_must_not_be_dropped() -> None:
     session = welcomed()
     session.block(b"a\n")
     with pytest.raises(WireError, match="a block was answered with: 500 no"):
@@ -157,14 +161,14 @@ def test_a_rejected_block_is_a_fault_for_it_must_not_be_dropped() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"2 rsp 6 200 OK\n", b"2 rsp 0\n", b"2 rsp 0\n0 serverclose 0\n"])
-def test_a_close_is_answered_by_ours_and_by_librelp(answer: bytes) -> None:
+def test_the_answer_to_close_of_nodelog_and_of_librelp_is_understood(answer: bytes) -> None:
     session = welcomed()
     assert session.close() == b"2 close 0\n"
     assert session.feed(answer)[0] == Closed()
 
 
-def test_the_server_may_announce_its_end_at_any_time() -> None:
-    session = greeted()
+def test_the_server_may_announce_its_close_at_any_time() -> None:
+    session = opening()
     assert session.feed(SERVER_CLOSE + IMRELP + SERVER_CLOSE) == [
         ServerClosing(),
         Welcome(None, 8096, lines=False),
@@ -172,13 +176,13 @@ def test_the_server_may_announce_its_end_at_any_time() -> None:
     ]
 
 
-def test_unknown_offers_and_commands_are_passed_over() -> None:
-    session = greeted()
+def test_unknown_offers_and_commands_are_ignored() -> None:
+    session = opening()
     answer = encode(1, b"rsp", b"200 OK\nrelp_version=0\nbandwidth=low\ncommands=eventlog,lines\n")
-    assert session.feed(b"0 hint 3 abc\n" + answer + b"7 unheardof 0\n") == [Welcome(None, 8096, lines=True)]
+    assert session.feed(b"0 hint 3 abc\n" + answer + b"7 unknown 0\n") == [Welcome(None, 8096, lines=True)]
 
 
-def test_the_transactions_end_before_they_begin_again() -> None:
+def test_it_is_exhausted_before_transaction_numbers_wrap() -> None:
     session = welcomed()
     session._next_txnr = session._oldest_txnr = 999_999_998
     before = session.is_exhausted
@@ -188,7 +192,7 @@ def test_the_transactions_end_before_they_begin_again() -> None:
     assert session.feed(b"999999998 rsp 6 200 OK\n999999999 rsp 0\n") == [Acked(), Closed()]
 
 
-def test_numbers_of_many_frames_are_taken_in_one_go() -> None:
+def test_many_transaction_numbers_are_reserved_at_once() -> None:
     session = welcomed(messages=True)
     left = session.frames_left
     assert session.reserve_transactions(3) == range(2, 5)
@@ -215,11 +219,11 @@ ANSWERS = st.lists(
 def test_any_cut_gives_the_same_events_and_the_same_fault(
     answers: list[bytes], garbage: bytes, places: list[int]
 ) -> None:
-    def sent() -> ClientSession:
+    def session_with_messages() -> ClientSession:
         session = welcomed(messages=True)
         for _ in range(5):
             session.message(b"line")
         return session
 
     data = b"".join(encode(txnr, b"rsp", answer) for txnr, answer in enumerate(answers, 2)) + garbage
-    assert fed(sent().feed, cut(data, places)) == fed(sent().feed, [data])
+    assert fed(session_with_messages().feed, cut(data, places)) == fed(session_with_messages().feed, [data])

@@ -23,7 +23,7 @@ Parts: TypeAlias = tuple[int, bytes, bytes]
 LIMIT = 200
 PARTS = st.tuples(st.integers(0, LARGEST_NUMBER), COMMANDS, st.binary(max_size=LIMIT))
 STREAMS = st.lists(PARTS, max_size=8)
-MENDED = st.one_of(  # whole frames with something wrong in the middle of them, or nothing but that
+BROKEN_STREAMS = st.one_of(  # frames followed by garbage, or garbage alone
     st.binary(max_size=100),
     st.builds(
         lambda parts, at, wrong: (stream := joined(parts))[: at % (len(stream) + 1)] + wrong,
@@ -36,6 +36,7 @@ MENDED = st.one_of(  # whole frames with something wrong in the middle of them, 
 
 
 def joined(parts: list[Parts]) -> bytes:
+    """Return the bytes of these frames."""
     return b"".join(encode(*part) for part in parts)
 
 
@@ -64,15 +65,15 @@ def test_any_cut_of_the_bytes_gives_the_same_frames(parts: list[Parts], places: 
     assert (fault, decoder.pending) == ("", 0)
 
 
-@given(MENDED, CUTS)
+@given(BROKEN_STREAMS, CUTS)
 def test_any_cut_of_anything_gives_the_same_frames_and_the_same_fault(data: bytes, places: list[int]) -> None:
-    at_once = fed(Decoder(max_data=100, passes_over=b"syslog").feed, [data])
-    assert fed(Decoder(max_data=100, passes_over=b"syslog").feed, cut(data, places)) == at_once
+    at_once = fed(Decoder(max_data=100, skippable=b"syslog").feed, [data])
+    assert fed(Decoder(max_data=100, skippable=b"syslog").feed, cut(data, places)) == at_once
 
 
-@given(MENDED, CUTS)
-def test_no_more_than_a_header_and_the_data_of_one_frame_is_ever_kept(data: bytes, places: list[int]) -> None:
-    decoder = Decoder(max_data=50, passes_over=b"syslog")
+@given(BROKEN_STREAMS, CUTS)
+def test_at_most_a_header_and_the_data_of_one_frame_is_buffered(data: bytes, places: list[int]) -> None:
+    decoder = Decoder(max_data=50, skippable=b"syslog")
     for piece in cut(data, places):
         if fed(decoder.feed, [piece])[1]:
             break
@@ -129,7 +130,7 @@ def test_a_size_is_refused_before_it_is_buffered_with_both_numbers() -> None:
     assert Decoder(max_data=LIMIT).feed(encode(1, b"lines", b"a" * LIMIT)) != []
 
 
-def test_a_number_with_zeros_in_front_is_a_number() -> None:
+def test_leading_zeros_are_allowed() -> None:
     assert Decoder(max_data=LIMIT).feed(b"007 syslog 002 ab\n008 syslog 00\n") == [
         Frame(7, b"syslog", memoryview(b"ab")),
         Frame(8, b"syslog", memoryview(b"")),
@@ -137,8 +138,8 @@ def test_a_number_with_zeros_in_front_is_a_number() -> None:
 
 
 @given(st.integers(LIMIT + 1, 3 * LIMIT), CUTS)
-def test_a_command_that_is_passed_over_is_read_and_not_kept(length: int, places: list[int]) -> None:
-    decoder = Decoder(max_data=LIMIT, passes_over=b"syslog")
+def test_an_oversized_skippable_frame_is_read_and_discarded(length: int, places: list[int]) -> None:
+    decoder = Decoder(max_data=LIMIT, skippable=b"syslog")
     data = encode(1, b"syslog", b"1" * length) + encode(2, b"syslog", b"next")
     frames: list[Frame | Oversized] = []
     for piece in cut(data, places):
@@ -147,8 +148,8 @@ def test_a_command_that_is_passed_over_is_read_and_not_kept(length: int, places:
     assert frames == [Oversized(1, b"syslog", length), Frame(2, b"syslog", memoryview(b"next"))]
 
 
-def test_the_largest_number_of_bytes_is_passed_over_without_memory() -> None:
-    decoder = Decoder(max_data=LIMIT, passes_over=b"syslog")
+def test_the_largest_frame_is_skipped_without_memory() -> None:
+    decoder = Decoder(max_data=LIMIT, skippable=b"syslog")
     assert decoder.feed(b"1 syslog 999999999 ") == []
     piece = bytes(1 << 24)
     left = 999_999_999
@@ -159,13 +160,13 @@ def test_the_largest_number_of_bytes_is_passed_over_without_memory() -> None:
     assert decoder.feed(b"\n") == [Oversized(1, b"syslog", 999_999_999)]
 
 
-def test_what_is_passed_over_ends_with_lf_too() -> None:
-    decoder = Decoder(max_data=1, passes_over=b"syslog")
+def test_a_skipped_frame_must_end_with_lf_too() -> None:
+    decoder = Decoder(max_data=1, skippable=b"syslog")
     with pytest.raises(WireError, match="oversized frame ends with byte 0x63, not with LF"):
         decoder.feed(b"1 syslog 2 abc")
 
 
-def test_a_whole_frame_is_a_view_of_what_was_fed() -> None:
+def test_a_complete_frame_is_a_view_of_the_bytes_fed() -> None:
     data = bytearray(encode(1, b"lines", b"a\n") + encode(2, b"lines", b"b\n"))
     first, second = Decoder(max_data=LIMIT).feed(data)
     assert isinstance(first, Frame)
@@ -173,7 +174,7 @@ def test_a_whole_frame_is_a_view_of_what_was_fed() -> None:
     assert first.data.obj is second.data.obj is data
 
 
-def test_a_cut_frame_outlives_what_was_fed() -> None:
+def test_a_cut_frame_outlives_the_bytes_fed() -> None:
     decoder = Decoder(max_data=LIMIT)
     arena = bytearray(b"1 lines 4 a\n")
     assert decoder.feed(arena) == []
@@ -183,13 +184,13 @@ def test_a_cut_frame_outlives_what_was_fed() -> None:
     assert frames == [Frame(1, b"lines", memoryview(b"a\nb\n")), Frame(2, b"lines", memoryview(b""))]
 
 
-def test_the_frames_before_a_fault_come_with_it() -> None:
+def test_the_error_carries_the_frames_before_the_fault() -> None:
     with pytest.raises(WireError) as caught:
         Decoder(max_data=LIMIT).feed(encode(1, b"lines", b"good\n") + b"garbage")
     assert caught.value.completed == [Frame(1, b"lines", memoryview(b"good\n"))]
 
 
-def test_frames_are_kept_no_longer_than_they_are_needed() -> None:
+def test_frames_are_not_kept_after_they_were_returned() -> None:
     decoder = Decoder(max_data=LIMIT)
     decoder.feed(b"1 lines 5 abc")
     assert decoder.pending == 13

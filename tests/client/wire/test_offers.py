@@ -45,7 +45,7 @@ def test_offers_come_back_as_they_were(offers: Offers) -> None:
 def test_no_offer_is_longer_than_librelp_reads(offers: Offers) -> None:
     for line in format_offers(offers).split(b"\n"):
         name, equals, values = line.partition(b"=")
-        assert equals  # librelp reads a name up to the next =, whatever stands between
+        assert equals  # librelp reads a name up to the next `=`, whatever is in between
         assert len(name) <= 32
         assert all(len(value) <= 255 for value in values.split(b","))
 
@@ -54,10 +54,10 @@ def test_what_omrelp_offers_is_understood() -> None:
     data = b"relp_version=0\nrelp_software=librelp,1.11.0,http://librelp.adiscon.com\ncommands=syslog"
     software = "librelp,1.11.0,http://librelp.adiscon.com"
     assert parse_offers(data) == Offers(version=0, software=software, commands=(b"syslog",))
-    assert parse_offers(memoryview(data)) == parse_offers(b"\n" + data + b"\n")  # an LF more, as some have it
+    assert parse_offers(memoryview(data)) == parse_offers(b"\n" + data + b"\n")  # some send additional LFs
 
 
-def test_unknown_offers_and_values_are_passed_over() -> None:
+def test_unknown_offers_and_values_are_ignored() -> None:
     data = b"relp_version=1\nnew\ncolour=red,green=blue\n=\n,\ncommands=,eventlog,syslog,\nnodelog_thing=\xff"
     assert parse_offers(data) == Offers(version=1, commands=(b"eventlog", b"syslog"))
 
@@ -95,7 +95,7 @@ def test_garbage_gives_only_a_wire_error(data: bytes) -> None:
             continue
 
 
-def test_a_name_cannot_bring_anything_else_with_it() -> None:
+def test_a_name_cannot_inject_another_offer() -> None:
     offers = Offers(version=0, name="pod\nnodelog_max=1\x1b[2J\udcff\u2028")
     assert format_offers(offers) == b"relp_version=0\nnodelog_name=pod?nodelog_max=1?[2J??"
     assert parse_offers(b"relp_version=0\nnodelog_name=a\x00b\xff\x1b").name == "a?b\ufffd?"
@@ -108,7 +108,7 @@ def test_a_long_text_is_cut_between_two_characters() -> None:
 
 
 @given(st.text(max_size=400))
-def test_a_plain_text_is_printable_and_short(text: str) -> None:
+def test_a_sanitized_text_is_printable_and_short(text: str) -> None:
     assert sanitize(text).isprintable()
     assert len(sanitize(text).encode()) <= 255
     assert sanitize(sanitize(text)) == sanitize(text)

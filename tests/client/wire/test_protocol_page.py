@@ -1,4 +1,4 @@
-"""The sessions in docs/protocol.md are what the code really sends."""
+"""The sessions in docs/protocol.md are what the code sends."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ OMRELP = (
 
 
 def collector() -> ServerSession:
-    """Make the collector's side as it is by default."""
+    """Return the collector's side with its defaults."""
     return ServerSession(max_data=1024 * 1024 + 64 * 1024)
 
 
-def shown(*frames: tuple[str, bytes]) -> str:
-    """Write frames as the page does."""
+def formatted(*frames: tuple[str, bytes]) -> str:
+    """Format frames as the page does."""
     lines = [f"{way} {frame[:-1].decode()}".replace("\n", "\\n") + "\\n" for way, frame in frames]
     return "\n".join(["```", *lines, "```"])
 
 
-def test_the_session_that_is_lost_is_what_is_sent() -> None:
+def test_the_pages_lost_session_is_what_is_sent() -> None:
     server, client = collector(), ClientSession(stream=(STREAM, 1), name="web-7d9f")
     hello = client.hello()
     server.feed(hello)
@@ -37,10 +37,10 @@ def test_the_session_that_is_lost_is_what_is_sent() -> None:
         Block(3, 2, memoryview(b'{"third": 3}\n')),
     ]
     frames = [(">", hello), ("<", welcome), (">", first), (">", second), ("<", server.ack(2))]
-    assert shown(*frames) in PAGE
+    assert formatted(*frames) in PAGE
 
 
-def test_the_session_that_goes_on_is_what_is_sent() -> None:
+def test_the_pages_resumed_session_is_what_is_sent() -> None:
     server, client = collector(), ClientSession(stream=(STREAM, 2), name="web-7d9f")
     hello = client.hello()
     server.feed(hello)
@@ -52,14 +52,14 @@ def test_the_session_that_goes_on_is_what_is_sent() -> None:
     assert server.feed(probe)[0] == Block(3, 4, memoryview(b""))
     server.feed(close)
     frames = [(">", hello), ("<", welcome), (">", third), (">", probe), ("<", server.ack(2))]
-    assert shown(*frames, ("<", server.ack(3)), (">", close), ("<", server.ack(4))) in PAGE
+    assert formatted(*frames, ("<", server.ack(3)), (">", close), ("<", server.ack(4))) in PAGE
 
 
-def test_the_session_of_rsyslog_is_what_is_answered() -> None:
+def test_the_pages_rsyslog_session_is_what_is_answered() -> None:
     server = collector()
     server.feed(OMRELP)
     welcome = server.accept()
     message = b"2 syslog 58 <133>2026-11-22T13:00:00.690434+00:00 node-1 app hello one\n"
     assert server.feed(message) == [Message(2, memoryview(message[12:-1]))]
     frames = [(">", OMRELP), ("<", welcome), (">", message), ("<", server.ack(2)), ("<", SERVER_CLOSE)]
-    assert shown(*frames) in PAGE
+    assert formatted(*frames) in PAGE

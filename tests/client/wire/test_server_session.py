@@ -15,6 +15,7 @@ LIMIT = 10_000
 
 
 def opened(offers: Offers = LINES, *, durable: int | None = None, max_data: int = LIMIT) -> ServerSession:
+    """Return a session whose client has opened it with these offers."""
     session = ServerSession(max_data=max_data)
     session.feed(encode(1, b"open", format_offers(offers)))
     session.accept(durable)
@@ -22,7 +23,7 @@ def opened(offers: Offers = LINES, *, durable: int | None = None, max_data: int 
 
 
 def answer(offers: Offers, durable: int | None = None) -> Offers:
-    """Give what the server answers to these offers."""
+    """Return what the server answers to these offers."""
     session = ServerSession(max_data=LIMIT)
     assert session.feed(encode(1, b"open", format_offers(offers))) == [Open(offers)]
     (frame,) = Decoder(max_data=LIMIT).feed(session.accept(durable))
@@ -34,11 +35,11 @@ def answer(offers: Offers, durable: int | None = None) -> Offers:
 
 
 @pytest.mark.parametrize(("offered", "answered"), [(0, 0), (1, 1), (2, 1), (999, 1)])
-def test_the_smaller_version_is_agreed_on(offered: int, answered: int) -> None:
+def test_the_smaller_version_is_negotiated(offered: int, answered: int) -> None:
     assert answer(Offers(version=offered, commands=(b"syslog",))).version == answered
 
 
-def test_nothing_is_answered_that_was_not_offered() -> None:
+def test_the_answer_contains_nothing_that_was_not_offered() -> None:
     assert answer(SYSLOG) == SYSLOG
     assert answer(SYSLOG, durable=5) == SYSLOG
     assert answer(Offers(version=0, commands=(b"eventlog", b"lines"), name="pod")) == Offers(
@@ -46,7 +47,7 @@ def test_nothing_is_answered_that_was_not_offered() -> None:
     )
 
 
-def test_all_that_was_offered_is_answered() -> None:
+def test_the_answer_contains_everything_that_was_offered() -> None:
     offers = Offers(
         version=1, software="x", commands=(b"lines", b"tls", b"syslog"), stream=(STREAM, 3), name="pod"
     )
@@ -55,7 +56,7 @@ def test_all_that_was_offered_is_answered() -> None:
     )
 
 
-def test_a_limit_that_no_frame_can_reach_is_told_as_the_largest_that_one_can() -> None:
+def test_the_limit_is_at_most_the_largest_size_of_a_frame() -> None:
     session = ServerSession(max_data=1 << 31)
     session.feed(encode(1, b"open", format_offers(LINES)))
     assert b"\nnodelog_max=999999999\n" in session.accept()
@@ -82,12 +83,12 @@ def test_blocks_without_a_stream_have_no_number() -> None:
         assert session.feed(encode(2, b"lines", b"a\n")) == [Block(2, None, memoryview(b"a\n"))]
 
 
-def test_a_message_may_have_anything_in_it() -> None:
+def test_a_message_may_contain_any_bytes() -> None:
     frames = encode(2, b"syslog", b"a\nb\0\xff") + encode(3, b"syslog")
     assert opened(SYSLOG).feed(frames) == [Message(2, memoryview(b"a\nb\0\xff")), Message(3, memoryview(b""))]
 
 
-def test_a_message_that_is_too_large_is_consumed_and_rejected() -> None:
+def test_an_oversized_message_is_skipped_and_rejected() -> None:
     session = opened(SYSLOG, max_data=100)
     for piece in (b"2 syslog 5000 ", b"x" * 2000, b"x" * 2000, b"x" * 1000):
         assert session.feed(piece) == []
@@ -99,7 +100,7 @@ def test_a_message_that_is_too_large_is_consumed_and_rejected() -> None:
     assert session.unacknowledged == 0
 
 
-def test_a_block_that_is_too_large_is_a_fault_before_it_is_buffered() -> None:
+def test_an_oversized_block_is_a_fault_before_it_is_buffered() -> None:
     session = opened(max_data=100)
     with pytest.raises(WireError, match="lines frame of 101 bytes, at most 100 allowed"):
         session.feed(b"2 lines 101 ")
@@ -112,20 +113,20 @@ def test_a_block_that_does_not_end_with_lf_is_a_fault() -> None:
 
 
 @pytest.mark.parametrize(("offers", "command"), [(SYSLOG, b"lines"), (LINES, b"eventlog"), (LINES, b"rsp")])
-def test_a_command_that_was_not_agreed_on_is_a_fault(offers: Offers, command: bytes) -> None:
-    with pytest.raises(WireError, match=f"transaction 2 is {command.decode()}, which was not agreed on"):
+def test_a_command_that_was_not_negotiated_is_a_fault(offers: Offers, command: bytes) -> None:
+    with pytest.raises(WireError, match=f"transaction 2 is {command.decode()}, which was not negotiated"):
         opened(offers).feed(encode(2, command, b"a\n"))
 
 
-def test_an_oversized_message_needs_agreement_too() -> None:
+def test_an_oversized_message_that_was_not_negotiated_is_a_fault() -> None:
     session = opened(Offers(version=0, commands=(b"lines",)), max_data=10)
-    with pytest.raises(WireError, match="transaction 2 is syslog, which was not agreed on"):
+    with pytest.raises(WireError, match="transaction 2 is syslog, which was not negotiated"):
         session.feed(encode(2, b"syslog", b"x" * 11))
 
 
 @pytest.mark.parametrize("txnr", [0, 1, 3, 999_999_999])
 def test_transactions_are_counted_without_a_gap(txnr: int) -> None:
-    with pytest.raises(WireError, match=f"transaction {txnr} where 2 is next"):
+    with pytest.raises(WireError, match=f"transaction {txnr} where 2 was expected"):
         opened().feed(encode(txnr, b"syslog", b"a"))
 
 
@@ -151,27 +152,27 @@ def test_a_second_open_is_a_fault_as_it_is_in_librelp() -> None:
         opened().feed(encode(2, b"open", format_offers(LINES)))
 
 
-def test_an_open_is_not_longer_than_detection_lets_through() -> None:
+def test_an_open_is_not_longer_than_sniffing_recognises() -> None:
     session = ServerSession(max_data=1_000_000)
     with pytest.raises(WireError, match="open frame of 10000 bytes, at most 9999 allowed"):
         session.feed(b"1 open 10000 ")
 
 
 @pytest.mark.parametrize("commands", [(), (b"eventlog",)])
-def test_a_client_that_offers_no_command_of_ours_is_a_fault(commands: tuple[bytes, ...]) -> None:
+def test_a_client_that_offers_no_known_command_is_a_fault(commands: tuple[bytes, ...]) -> None:
     with pytest.raises(WireError, match="neither syslog nor lines"):
         opened(Offers(version=0, commands=commands))
 
 
 @pytest.mark.parametrize(("commands", "lowest"), [((b"syslog",), 1), ((b"syslog", b"lines"), 0)])
-def test_a_stream_has_lines_and_numbers_from_1_on(commands: tuple[bytes, ...], lowest: int) -> None:
-    with pytest.raises(WireError, match="a stream needs the command lines, and numbers from 1 on"):
+def test_a_stream_needs_lines_and_block_numbers_from_1(commands: tuple[bytes, ...], lowest: int) -> None:
+    with pytest.raises(WireError, match="a stream needs the command lines, and block numbers from 1"):
         opened(Offers(version=0, commands=commands, stream=(STREAM, lowest)))
 
 
-def test_a_block_before_the_answer_to_open_has_no_number_yet_and_is_a_fault() -> None:
+def test_a_block_before_the_answer_to_open_is_a_fault() -> None:
     session = ServerSession(max_data=LIMIT)
-    with pytest.raises(WireError, match="a block came before the answer to open") as caught:
+    with pytest.raises(WireError, match="a block arrived before the answer to open") as caught:
         session.feed(encode(1, b"open", format_offers(LINES)) + encode(2, b"lines", b"a\n"))
     assert caught.value.completed == [Open(LINES)]
 
@@ -206,7 +207,7 @@ def test_every_frame_is_unacknowledged_until_it_is_answered() -> None:
     assert session.unacknowledged == 0
 
 
-def test_blocks_before_a_fault_are_not_lost_with_it() -> None:
+def test_the_error_carries_the_blocks_before_the_fault() -> None:
     session = opened()
     with pytest.raises(WireError) as caught:
         session.feed(encode(2, b"lines", b"good\n") + encode(3, b"lines", b"bad"))

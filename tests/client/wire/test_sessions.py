@@ -1,4 +1,4 @@
-"""The two sides with a wire between them that delivers bytes in any portions, and is lost at any moment."""
+"""Both sides, connected by a wire that delivers bytes in any portions and is lost at any moment."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ STEPS = st.lists(st.tuples(st.sampled_from(["send", "up", "down", "ack"]), st.in
 
 
 @dataclass
-class Link:
-    """A client, a server, the bytes between them, and what the server has stored, by its number."""
+class Wire:
+    """A client, a server, the bytes between them, and the stored blocks by their number."""
 
     client: ClientSession
     stored: dict[int, bytes]
@@ -38,8 +38,8 @@ class Link:
         self.server = ServerSession(max_data=self.limit)
         self.up += self.client.hello()
 
-    def deliver_up(self, size: int) -> None:
-        """Let the server have some bytes."""
+    def deliver_to_server(self, size: int) -> None:
+        """Deliver some bytes to the server."""
         data, self.up = bytes(self.up[:size]), self.up[size:]
         for event in self.server.feed(data):
             match event:
@@ -59,12 +59,12 @@ class Link:
                     self.unanswered.append(self.server.ack(txnr))
 
     def answer(self, count: int) -> None:
-        """Let the server answer some frames."""
+        """Answer some frames."""
         for _ in range(min(count, len(self.unanswered))):
             self.down += self.unanswered.popleft()
 
-    def deliver_down(self, size: int) -> None:
-        """Let the client have some bytes."""
+    def deliver_to_client(self, size: int) -> None:
+        """Deliver some bytes to the client."""
         data, self.down = bytes(self.down[:size]), self.down[size:]
         for event in self.client.feed(data):
             match event:
@@ -78,41 +78,41 @@ class Link:
                     self.is_closed = True
 
     def step(self, kind: str, size: int) -> None:
-        """Let something happen between the two."""
+        """Take one step."""
         match kind:
             case "up":
-                self.deliver_up(size)
+                self.deliver_to_server(size)
             case "down":
-                self.deliver_down(size)
+                self.deliver_to_client(size)
             case "ack":
                 self.answer(size)
 
-    def settle(self, size: int) -> None:
-        """Let all happen that is still to happen, in portions."""
+    def deliver_all(self, size: int) -> None:
+        """Deliver everything that is still under way, in portions."""
         while self.up or self.down or self.unanswered:
             for kind in ("up", "ack", "down"):
                 self.step(kind, size)
 
 
 @given(BLOCKS, STEPS, st.integers(1, 40))
-def test_every_block_arrives_once_whatever_the_portions(
+def test_every_block_arrives_once_however_the_bytes_are_cut(
     blocks: list[bytes], steps: list[tuple[str, int]], portion: int
 ) -> None:
     stored: dict[int, bytes] = {}
-    link = Link(ClientSession(stream=(STREAM, 1), name="pod"), stored)
+    wire = Wire(ClientSession(stream=(STREAM, 1), name="pod"), stored)
     left = deque(blocks)
     for kind, size in steps:
         if kind != "send":
-            link.step(kind, size)
-        elif link.welcome and left:
-            link.up += b"".join(link.client.block(left.popleft()))
-    link.settle(portion)
+            wire.step(kind, size)
+        elif wire.welcome and left:
+            wire.up += b"".join(wire.client.block(left.popleft()))
+    wire.deliver_all(portion)
     for block in left:
-        link.up += b"".join(link.client.block(block))
-    link.up += link.client.close()
-    link.settle(portion)
+        wire.up += b"".join(wire.client.block(block))
+    wire.up += wire.client.close()
+    wire.deliver_all(portion)
     assert stored == dict(enumerate(blocks, 1))
-    assert (link.acked, link.is_closed, link.server.unacknowledged) == (len(blocks), True, 0)
+    assert (wire.acked, wire.is_closed, wire.server.unacknowledged) == (len(blocks), True, 0)
 
 
 @given(BLOCKS, st.lists(STEPS, max_size=4))
@@ -123,33 +123,33 @@ def test_every_block_is_stored_once_and_in_order_whatever_connection_is_lost(
     held = dict(enumerate(blocks, 1))  # what the client's spool holds
     for steps in [*lives, [("send", 1), ("up", 9999), ("ack", 9999), ("down", 9999)] * 50]:
         lowest = min(held, default=len(blocks) + 1)
-        link = Link(ClientSession(stream=(STREAM, lowest), name="pod"), stored)
+        wire = Wire(ClientSession(stream=(STREAM, lowest), name="pod"), stored)
         following, forgotten = 0, 0
         for kind, size in steps:
-            link.step(kind, size)
-            if link.welcome and not following:
-                assert link.welcome.durable is not None
-                forgotten = max(lowest, link.welcome.durable + 1)
+            wire.step(kind, size)
+            if wire.welcome and not following:
+                assert wire.welcome.durable is not None
+                forgotten = max(lowest, wire.welcome.durable + 1)
                 following = forgotten
-            elif kind == "send" and link.welcome and following <= len(blocks):
-                link.up += b"".join(link.client.block(held[following]))
+            elif kind == "send" and wire.welcome and following <= len(blocks):
+                wire.up += b"".join(wire.client.block(held[following]))
                 following += 1
-            for number in [number for number in held if number < forgotten + link.acked]:
+            for number in [number for number in held if number < forgotten + wire.acked]:
                 del held[number]
     assert list(stored.items()) == list(enumerate(blocks, 1))
     assert held == {}
 
 
 @given(st.lists(LINES, max_size=20), STEPS, st.integers(1, 40))
-def test_every_message_arrives_or_is_known_to_be_too_large(
+def test_every_message_arrives_or_is_rejected_as_too_large(
     lines: list[bytes], steps: list[tuple[str, int]], portion: int
 ) -> None:
-    link = Link(ClientSession(stream=None, name=None, frames="syslog"), {}, limit=30)
-    link.settle(portion)
-    link.up += b"".join(map(link.client.message, lines))
+    wire = Wire(ClientSession(stream=None, name=None, frames="syslog"), {}, limit=30)
+    wire.deliver_all(portion)
+    wire.up += b"".join(map(wire.client.message, lines))
     for kind, size in steps:
-        link.step(kind, size)
-    link.settle(portion)
-    assert link.messages == [line for line in lines if len(line) <= 30]
-    assert link.rejected == [nth for nth, line in enumerate(lines) if len(line) > 30]
-    assert link.client.unacknowledged == link.server.unacknowledged == 0
+        wire.step(kind, size)
+    wire.deliver_all(portion)
+    assert wire.messages == [line for line in lines if len(line) <= 30]
+    assert wire.rejected == [nth for nth, line in enumerate(lines) if len(line) > 30]
+    assert wire.client.unacknowledged == wire.server.unacknowledged == 0

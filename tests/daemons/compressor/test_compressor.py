@@ -1,4 +1,4 @@
-"""A cycle around the update of the archive, which is tested in `archive_updater/`."""
+"""A cycle around the update of the archive, which is tested in `test_archive_updater.py`."""
 
 from __future__ import annotations
 

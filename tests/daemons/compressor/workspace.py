@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nodelogd.compressor.archive_updater import UpdateReport
     from nodelogd.compressor.scan.file_access import FileAnomaly
-    from nodelogd.compressor.upkeep.scrub import ScrubResult
+    from nodelogd.compressor.upkeep.archive_scrub import ScrubResult
 
 
 class Workspace:

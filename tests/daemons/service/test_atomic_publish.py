@@ -1,4 +1,4 @@
-"""Publishing a file: the old one or the new one, never anything else, whatever fails."""
+"""Atomic publishing: whatever fails, readers see the old file or the new one, nothing else."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ from nodelogd.service.atomic_publish import publish_atomically, sync_directory
 
 
 def leftovers(path: Path) -> list[Path]:
-    """List what is left half-made of a file."""
+    """Return the temporary files left beside a file."""
     return list(path.parent.glob(f".{path.name}.tmp-*"))
 
 
 def program(text: str, path: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program that publishes `path`, in a process of its own."""
+    """Run a program that publishes `path`, in another process."""
     imports = "from pathlib import Path\nfrom nodelogd.service.atomic_publish import publish_atomically"
     code = f"import os, resource, sys\n{imports}\n{text}"
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
@@ -39,10 +39,10 @@ def test_a_file_is_published_when_the_block_ends(path: Path) -> None:
         file.flush()
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_a_first_file_needs_no_old_one(tmp_path: Path) -> None:
+def test_a_file_that_did_not_exist_is_published(tmp_path: Path) -> None:
     with publish_atomically(tmp_path / "first") as file:
         file.write(b"new")
     assert (tmp_path / "first").read_bytes() == b"new"
@@ -65,10 +65,10 @@ def test_an_error_leaves_the_old_file_and_nothing_else(path: Path, error: type[B
     with pytest.raises(error):
         fails()
     assert path.read_bytes() == b"old"
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_a_disk_that_takes_no_more_leaves_the_old_file(path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(path: Path) -> None:
     done = program(
         """
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -85,8 +85,8 @@ except OSError as error:
     assert leftovers(path) == []
 
 
-def test_a_killed_process_leaves_the_old_file_and_a_leftover_that_is_known(path: Path) -> None:
-    (path.parent / f"{path.name}.tmp-1").touch()  # somebody else's
+def test_a_killed_process_leaves_the_old_file_and_a_recognizable_leftover(path: Path) -> None:
+    (path.parent / f"{path.name}.tmp-1").touch()  # not ours
     done = program(
         """
 with publish_atomically(Path(sys.argv[1])) as file:
@@ -102,7 +102,7 @@ with publish_atomically(Path(sys.argv[1])) as file:
     assert left.read_bytes() == b"half"
 
 
-def test_two_at_a_time_do_not_share_their_halves(path: Path) -> None:
+def test_two_writers_at_a_time_use_different_temporary_files(path: Path) -> None:
     with publish_atomically(path) as first, publish_atomically(path) as second:
         assert len(leftovers(path)) == 2
         first.write(b"first")
@@ -111,7 +111,7 @@ def test_two_at_a_time_do_not_share_their_halves(path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666])
-def test_the_mode_holds_whatever_the_umask_is(path: Path, mode: int) -> None:
+def test_the_mode_is_independent_of_the_umask(path: Path, mode: int) -> None:
     before = os.umask(0o077)
     try:
         with publish_atomically(path, mode=mode):
@@ -143,7 +143,7 @@ def test_file_and_directory_are_synced_in_the_order_that_makes_them_durable(
     assert calls == ["file of 3", "replace", "directory"]
 
 
-def test_a_sync_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_sync_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fsync(_: int) -> None:
         raise OSError(5, "Input/output error")
 
@@ -154,7 +154,7 @@ def test_a_sync_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.M
     assert leftovers(path) == []
 
 
-def test_only_a_directory_is_synced_as_one(path: Path) -> None:
+def test_syncing_a_file_as_a_directory_is_an_error(path: Path) -> None:
     sync_directory(path.parent)
     with pytest.raises(NotADirectoryError):
         sync_directory(path)

@@ -1,4 +1,4 @@
-"""The command line: a mistake is one line with what is allowed, and exit code 2."""
+"""A usage error is one line that says what is allowed, and exit code 2."""
 
 import click
 import pytest
@@ -15,7 +15,7 @@ from nodelogd.service.option_types import ADDRESS, SIZE, DaemonOption
 @click.option("--fails", cls=DaemonOption, type=click.Choice(["code", "interrupt", "error"]), default=None)
 @click.version_option("1.2.3", allow_from_autoenv=False)
 def logd(fails: str | None, **values: object) -> int:
-    """Stand for a daemon."""
+    """Stand in for a daemon."""
     match fails:
         case "code":
             return 7
@@ -31,7 +31,7 @@ def logd(fails: str | None, **values: object) -> int:
 @click.command("logcd", context_settings=context_settings("LOGCD"))
 @click.option("--from", "source", cls=DaemonOption, type=SIZE, required=True)
 def logcd(source: int) -> None:
-    """Stand for a daemon with an option that must be given."""
+    """Stand in for a daemon with a required option."""
     assert source
 
 
@@ -48,19 +48,19 @@ def logcd(source: int) -> None:
         (["more"], "Got unexpected extra argument (more)"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_2(
+def test_a_usage_error_is_one_line_and_exit_code_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(logd, arguments) == 2
     assert capsys.readouterr() == ("", f"logd: {message}\n")
 
 
-def test_an_option_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_option_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(logcd, []) == 2
     assert capsys.readouterr().err == "logcd: --from: missing; allowed are 64KiB to 1TiB\n"
 
 
-def test_a_wrong_variable_is_named(
+def test_a_variable_with_a_wrong_value_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_MAX_LINE", "long")
@@ -69,7 +69,7 @@ def test_a_wrong_variable_is_named(
     assert capsys.readouterr().err == wanted
 
 
-def test_the_option_wins_over_its_variable(
+def test_the_option_overrides_its_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_MAX_LINE", "long")
@@ -77,7 +77,7 @@ def test_the_option_wins_over_its_variable(
     assert "'max_line': 2097152" in capsys.readouterr().out
 
 
-def test_a_variable_holds_several_values_apart_by_spaces(
+def test_a_variable_holds_several_values_separated_by_spaces(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_LISTEN", "127.0.0.1:1 [::1]:2")
@@ -87,7 +87,7 @@ def test_a_variable_holds_several_values_apart_by_spaces(
     assert "host='::1', port=2" in out
 
 
-def test_a_variable_called_version_is_nobodys_option(
+def test_a_variable_named_version_is_not_an_option(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOGD_VERSION", "1.2")
@@ -96,16 +96,16 @@ def test_a_variable_called_version_is_nobodys_option(
 
 
 @pytest.mark.parametrize("argument", ["--help", "-h", "--version"])
-def test_help_and_version_are_no_mistakes(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_exit_with_0(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(logd, [argument]) == 0
     assert "logd" in capsys.readouterr().out
 
 
-def test_the_exit_code_is_the_commands() -> None:
+def test_the_exit_code_is_the_one_of_the_command() -> None:
     assert run(logd, ["--fails=code"]) == 7
     assert run(logd, ["--fails=interrupt"]) == 130
 
 
-def test_what_a_command_cannot_do_is_one_line_and_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_command_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(logd, ["--fails=error"]) == 1
     assert capsys.readouterr().err == "logd: cannot go on at all\n"

@@ -1,4 +1,4 @@
-"""Where isal or zlib-ng has no wheel, zlib makes the same archives, only slower."""
+"""Without the wheels of isal and zlib-ng, zlib makes the same archives, only slower."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHEELS = ("isal", "zlib_ng")
 
 @pytest.fixture
 def without(tmp_path: Path) -> Path:
-    """Give a folder that hides the wheels from whom has it in PYTHONPATH."""
+    """Return a folder that hides the wheels when it is in PYTHONPATH."""
     folder = tmp_path / "hidden"
     for name in WHEELS:
         (folder / name).mkdir(parents=True)
@@ -34,24 +34,24 @@ def without(tmp_path: Path) -> Path:
     return folder
 
 
-def test_with_the_wheels_they_are_used() -> None:
+def test_the_wheels_are_used_if_installed() -> None:
     assert (fast.__name__, small.__name__) == ("isal.isal_zlib", "zlib_ng.zlib_ng")
 
 
 @given(st.binary(), st.binary())
-def test_sums_are_combined_as_those_of_all_bytes(first: bytes, second: bytes) -> None:
+def test_combined_checksums_equal_the_checksum_of_all_bytes(first: bytes, second: bytes) -> None:
     whole = zlib.crc32(first + second)
     for combine in (combine_crc32, crc32_combine):
         assert combine(crc32(first), crc32(second), len(second)) == whole
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**40))
-def test_sums_of_any_length_are_combined_as_isal_does(first: int, second: int, length: int) -> None:
+def test_checksums_are_combined_as_by_isal_for_any_length(first: int, second: int, length: int) -> None:
     assert combine_crc32(first, second, length) == crc32_combine(first, second, length)
 
 
 @pytest.mark.parametrize("hidden", [("isal",), ("zlib_ng",), WHEELS], ids="+".join)
-def test_without_wheels_archives_are_whole_and_go_on_with_them(
+def test_archives_made_without_wheels_are_whole_and_continued_with_them(
     hidden: tuple[str, ...], without: Path, logs: Path
 ) -> None:
     for name in set(WHEELS) - set(hidden):
@@ -71,7 +71,7 @@ def test_without_wheels_a_sealed_file_is_compressed(without: Path, tmp_path: Pat
     path = tmp_path / "node_log.1"
     text = b"".join(b"%d\n" % number for number in range(100_000))
     target = path.with_name(f"{path.name}.gz")
-    for _ in range(2):  # the second time it is there already
+    for _ in range(2):  # the second time, it exists already
         path.write_bytes(text)
         command = [sys.executable, "-m", "nodelogd.collector.sealed.compression", str(path)]
         subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(without)})
@@ -79,7 +79,7 @@ def test_without_wheels_a_sealed_file_is_compressed(without: Path, tmp_path: Pat
         assert not path.exists()
 
 
-def test_without_wheels_logd_starts_and_says_its_version(without: Path) -> None:
+def test_without_wheels_logd_prints_its_version(without: Path) -> None:
     command = [sys.executable, "-m", "nodelogd.collector.cli", "--version"]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(without)}

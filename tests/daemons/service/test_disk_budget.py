@@ -17,7 +17,7 @@ from nodelogd.service.disk_budget import (
 
 MIB = 1024**2
 NOW = 1e9
-NONE = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None)
+UNLIMITED = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None)
 LARGE = DiskSpace(size=1000 * MIN_FREE_BYTES, free=500 * MIN_FREE_BYTES)
 
 
@@ -41,36 +41,36 @@ BUDGETS = st.builds(
     min_free_share=st.none() | st.floats(0, 1),
 )
 DISKS = st.tuples(st.integers(1, 4000 * MIB), st.floats(0, 1)).map(
-    lambda found: DiskSpace(size=found[0], free=int(found[0] * found[1]))
+    lambda drawn: DiskSpace(size=drawn[0], free=int(drawn[0] * drawn[1]))
 )
 
 
 @given(FILES, BUDGETS, DISKS)
-def test_the_oldest_go_first_and_what_is_left_is_within_the_budget(
+def test_the_oldest_are_removed_first_and_the_rest_is_within_the_budget(
     files: list[FinishedFile], budget: Budget, disk: DiskSpace
 ) -> None:
-    gone = [kept for kept, _ in files_to_remove(files, budget, disk, NOW)]
-    assert gone == files[: len(gone)]
-    left = files[len(gone) :]
+    to_remove = [file for file, _ in files_to_remove(files, budget, disk, NOW)]
+    assert to_remove == files[: len(to_remove)]
+    left = files[len(to_remove) :]
     if left:
-        free = disk.free + sum(kept.size for kept in gone)
+        free = disk.free + sum(file.size for file in to_remove)
         assert budget.min_free_share is None or free >= budget.min_free_share * disk.size
-        assert budget.max_bytes is None or sum(kept.size for kept in left) <= budget.max_bytes
+        assert budget.max_bytes is None or sum(file.size for file in left) <= budget.max_bytes
         assert budget.max_files is None or len(left) <= budget.max_files
         assert budget.max_age is None or NOW - left[0].time <= budget.max_age or len(left) <= KEPT_AT_ANY_AGE
 
 
 @given(FILES, BUDGETS, DISKS)
-def test_nothing_goes_that_need_not(files: list[FinishedFile], budget: Budget, disk: DiskSpace) -> None:
-    gone = list(files_to_remove(files, budget, disk, NOW))
-    assume(gone)
-    *before, (last, reason) = gone
+def test_no_file_is_removed_without_need(files: list[FinishedFile], budget: Budget, disk: DiskSpace) -> None:
+    to_remove = list(files_to_remove(files, budget, disk, NOW))
+    assume(to_remove)
+    *before, (last, reason) = to_remove
     left = files[len(before) :]
-    free = disk.free + sum(kept.size for kept, _ in before)
+    free = disk.free + sum(file.size for file, _ in before)
     needed = {
         "keep-free": budget.min_free_share is not None
         and free < max(budget.min_free_share * disk.size, min(MIN_FREE_BYTES, disk.size / 2)),
-        "keep-bytes": budget.max_bytes is not None and sum(kept.size for kept in left) > budget.max_bytes,
+        "keep-bytes": budget.max_bytes is not None and sum(file.size for file in left) > budget.max_bytes,
         "keep-count": budget.max_files is not None and len(left) > budget.max_files,
         "keep-age": budget.max_age is not None
         and NOW - last.time > budget.max_age
@@ -87,8 +87,8 @@ def test_age_alone_leaves_the_newest_three(files: list[FinishedFile], age: float
 
 
 @given(FILES, DISKS)
-def test_without_a_budget_nothing_goes(files: list[FinishedFile], disk: DiskSpace) -> None:
-    assert removed(files, NONE, disk) == []
+def test_without_limits_nothing_is_removed(files: list[FinishedFile], disk: DiskSpace) -> None:
+    assert removed(files, UNLIMITED, disk) == []
 
 
 @pytest.mark.parametrize(
@@ -101,42 +101,41 @@ def test_without_a_budget_nothing_goes(files: list[FinishedFile], disk: DiskSpac
         (Budget(max_bytes=4, max_files=3, max_age=10, min_free_share=None), ["keep-bytes", "keep-count"]),
     ],
 )
-def test_each_file_goes_for_a_reason(budget: Budget, reasons: list[str]) -> None:
+def test_each_removal_names_the_option_that_demands_it(budget: Budget, reasons: list[str]) -> None:
     assert removed([file(age=100)] * 5, budget) == reasons
 
 
-def test_no_limit_of_age_is_reached_at_its_last_second() -> None:
+def test_a_file_exactly_at_the_age_limit_is_kept() -> None:
     budget = Budget(max_bytes=None, max_files=None, max_age=10, min_free_share=None)
     assert removed([file(age=10)] * 4, budget) == []
     assert removed([file(age=10.5)] * 4, budget) == ["keep-age"]
 
 
-def test_a_file_from_the_future_is_not_old() -> None:
+def test_a_file_from_the_future_is_kept() -> None:
     assert removed([file(age=-1e6)] * 4, Budget(max_age=1)) == []
 
 
-def test_on_a_small_file_system_there_stays_room_to_go_on() -> None:
+def test_on_a_small_file_system_the_minimum_of_free_bytes_applies() -> None:
     budget = Budget(max_bytes=None, min_free_share=0.1)
-    disk = DiskSpace(
-        size=4 * MIN_FREE_BYTES, free=MIN_FREE_BYTES - MIB
-    )  # a quarter is free, less than a rotation may take
+    # A quarter is free, which is less than a rotation may need.
+    disk = DiskSpace(size=4 * MIN_FREE_BYTES, free=MIN_FREE_BYTES - MIB)
     assert removed([file(size=MIB)] * 3, budget, disk) == ["keep-free"]
 
 
-def test_on_a_very_small_one_half_of_it_does() -> None:
+def test_on_a_tiny_file_system_half_of_it_is_enough() -> None:
     budget = Budget(max_bytes=None, min_free_share=0.1)
     disk = DiskSpace(size=MIN_FREE_BYTES, free=MIN_FREE_BYTES // 2)
     assert removed([file(size=MIB)] * 3, budget, disk) == []
 
 
-def test_the_newest_ones_that_are_spared_stay_whatever_the_budget_says() -> None:
+def test_the_always_kept_files_stay_whatever_the_limits_are() -> None:
     budget = Budget(max_bytes=0, max_files=0, max_age=1, min_free_share=1.0, always_kept=2)
     assert len(removed([file(age=100)] * 5, budget)) == 3
     assert removed([file(age=100)] * 2, budget) == []
     assert removed([file(age=100)], budget) == []
 
 
-def test_there_stays_as_much_room_as_is_asked_for() -> None:
+def test_the_requested_number_of_bytes_stays_free() -> None:
     disk = DiskSpace(size=1000 * MIN_FREE_BYTES, free=300 * MIN_FREE_BYTES)
     budget = Budget(max_bytes=None, min_free_share=0.1, min_free_bytes=302 * MIN_FREE_BYTES)
     assert removed([file(size=MIN_FREE_BYTES)] * 5, budget, disk) == ["keep-free"] * 2

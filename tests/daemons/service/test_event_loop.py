@@ -1,4 +1,4 @@
-"""The loop is uvloop, and a fault of the program ends the process."""
+"""Daemons run on uvloop, and an uncaught exception ends the process."""
 
 import asyncio
 import os
@@ -33,15 +33,16 @@ run(main)
     "where",
     ["threading.Thread(target=fail, name='write').start()", "asyncio.get_running_loop().call_soon(fail)"],
 )
-def test_a_fault_of_the_program_ends_it_instead_of_leaving_it_half_alive(where: str) -> None:
+def test_an_uncaught_exception_in_a_thread_or_callback_ends_the_process(where: str) -> None:
     command = [sys.executable, "-c", FAULTY.replace("WHERE", where)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert ended.returncode == os.EX_SOFTWARE
     assert "on purpose" in ended.stderr
 
 
-def test_a_daemon_runs_on_uvloop_and_gives_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # `run` leaves one that ends us, too
+def test_a_daemon_runs_on_uvloop_and_its_result_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Restored afterwards: the hook that `run` sets would end the tests too.
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
     async def main() -> type:
         return type(asyncio.get_running_loop())

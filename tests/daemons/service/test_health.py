@@ -4,7 +4,7 @@ from nodelogd.service.health import Health
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_a_start_is_no_stall_until_ten_seconds_have_passed() -> None:
+def test_startup_counts_as_a_stall_only_after_ten_seconds() -> None:
     clock = Clock()
     health = Health(clock=clock)
     clock.now += 10
@@ -23,7 +23,7 @@ def test_a_start_is_no_stall_until_ten_seconds_have_passed() -> None:
     assert health.stall_reason() == "the event loop has not turned for 10.5 s, at most 10 s allowed"
 
 
-def test_a_beat_ends_a_stall() -> None:
+def test_a_heartbeat_ends_a_stall() -> None:
     clock = Clock()
     health = Health(clock=clock)
     clock.now += 60
@@ -33,7 +33,7 @@ def test_a_beat_ends_a_stall() -> None:
     assert health.stall_reason() is None
 
 
-def test_reasons_come_and_go_by_name() -> None:
+def test_reasons_are_set_and_cleared_by_name() -> None:
     health = Health()
     assert health.not_ready_reasons() == {}
     health.set_not_ready("disk", "full")
@@ -46,7 +46,7 @@ def test_reasons_come_and_go_by_name() -> None:
     assert health.not_ready_reasons() == {"start": "recovering"}
 
 
-def test_a_stalled_loop_is_a_reason_too() -> None:
+def test_a_stalled_loop_is_a_reason_not_to_be_ready() -> None:
     clock = Clock()
     health = Health(stalled_after=2, clock=clock)
     clock.now += 3
@@ -55,7 +55,7 @@ def test_a_stalled_loop_is_a_reason_too() -> None:
     }
 
 
-def test_whoever_asks_for_reasons_gets_their_own() -> None:
+def test_the_returned_reasons_are_a_copy() -> None:
     health = Health()
     health.not_ready_reasons()["disk"] = "full"
     assert health.not_ready_reasons() == {}

@@ -1,4 +1,4 @@
-"""The pages, asked as a WSGI server asks them."""
+"""The pages, called as by a WSGI server."""
 
 import gzip
 import json
@@ -16,8 +16,8 @@ from nodelogd.service.http_pages import Pages
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
-class Asked:
-    """One request to pages of their own, and the answer."""
+class Response:
+    """A request to new pages, and the response."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Asked:
         return len
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever the page says
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
         """The body as JSON."""
         assert self.headers["Content-Type"] == "application/json"
         return json.loads(self.body)
@@ -53,51 +53,51 @@ def stalled() -> Health:
     return Health(clock=lambda: next(times, 12.5))
 
 
-def test_a_loop_that_turns_is_healthy_and_ready() -> None:
-    healthz = Asked("/healthz")
+def test_a_running_loop_is_healthy_and_ready() -> None:
+    healthz = Response("/healthz")
     assert healthz.code == 200
     assert healthz.json["status"] == "ok"
     assert 0 <= healthz.json["heartbeat_age_seconds"] < 10
-    readyz = Asked("/readyz")
+    readyz = Response("/readyz")
     assert readyz.code == 200
     assert readyz.json == {"status": "ready", "reasons": {}}
 
 
-def test_a_stalled_loop_is_neither_healthy_nor_ready_and_says_so() -> None:
-    healthz = Asked("/healthz", health=stalled())
+def test_a_stalled_loop_is_neither_healthy_nor_ready() -> None:
+    healthz = Response("/healthz", health=stalled())
     assert healthz.code == 503
     reason = "the event loop has not turned for 12.5 s, at most 10 s allowed"
     assert healthz.json == {"status": "stalled", "heartbeat_age_seconds": 12.5, "reason": reason}
-    readyz = Asked("/readyz", health=stalled())
+    readyz = Response("/readyz", health=stalled())
     assert readyz.code == 503
     assert readyz.json == {"status": "not ready", "reasons": {"loop": reason}}
 
 
-def test_a_reason_turns_readiness_off_but_not_health() -> None:
+def test_a_reason_makes_the_daemon_not_ready_but_not_unhealthy() -> None:
     health = Health()
     health.set_not_ready("disk", "No space left on device")
-    readyz = Asked("/readyz", health=health)
+    readyz = Response("/readyz", health=health)
     assert readyz.code == 503
     assert readyz.json == {"status": "not ready", "reasons": {"disk": "No space left on device"}}
-    assert Asked("/healthz", health=health).code == 200
+    assert Response("/healthz", health=health).code == 200
 
 
-def test_status_shows_what_it_is_given() -> None:
-    assert Asked("/status", status=lambda: {"lines": 3, "odd": set}).json == {
+def test_status_shows_its_values_as_json() -> None:
+    assert Response("/status", status=lambda: {"lines": 3, "odd": set}).json == {
         "lines": 3,
         "odd": "<class 'set'>",
     }
 
 
 def test_metrics_are_plain_text_by_default() -> None:
-    metrics = Asked("/metrics")
+    metrics = Response("/metrics")
     assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert b"lines_total 3.0\n" in metrics.body
     assert int(metrics.headers["Content-Length"]) == len(metrics.body)
 
 
-def test_metrics_are_openmetrics_and_zipped_where_wanted() -> None:
-    metrics = Asked("/metrics", HTTP_ACCEPT=OPENMETRICS, HTTP_ACCEPT_ENCODING="gzip")
+def test_metrics_are_openmetrics_and_gzipped_on_request() -> None:
+    metrics = Response("/metrics", HTTP_ACCEPT=OPENMETRICS, HTTP_ACCEPT_ENCODING="gzip")
     assert metrics.headers["Content-Type"].startswith("application/openmetrics-text")
     assert metrics.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(metrics.body).endswith(b"# EOF\n")
@@ -105,15 +105,15 @@ def test_metrics_are_openmetrics_and_zipped_where_wanted() -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/nowhere"])
 def test_head_is_get_without_the_body(path: str) -> None:
-    get, head = Asked(path), Asked(path, "HEAD")
+    get, head = Response(path), Response(path, "HEAD")
     assert head.body == b""
     assert head.status == get.status
     assert int(head.headers["Content-Length"]) > 0
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz/", "/favicon.ico", ""])
-def test_an_unknown_page_gets_the_list_of_pages(path: str) -> None:
-    unknown = Asked(path)
+def test_an_unknown_path_is_answered_with_the_list_of_pages(path: str) -> None:
+    unknown = Response(path)
     assert unknown.code == 404
     assert unknown.json["pages"] == ["/healthz", "/readyz", "/metrics", "/status"]
 
@@ -121,23 +121,23 @@ def test_an_unknown_page_gets_the_list_of_pages(path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
 def test_other_methods_are_refused(path: str, method: str) -> None:
-    refused = Asked(path, method)
+    refused = Response(path, method)
     assert refused.code == 405
     assert refused.headers["Allow"] == "GET, HEAD"
 
 
-def test_a_page_that_fails_is_an_answer_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_in_a_page_is_a_500_response_and_a_log_record(caplog: pytest.LogCaptureFixture) -> None:
     def fails() -> dict[str, object]:
         raise RuntimeError("out of order")
 
-    failed = Asked("/status", status=fails)
+    failed = Response("/status", status=fails)
     assert failed.code == 500
     assert failed.json == {"error": "RuntimeError: out of order"}
-    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.ERROR, "cannot show /status: RuntimeError: out of order")
     ]
 
 
-def test_a_header_that_prometheus_cannot_read_is_answered(caplog: pytest.LogCaptureFixture) -> None:
-    assert Asked("/metrics", HTTP_ACCEPT="text/plain; version=x").code == 500
+def test_a_header_that_prometheus_cannot_parse_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    assert Response("/metrics", HTTP_ACCEPT="text/plain; version=x").code == 500
     assert "cannot show /metrics" in caplog.text

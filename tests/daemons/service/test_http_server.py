@@ -1,4 +1,4 @@
-"""The HTTP port with real sockets: its pages, its end, and what it does when no descriptors are left."""
+"""The HTTP server on real sockets: its pages, its shutdown, and running out of descriptors."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from nodelogd.service.health import Health
 from nodelogd.service.http_server import HttpSettings
 
 
-async def test_every_page_is_shown_on_both_families() -> None:
+async def test_every_page_is_served_on_both_address_families() -> None:
     async with served_pages(status=lambda: {"lines": 3}, host=None) as port:
         for host in ("127.0.0.1", "::1"):
             for path in ("/healthz", "/readyz", "/metrics", "/status"):
@@ -35,7 +35,7 @@ async def test_head_has_no_body_and_other_methods_are_refused() -> None:
         assert (await asyncio.to_thread(get_page, port, "/"))[0] == 404
 
 
-async def test_the_loop_beats_while_it_turns() -> None:
+async def test_heartbeats_are_recorded_while_the_loop_runs() -> None:
     beats: list[float] = []
 
     class Counted(Health):
@@ -46,32 +46,30 @@ async def test_the_loop_beats_while_it_turns() -> None:
     async with served_pages(health=Counted()):
         await until(lambda: len(beats) > 3)
     count = len(beats)
-    await asyncio.sleep(
-        RELAXED.heartbeat_interval * 3
-    )  # beating on would be a bug; there is no fact to wait for
+    await asyncio.sleep(RELAXED.heartbeat_interval * 3)  # no fact to wait for: a further beat would be a bug
     assert len(beats) == count
 
 
-async def test_a_stalled_loop_is_reported_while_it_is_stalled() -> None:
+async def test_a_stalled_loop_is_reported_during_the_stall() -> None:
     async with served_pages(health=Health(stalled_after=0.1)) as port:
         while (await asyncio.to_thread(get_page, port, "/healthz"))[0] != 200:
             pass  # a busy machine may stall any loop
-        # From here on the loop does not turn: the request is made in its own thread.
+        # From here on, the loop does not turn: these requests block its thread.
         wait_for(lambda: get_page(port, "/healthz")[0] == 503)
         code, body = get_page(port, "/healthz")
         assert (code, json.loads(body)["status"]) == (503, "stalled")
         assert get_page(port, "/readyz")[0] == 503
 
 
-async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
+async def test_threads_that_hang_in_a_page_are_bounded() -> None:
     hanging = threading.Event()
 
-    def hangs() -> dict[str, object]:
+    def hang() -> dict[str, object]:
         hanging.wait(PATIENCE)
         return {}
 
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(served_pages(HttpSettings(max_connections=2), status=hangs))
+        port = await stack.enter_async_context(served_pages(HttpSettings(max_connections=2), status=hang))
         stack.callback(hanging.set)
         for _ in range(3):
             peer = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -82,7 +80,7 @@ async def test_threads_that_hang_in_our_own_code_are_bounded_too() -> None:
         assert len(connection_threads()) == 2
 
 
-async def test_the_end_waits_for_no_silent_peer_and_closes_everything() -> None:
+async def test_shutdown_closes_everything_without_waiting_for_silent_peers() -> None:
     with ExitStack() as silent:
         async with served_pages(HttpSettings(connection_timeout=2 * PATIENCE), host=None) as port:
             for _ in range(3):
@@ -93,24 +91,24 @@ async def test_the_end_waits_for_no_silent_peer_and_closes_everything() -> None:
             socket.create_connection(("127.0.0.1", port))
 
 
-async def test_an_answer_under_way_is_sent_at_the_end() -> None:
-    asked, going = threading.Event(), threading.Event()
+async def test_a_response_in_progress_is_sent_at_shutdown() -> None:
+    requested, released = threading.Event(), threading.Event()
 
     def status() -> dict[str, object]:
-        asked.set()
-        going.wait(PATIENCE)
+        requested.set()
+        released.wait(PATIENCE)
         return {"still": "here"}
 
     async with served_pages(status=status) as port:
-        answer = asyncio.create_task(asyncio.to_thread(get_page, port, "/status"))
-        await until(asked.is_set)
-        asyncio.get_running_loop().call_later(0.05, going.set)
-    assert (await answer)[0] == 200
+        response = asyncio.create_task(asyncio.to_thread(get_page, port, "/status"))
+        await until(requested.is_set)
+        asyncio.get_running_loop().call_later(0.05, released.set)
+    assert (await response)[0] == 200
 
 
 @pytest.fixture
 def few_descriptors() -> Generator[Callable[[], None]]:
-    """Leave this process no descriptor from the call on, until the test ends."""
+    """Return a function that leaves this process no free descriptor until the test ends."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def leave_none() -> None:
@@ -122,7 +120,7 @@ def few_descriptors() -> Generator[Callable[[], None]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_without_descriptors_left_it_waits_and_does_not_spin(
+async def test_without_free_descriptors_it_waits_without_a_busy_loop(
     few_descriptors: Callable[[], None],
 ) -> None:
     async with served_pages(HttpSettings()) as port:
@@ -130,11 +128,11 @@ async def test_without_descriptors_left_it_waits_and_does_not_spin(
             few_descriptors()
             peer.connect(("127.0.0.1", port))
             before = time.process_time()
-            await asyncio.sleep(0.5)  # the time over which the processor is watched
+            await asyncio.sleep(0.5)  # the time over which CPU time is measured
             assert time.process_time() - before < 0.25
 
 
-async def test_without_threads_left_a_peer_is_refused_and_the_log_says_why_once(
+async def test_if_no_thread_can_start_a_peer_is_refused_and_the_reason_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_thread(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP port with real sockets: what peers that are silent, slow, rude or gone cannot do to it."""
+"""The HTTP server on real sockets: silent, slow, hostile and vanished peers do no harm."""
 
 import asyncio
 import socket
@@ -13,12 +13,12 @@ from tests.waiting import PATIENCE, until
 
 from nodelogd.service.http_server import HttpSettings
 
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 seconds: close sends a reset
 
 
 @pytest.fixture
 def no_trace(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Generator[None]:
-    """Nothing is written and nothing logged: what peers do is no news."""
+    """Check that peers cause no output and no log records."""
     yield
     assert capfd.readouterr() == ("", "")
     assert not caplog.get_records("call")
@@ -48,7 +48,7 @@ async def test_garbage_gets_an_error_with_a_status_line_and_no_traceback(request
 
 @pytest.mark.parametrize("request_", [b"", b"\r\n", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: x"])
 @pytest.mark.usefixtures("no_trace")
-async def test_a_peer_that_leaves_early_leaves_no_trace(request_: bytes) -> None:
+async def test_a_peer_that_disconnects_early_leaves_no_trace(request_: bytes) -> None:
     async with served_pages() as port:
         await asyncio.to_thread(send_raw, port, request_)
         await until(lambda: not connection_threads())
@@ -56,7 +56,7 @@ async def test_a_peer_that_leaves_early_leaves_no_trace(request_: bytes) -> None
 
 
 @pytest.mark.usefixtures("no_trace")
-async def test_a_peer_that_resets_in_the_middle_of_a_request_leaves_no_trace() -> None:
+async def test_a_reset_during_a_request_leaves_no_trace() -> None:
     async with served_pages(HttpSettings()) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /hea")
@@ -66,22 +66,22 @@ async def test_a_peer_that_resets_in_the_middle_of_a_request_leaves_no_trace() -
 
 
 @pytest.mark.usefixtures("no_trace")
-async def test_a_peer_that_resets_in_the_middle_of_an_answer_leaves_no_trace() -> None:
-    going = threading.Event()
+async def test_a_reset_during_a_response_leaves_no_trace() -> None:
+    released = threading.Event()
 
     def status() -> dict[str, object]:
-        going.wait(PATIENCE)
+        released.wait(PATIENCE)
         return {"much": "x" * 10_000_000}
 
     async with served_pages(status=status) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             peer.sendall(b"GET /status HTTP/1.1\r\n\r\n")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        going.set()
+        released.set()
         await until(lambda: not connection_threads())
 
 
-@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
+@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["by the server", "by its own thread"])
 @pytest.mark.usefixtures("no_trace")
 async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
     settings = HttpSettings(connection_timeout=0.1, check_interval=seconds)
@@ -92,17 +92,17 @@ async def test_a_peer_that_does_not_read_is_cut(seconds: float) -> None:
             await until(lambda: not connection_threads())
 
 
-@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["from outside", "by its own thread"])
+@pytest.mark.parametrize("seconds", [0.01, 5.0], ids=["by the server", "by its own thread"])
 @pytest.mark.usefixtures("no_trace")
-async def test_a_silent_peer_is_cut_in_time(seconds: float) -> None:
+async def test_a_silent_peer_is_cut_after_the_timeout(seconds: float) -> None:
     async with served_pages(HttpSettings(connection_timeout=0.1, check_interval=seconds)) as port:
         with socket.create_connection(("127.0.0.1", port)) as peer:
             assert await asyncio.wait_for(asyncio.to_thread(peer.recv, 1), timeout=PATIENCE) == b""
 
 
-async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
+async def test_a_peer_that_sends_slowly_is_cut_after_the_timeout() -> None:
     def trickle(port: int) -> bool:
-        """Say whether it was cut."""
+        """Send byte by byte; return whether the connection was cut."""
         with socket.create_connection(("127.0.0.1", port), timeout=0.05) as peer:
             for byte in b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 1000:
                 try:
@@ -119,12 +119,11 @@ async def test_a_peer_that_sends_a_byte_now_and_then_is_cut_in_time() -> None:
         assert await asyncio.to_thread(trickle, port)
 
 
-async def test_silent_peers_keep_nobody_from_an_answer_and_pile_up_no_threads() -> None:
+async def test_silent_peers_neither_block_responses_nor_accumulate_threads() -> None:
     async with served_pages() as port:
         with ExitStack() as stack:
             for _ in range(50):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-                await until(
-                    lambda: len(connection_threads()) <= RELAXED.max_connections
-                )  # one that was cut may still be ending
+                # The thread of a connection that was cut may still be ending.
+                await until(lambda: len(connection_threads()) <= RELAXED.max_connections)
             assert (await asyncio.to_thread(get_page, port, "/healthz"))[0] == 200

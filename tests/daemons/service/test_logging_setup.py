@@ -1,4 +1,4 @@
-"""The daemon's own log: its two forms, and that nothing about stderr can hold a daemon up or end it."""
+"""The daemon's own log: its two formats, and that stderr can neither block nor end a daemon."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ def record(message: str, *args: object, level: int = logging.INFO, **extra: obje
 
 
 class Pipe:
-    """A handler that writes into a pipe, which is read when the test says so."""
+    """A handler that writes into a pipe, which is read only on request."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
@@ -32,16 +32,16 @@ class Pipe:
         self.handler.setFormatter(logging.Formatter("%(message)s"))
 
     def log(self, message: str, *args: object) -> None:
-        """Log one record."""
+        """Log a record."""
         self.handler.handle(record(message, *args))
 
     def read(self) -> list[str]:
-        """Return the lines that are in the pipe."""
+        """Return the lines in the pipe."""
         os.set_blocking(self.reading, False)
         return os.read(self.reading, 1 << 20).decode().splitlines()
 
     def close(self) -> None:
-        """Close what is still open."""
+        """Close the descriptors that are still open."""
         for fd in (self.reading, self.writing):
             if fd >= 0:
                 os.close(fd)
@@ -55,7 +55,7 @@ def pipe() -> Generator[Pipe]:
 
 
 def program(text: str, stderr: int, *, redirected: str = "") -> subprocess.CompletedProcess[bytes]:
-    """Run a program that logs, in a process of its own."""
+    """Run a program that logs, in another process."""
     code = f"import logging; from nodelogd.service.logging_setup import setup; setup('logd', 'info'); {text}"
     command = [sys.executable, "-c", code]
     if redirected:
@@ -78,7 +78,7 @@ def test_json_has_time_level_program_logger_message_and_extra() -> None:
     }
 
 
-def test_plain_is_for_people() -> None:
+def test_plain_lines_have_time_program_level_message_and_extra() -> None:
     line = PlainFormatter("logd").format(
         record("cannot write %s", "node_log", level=logging.WARNING, retry=1)
     )
@@ -87,7 +87,7 @@ def test_plain_is_for_people() -> None:
     )
 
 
-def test_the_time_is_that_of_the_record_in_utc() -> None:
+def test_the_time_is_the_time_of_the_record_in_utc() -> None:
     old = record("x")
     old.created = 1795438800.0017
     assert PlainFormatter("logd").format(old).startswith("2026-11-23T13:00:00.001Z ")
@@ -95,7 +95,7 @@ def test_the_time_is_that_of_the_record_in_utc() -> None:
 
 @given(st.text(), st.text())
 @pytest.mark.parametrize("form", [PlainFormatter, JsonLineFormatter])
-def test_whatever_peers_send_a_record_is_one_printable_line(
+def test_a_record_is_one_printable_line_whatever_peers_send(
     form: type[PlainFormatter] | type[JsonLineFormatter], text: str, field: str
 ) -> None:
     assert form("logd").format(record("%s", text, peer=field)).isprintable()
@@ -113,28 +113,28 @@ def test_a_traceback_is_in_the_same_line(form: type[PlainFormatter] | type[JsonL
     assert "\n" not in line
 
 
-def test_setup_writes_json_where_no_terminal_is() -> None:
+def test_setup_writes_json_unless_stderr_is_a_terminal() -> None:
     done = program("logging.getLogger('a').info('one'); logging.getLogger('a').debug('two')", subprocess.PIPE)
     (line,) = done.stderr.splitlines()
     assert json.loads(line)["message"] == "one"
 
 
 def test_setup_writes_plain_lines_on_a_terminal() -> None:
-    ours, theirs = pty.openpty()
+    reading, terminal = pty.openpty()
     try:
-        program("logging.warning('one')", theirs)
-        assert b" logd warning: one\r\n" in os.read(ours, 4096)
+        program("logging.warning('one')", terminal)
+        assert b" logd warning: one\r\n" in os.read(reading, 4096)
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(reading)
+        os.close(terminal)
 
 
-def test_warnings_of_libraries_are_records_too() -> None:
+def test_python_warnings_are_logged() -> None:
     done = program("import warnings; warnings.warn('old')", subprocess.PIPE)
     assert "old" in json.loads(done.stderr)["message"]
 
 
-def test_with_stderr_closed_nothing_is_written_into_the_next_file(tmp_path: Path) -> None:
+def test_with_stderr_closed_the_log_does_not_go_into_the_next_file(tmp_path: Path) -> None:
     file = tmp_path / "node_log"
     text = f"f = open({str(file)!r}, 'w'); logging.error('astray'); f.write(str(f.fileno())); f.close()"
     done = program(text, subprocess.PIPE, redirected="2>&- <&-")
@@ -142,7 +142,7 @@ def test_with_stderr_closed_nothing_is_written_into_the_next_file(tmp_path: Path
     assert int(file.read_text()) > 2
 
 
-def test_a_stderr_that_nobody_reads_any_more_ends_nothing() -> None:
+def test_a_broken_stderr_pipe_does_not_end_the_daemon() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -152,17 +152,17 @@ def test_a_stderr_that_nobody_reads_any_more_ends_nothing() -> None:
     assert (done.returncode, done.stdout) == (0, b"alive\n")
 
 
-def test_arguments_that_do_not_fit_are_a_line_that_says_where(pipe: Pipe) -> None:
+def test_wrong_arguments_are_logged_with_their_source_line(pipe: Pipe) -> None:
     pipe.log("%d lines", "many")
     pipe.log("next")
-    wrong, following = pipe.read()
-    assert wrong.startswith("cannot format a log record of test_logging_setup.py:1: ")
+    error, following = pipe.read()
+    assert error.startswith("cannot format a log record of test_logging_setup.py:1: ")
     assert following == "next"
 
 
-def test_a_full_pipe_holds_nobody_up_and_the_loss_is_announced(pipe: Pipe) -> None:
+def test_a_full_pipe_does_not_block_and_dropped_records_are_counted(pipe: Pipe) -> None:
     for _ in range(1000):
-        pipe.log("x" * 1000)  # for good, if it held us up: nobody reads
+        pipe.log("x" * 1000)  # would hang here if it blocked: nothing reads the pipe
     kept = pipe.read()
     assert set(kept) == {"x" * 1000}
     pipe.log("next")
@@ -174,7 +174,7 @@ def test_a_long_record_is_whole_when_there_is_room(pipe: Pipe) -> None:
     assert pipe.read() == ["x" * 30000]
 
 
-def test_a_long_record_that_is_broken_off_does_not_swallow_the_next(pipe: Pipe) -> None:
+def test_a_record_that_is_cut_off_does_not_swallow_the_next(pipe: Pipe) -> None:
     pipe.log("x" * 200_000)
     (torn,) = pipe.read()
     assert set(torn) == {"x"}
@@ -182,12 +182,12 @@ def test_a_long_record_that_is_broken_off_does_not_swallow_the_next(pipe: Pipe) 
     assert pipe.read() == ["", "1 log records were dropped: stderr was not read", "next"]
 
 
-def test_a_pipe_that_somebody_made_non_blocking_is_the_same(pipe: Pipe) -> None:
+def test_a_non_blocking_pipe_behaves_the_same(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
-    test_a_full_pipe_holds_nobody_up_and_the_loss_is_announced(pipe)
+    test_a_full_pipe_does_not_block_and_dropped_records_are_counted(pipe)
 
 
-def test_a_descriptor_that_is_closed_meanwhile_is_ignored(pipe: Pipe) -> None:
+def test_a_descriptor_closed_meanwhile_is_ignored(pipe: Pipe) -> None:
     os.close(pipe.writing)
     pipe.writing = -1
     pipe.log("nowhere")

@@ -13,18 +13,18 @@ def limits() -> Generator[tuple[int, int]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_the_soft_limit_of_open_files_becomes_the_hard_one(limits: tuple[int, int]) -> None:
+def test_the_soft_limit_is_raised_to_the_hard_limit(limits: tuple[int, int]) -> None:
     _, hard = limits
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     assert raise_file_limit(257) == 257
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 
 
-def test_a_hard_limit_that_is_too_low_is_what_there_is(limits: tuple[int, int]) -> None:
+def test_a_hard_limit_below_the_wanted_number_is_returned(limits: tuple[int, int]) -> None:
     assert raise_file_limit(1 << 40) == limits[1]
 
 
-def test_a_limit_that_cannot_be_raised_is_what_there_is(
+def test_a_limit_that_cannot_be_raised_is_logged_and_returned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:

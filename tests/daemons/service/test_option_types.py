@@ -1,4 +1,4 @@
-"""The values of options: what they take, what they refuse and with which words, how they are shown."""
+"""Option types: which values they accept, their error messages, and how values are displayed."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def refusal(kind: OptionType[Any], text: str) -> str:
         (ADDRESS, "[fe80::1%eth0]:6666", Address("fe80::1%eth0", 6666)),
     ],
 )
-def test_values_are_taken_as_people_write_them(kind: OptionType[Any], text: str, value: object) -> None:
+def test_values_are_parsed_as_people_write_them(kind: OptionType[Any], text: str, value: object) -> None:
     assert kind.convert(text, None, None) == value
 
 
@@ -87,32 +87,32 @@ def test_a_wrong_value_is_refused_with_the_allowed_ones(
 @pytest.mark.parametrize(
     "text", ["", ":", "x", "::1:6666", "[::1]", "1:65536", "a b:1", "h:-1", "[]:1", "h:٣"]
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_a_wrong_address_is_refused(text: str) -> None:
     assert "is not an address; allowed are PORT, HOST:PORT or [IPV6]:PORT" in refusal(ADDRESS, text)
 
 
-def test_a_huge_wrong_value_is_quoted_in_short() -> None:
+def test_a_huge_wrong_value_is_shortened() -> None:
     assert len(refusal(SIZE, "x" * 1_000_000)) < 200
 
 
-def test_off_is_nothing_where_it_is_allowed() -> None:
+def test_off_is_none_where_it_is_allowed() -> None:
     assert Duration("1s", off=True).convert("off", None, None) is None
     assert ListenAddress(off=True).convert("off", None, None) is None
 
 
 @given(st.integers(min_value=0, max_value=1 << 50))
-def test_a_size_is_shown_as_it_is_read(size: int) -> None:
+def test_a_displayed_size_can_be_parsed(size: int) -> None:
     assert Size().convert(Size().to_text(size), None, None) == size
 
 
 @given(st.integers(min_value=0, max_value=10_000_000_000))
-def test_a_time_is_shown_as_it_is_read(thousandths: int) -> None:
-    shown = Duration().to_text(thousandths / 1000)
-    assert Duration().convert(shown, None, None) == pytest.approx(thousandths / 1000)
+def test_a_displayed_time_can_be_parsed(milliseconds: int) -> None:
+    shown = Duration().to_text(milliseconds / 1000)
+    assert Duration().convert(shown, None, None) == pytest.approx(milliseconds / 1000)
 
 
 @pytest.mark.parametrize("text", ["*:6666", "127.0.0.1:1", "[::1]:6666", "localhost:0"])
-def test_an_address_is_shown_as_it_is_read(text: str) -> None:
+def test_a_displayed_address_can_be_parsed(text: str) -> None:
     assert str(ADDRESS.convert(text, None, None)) == text
 
 
@@ -128,7 +128,7 @@ def test_an_address_is_shown_as_it_is_read(text: str) -> None:
 )
 @click.option("--stamp", cls=DaemonOption, is_flag=True, help="Stamp.")
 def shown(**_: object) -> None:
-    """Show the help of every kind of option."""
+    """Stand in for a daemon with every kind of option."""
 
 
 @pytest.mark.parametrize(

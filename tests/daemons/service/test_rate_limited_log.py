@@ -8,7 +8,7 @@ LOG = logging.getLogger("nodelogd.test")
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that the test advances."""
 
     now = 0.0
 
@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def test_the_same_message_passes_once_and_says_how_many_were_held_back(
+def test_a_repeated_message_is_logged_once_and_then_with_the_number_suppressed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
@@ -32,12 +32,12 @@ def test_the_same_message_passes_once_and_says_how_many_were_held_back(
     ]
 
 
-def test_other_messages_are_not_held_back() -> None:
+def test_other_keys_are_not_suppressed() -> None:
     log = RateLimitedLog(LOG, 60, clock=Clock())
     assert [log.admit(key) for key in ("a", "b", "a", "c")] == [0, 0, None, 0]
 
 
-def test_what_passes_again_was_held_back_since_then_only() -> None:
+def test_the_number_suppressed_counts_from_the_last_one_logged() -> None:
     clock = Clock()
     log = RateLimitedLog(LOG, 1, clock=clock)
     passed = []
@@ -47,7 +47,7 @@ def test_what_passes_again_was_held_back_since_then_only() -> None:
     assert passed == [0, None, 1, None, None, 2]
 
 
-def test_many_keys_take_no_more_memory_than_agreed() -> None:
+def test_the_number_of_remembered_keys_is_bounded() -> None:
     log = RateLimitedLog(LOG, 60, clock=Clock())
     for number in range(MAX_KEYS * 3):
         log.admit(str(number))

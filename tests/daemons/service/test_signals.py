@@ -1,4 +1,4 @@
-"""Signals, sent to real processes."""
+"""Signals to real processes."""
 
 import asyncio
 import os
@@ -54,13 +54,13 @@ def start(request: pytest.FixtureRequest) -> Generator[Start]:
                 subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             )
             stack.callback(process.kill)
-            assert heard(process) == "up"
+            assert read_line(process) == "up"
             return process
 
         yield started
 
 
-def heard(process: Daemon) -> str:
+def read_line(process: Daemon) -> str:
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 
@@ -78,31 +78,31 @@ def test_a_signal_sets_the_event(start: Start, number: signal.Signals) -> None:
 def test_a_second_signal_exits_at_once(start: Start, body: str, number: signal.Signals) -> None:
     process = start(body)
     process.send_signal(signal.SIGTERM)
-    assert heard(process) == "ending"
+    assert read_line(process) == "ending"
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE)  # less than it takes to end
+    out, err = process.communicate(timeout=PATIENCE)  # less than the program would need to end
     assert (out, process.returncode) == ("", 128 + number)
     assert len(err.splitlines()) == 1
     assert f"{number.name} while ending: exiting at once" in err
 
 
-def test_two_signals_end_a_loop_that_never_turned(start: Start) -> None:
+def test_two_signals_end_a_loop_that_never_turns(start: Start) -> None:
     process = start(STALLED)
     process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGINT)  # another one: two of the same at once may count as one
+    process.send_signal(signal.SIGINT)  # a different one: two equal pending signals may be merged
     assert process.wait(timeout=PATIENCE) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
 
 
-def test_hangup_calls_back_each_time_and_ends_nothing(start: Start) -> None:
+def test_sighup_calls_back_each_time_and_does_not_stop_the_daemon(start: Start) -> None:
     process = start(WAITS)
     for _ in range(3):
         process.send_signal(signal.SIGHUP)
-        assert heard(process) == "hangup"
+        assert read_line(process) == "hangup"
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=PATIENCE)[0] == "down\n"
 
 
-async def test_handlers_are_as_before_at_the_end() -> None:
+async def test_the_previous_handlers_are_restored() -> None:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     with handling_signals(lambda: None) as stop:

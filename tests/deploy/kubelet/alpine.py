@@ -1,4 +1,4 @@
-"""A small image with a shell, a `nc` and nothing else, made of this machine's busybox: it plays alpine."""
+"""Builds a stand-in for alpine: a small image with a shell and `nc`, made from this machine's busybox."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TAG = "nodelog-test-alpine:latest"
 PROGRAM = "bin/busybox"
 
 
-def make() -> str:
-    """Make it; give its tag."""
+def build_image() -> str:
+    """Build the image and return its tag."""
     busybox = shutil.which("busybox")
     if not busybox:
         pytest.skip("busybox is not installed: apt-get install busybox")
@@ -24,7 +24,7 @@ def make() -> str:
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(busybox, PROGRAM)
         for library in _libraries(busybox):
-            with Path(library).open("rb") as file:  # not the link
+            with Path(library).open("rb") as file:  # not a link to it
                 tar.addfile(tar.gettarinfo(arcname=library.lstrip("/"), fileobj=file), file)
         applets = subprocess.run(
             [busybox, "--list"], capture_output=True, text=True, check=True
@@ -38,6 +38,6 @@ def make() -> str:
 
 
 def _libraries(program: str) -> list[str]:
-    """Give what it is linked with; nothing if it is static."""
-    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-    return re.findall(r"(/\S+) \(0x", said)
+    """Return the libraries it is linked with; none if it is static."""
+    output = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return re.findall(r"(/\S+) \(0x", output)

@@ -1,4 +1,4 @@
-"""Volumes: where on the disk of a node, or of all nodes, they are, made as a kubelet makes them."""
+"""Volumes on the disk of a node, or on a disk that all nodes share, created as a kubelet creates them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 class MissingError(Exception):
-    """A volume that cannot be had; it says which."""
+    """A volume is missing; the text says which."""
 
 
 class Disk:
     """The disk of a node."""
 
     def __init__(self, root: Path, claims: Path, files: Callable[[str], Mapping[str, str]]) -> None:
-        """Make what every node has; `claims` is a disk that all share, `files` gives what a ConfigMap has."""
+        """Create the folders of a node; `claims` is the shared disk, `files` returns a ConfigMap's data."""
         self.root = root
         self._claims = claims
         self._files = files
         for path in ("var/log", "var/lib", "var/lib/kubelet"):
             (root / path).mkdir(parents=True, exist_ok=True)
 
-    def place(self, path: str) -> Path:
-        """Say where a path of the node is."""
+    def path(self, path: str) -> Path:
+        """Return the location of a path of the node."""
         return self.root / path.lstrip("/")
 
     def volumes(self, pod: str, spec: PodSpec) -> dict[str, str]:
-        """Make the volumes of a pod, those that are not there yet. Raises MissingError."""
+        """Create the volumes of a pod that do not exist yet. Raises MissingError."""
         return {volume.name: str(self._volume(pod, volume, spec.fs_group)) for volume in spec.volumes}
 
     def _volume(self, pod: str, volume: Volume, group: int | None) -> Path:
@@ -59,10 +59,10 @@ class Disk:
         return claim
 
     def _host_path(self, volume: Volume) -> Path:
-        place = self.place(volume.source)
-        if not place.is_dir():
+        path = self.path(volume.source)
+        if not path.is_dir():
             if volume.must_exist:
                 raise MissingError(f"hostPath {volume.source} is not a directory")
-            place.mkdir(parents=True)
-            place.chmod(0o755)
-        return place
+            path.mkdir(parents=True)
+            path.chmod(0o755)
+        return path

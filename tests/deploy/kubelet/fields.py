@@ -1,6 +1,6 @@
-"""Reading objects of Kubernetes to the last field: one that nobody asked for is refused, not passed over.
+"""Reads Kubernetes objects completely: a field that is not read is refused, not ignored.
 
-So whoever changes a manifest hears from the tests what the stand-in does not do yet.
+So a change of a manifest that the stand-in does not implement fails the tests.
 """
 
 from __future__ import annotations
@@ -14,52 +14,52 @@ if TYPE_CHECKING:
 
 
 class RefusedError(Exception):
-    """A field, or a value of one, that the stand-in for a kubelet does not implement; it says which."""
+    """The stand-in for a kubelet does not implement a field or its value; the text says which."""
 
 
 class Fields:
-    """One object, as a context: what was not taken from it by the end of the block is refused."""
+    """One object; fields not taken from it by the end of the block are refused."""
 
     def __init__(self, found: Mapping[str, Any], where: str) -> None:
-        """Begin; `where` is what a refusal calls it."""
+        """Wrap an object; `where` names it in the text of a refusal."""
         self.where = where
         self._left = dict(found)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the fields."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Refuse what is left."""
+        """Refuse the fields that are left."""
         if kind is None and self._left:
             raise RefusedError(f"{self.where}: not implemented: {', '.join(sorted(self._left))}")
 
     def __contains__(self, name: str) -> bool:
-        """Whether a field is there, and not taken yet."""
+        """Return whether a field is present and not taken yet."""
         return name in self._left
 
     def take(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 (any value)
-        """Give a field."""
+        """Take a field."""
         return self._left.pop(name, default)
 
-    def need(self, name: str) -> Any:  # noqa: ANN401 (any value)
-        """Give a field that has to be there."""
+    def require(self, name: str) -> Any:  # noqa: ANN401 (any value)
+        """Take a field that must be present."""
         if name not in self._left:
             raise RefusedError(f"{self.where}: {name} is missing")
         return self._left.pop(name)
 
-    def only(self, name: str, *values: object, default: object = None) -> None:
-        """Take a field that has one of these values, or is not there with one of them as its default."""
+    def expect(self, name: str, *values: object, default: object = None) -> None:
+        """Take a field that must have one of these values; `default` is the value of an absent field."""
         if (found := self._left.pop(name, default)) not in values:
             raise RefusedError(f"{self.where}: {name} {found!r} is not implemented")
 
-    def into(self, name: str) -> Fields:
-        """Give an object in it; an empty one if it is not there."""
+    def object(self, name: str) -> Fields:
+        """Take a nested object; an empty one if it is absent."""
         return Fields(self._left.pop(name, None) or {}, f"{self.where}.{name}")
 
-    def each(self, name: str) -> list[Fields]:
-        """Give the objects of a list in it."""
+    def objects(self, name: str) -> list[Fields]:
+        """Take the objects of a nested list."""
         found = self._left.pop(name, None) or []
         return [Fields(one, f"{self.where}.{name}[{number}]") for number, one in enumerate(found)]

@@ -1,4 +1,4 @@
-"""A node: a network with an address of its own, a disk, labels, and the pods that were given to it."""
+"""A node: a network with its own address, a disk, labels, and the pods assigned to it."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.deploy.kubelet.deaths import Deaths
+    from tests.deploy.kubelet.container_exits import ContainerExits
     from tests.deploy.kubelet.disks import Disk
     from tests.deploy.kubelet.pod import Pod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What all nodes run containers with."""
+    """What all nodes share to run containers."""
 
     label: str
-    """Of each container."""
-    deaths: Deaths
+    """The Docker label of every container."""
+    exits: ContainerExits
     images: Mapping[str, str]
-    """Those that a node has: what the engine calls them."""
+    """The images that a node has, with their names in the engine."""
     pause_image: str
-    """Of sandboxes."""
-    haste: float
-    """What periods of probes, and the grace of who fails them, are divided by."""
+    """The image of the sandboxes."""
+    speedup: float
+    """The periods of probes, and the grace of containers that fail them, are divided by this."""
 
 
 class Node:
-    """One machine of a cluster, whose kubelet the pods' own threads are."""
+    """One machine of a cluster; the threads of its pods act as its kubelet."""
 
     def __init__(self, name: str, address: str, network: str, disk: Disk, runtime: Runtime) -> None:
-        """Begin without pods."""
+        """Start without pods."""
         self.name = name
         self.address = address
         self.network = network
         self.disk = disk
         self.runtime = runtime
         self.is_up = True
-        self.marks = {"kubernetes.io/os": "linux", "kubernetes.io/hostname": name}
-        """Its own labels."""
+        self.labels = {"kubernetes.io/os": "linux", "kubernetes.io/hostname": name}
+        """Its labels."""
         self.pods: list[Pod] = []
 
-    def has(self, selector: Mapping[str, str]) -> bool:
-        """Whether it has these labels."""
-        return selector.items() <= self.marks.items()
+    def matches(self, selector: Mapping[str, str]) -> bool:
+        """Return whether it has these labels."""
+        return selector.items() <= self.labels.items()
 
-    def die(self) -> None:
-        """Lose the power: every process is gone at once, the disk stays."""
+    def power_off(self) -> None:
+        """Lose power: every process is gone at once, the disk stays."""
         self.is_up = False
         with ThreadPoolExecutor(max(1, len(self.pods))) as pool:
-            list(pool.map(lambda pod: pod.fail(), self.pods))
+            list(pool.map(lambda pod: pod.lose_power(), self.pods))
 
-    def come_back(self) -> None:
-        """Boot: its pods are started again, with new sandboxes, under their names."""
+    def power_on(self) -> None:
+        """Boot: its pods are started again under their names, with new sandboxes."""
         self.is_up = True
         for pod in self.pods:
             pod.restarts += 1
-            pod.begin()
+            pod.start()
 
 
-def make_network(name: str, label: str) -> tuple[str, str]:
-    """Make a network that nobody has; give its name and the address of its gateway, which is the node's."""
+def create_network(name: str, label: str) -> tuple[str, str]:
+    """Create a network in a free range; return its name and its gateway, which is the address of the node."""
     for number in range(1, 255):
         address = f"198.18.{number}.1"
         run = subprocess.run(

@@ -1,4 +1,4 @@
-"""Objects of Kubernetes as manifests have them, read into values."""
+"""Reads the Kubernetes objects of the manifests into values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """What an object is called."""
+class ObjectKey:
+    """The kind, the namespace and the name of an object."""
 
     kind: str
     namespace: str
@@ -34,92 +34,98 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """What pods are made from."""
+class PodTemplate:
+    """The template that pods are created from."""
 
     labels: Mapping[str, str]
     spec: PodSpec
     revision: str
-    """The same for what was made from the same text."""
+    """A hash of the template's text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class KubernetesObject:
     """An object."""
 
-    key: Key
-    template: Template | None = None
+    key: ObjectKey
+    template: PodTemplate | None = None
     selector: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 0
-    """Of a Deployment."""
-    unavailable: int | None = 1
-    """Of a DaemonSet: how many nodes an update takes at a time; None: a pod waits until it is deleted."""
+    """Only of a Deployment."""
+    max_unavailable: int | None = 1
+    """Only of a DaemonSet: how many nodes an update may take at a time; None: only deleted pods change."""
     data: Mapping[str, str] = field(default_factory=dict)
-    """Of a ConfigMap."""
+    """Only of a ConfigMap."""
 
 
-def read_object(found: Mapping[str, Any], namespace: str) -> Item:
-    """Read an object; one that names no namespace is in this one. Raises RefusedError."""
+def read_object(found: Mapping[str, Any], namespace: str) -> KubernetesObject:
+    """Read an object; `namespace` applies if it names none. Raises RefusedError."""
     kind = found["kind"]
     if KINDS.get(kind) != found["apiVersion"]:
         raise RefusedError(f"{kind} of {found['apiVersion']} is not implemented")
     with Fields(found, f"{kind} {found['metadata']['name']}") as fields:
         fields.take("kind")
         fields.take("apiVersion")
-        with fields.into("metadata") as metadata:
+        with fields.object("metadata") as metadata:
             labels = metadata.take("labels", {})
-            metadata.take("annotations")  # for others
+            metadata.take("annotations")  # for other programs
             own = metadata.take("namespace", namespace)
-            key = Key(kind=kind, namespace="" if kind == "Namespace" else own, name=metadata.need("name"))
+            key = ObjectKey(
+                kind=kind, namespace="" if kind == "Namespace" else own, name=metadata.require("name")
+            )
         match kind:
             case "Namespace":
-                return Item(key=key)
+                return KubernetesObject(key=key)
             case "ConfigMap":
-                return Item(key=key, data=fields.need("data"))
+                return KubernetesObject(key=key, data=fields.require("data"))
             case "Pod":
-                return Item(key=key, template=_made(labels, fields.need("spec"), fields.where))
-        with fields.into("spec") as spec:
+                return KubernetesObject(
+                    key=key, template=_pod_template(labels, fields.require("spec"), fields.where)
+                )
+        with fields.object("spec") as spec:
             return _WORKLOADS[kind](key, spec)
 
 
-def _daemon_set(key: Key, spec: Fields) -> Item:
-    with spec.into("updateStrategy") as strategy:
-        unavailable: int | None = 1
+def _daemon_set(key: ObjectKey, spec: Fields) -> KubernetesObject:
+    with spec.object("updateStrategy") as strategy:
+        max_unavailable: int | None = 1
         match strategy.take("type", "RollingUpdate"):
             case "OnDelete":
-                unavailable = None
+                max_unavailable = None
             case "RollingUpdate":
-                with strategy.into("rollingUpdate") as rolling:
-                    unavailable = rolling.take("maxUnavailable", 1)
+                with strategy.object("rollingUpdate") as rolling:
+                    max_unavailable = rolling.take("maxUnavailable", 1)
             case other:
                 raise RefusedError(f"{strategy.where}: {other} is not implemented")
-    if unavailable is not None and not isinstance(unavailable, int):
-        raise RefusedError(f"{spec.where}: maxUnavailable {unavailable} is not implemented")
-    return Item(key=key, template=_template(spec), selector=_selector(spec), unavailable=unavailable)
+    if max_unavailable is not None and not isinstance(max_unavailable, int):
+        raise RefusedError(f"{spec.where}: maxUnavailable {max_unavailable} is not implemented")
+    return KubernetesObject(
+        key=key, template=_template(spec), selector=_selector(spec), max_unavailable=max_unavailable
+    )
 
 
-def _deployment(key: Key, spec: Fields) -> Item:
+def _deployment(key: ObjectKey, spec: Fields) -> KubernetesObject:
     template, selector = _template(spec), _selector(spec)
-    return Item(key=key, template=template, selector=selector, replicas=spec.take("replicas", 1))
+    return KubernetesObject(key=key, template=template, selector=selector, replicas=spec.take("replicas", 1))
 
 
-def _cron_job(key: Key, spec: Fields) -> Item:
-    spec.only("schedule", "* * * * *")
-    spec.only("concurrencyPolicy", "Forbid")
-    # How late a run may be, how long it may take, and what is kept of it: no run here is late or kept.
+def _cron_job(key: ObjectKey, spec: Fields) -> KubernetesObject:
+    spec.expect("schedule", "* * * * *")
+    spec.expect("concurrencyPolicy", "Forbid")
+    # How late a run may start, how long it may take, how many are kept: no run here is late or kept.
     for name in ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         spec.take(name)
-    with spec.into("jobTemplate") as job, job.into("spec") as run:
-        run.only("backoffLimit", 0)
+    with spec.object("jobTemplate") as job, job.object("spec") as run:
+        run.expect("backoffLimit", 0)
         run.take("activeDeadlineSeconds")
-        return Item(key=key, template=_template(run))
+        return KubernetesObject(key=key, template=_template(run))
 
 
-def _claim(key: Key, spec: Fields) -> Item:
-    spec.only("accessModes", ["ReadWriteMany"])
-    spec.take("resources")  # for whoever looks for a disk
+def _claim(key: ObjectKey, spec: Fields) -> KubernetesObject:
+    spec.expect("accessModes", ["ReadWriteMany"])
+    spec.take("resources")  # for the provisioner of a disk
     spec.take("storageClassName")
-    return Item(key=key)
+    return KubernetesObject(key=key)
 
 
 _WORKLOADS: Final = {
@@ -131,21 +137,23 @@ _WORKLOADS: Final = {
 
 
 def _selector(spec: Fields) -> Mapping[str, str]:
-    with spec.into("selector") as selector:
-        labels: Mapping[str, str] = selector.need("matchLabels")
+    with spec.object("selector") as selector:
+        labels: Mapping[str, str] = selector.require("matchLabels")
         return labels
 
 
-def _template(spec: Fields) -> Template:
-    with spec.into("template") as template:
-        with template.into("metadata") as metadata:
+def _template(spec: Fields) -> PodTemplate:
+    with spec.object("template") as template:
+        with template.object("metadata") as metadata:
             labels, annotations = metadata.take("labels", {}), metadata.take("annotations")
-        return _made(labels, template.need("spec"), template.where, annotations)
+        return _pod_template(labels, template.require("spec"), template.where, annotations)
 
 
-def _made(labels: Mapping[str, str], spec: Mapping[str, Any], where: str, *more: object) -> Template:
+def _pod_template(
+    labels: Mapping[str, str], spec: Mapping[str, Any], where: str, *more: object
+) -> PodTemplate:
     text = json.dumps([labels, spec, more], sort_keys=True)
-    return Template(
+    return PodTemplate(
         labels=labels,
         spec=read_pod(spec, f"{where}.spec"),
         revision=hashlib.sha256(text.encode()).hexdigest()[:10],

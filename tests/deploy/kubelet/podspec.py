@@ -1,4 +1,4 @@
-"""The specification of a pod, read into values: what of it the stand-in for a kubelet does."""
+"""Reads the specification of a pod into values, as far as the stand-in for a kubelet implements it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.deploy.kubelet.probes import Probe, read_probe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LEAST_SHARES = 2
+MIN_CPU_SHARES = 2
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -21,29 +21,29 @@ class Port:
 
     name: str | None
     number: int
-    on_host: int | None
+    host_port: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """Where a container has a volume."""
+    """Where a container mounts a volume."""
 
     volume: str
     path: str
-    folder: str
-    """Of the volume; with $(VARIABLES)."""
+    sub_path: str
+    """The folder in the volume; may contain $(VARIABLES)."""
     is_read_only: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Security:
-    """What a container may."""
+class SecurityContext:
+    """The privileges of a container."""
 
     user: int | None
     group: int | None
-    is_never_root: bool
+    run_as_non_root: bool
     may_escalate: bool
-    has_fixed_root: bool
+    has_read_only_root: bool
     drops: tuple[str, ...]
     adds: tuple[str, ...]
     has_seccomp: bool
@@ -58,18 +58,18 @@ class Container:
     command: tuple[str, ...]
     args: tuple[str, ...]
     env: tuple[tuple[str, str | None, str | None], ...]
-    """Name, value, and the field of the pod that is the value."""
+    """Name, value, and the pod field that supplies the value."""
     ports: tuple[Port, ...]
     liveness: Probe | None
     readiness: Probe | None
-    security: Security
+    security: SecurityContext
     mounts: tuple[Mount, ...]
-    memory: int | None
-    """Bytes at the most."""
-    shares: int
-    """Of the processor, against other containers; who asks for nothing has next to nothing."""
-    processors: float | None
-    """At the most."""
+    memory_limit: int | None
+    """Bytes."""
+    cpu_shares: int
+    """The weight against other containers; without a request it is minimal."""
+    cpu_limit: float | None
+    """Number of CPUs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,86 +79,86 @@ class Volume:
     name: str
     kind: str
     source: str
-    """The path, or the name of the claim or the ConfigMap."""
+    """The path, or the name of the claim or of the ConfigMap."""
     must_exist: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
-    """A pod."""
+    """The specification of a pod."""
 
-    before: tuple[Container, ...]
+    init_containers: tuple[Container, ...]
     containers: tuple[Container, ...]
     volumes: tuple[Volume, ...]
     node_selector: Mapping[str, str]
     grace: int
     """Seconds from SIGTERM to SIGKILL."""
     fs_group: int | None
-    restarts: bool
+    restarts_containers: bool
 
 
 def read_pod(found: Mapping[str, Any], where: str) -> PodSpec:
     """Read a specification. Raises RefusedError."""
     with Fields(found, where) as spec:
-        # A token of the API and variables for services are what there is none of here.
-        spec.only("automountServiceAccountToken", False)
-        spec.only("enableServiceLinks", False)
+        # There are no API tokens and no variables for services here.
+        spec.expect("automountServiceAccountToken", False)
+        spec.expect("enableServiceLinks", False)
         security = dict(spec.take("securityContext", {}))
         fs_group = security.pop("fsGroup", None)
         policy = spec.take("restartPolicy", "Always")
         if policy not in {"Always", "Never"}:
             raise RefusedError(f"{where}: restartPolicy {policy} is not implemented")
         return PodSpec(
-            before=tuple(_container(one, security) for one in spec.each("initContainers")),
-            containers=tuple(_container(one, security) for one in spec.each("containers")),
-            volumes=tuple(_volume(one) for one in spec.each("volumes")),
+            init_containers=tuple(_container(one, security) for one in spec.objects("initContainers")),
+            containers=tuple(_container(one, security) for one in spec.objects("containers")),
+            volumes=tuple(_volume(one) for one in spec.objects("volumes")),
             node_selector=spec.take("nodeSelector", {}),
             grace=spec.take("terminationGracePeriodSeconds", 30),
             fs_group=fs_group,
-            restarts=policy == "Always",
+            restarts_containers=policy == "Always",
         )
 
 
 def _container(found: Fields, shared: Mapping[str, Any]) -> Container:
     with found as fields:
-        fields.only("imagePullPolicy", "IfNotPresent", "Never", default="IfNotPresent")
-        with fields.into("resources") as resources:
-            with resources.into("limits") as limits:
-                memory, processors = limits.take("memory"), limits.take("cpu")
-            with resources.into("requests") as requests:
-                requests.take("memory")  # for whoever looks for a node with room
-                shares = requests.take("cpu")
+        fields.expect("imagePullPolicy", "IfNotPresent", "Never", default="IfNotPresent")
+        with fields.object("resources") as resources:
+            with resources.object("limits") as limits:
+                memory, cpu_limit = limits.take("memory"), limits.take("cpu")
+            with resources.object("requests") as requests:
+                requests.take("memory")  # for the scheduler
+                cpu_request = requests.take("cpu")
         return Container(
-            name=fields.need("name"),
-            image=fields.need("image"),
+            name=fields.require("name"),
+            image=fields.require("image"),
             command=tuple(fields.take("command", ())),
             args=tuple(fields.take("args", ())),
-            env=tuple(_variable(one) for one in fields.each("env")),
-            ports=tuple(_port(one) for one in fields.each("ports")),
+            env=tuple(_variable(one) for one in fields.objects("env")),
+            ports=tuple(_port(one) for one in fields.objects("ports")),
             liveness=read_probe(fields, "livenessProbe"),
             readiness=read_probe(fields, "readinessProbe"),
             security=_security(Fields({**shared, **fields.take("securityContext", {})}, fields.where)),
-            mounts=tuple(_mount(one) for one in fields.each("volumeMounts")),
-            memory=_bytes(memory) if memory else None,
-            shares=max(LEAST_SHARES, int(1024 * _processors(shares or processors or "0"))),
-            processors=_processors(processors) if processors else None,
+            mounts=tuple(_mount(one) for one in fields.objects("volumeMounts")),
+            memory_limit=_bytes(memory) if memory else None,
+            cpu_shares=max(MIN_CPU_SHARES, int(1024 * _cpus(cpu_request or cpu_limit or "0"))),
+            cpu_limit=_cpus(cpu_limit) if cpu_limit else None,
         )
 
 
-def _security(found: Fields) -> Security:
+def _security(found: Fields) -> SecurityContext:
     with found as fields:
-        with fields.into("capabilities") as capabilities:
+        with fields.object("capabilities") as capabilities:
             drops, adds = capabilities.take("drop", ()), capabilities.take("add", ())
-        with fields.into("seccompProfile") as profile:
+        with fields.object("seccompProfile") as profile:
             seccomp = profile.take("type", "Unconfined")
         if seccomp not in {"RuntimeDefault", "Unconfined"}:
             raise RefusedError(f"{fields.where}: seccompProfile {seccomp} is not implemented")
-        return Security(
+        return SecurityContext(
             user=fields.take("runAsUser"),
             group=fields.take("runAsGroup"),
-            is_never_root=fields.take("runAsNonRoot", False),
+            run_as_non_root=fields.take("runAsNonRoot", False),
             may_escalate=fields.take("allowPrivilegeEscalation", True),
-            has_fixed_root=fields.take("readOnlyRootFilesystem", False),
+            has_read_only_root=fields.take("readOnlyRootFilesystem", False),
             drops=tuple(drops),
             adds=tuple(adds),
             has_seccomp=seccomp == "RuntimeDefault",
@@ -169,55 +169,60 @@ def _variable(found: Fields) -> tuple[str, str | None, str | None]:
     with found as fields:
         field = None
         if "valueFrom" in fields:
-            with fields.into("valueFrom") as source, source.into("fieldRef") as reference:
-                reference.only("apiVersion", "v1", default="v1")
-                field = reference.need("fieldPath")
-        return fields.need("name"), fields.take("value"), field
+            with fields.object("valueFrom") as source, source.object("fieldRef") as reference:
+                reference.expect("apiVersion", "v1", default="v1")
+                field = reference.require("fieldPath")
+        return fields.require("name"), fields.take("value"), field
 
 
 def _port(found: Fields) -> Port:
     with found as fields:
-        fields.only("protocol", "TCP", default="TCP")
+        fields.expect("protocol", "TCP", default="TCP")
         return Port(
-            name=fields.take("name"), number=fields.need("containerPort"), on_host=fields.take("hostPort")
+            name=fields.take("name"),
+            number=fields.require("containerPort"),
+            host_port=fields.take("hostPort"),
         )
 
 
 def _mount(found: Fields) -> Mount:
     with found as fields:
         return Mount(
-            volume=fields.need("name"),
-            path=fields.need("mountPath"),
-            folder=fields.take("subPathExpr", ""),
+            volume=fields.require("name"),
+            path=fields.require("mountPath"),
+            sub_path=fields.take("subPathExpr", ""),
             is_read_only=fields.take("readOnly", False),
         )
 
 
 def _volume(found: Fields) -> Volume:
     with found as fields:
-        name = fields.need("name")
+        name = fields.require("name")
         if "hostPath" in fields:
-            with fields.into("hostPath") as place:
-                kind = place.take("type", "Directory")
+            with fields.object("hostPath") as host_path:
+                kind = host_path.take("type", "Directory")
                 if kind not in {"Directory", "DirectoryOrCreate"}:
-                    raise RefusedError(f"{place.where}: type {kind} is not implemented")
+                    raise RefusedError(f"{host_path.where}: type {kind} is not implemented")
                 return Volume(
-                    name=name, kind="hostPath", source=place.need("path"), must_exist=kind == "Directory"
+                    name=name,
+                    kind="hostPath",
+                    source=host_path.require("path"),
+                    must_exist=kind == "Directory",
                 )
         if "emptyDir" in fields:
-            with fields.into("emptyDir") as empty:
+            with fields.object("emptyDir") as empty:
                 empty.take("sizeLimit")  # for evictions
                 return Volume(name=name, kind="emptyDir", source="")
         if "configMap" in fields:
-            with fields.into("configMap") as files:
-                return Volume(name=name, kind="configMap", source=files.need("name"))
-        with fields.into("persistentVolumeClaim") as claim:
-            return Volume(name=name, kind="persistentVolumeClaim", source=claim.need("claimName"))
+            with fields.object("configMap") as files:
+                return Volume(name=name, kind="configMap", source=files.require("name"))
+        with fields.object("persistentVolumeClaim") as claim:
+            return Volume(name=name, kind="persistentVolumeClaim", source=claim.require("claimName"))
 
 
 def _bytes(text: str) -> int:
     return int(text[:-2]) * UNITS[text[-2:]]
 
 
-def _processors(text: str) -> float:
+def _cpus(text: str) -> float:
     return int(text[:-1]) / 1000 if text.endswith("m") else float(text)

@@ -1,4 +1,4 @@
-"""Probes: a page or a program asked every few seconds, and what its answers come to."""
+"""Probes: request a page or run a program periodically, and derive a state from the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A question that is asked again and again: a page, or a program."""
+    """The definition of a probe: a page to request, or a program to run."""
 
     path: str | None
     port: int | str
@@ -35,16 +35,16 @@ class Probe:
 
 
 def read_probe(container: Fields, name: str) -> Probe | None:
-    """Read a probe of a container, if it has it. Raises RefusedError."""
+    """Read a probe of a container, or return None if it has none. Raises RefusedError."""
     if name not in container:
         return None
-    with container.into(name) as fields:
+    with container.object(name) as fields:
         path, port = None, 0
         if "httpGet" in fields:
-            with fields.into("httpGet") as page:
-                page.only("scheme", "HTTP", default="HTTP")
-                path, port = page.need("path"), page.need("port")
-        with fields.into("exec") as program:
+            with fields.object("httpGet") as page:
+                page.expect("scheme", "HTTP", default="HTTP")
+                path, port = page.require("path"), page.require("port")
+        with fields.object("exec") as program:
             command = tuple(program.take("command", ()))
         if not command and path is None:
             raise RefusedError(f"{fields.where}: neither httpGet nor exec")
@@ -60,66 +60,68 @@ def read_probe(container: Fields, name: str) -> Probe | None:
         )
 
 
-class Opinion:
-    """What the answers to a probe come to: `failures` or `successes` in a row change it."""
+class ProbeState:
+    """The state of a probe; `failures` or `successes` results in a row change it."""
 
-    def __init__(self, probe: Probe, *, good: bool) -> None:
-        """Begin with what it is taken for before the first answer."""
-        self.is_good = good
+    def __init__(self, probe: Probe, *, initial: bool) -> None:
+        """Start with the state before the first result."""
+        self.is_passing = initial
         self._probe = probe
         self._in_a_row = 0
 
-    def hear(self, answer: bool) -> None:
-        """Take an answer."""
-        self._in_a_row = 0 if answer == self.is_good else self._in_a_row + 1
-        if self._in_a_row >= (self._probe.successes if answer else self._probe.failures):
-            self.is_good, self._in_a_row = answer, 0
+    def record(self, passed: bool) -> None:
+        """Record a result."""
+        self._in_a_row = 0 if passed == self.is_passing else self._in_a_row + 1
+        if self._in_a_row >= (self._probe.successes if passed else self._probe.failures):
+            self.is_passing, self._in_a_row = passed, 0
 
 
-class Asking:
-    """One probe of one container, as a context, in a thread: one that hangs must not hold up the others."""
+class Prober:
+    """Runs one probe while the block runs, in a thread: a probe that hangs must not delay the others."""
 
-    def __init__(self, probe: Probe, ask: Callable[[Probe], bool], *, good: bool, haste: float) -> None:
-        """Prepare; periods are divided by `haste`, what an answer may take is not.
+    def __init__(
+        self, probe: Probe, check: Callable[[Probe], bool], *, initial: bool, speedup: float
+    ) -> None:
+        """Prepare; the periods are divided by `speedup`, the timeout of a probe is not.
 
-        Nor are the periods in which a container that is taken for good has not answered yet: it has all the
-        time to start that its manifest gives.
+        A probe that passes initially keeps its full periods until its first success: the container has all
+        the time to start that its manifest grants.
         """
         self._probe = probe
-        self._ask = ask
-        self._opinion = Opinion(probe, good=good)
-        self._haste = 1.0 if good else haste
-        self._haste_later = haste
-        self._ended = threading.Event()
+        self._check = check
+        self._state = ProbeState(probe, initial=initial)
+        self._speedup = 1.0 if initial else speedup
+        self._full_speedup = speedup
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start."""
         threading.Thread(target=self._run, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ask no more; a question under way goes on until it has its answer."""
-        self._ended.set()
+        """Stop; a probe under way still runs to its end."""
+        self._stopped.set()
 
     @property
-    def is_good(self) -> bool:
-        """What the container is taken for."""
-        return self._opinion.is_good
+    def is_passing(self) -> bool:
+        """The state of the probe."""
+        return self._state.is_passing
 
     def _run(self) -> None:
-        due = time.monotonic() + self._probe.delay / self._haste
-        while not self._ended.wait(max(0.0, due - time.monotonic())):
-            asked = time.monotonic()
-            if answer := self._ask(self._probe):
-                self._haste = self._haste_later
-            self._opinion.hear(answer)
-            due = asked + self._probe.period / self._haste
+        due = time.monotonic() + self._probe.delay / self._speedup
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            started = time.monotonic()
+            if passed := self._check(self._probe):
+                self._speedup = self._full_speedup
+            self._state.record(passed)
+            due = started + self._probe.period / self._speedup
 
 
-def ask(probe: Probe, *, container: Container, address: str, number: str) -> bool:
-    """Ask once: a page at the address of the pod, or a program in the container of this number."""
+def run_probe(probe: Probe, *, container: Container, address: str, container_id: str) -> bool:
+    """Run a probe once: request the page at the address of the pod, or run the program in the container."""
     if probe.command:
-        return _runs(number, probe)
+        return _run_command(container_id, probe)
     port = next((port.number for port in container.ports if port.name == probe.port), probe.port)
     connection = HTTPConnection(address, int(port), timeout=probe.timeout)
     try:
@@ -131,10 +133,10 @@ def ask(probe: Probe, *, container: Container, address: str, number: str) -> boo
         connection.close()
 
 
-def _runs(number: str, probe: Probe) -> bool:
+def _run_command(container_id: str, probe: Probe) -> bool:
     try:
         run = subprocess.run(
-            ["docker", "exec", number, *probe.command],
+            ["docker", "exec", container_id, *probe.command],
             capture_output=True,
             timeout=probe.timeout,
             check=False,

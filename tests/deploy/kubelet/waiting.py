@@ -1,4 +1,4 @@
-"""Waiting for facts of a cluster: its containers start on one machine, which may do other work too."""
+"""Waits for a condition, longer than elsewhere: all nodes share one machine, which may be busy."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE = 180.0
-"""Seconds after which whoever waits fails."""
+"""Seconds after which a wait fails."""
 
 
 def wait_for(fact: Callable[[], object], what: str) -> None:
-    """Return once `fact()` is true; fail after a long time."""
+    """Wait until `fact()` is true; fail after PATIENCE seconds."""
     waiting.wait_for(fact, what, patience=PATIENCE)

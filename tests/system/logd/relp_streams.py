@@ -1,4 +1,4 @@
-"""What a client of a stream does, and what it finds in the logs afterwards."""
+"""A client that resumes a RELP stream, and the content of the log afterwards."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from tests.processes.logd import Logd
 
 
-def whole(logd: Logd) -> bytes:
+def log_content(logd: Logd) -> bytes:
+    """Return the content of all files of the log."""
     return b"".join(log_pieces(logd.log))
 
 
-def send_from(logd: Logd, first: int, count: int, name: str = "block") -> int:
-    """Do what a client of a stream does that holds these blocks; give how many it had to send."""
+def resume_from(logd: Logd, first: int, count: int, name: str = "block") -> int:
+    """Resume the stream as a client that holds these blocks; return how many it had to send."""
     with connect(logd.port, (STREAM, first)) as client:
         durable = client.welcome().durable
         assert durable is not None
-        todo = range(max(first, durable + 1), first + count)
-        client.store(*(block(number, name=name) for number in todo))
-        return len(todo)
+        missing = range(max(first, durable + 1), first + count)
+        client.store(*(block(number, name=name) for number in missing))
+        return len(missing)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def foreign(collector: Logd, what: str = "") -> int:
+    """Return how often logd has logged a change by another program."""
     return len(collector.records(f"another program changed the log ({what}"))
 
 
-def loaded(load: LineSender) -> None:
-    """Return once much more was sent."""
-    enough = load.sent + 1000
-    wait_for(lambda: load.sent > enough)
+def wait_for_lines(sender: LineSender) -> None:
+    """Wait until 1,000 more lines are sent."""
+    target = sender.sent + 1000
+    wait_for(lambda: sender.sent > target)
 
 
 def append(log: Path, text: bytes) -> None:
@@ -31,7 +32,7 @@ def append(log: Path, text: bytes) -> None:
 
 
 def assert_restarts(collector: Logd, end: str = "kill") -> None:
-    """Fail unless the next start takes the log as it is and goes on."""
+    """Fail unless the next start accepts the log as it is and appends to it."""
     wait_until_written(collector)
     wait_for(lambda: collector.metric("nodelog_foreign_writes_total") == foreign(collector))
     before = collector.log.read_bytes()
@@ -43,7 +44,7 @@ def assert_restarts(collector: Logd, end: str = "kill") -> None:
     assert list(collector.log.parent.glob("*torn*")) == []
 
 
-def test_lines_that_others_append_stand_between_ours(logd: StartLogd) -> None:
+def test_lines_appended_by_others_stay_between_our_lines(logd: StartLogd) -> None:
     collector = logd()
     with LineSender(collector, "a", pause=0.001) as first, LineSender(collector, "b", pause=0.001) as second:
         for number in range(50):
@@ -55,10 +56,10 @@ def test_lines_that_others_append_stand_between_ours(logd: StartLogd) -> None:
     assert_restarts(collector, "stop")
     others = [b"x %d" % number for number in range(50)]
     assert_each_line_once(collector.log, {"a": first.sent, "b": second.sent, "z": 1}, foreign=others)
-    assert [each for each in collector.log.read_bytes().splitlines() if each in others] == others
+    assert [text for text in collector.log.read_bytes().splitlines() if text in others] == others
 
 
-def test_half_a_line_of_others_is_ended_before_ours_begins(logd: StartLogd) -> None:
+def test_half_a_line_of_another_program_is_ended_before_our_next_line(logd: StartLogd) -> None:
     collector = logd()
     collector.send(line("a", 0))
     wait_until_written(collector)
@@ -70,7 +71,7 @@ def test_half_a_line_of_others_is_ended_before_ours_begins(logd: StartLogd) -> N
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_half_a_line_that_others_append_while_logd_is_down_does_not_become_part_of_ours(
+def test_half_a_line_appended_while_logd_is_down_does_not_join_our_next_line(
     logd: StartLogd, end: str
 ) -> None:
     collector = logd()
@@ -86,20 +87,20 @@ def test_half_a_line_that_others_append_while_logd_is_down_does_not_become_part_
     assert torn.read_bytes() == b"half"
 
 
-def test_a_log_that_is_emptied_under_load_goes_on_from_its_beginning(logd: StartLogd) -> None:
+def test_a_log_truncated_under_load_continues_at_its_beginning(logd: StartLogd) -> None:
     collector = logd()
-    with LineSender(collector, "a", pause=0.001) as load:
-        wait_for(lambda: collector.log.stat().st_size, "there is something to take")
+    with LineSender(collector, "a", pause=0.001) as sender:
+        wait_for(lambda: collector.log.stat().st_size, "the log has lines")
         collector.log.write_bytes(b"")  # : > node_log
         wait_for(lambda: foreign(collector, "truncated") == 1)
-        loaded(load)
-        load.finish()
+        wait_for_lines(sender)
+        sender.finish()
     assert_restarts(collector)
     found = line_numbers(collector.log)["a"]
-    assert found == list(range(found[0], load.sent))
+    assert found == list(range(found[0], sender.sent))
 
 
-def test_copytruncate_leaves_what_was_before_in_the_copy_and_what_comes_after_in_the_log(
+def test_after_copytruncate_earlier_lines_are_in_the_copy_and_later_ones_in_the_log(
     logd: StartLogd,
 ) -> None:
     collector = logd()
@@ -115,55 +116,55 @@ def test_copytruncate_leaves_what_was_before_in_the_copy_and_what_comes_after_in
 
 
 @pytest.mark.parametrize("hangup", [True, False])
-def test_a_log_that_is_moved_away_keeps_its_lines_and_a_new_one_takes_the_others(
+def test_a_log_moved_away_keeps_its_lines_and_a_new_log_gets_the_next_ones(
     logd: StartLogd, *, hangup: bool
 ) -> None:
     collector = logd()
     moved = collector.log.with_name("moved")
-    with LineSender(collector, "a", pause=0.001) as load:
-        loaded(load)
+    with LineSender(collector, "a", pause=0.001) as sender:
+        wait_for_lines(sender)
         collector.log.rename(moved)
         if hangup:
             collector.signal(signal.SIGHUP)
         wait_for(collector.log.exists)
-        loaded(load)
-        load.finish()
+        wait_for_lines(sender)
+        sender.finish()
     assert_restarts(collector)
     before, after = line_numbers(moved)["a"], line_numbers(collector.log)["a"]
-    assert before + after == list(range(load.sent))
+    assert before + after == list(range(sender.sent))
 
 
-def test_a_log_that_another_file_was_moved_onto_is_appended_to(logd: StartLogd) -> None:
+def test_a_file_moved_onto_the_log_is_appended_to(logd: StartLogd) -> None:
     collector = logd()
     other = collector.log.with_name("other")
-    other.write_bytes(b"theirs")
-    with LineSender(collector, "a", pause=0.001) as load:
-        loaded(load)
+    other.write_bytes(b"foreign")
+    with LineSender(collector, "a", pause=0.001) as sender:
+        wait_for_lines(sender)
         other.rename(collector.log)
         wait_for(lambda: foreign(collector) == 1)
-        loaded(load)
-        load.finish()
+        wait_for_lines(sender)
+        sender.finish()
     assert_restarts(collector)
-    assert collector.log.read_bytes().startswith(b"theirs\n")
-    found = line_numbers(collector.log, foreign=[b"theirs"])["a"]
-    assert found == list(range(found[0], load.sent))
+    assert collector.log.read_bytes().startswith(b"foreign\n")
+    found = line_numbers(collector.log, foreign=[b"foreign"])["a"]
+    assert found == list(range(found[0], sender.sent))
 
 
-def test_a_log_that_is_removed_begins_anew(logd: StartLogd) -> None:
+def test_a_removed_log_is_created_again(logd: StartLogd) -> None:
     collector = logd()
-    with LineSender(collector, "a", pause=0.001) as load:
-        loaded(load)
+    with LineSender(collector, "a", pause=0.001) as sender:
+        wait_for_lines(sender)
         collector.log.unlink()
         wait_for(lambda: foreign(collector, "removed") == 1)
         wait_for(collector.log.exists)
-        loaded(load)
-        load.finish()
+        wait_for_lines(sender)
+        sender.finish()
     assert_restarts(collector)
     found = line_numbers(collector.log)["a"]
-    assert found == list(range(found[0], load.sent))
+    assert found == list(range(found[0], sender.sent))
 
 
-def test_a_whole_store_that_is_removed_while_logd_is_down_begins_anew(logd: StartLogd) -> None:
+def test_a_store_removed_while_logd_is_down_is_created_again(logd: StartLogd) -> None:
     collector = logd()
     collector.send(line("a", 0))
     assert collector.stop() == 0

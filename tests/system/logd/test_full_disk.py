@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 
-LINES = 25_000  # of each client; more than the sockets of all of them hold
-ENOUGH = 1.1  # seconds of a disk that takes nothing: more than from one try to the next
+LINES = 25_000  # per client; more than all their sockets can hold
+FULL_FOR = 1.1  # seconds that the disk stays full: longer than the retry interval
 
 
-def why_not_ready(logd: Logd) -> str:
+def not_ready_text(logd: Logd) -> str:
     status, page = logd.readyz()
     return " ".join(page["reasons"].values()) if status == 503 else ""
 
 
-def up_for(logd: Logd, seconds: float) -> None:
-    """Return after so many seconds of it."""
+def wait_uptime(logd: Logd, seconds: float) -> None:
+    """Wait until logd has run for this many more seconds."""
     start = logd.get_json("/status")[1]["uptime_seconds"]
     wait_for(lambda: logd.get_json("/status")[1]["uptime_seconds"] > start + seconds)
 
@@ -41,72 +41,70 @@ def test_a_disk_that_fills_up_under_load_loses_nothing(
     small_disk.fill(but=2 * MIB)
     with ExitStack() as stack:
         stack.enter_context(LivenessMonitor(collector))
-        loads = [stack.enter_context(LineSender(collector, name, lines=LINES)) for name in ("a", "b", "c")]
-        wait_for(lambda: "No space left on device" in why_not_ready(collector))
-        assert str(collector.log) in why_not_ready(collector)
+        senders = [stack.enter_context(LineSender(collector, name, lines=LINES)) for name in ("a", "b", "c")]
+        wait_for(lambda: "No space left on device" in not_ready_text(collector))
+        assert str(collector.log) in not_ready_text(collector)
         with LineEndMonitor(collector):
-            up_for(collector, ENOUGH)
+            wait_uptime(collector, FULL_FOR)
         assert collector.metric("nodelog_paused_seconds_total") > 0
         assert collector.peak_rss() < 100 * MIB
         small_disk.clear()
         collector.wait_ready()
-        for load in loads:
-            load.join()
+        for sender in senders:
+            sender.join()
     assert collector.stop() == 0
-    assert_each_line_once(collector.log, {load.name: LINES for load in loads})
+    assert_each_line_once(collector.log, {sender.name: LINES for sender in senders})
 
 
-def test_a_disk_that_is_full_at_the_start_is_waited_for(small_disk: SmallDisk, logd: StartLogd) -> None:
+def test_a_full_disk_at_startup_is_waited_for(small_disk: SmallDisk, logd: StartLogd) -> None:
     small_disk.fill()
     collector = logd(log=small_disk.path / "node_log", ready=False)
-    with LivenessMonitor(collector), LineSender(collector, "a", lines=1000) as load:
-        wait_for(lambda: "No space left on device" in why_not_ready(collector))
+    with LivenessMonitor(collector), LineSender(collector, "a", lines=1000) as sender:
+        wait_for(lambda: "No space left on device" in not_ready_text(collector))
         wait_for(lambda: collector.metric("nodelog_connections_accepted_total") == 1)
         small_disk.clear()
         collector.wait_ready()
-        load.join()
+        sender.join()
     assert collector.stop() == 0
     assert_each_line_once(collector.log, {"a": 1000})
 
 
-def test_sigterm_while_the_disk_is_full_ends_in_time_and_says_what_is_lost(
+def test_sigterm_while_the_disk_is_full_exits_in_time_and_logs_what_is_lost(
     small_disk: SmallDisk, logd: StartLogd
 ) -> None:
     collector = logd("--grace=1s", log=small_disk.path / "node_log")
     small_disk.fill(but=MIB)
     with LineSender(collector, "a", lines=4 * LINES):
-        wait_for(lambda: "No space left on device" in why_not_ready(collector))
+        wait_for(lambda: "No space left on device" in not_ready_text(collector))
         held = collector.get_json("/status")[1]["held_bytes"]
         collector.signal(signal.SIGTERM)
         assert collector.wait() == 1
     (record,) = collector.records("are lost")
     lost = re.search(r"cannot write (\d+) bytes", record["message"])
     assert lost is not None
-    assert int(lost[1]) >= held > 0  # it takes what the connections still hold as long as there is room
+    assert int(lost[1]) >= held > 0  # it still reads from the connections while its buffer has room
     small_disk.clear()
     (found,) = line_numbers(collector.log).values()
     assert found == list(range(len(found)))
 
 
-def test_sigterm_while_the_disk_is_full_at_the_start_ends_in_time(
-    small_disk: SmallDisk, logd: StartLogd
-) -> None:
+def test_sigterm_at_startup_on_a_full_disk_exits_in_time(small_disk: SmallDisk, logd: StartLogd) -> None:
     small_disk.fill()
     collector = logd("--grace=1s", log=small_disk.path / "node_log", ready=False)
-    wait_for(lambda: "No space left on device" in why_not_ready(collector))
+    wait_for(lambda: "No space left on device" in not_ready_text(collector))
     assert collector.stop() == 0
     collector.restart(ready=False)
     small_disk.clear()
     collector.wait_ready()
 
 
-def test_a_log_larger_than_its_disk_goes_on_because_the_oldest_files_are_removed(
+def test_a_log_larger_than_its_disk_continues_by_removing_the_oldest_files(
     small_disk: SmallDisk, logd: StartLogd
 ) -> None:
     small_disk.fill(but=20 * MIB)
     collector = logd("--rotate-size=1MiB", "--keep-free=10%", log=small_disk.path / "node_log")
-    with LineSender(collector, "a", lines=8 * LINES, noisy=True) as load:
-        load.join()
+    with LineSender(collector, "a", lines=8 * LINES, noisy=True) as sender:
+        sender.join()
         wait_for(lambda: collector.records("removed by --keep-free"))
     assert collector.stop() == 0
     (found,) = line_numbers(collector.log).values()
@@ -114,7 +112,7 @@ def test_a_log_larger_than_its_disk_goes_on_because_the_oldest_files_are_removed
     assert found == list(range(found[0], 8 * LINES))
 
 
-def test_a_start_on_a_full_disk_makes_room_first(small_disk: SmallDisk, logd: StartLogd) -> None:
+def test_startup_on_a_full_disk_frees_space_first(small_disk: SmallDisk, logd: StartLogd) -> None:
     log = small_disk.path / "node_log"
     oldest, newest = (FileNames(log).sealed_path(number, 0.0) for number in (1, 2))
     oldest.write_bytes(bytes(16 * MIB))

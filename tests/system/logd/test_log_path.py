@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from tests.processes.logd import Logd, StartLogd
 
 
-def complaint(collector: Logd) -> str:
-    """Give the one error it ended with."""
+def error_at_exit(collector: Logd) -> str:
+    """Wait for exit code 1 and return the only error that was logged."""
     assert collector.wait() == 1
-    assert not any("Traceback" in each for each in collector.stderr)
+    assert not any("Traceback" in line for line in collector.stderr)
     (record,) = (record for record in collector.records() if record["level"] == "error")
     return str(record["message"])
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_symbolic_link_is_followed_and_everything_lives_beside_its_target(
+def test_a_symbolic_link_is_followed_and_all_files_are_beside_its_target(
     logd: StartLogd, tmp_path: Path, *, exists: bool
 ) -> None:
     store, link = tmp_path / "store", tmp_path / "var" / "node_log"
@@ -55,13 +55,13 @@ def test_a_second_logd_waits_for_the_first_then_names_it_and_exits(logd: StartLo
     first = logd()
     second = logd("--grace=1s", ready=False)
     wait_for(lambda: "is held by" in second.readyz()[1]["reasons"].get("start", ""))
-    assert f"is held by process {first.pid} on " in complaint(second)
+    assert f"is held by process {first.pid} on " in error_at_exit(second)
     first.send(b"still here\n")
     first.wait_for_text("still here\n")
     assert first.stop() == 0
 
 
-def test_a_second_logd_goes_on_when_the_first_has_ended(logd: StartLogd) -> None:
+def test_a_second_logd_starts_once_the_first_has_ended(logd: StartLogd) -> None:
     first = logd()
     first.send(b"of the first\n")
     second = logd(ready=False)
@@ -73,7 +73,7 @@ def test_a_second_logd_goes_on_when_the_first_has_ended(logd: StartLogd) -> None
     assert second.stop() == 0
 
 
-def test_a_second_logd_that_waits_ends_on_sigterm(logd: StartLogd) -> None:
+def test_a_second_logd_that_waits_exits_on_sigterm(logd: StartLogd) -> None:
     first = logd()
     second = logd(ready=False)
     wait_for(lambda: second.records("is held by"))
@@ -105,7 +105,7 @@ def loop_of_links(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("place", "reason"),
+    ("make_path", "reason"),
     [
         (missing, "No such file or directory"),
         (directory, "Is a directory"),
@@ -114,20 +114,20 @@ def loop_of_links(tmp_path: Path) -> Path:
         (loop_of_links, "Too many levels of symbolic links"),
     ],
 )
-def test_a_place_that_only_an_operator_can_mend_is_one_line_and_exit_1(
-    logd: StartLogd, tmp_path: Path, place: Callable[[Path], Path], reason: str
+def test_a_path_that_only_an_operator_can_fix_is_one_error_and_exit_code_1(
+    logd: StartLogd, tmp_path: Path, make_path: Callable[[Path], Path], reason: str
 ) -> None:
     (tmp_path / "store").mkdir()
-    log = place(tmp_path / "store")
-    there = sorted(tmp_path.rglob("*"))
-    said = complaint(logd(log=log, ready=False))
-    assert reason in said
-    assert "--log" in said
-    assert sorted(tmp_path.rglob("*")) == there
+    log = make_path(tmp_path / "store")
+    before = sorted(tmp_path.rglob("*"))
+    message = error_at_exit(logd(log=log, ready=False))
+    assert reason in message
+    assert "--log" in message
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_read_only_file_system_is_one_line_and_exit_1(small_disk: SmallDisk, logd: StartLogd) -> None:
+def test_a_read_only_file_system_is_one_error_and_exit_code_1(small_disk: SmallDisk, logd: StartLogd) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk.path], check=True)
-    said = complaint(logd(log=small_disk.path / "node_log", ready=False))
-    assert "Read-only file system" in said
-    assert "--log" in said
+    message = error_at_exit(logd(log=small_disk.path / "node_log", ready=False))
+    assert "Read-only file system" in message
+    assert "--log" in message

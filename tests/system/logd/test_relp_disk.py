@@ -1,4 +1,4 @@
-"""A real logd whose disk is stuck, full or failing under RELP: what is answered is there."""
+"""A real logd whose disk hangs, is full or fails under RELP: what is acknowledged is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.numbered_lines import sealed_files
 from tests.relp_client import STREAM, block, blocks, connect
-from tests.system.logd.relp_streams import send_from, whole
+from tests.system.logd.relp_streams import log_content, resume_from
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 SYNCS = ["batch", "interval=50ms", "off"]
 
 
-def test_m_is_what_is_durable_and_not_what_is_only_written(logd: StartLogd, faults: Faults) -> None:
+def test_m_counts_durable_blocks_not_written_ones(logd: StartLogd, faults: Faults) -> None:
     collector = logd("--sync=interval=1h", prefix=faults.prefix)
     with connect(collector.port, (STREAM, 1)) as client:
         client.welcome()
-        client.store(block(1))  # answered as it is written; nothing has synced it
+        client.store(block(1))  # acknowledged once written; nothing has synced it
         with faults.failing(collector, "posix/io/sync/fdatasync", errno.EIO):
             other = connect(collector.port, (STREAM, 1))
             wait_for(lambda: collector.records("cannot sync"))
-            assert not other.read(0.2)  # the fence waits for a sync, and that fails
+            assert not other.read(0.2)  # the fence waits for a sync, which fails
     with other:
-        assert other.welcome().durable == 0  # the failed sync may have lost it, so it is asked for again
+        assert other.welcome().durable == 0  # the failed sync may have lost it, so the client must resend it
 
 
 @pytest.mark.parametrize("sync", SYNCS)
-def test_a_block_that_recovery_finds_in_the_page_cache_is_made_durable_before_m_counts_it(
+def test_a_block_recovered_from_the_page_cache_is_synced_before_m_counts_it(
     logd: StartLogd, sync: str
 ) -> None:
     collector = logd(f"--sync={sync}")
@@ -50,7 +50,7 @@ def test_a_block_that_recovery_finds_in_the_page_cache_is_made_durable_before_m_
         assert client.welcome().durable == 1
 
 
-def test_the_answer_to_open_waits_while_the_disk_is_stuck(freezable: FreezableDisk, logd: StartLogd) -> None:
+def test_the_answer_to_open_waits_while_the_disk_hangs(freezable: FreezableDisk, logd: StartLogd) -> None:
     collector = logd(log=freezable.path / "node_log")
     with connect(collector.port, (STREAM, 1)) as old:
         old.welcome()
@@ -65,11 +65,11 @@ def test_the_answer_to_open_waits_while_the_disk_is_stuck(freezable: FreezableDi
             assert new.welcome().durable == 1
     assert old.acked == 0
     assert collector.stop() == 0
-    assert whole(collector) == block(1)
+    assert log_content(collector) == block(1)
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_syncs_that_fail_lose_and_double_nothing_that_is_awaited(
+def test_failed_syncs_lose_and_duplicate_nothing_that_is_awaited(
     logd: StartLogd, faults: Faults, times: int
 ) -> None:
     collector = logd(prefix=faults.prefix)
@@ -85,16 +85,14 @@ def test_syncs_that_fail_lose_and_double_nothing_that_is_awaited(
     assert len(sealed_files(collector.log)) == times
     collector.kill()
     collector.restart()
-    assert send_from(collector, 1, 2 * times + 1) == 0
+    assert resume_from(collector, 1, 2 * times + 1) == 0
     assert collector.stop() == 0
-    own = [line for line in whole(collector).splitlines(keepends=True) if line.startswith(b"block")]
+    own = [line for line in log_content(collector).splitlines(keepends=True) if line.startswith(b"block")]
     assert b"".join(own) == blocks(range(1, 2 * times + 2))
-    assert whole(collector).count(b"plain") == 3 * times
+    assert log_content(collector).count(b"plain") == 3 * times
 
 
-def test_a_full_disk_in_between_answers_nothing_and_loses_nothing(
-    small_disk: SmallDisk, logd: StartLogd
-) -> None:
+def test_a_full_disk_acknowledges_nothing_and_loses_nothing(small_disk: SmallDisk, logd: StartLogd) -> None:
     collector = logd(log=small_disk.path / "node_log")
     with connect(collector.port, (STREAM, 1)) as client:
         client.welcome()
@@ -107,13 +105,13 @@ def test_a_full_disk_in_between_answers_nothing_and_loses_nothing(
         client.wait_for_acks()
     collector.kill()
     collector.restart()
-    assert send_from(collector, 1, 19) == 0
+    assert resume_from(collector, 1, 19) == 0
     assert collector.stop() == 0
-    assert whole(collector) == block(1) + blocks(range(2, 20), lines=2000)
+    assert log_content(collector) == block(1) + blocks(range(2, 20), lines=2000)
 
 
 @pytest.mark.parametrize("frames", ["lines", "syslog"])
-def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
+def test_rotation_between_block_and_ack_acknowledges_only_durable_blocks(
     logd: StartLogd, frames: str, faults: Faults
 ) -> None:
     collector = logd("--rotate-size=64KiB", prefix=faults.prefix)
@@ -128,10 +126,10 @@ def test_rotation_between_block_and_ack_answers_nothing_that_is_not_durable(
             assert client.acked == 0
         client.wait_for_acks()
     assert collector.stop() == 0
-    assert whole(collector) == blocks([1, 2], lines=2000)
+    assert log_content(collector) == blocks([1, 2], lines=2000)
 
 
-def test_sigterm_while_the_disk_is_stuck_ends_within_the_grace_and_answers_nothing(
+def test_sigterm_while_the_disk_hangs_ends_within_the_grace_time_and_acknowledges_nothing(
     freezable: FreezableDisk, logd: StartLogd
 ) -> None:
     collector = logd("--grace=1s", log=freezable.path / "node_log")
@@ -145,6 +143,6 @@ def test_sigterm_while_the_disk_is_stuck_ends_within_the_grace_and_answers_nothi
     assert client.events == []
     client.sock.close()
     collector.restart()
-    assert send_from(collector, 1, 3) == 3
+    assert resume_from(collector, 1, 3) == 3
     assert collector.stop() == 0
-    assert whole(collector) == blocks([1, 2, 3])
+    assert log_content(collector) == blocks([1, 2, 3])

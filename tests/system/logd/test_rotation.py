@@ -17,36 +17,36 @@ NAME = re.compile(r"node_log-(\d{8}T\d{6}Z)-(\d{8})\.log(?:\.gz)?")
 
 
 def stamps(logd: Logd) -> list[str]:
-    """Give the times in the names of the sealed files, in the order of their numbers, which are unique."""
+    """Return the times in the names of the sealed files, ordered by their unique numbers."""
     found = {match[2]: match[1] for path in logd.log.parent.iterdir() if (match := NAME.fullmatch(path.name))}
     assert len(found) == len(sealed_files(logd.log))
     return [found[number] for number in sorted(found)]
 
 
-def rotations(logd: Logd) -> int:
+def sealed_count(logd: Logd) -> int:
     return len(sealed_files(logd.log))
 
 
 def seal(logd: Logd) -> None:
-    """Have the log sealed, which is not empty, and wait for that."""
-    before = rotations(logd)
+    """Seal the log, which must not be empty, and wait for it."""
+    before = sealed_count(logd)
     logd.signal(signal.SIGHUP)
-    wait_for(lambda: rotations(logd) > before, "the log is sealed")
+    wait_for(lambda: sealed_count(logd) > before, "the log is sealed")
 
 
 def test_sighup_twice_in_a_second_loses_nothing(logd: StartLogd) -> None:
     collector = logd()
-    with LineSender(collector, "a", pause=0.002) as load:
-        wait_for(lambda: load.sent > 1000)
+    with LineSender(collector, "a", pause=0.002) as sender:
+        wait_for(lambda: sender.sent > 1000)
         collector.signal(signal.SIGHUP)
         collector.signal(signal.SIGHUP)
-        wait_for(lambda: rotations(collector) >= 1)
-        sent = load.sent
-        wait_for(lambda: load.sent > sent + 1000)
-        load.finish()
+        wait_for(lambda: sealed_count(collector) >= 1)
+        sent = sender.sent
+        wait_for(lambda: sender.sent > sent + 1000)
+        sender.finish()
     assert collector.stop() == 0
-    assert len(stamps(collector)) in {1, 2}  # there may be nothing to seal between the two
-    assert_each_line_once(collector.log, {"a": load.sent})
+    assert len(stamps(collector)) in {1, 2}  # the log may be empty between the two
+    assert_each_line_once(collector.log, {"a": sender.sent})
 
 
 def test_sighup_does_not_seal_an_empty_log(logd: StartLogd) -> None:
@@ -56,10 +56,10 @@ def test_sighup_does_not_seal_an_empty_log(logd: StartLogd) -> None:
     assert stamps(collector) == []
 
 
-def test_a_hundred_rotations_in_a_row_lose_and_double_nothing(logd: StartLogd) -> None:
+def test_a_hundred_rotations_in_a_row_lose_and_duplicate_nothing(logd: StartLogd) -> None:
     collector = logd("--rotate-size=64KiB")
     with LineSender(collector, "a", pause=0.002) as first, LineSender(collector, "b", pause=0.002) as second:
-        wait_for(lambda: rotations(collector) >= 100)
+        wait_for(lambda: sealed_count(collector) >= 100)
         first.finish()
         second.finish()
     assert collector.stop() == 0
@@ -70,48 +70,48 @@ def test_a_hundred_rotations_in_a_row_lose_and_double_nothing(logd: StartLogd) -
 def test_a_log_is_sealed_by_age_unless_it_is_empty(logd: StartLogd) -> None:
     collector = logd("--rotate-age=1s")
     collector.send(line("a", 0))
-    wait_for(lambda: rotations(collector) == 1)
+    wait_for(lambda: sealed_count(collector) == 1)
     collector.send(line("a", 1))
-    wait_for(lambda: rotations(collector) == 2)
+    wait_for(lambda: sealed_count(collector) == 2)
     assert collector.stop() == 0
     assert len(stamps(collector)) == 2
     assert_each_line_once(collector.log, {"a": 2})
 
 
-def test_the_age_of_a_log_counts_on_over_a_restart(logd: StartLogd, clock: FakeClock) -> None:
+def test_the_age_of_a_log_continues_over_a_restart(logd: StartLogd, clock: FakeClock) -> None:
     collector = logd("--rotate-age=1d", prefix=clock.prefix)
     collector.send(line("a", 0))
     assert collector.stop() == 0
     clock.set("+2d")
     collector.restart()
-    wait_for(lambda: rotations(collector) == 1)
+    wait_for(lambda: sealed_count(collector) == 1)
     wait_for(lambda: collector.metric("nodelog_rotations_total") == 1)
 
 
 def test_a_clock_set_back_changes_neither_order_nor_numbers(logd: StartLogd, clock: FakeClock) -> None:
     collector = logd("--rotate-age=1d", prefix=clock.prefix)
-    with LineSender(collector, "a", pause=0.002) as load:
-        wait_for(lambda: load.sent > 1000)
+    with LineSender(collector, "a", pause=0.002) as sender:
+        wait_for(lambda: sender.sent > 1000)
         seal(collector)
         clock.set("-1d")
-        sent = load.sent
-        wait_for(lambda: load.sent > sent + 1000)
+        sent = sender.sent
+        wait_for(lambda: sender.sent > sent + 1000)
         seal(collector)
-        sent = load.sent
-        wait_for(lambda: load.sent > sent + 1000)
-        load.finish()
+        sent = sender.sent
+        wait_for(lambda: sender.sent > sent + 1000)
+        sender.finish()
     collector.restart()
     seal(collector)
     collector.restart()
-    assert collector.metric("nodelog_rotations_total") == 0  # a file begun in the future is not old
+    assert collector.metric("nodelog_rotations_total") == 0  # a file with a future start is not old
     assert collector.stop() == 0
     before, *after = stamps(collector)
     assert len(after) == 2
     assert max(after) < before
-    assert_each_line_once(collector.log, {"a": load.sent})
+    assert_each_line_once(collector.log, {"a": sender.sent})
 
 
-def test_age_never_removes_the_newest_three_whatever_the_clock_says(
+def test_age_never_removes_the_newest_three_whatever_the_clock_shows(
     logd: StartLogd, clock: FakeClock
 ) -> None:
     collector = logd("--keep-age=1h", prefix=clock.prefix)
@@ -121,7 +121,7 @@ def test_age_never_removes_the_newest_three_whatever_the_clock_says(
     clock.set("+1y")
     collector.send(line("a", 5))
     collector.signal(signal.SIGHUP)
-    wait_for(lambda: rotations(collector) == 3)
+    wait_for(lambda: sealed_count(collector) == 3)
     assert collector.stop() == 0
     assert len(collector.records("removed by --keep-age")) == 3
     assert [path.name.split(".")[0][-1] for path in sealed_files(collector.log)] == ["4", "5", "6"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 REASONS = ["keep-bytes", "keep-count", "keep-age", "keep-free"]
-LARGE = 24 * MIB  # bytes; takes gzip long enough to be caught at it
+LARGE = 24 * MIB  # bytes; gzip runs long enough to be stopped during its work
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def leave_sealed(log: Path, number: int, data: bytes, age: float = 0.0) -> Path:
-    """Leave a sealed file as an earlier run of logd would, some seconds ago."""
+    """Create a sealed file like one of an earlier logd, `age` seconds old."""
     then = time.time() - age
     path = FileNames.resolve(log).sealed_path(number, then)
     path.write_bytes(data)
@@ -40,15 +40,15 @@ def leave_sealed(log: Path, number: int, data: bytes, age: float = 0.0) -> Path:
 
 
 def noise(size: int) -> bytes:
-    """Give lines that are hard to compress."""
+    """Return lines that hardly compress."""
     return os.urandom(size // 65 * 32).hex("\n", 32).encode() + b"\n"
 
 
-def left(log: Path) -> list[int]:
+def sealed_numbers(log: Path) -> list[int]:
     return [sealed.number for sealed in FileNames.resolve(log).sealed_files()]
 
 
-def half_made(log: Path) -> list[Path]:
+def temporary_files(log: Path) -> list[Path]:
     return list(log.parent.glob(".*.tmp-*"))
 
 
@@ -60,16 +60,18 @@ def child_of(collector: Logd) -> int | None:
 
 @pytest.fixture
 def stopped_at_gzip(logd: StartLogd, log: Path) -> Generator[tuple[Logd, int, bytes]]:
-    """Give a logd whose gzip child is stopped in the middle of its work, the child, and its input."""
+    """Yield a logd whose gzip child is stopped during its work, the child's PID, and its input."""
     data = noise(LARGE)
     leave_sealed(log, 1, data)
     collector = logd(log=log)
-    wait_for(lambda: any(path.stat().st_size for path in half_made(log)), "a gzip child has begun to write")
+    wait_for(
+        lambda: any(path.stat().st_size for path in temporary_files(log)), "a gzip child has begun to write"
+    )
     child = child_of(collector)
     assert child is not None
     os.kill(child, signal.SIGSTOP)
     try:
-        assert half_made(log)
+        assert temporary_files(log)
         yield collector, child, data
     finally:
         with suppress(ProcessLookupError):
@@ -80,7 +82,7 @@ def assert_compressed(log: Path, data: bytes) -> None:
     wait_for(lambda: not list(log.parent.glob("*.log")), "the sealed file is compressed")
     (sealed,) = FileNames.resolve(log).sealed_files()
     assert gzip.decompress(sealed.path.read_bytes()) == data
-    assert half_made(log) == []
+    assert temporary_files(log) == []
 
 
 def test_kill_9_of_logd_and_its_gzip_child_loses_nothing_and_leaves_nothing(
@@ -89,7 +91,7 @@ def test_kill_9_of_logd_and_its_gzip_child_loses_nothing_and_leaves_nothing(
     collector, child, data = stopped_at_gzip
     os.kill(child, signal.SIGKILL)
     collector.kill()
-    assert half_made(collector.log)
+    assert temporary_files(collector.log)
     collector.restart()
     assert_compressed(collector.log, data)
 
@@ -105,7 +107,7 @@ def test_a_gzip_child_that_outlives_its_logd_does_no_harm(
     assert_compressed(collector.log, data)
 
 
-def test_sigterm_while_a_file_is_compressed_leaves_it_as_it_is(
+def test_sigterm_during_compression_keeps_the_uncompressed_file(
     stopped_at_gzip: tuple[Logd, int, bytes],
 ) -> None:
     collector, child, data = stopped_at_gzip
@@ -114,22 +116,22 @@ def test_sigterm_while_a_file_is_compressed_leaves_it_as_it_is(
     assert collector.wait() == 0
     (sealed,) = FileNames.resolve(collector.log).sealed_files()
     assert sealed.path.read_bytes() == data
-    assert half_made(collector.log) == []
+    assert temporary_files(collector.log) == []
 
 
 @pytest.mark.parametrize("damage", ["none", "cut", "changed"])
-def test_of_a_file_and_its_compressed_form_one_is_left_with_all_lines(
+def test_a_file_beside_its_compressed_copy_ends_as_one_file_with_all_lines(
     logd: StartLogd, log: Path, damage: str
 ) -> None:
     data = noise(MIB)
     path = leave_sealed(log, 1, data)
-    good = gzip.compress(data)
-    packed = {
-        "none": good,
-        "cut": good[:-1000],
-        "changed": good[:5000] + bytes(10) + good[5010:],
+    compressed = gzip.compress(data)
+    content = {
+        "none": compressed,
+        "cut": compressed[:-1000],
+        "changed": compressed[:5000] + bytes(10) + compressed[5010:],
     }[damage]
-    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    path.with_name(f"{path.name}.gz").write_bytes(content)
     collector = logd(log=log)
     assert_compressed(log, data)
     assert collector.stop() == 0
@@ -146,23 +148,23 @@ def test_of_a_file_and_its_compressed_form_one_is_left_with_all_lines(
         ("--keep-count=off", [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_a_start_keeps_to_the_budget(logd: StartLogd, log: Path, option: str, kept: list[int]) -> None:
+def test_startup_enforces_the_budget(logd: StartLogd, log: Path, option: str, kept: list[int]) -> None:
     for number in range(1, 7):
         leave_sealed(log, number, noise(MIB), age=1000 * (7 - number))
     collector = logd(option, log=log)
-    assert left(log) == kept
+    assert sealed_numbers(log) == kept
     assert sum(collector.metric("nodelog_removed_files_total", reason=r) for r in REASONS) == 6 - len(kept)
     collector.send(line("a", 0))
     collector.signal(signal.SIGHUP)
-    wait_for(lambda: 7 in left(log))
+    wait_for(lambda: 7 in sealed_numbers(log))
     assert collector.stop() == 0
 
 
-def test_a_budget_of_files_is_kept_while_it_runs(logd: StartLogd, log: Path) -> None:
+def test_a_limit_of_files_is_enforced_while_running(logd: StartLogd, log: Path) -> None:
     collector = logd("--keep-count=2", log=log)
     for number in range(1, 5):
         collector.send(line("a", number))
         collector.signal(signal.SIGHUP)
-        wait_for(lambda number=number: left(log)[-1:] == [number])  # type: ignore[misc]  # mypy on defaults
-    wait_for(lambda: left(log) == [3, 4])
+        wait_for(lambda number=number: sealed_numbers(log)[-1:] == [number])  # type: ignore[misc]  # mypy on defaults
+    wait_for(lambda: sealed_numbers(log) == [3, 4])
     wait_for(lambda: collector.metric("nodelog_sealed_files") == 2)

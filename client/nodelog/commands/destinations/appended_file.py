@@ -32,7 +32,7 @@ class AppendedFile:
         try:
             self._fd = self._open()
         except OSError as error:
-            raise UnusableFileError(f"cannot write {path}: {error.strerror}; give another --file") from None
+            raise UnusableFileError(f"cannot write {path}: {error.strerror}; choose another --file") from None
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds`; return True as soon as there was a stop signal."""

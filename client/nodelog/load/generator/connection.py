@@ -1,6 +1,6 @@
-"""One numbered connection of a load: its plan, its place among its lines, and its socket while it has one.
+"""One numbered connection of a load: its schedule, its position in its lines, and its socket, if any.
 
-What becomes of a line between our hand and the file is the protocol's: `Plain` and `Relp` say it.
+How lines are sent and acknowledged depends on the protocol: see `LineStream` and `RelpStream`.
 """
 
 from __future__ import annotations
@@ -20,101 +20,101 @@ if TYPE_CHECKING:
 
 
 class Connection(ABC):
-    """What the sender and the sockets need to know of a connection, whatever it speaks."""
+    """What the sender and the connection pool know of a connection, whatever its protocol."""
 
-    is_acknowledged = False
-    """True if the collector says what it has stored."""
-    has_had_its_share = False
-    """True if its socket has carried all that it was to carry, and another one follows."""
-    is_behind = False
-    """True if lines are to be sent again, whatever is planned."""
+    has_acks = False
+    """True if the collector acknowledges what it has stored."""
+    has_sent_share = False
+    """True if its socket has carried all the lines it was to carry, and another one follows."""
+    has_resends = False
+    """True if lines must be sent again before any scheduled write."""
 
     def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
-        self.quota = settings.quota(number)
+        self.quota = settings.line_quota(number)
         self.sock: socket.socket | None = None
-        self.watched = 0  # what the socket is watched for
-        self.connecting = False
-        self.blocked = False  # the kernel has to take more before there is a use in pushing
-        self.ended = False  # we have said that no more comes, and wait for the other side
-        self.first = self.last = 0  # lines of the write it is at; `offset` bytes of it are handed over
-        self.offset = 0
-        self.nth = -1  # write
-        self.planned = 0  # when it was to happen, nanoseconds
+        self.registered_events = 0  # the epoll events its socket is registered for
+        self.is_connecting = False
+        self.is_blocked = False  # the socket's send buffer is full
+        self.is_closing = False  # our side is closed, the other side is awaited
+        self.write_start = self.write_end = 0  # the lines of the current write; the end is exclusive
+        self.write_offset = 0  # bytes of the current write that were handed to the kernel
+        self.write_index = -1
+        self.due_at = 0  # when the current write was due, in nanoseconds
         self._delays: Iterator[float] | None = None
 
     @property
     @abstractmethod
-    def handed(self) -> int:
-        """How many lines were wholly handed to the kernel."""
+    def written(self) -> int:
+        """Number of lines that were completely handed to the kernel."""
 
     @property
     @abstractmethod
     def sent(self) -> int:
-        """How many lines count as sent, the first ones of all."""
+        """Number of lines that count as sent; they are the first ones of the connection."""
 
     @property
     @abstractmethod
     def is_done(self) -> bool:
-        """True if it needs no socket any more."""
+        """Whether it needs no socket any more."""
 
     @property
     @abstractmethod
-    def is_through(self) -> bool:
-        """True if the other side is to be told that no more comes over this socket."""
+    def can_close(self) -> bool:
+        """Whether to tell the other side that nothing more is sent over this socket."""
 
     @property
-    def interest(self) -> int:
-        """What its socket is to be watched for now."""
-        return select.EPOLLOUT if self.connecting else self._interest()
+    def wanted_events(self) -> int:
+        """The epoll events that its socket should be registered for."""
+        return select.EPOLLOUT if self.is_connecting else self._session_events()
 
-    def next_write(self, lines: int) -> None:
-        """Go on to the write after this one."""
-        self.first = self.last
-        self.last = self.first + lines
-        if self.quota is not None and self.last > self.quota:
-            self.last = self.quota
-        self.offset = 0
-        self.nth += 1
+    def start_next_write(self, lines: int) -> None:
+        """Move on to the next write, of this number of lines."""
+        self.write_start = self.write_end
+        self.write_end = self.write_start + lines
+        if self.quota is not None and self.write_end > self.quota:
+            self.write_end = self.quota
+        self.write_offset = 0
+        self.write_index += 1
 
-    def greet(self) -> None:
-        """Say what comes first over a new socket, and look when it takes more. Raises OSError."""
-        self.blocked = True
+    def start_session(self) -> None:
+        """Send what comes first over a new socket; the first write waits for room. Raises OSError."""
+        self.is_blocked = True
 
     @abstractmethod
-    def await_welcome(self) -> None:
+    def wait_for_session(self) -> None:
         """Wait until lines may be sent; the socket has a timeout. Raises OSError."""
 
     @abstractmethod
-    def push(self) -> bool:
-        """Hand over what is taken of the write; True if that is all of it. Raises OSError."""
+    def send(self) -> bool:
+        """Hand as much of the write to the kernel as it takes; return True if that is all. Raises OSError."""
 
     @abstractmethod
-    def hear(self, event: int) -> bool:
-        """Take what the other side says; True if the socket is of no more use. Raises OSError."""
+    def receive(self, events: int) -> bool:
+        """Handle what the other side sent; return True if the socket is of no more use. Raises OSError."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Begin no other write, or line where a write may be cut."""
+        """Begin no further write, nor a further line where a write may be cut short."""
 
     @abstractmethod
-    def end(self) -> None:
-        """Say that no more comes. Raises OSError."""
+    def close_session(self) -> None:
+        """Shut down the sending side. Raises OSError."""
 
-    def disconnected(self) -> float:
-        """Go back to what has not arrived; give the seconds to wait before the next try."""
+    def handle_disconnect(self) -> float:
+        """Go back to the first line that has not arrived; return the seconds to wait before reconnecting."""
         if self._rewind():
             self._delays = None
         self.sock = None
-        self.connecting = self.blocked = self.ended = False
+        self.is_connecting = self.is_blocked = self.is_closing = False
         if self._delays is None:
             self._delays = delays(random.random)
         return next(self._delays)
 
     @abstractmethod
-    def _interest(self) -> int:
-        """Say what a socket that is connected is to be watched for."""
+    def _session_events(self) -> int:
+        """Return the epoll events for a connected socket."""
 
     @abstractmethod
     def _rewind(self) -> bool:
-        """Go back to what has not arrived; True if the socket was of use."""
+        """Go back to the first line that has not arrived; return True if the socket was of use."""

@@ -1,8 +1,8 @@
-"""The sockets of one process: opened, watched, lost, opened again, and ended so that no line is torn.
+"""The connections of one process: their sockets are connected, polled, reconnected, and closed in order.
 
-One epoll, nothing blocks: a collector that is away must not stop the lines to one that is there, and a
-connection that does not take any more must not stop the others. What is said over a socket is the
-connection's affair.
+There is one epoll, and nothing blocks: a collector that is away must not stop the lines to one that is there,
+and a connection that takes no more must not stop the others. What is sent and received is up to each
+connection.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 
 
-class Links:
-    """The sockets of these connections."""
+class ConnectionPool:
+    """All connections of a process and their sockets."""
 
     def __init__(self, address: tuple[str, int], connections: list[Connection]) -> None:
         self.unfinished = {connection.number for connection in connections}
-        """Those that are not done."""
+        """The numbers of connections that are not done."""
         self.errors: Counter[str] = Counter()
         self.made = 0  # connections
         self.reconnects = 0  # connections that follow one that failed, or that the collector ended
@@ -39,158 +39,160 @@ class Links:
         self._target: tuple[str, int] = address
         self._by_fd: dict[int, Connection] = {}
         self._retries: list[tuple[float, int, Connection]] = []
-        self._ending = False
+        self._gives_up = False
 
     @property
-    def open(self) -> int:
-        """How many connections have a socket."""
+    def open_count(self) -> int:
+        """Number of connections that have a socket."""
         return len(self._by_fd)
 
     @property
     def is_busy(self) -> bool:
-        """True if a socket is open, or will be."""
+        """Whether a socket is open or will be opened."""
         return bool(self._by_fd or self._retries)
 
     @property
-    def next_retry(self) -> float:
-        """When something is to be done without an event, on time.monotonic."""
+    def next_retry_at(self) -> float:
+        """When the next reconnect is due, by time.monotonic; infinity if none is."""
         return self._retries[0][0] if self._retries else float("inf")
 
-    def open_all(self) -> None:
-        """Connect each of them. Raises OSError: a load that cannot begin is of no use."""
+    def connect_all(self) -> None:
+        """Connect all of them. Raises OSError: a load that cannot start is of no use."""
         for connection in self._connections:
             sock = socket.create_connection(self._address, CONNECT_SECONDS)
             self._family, self._target = sock.family, sock.getpeername()
             connection.sock = sock
-            connection.greet()
-            connection.await_welcome()
-            self._add(connection, sock)
+            connection.start_session()
+            connection.wait_for_session()
+            self._register(connection, sock)
             self.made += 1
 
-    def ready(self, seconds: float) -> list[Connection]:
-        """Wait that long at most; give the connections that can take more, after seeing to the others."""
+    def poll(self, seconds: float) -> list[Connection]:
+        """Wait up to `seconds`, handle other events, and return the connections that can send more."""
         events = self.epoll.poll(seconds)
         if self._retries:
-            self._retry(time.monotonic())
+            self._reconnect(time.monotonic())
         by_fd = self._by_fd
-        ready = [by_fd[fd] for fd, event in events if event == select.EPOLLOUT and not by_fd[fd].connecting]
+        out = select.EPOLLOUT
+        ready = [by_fd[fd] for fd, event in events if event == out and not by_fd[fd].is_connecting]
         if len(ready) < len(events):
-            fine = {connection.number for connection in ready}
+            ready_numbers = {connection.number for connection in ready}
             for fd, event in events:
-                if (connection := by_fd[fd]).number not in fine:
-                    self._see_to(connection, event)
-                    if connection.is_acknowledged and connection.sock:
-                        ready.append(connection)  # it may send what it could not
+                if (connection := by_fd[fd]).number not in ready_numbers:
+                    self._handle_events(connection, event)
+                    if connection.has_acks and connection.sock:
+                        ready.append(connection)  # an acknowledgement may have made room in its window
         return ready
 
-    def watch(self, connection: Connection) -> None:
-        """Wait on a connection for what it needs now."""
-        if connection.sock and connection.watched != (interest := connection.interest):
-            connection.watched = interest
-            self.epoll.modify(connection.sock, interest)
+    def update_events(self, connection: Connection) -> None:
+        """Register a connection for the events that it wants now."""
+        if connection.sock and connection.registered_events != (events := connection.wanted_events):
+            connection.registered_events = events
+            self.epoll.modify(connection.sock, events)
 
-    def lose(self, connection: Connection, error: OSError) -> None:
-        """Give up a socket that failed; the connection goes on over another one, a little later."""
+    def drop(self, connection: Connection, error: OSError) -> None:
+        """Close a socket that failed; the connection continues over another one a little later."""
         self.errors[os.strerror(error.errno) if error.errno else str(error)] += 1
-        self._close(connection)
+        self._close_socket(connection)
 
     def finish(self, connection: Connection) -> None:
-        """Say that no more comes over this socket.
+        """Shut down the sending side of this socket.
 
-        At the end of the load, or of its share of lines, it waits for the collector to have read it all, else
-        another one follows.
+        If the connection is done, has sent its share or the load gives up, wait for the collector to close
+        its side; otherwise continue over another socket.
         """
         if connection.is_done:
             self.unfinished.discard(connection.number)
-        if connection.sock is None or connection.ended:
+        if connection.sock is None or connection.is_closing:
             return
-        if connection.connecting:  # what is said now would come before the greeting
-            self._close(connection)
+        if connection.is_connecting:  # anything sent now would come before the start of the session
+            self._close_socket(connection)
             return
         try:
-            connection.end()
+            connection.close_session()
         except OSError as error:
-            self.lose(connection, error)
+            self.drop(connection, error)
             return
-        if self._ending or connection.is_done or connection.has_had_its_share:
-            connection.ended = True
-            self.watch(connection)
+        if self._gives_up or connection.is_done or connection.has_sent_share:
+            connection.is_closing = True
+            self.update_events(connection)
         else:
-            self._close(connection)
+            self._close_socket(connection)
 
-    def end_all(self, *, give_up: bool) -> None:
-        """End each connection, as soon as it is through.
+    def finish_all(self, *, give_up: bool) -> None:
+        """Finish each connection as soon as it can close.
 
-        If we give up nothing is opened any more; what is closed from now on stays closed.
+        With `give_up` nothing is reconnected any more: what is closed from now on stays closed.
         """
-        self._ending = give_up
+        self._gives_up = give_up
         self._retries = [retry for retry in self._retries if not (give_up or retry[-1].is_done)]
         heapq.heapify(self._retries)
         for connection in self._connections:
-            if connection.is_through:
+            if connection.can_close:
                 self.finish(connection)
-            elif give_up and connection.connecting:
-                self._close(connection)
+            elif give_up and connection.is_connecting:
+                self._close_socket(connection)
             else:
-                self.watch(connection)
+                self.update_events(connection)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all sockets."""
         for connection in list(self._by_fd.values()):
-            self._close(connection)
+            self._close_socket(connection)
         self.epoll.close()
 
-    def _see_to(self, connection: Connection, event: int) -> None:
+    def _handle_events(self, connection: Connection, events: int) -> None:
         try:
-            if connection.connecting:
-                self._connected(connection)
-            elif connection.hear(event):
-                self._close(connection)
+            if connection.is_connecting:
+                self._complete_connect(connection)
+            elif connection.receive(events):
+                self._close_socket(connection)
         except OSError as error:
-            self.lose(connection, error)
+            self.drop(connection, error)
         if connection.sock is None:
             return
-        if connection.is_through and not connection.ended:
+        if connection.can_close and not connection.is_closing:
             self.finish(connection)
         else:
-            self.watch(connection)
+            self.update_events(connection)
 
-    def _connected(self, connection: Connection) -> None:
-        assert connection.sock is not None  # noqa: S101 (it is watched, so it is open)
+    def _complete_connect(self, connection: Connection) -> None:
+        assert connection.sock is not None  # noqa: S101 (its socket is polled, so it is open)
         if code := connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         self.made += 1
         self.reconnects += connection.number not in self._follows_share
-        connection.connecting = False
-        connection.greet()
+        connection.is_connecting = False
+        connection.start_session()
 
-    def _close(self, connection: Connection) -> None:
+    def _close_socket(self, connection: Connection) -> None:
         assert connection.sock is not None  # noqa: S101 (as above)
         del self._by_fd[connection.sock.fileno()]
-        connection.sock.close()  # which ends its being watched
-        by_plan = connection.ended and connection.has_had_its_share
+        connection.sock.close()  # which also removes it from the epoll
+        by_plan = connection.is_closing and connection.has_sent_share
         (self._follows_share.add if by_plan else self._follows_share.discard)(connection.number)
-        wait = connection.disconnected()
+        wait = connection.handle_disconnect()
         if connection.is_done:
             self.unfinished.discard(connection.number)
-        elif not self._ending:
+        elif not self._gives_up:
             heapq.heappush(self._retries, (time.monotonic() + wait, connection.number, connection))
 
-    def _retry(self, now: float) -> None:
+    def _reconnect(self, now: float) -> None:
+        """Start the reconnects that are due."""
         while self._retries and self._retries[0][0] <= now:
             connection = heapq.heappop(self._retries)[2]
             sock = socket.socket(self._family, socket.SOCK_STREAM)
             sock.setblocking(False)
             code = sock.connect_ex(self._target)
-            connection.connecting = True
-            self._add(connection, sock)
+            connection.is_connecting = True
+            self._register(connection, sock)
             if code not in (0, errno.EINPROGRESS):
-                self.lose(connection, OSError(code, os.strerror(code)))
+                self.drop(connection, OSError(code, os.strerror(code)))
 
-    def _add(self, connection: Connection, sock: socket.socket) -> None:
+    def _register(self, connection: Connection, sock: socket.socket) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or one line would wait for another's ack
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a line would wait for another's ack
         connection.sock = sock
         self._by_fd[sock.fileno()] = connection
-        connection.watched = connection.interest
-        self.epoll.register(sock, connection.watched)
+        connection.registered_events = connection.wanted_events
+        self.epoll.register(sock, connection.registered_events)

@@ -1,4 +1,4 @@
-"""The lines of writes, made when they are sent, and made again if need be: a number is all it takes."""
+"""The lines of writes, built when they are sent and rebuilt when needed: a line is defined by its number."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from nodelog.load.generator.line_blocks import LineBlock
 if TYPE_CHECKING:
     from nodelog.load.generator.settings import Settings
 
-_AHEAD: Final = 32  # lines that are made at a time when each is a write of its own, unless they are large
-_AHEAD_BYTES: Final = 16 * 1024  # the same, of each connection
+_AHEAD: Final = 32  # lines built at a time when each is a write of its own, unless they are large
+_AHEAD_BYTES: Final = 16 * 1024  # the same limit in bytes, per connection
 
 
-class Blocks:
-    """The lines of a write, made when they are sent, in memory that all connections share."""
+class BlockSource:
+    """The lines of a write, built when they are sent, in a buffer that all connections share."""
 
     def __init__(self, settings: Settings) -> None:
-        self.fill = LineBlock(settings.line_format, settings.write_lines).fill
+        self.lines = LineBlock(settings.line_format, settings.write_lines).fill
 
 
-class Singles:
-    """The same where a write is one line: made some at a time, and kept until they are sent."""
+class SingleLineSource:
+    """The lines of writes of one line each: several are built at a time and kept until they are sent."""
 
     def __init__(self, settings: Settings) -> None:
         self._size = settings.line_size
         self._ahead = max(1, min(_AHEAD, _AHEAD_BYTES // self._size))
         self._block = LineBlock(settings.line_format, self._ahead)
-        self._made: dict[int, tuple[int, memoryview]] = {}
+        self._built: dict[int, tuple[int, memoryview]] = {}
 
-    def fill(self, connection: int, first: int) -> memoryview:
-        """Give the line of this number."""
-        start, lines = self._made.get(connection, (-self._ahead, memoryview(b"")))
-        at = first - start
-        if not 0 <= at < self._ahead:
-            at, lines = 0, memoryview(bytes(self._block.fill(connection, first)))
-            self._made[connection] = first, lines
-        return lines[at * self._size : (at + 1) * self._size]
+    def lines(self, connection: int, first: int) -> memoryview:
+        """Return the line with number `first`."""
+        start, lines = self._built.get(connection, (-self._ahead, memoryview(b"")))
+        index = first - start
+        if not 0 <= index < self._ahead:
+            index, lines = 0, memoryview(bytes(self._block.fill(connection, first)))
+            self._built[connection] = first, lines
+        return lines[index * self._size : (index + 1) * self._size]
 
 
-def supply(settings: Settings) -> Blocks | Singles:
-    """Give what makes the lines of these writes."""
-    return Blocks(settings) if settings.write_lines > 1 else Singles(settings)
+def line_source(settings: Settings) -> BlockSource | SingleLineSource:
+    """Return the source for writes of this size."""
+    return BlockSource(settings) if settings.write_lines > 1 else SingleLineSource(settings)

@@ -1,11 +1,11 @@
-"""A connection that sends lines and nothing else.
+"""A connection that sends plain lines, without acknowledgements.
 
-Lines are not acknowledged. What the kernel took may be lost with a connection that dies, and shows as lost
-when the files are verified: that is what a load is for. A line that the kernel did not take wholly is sent
-again from its start, and none before it, so that nothing is doubled by us.
+What the kernel accepted may be lost when a connection dies, and shows as lost when the files are verified:
+finding that out is what a load is for. A line that the kernel did not accept completely is sent again from
+its start, and none before it, so that the generator itself doubles nothing.
 
-The collector's end of stream (FIN) is looked for, as it announces its leaving: the line under way is
-finished, the next goes over another socket.
+The collector announces its shutdown by ending its stream (FIN): the current line is then finished, and the
+next one goes over another socket.
 """
 
 from __future__ import annotations
@@ -20,106 +20,107 @@ from typing import TYPE_CHECKING, Final
 from nodelog.load.generator.connection import Connection
 
 if TYPE_CHECKING:
-    from nodelog.load.generator.line_source import Blocks, Singles
+    from nodelog.load.generator.line_source import BlockSource, SingleLineSource
     from nodelog.load.generator.settings import Settings
 
 _IDLE: Final = select.EPOLLRDHUP
 _OUT: Final = select.EPOLLOUT | _IDLE
-_ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_HANGUP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
-class Plain(Connection):
-    """The lines of one connection, as they stand."""
+class LineStream(Connection):
+    """The lines of one connection, sent as they are."""
 
-    def __init__(self, number: int, settings: Settings, supply: Blocks | Singles) -> None:
+    def __init__(self, number: int, settings: Settings, source: BlockSource | SingleLineSource) -> None:
         super().__init__(number, settings)
-        self.supply = supply
-        self.leaving = False  # at the end of the line it is in
-        self._is_eager = settings.rate is None
+        self.source = source
+        self.is_leaving = False  # at the end of the current line
+        self._is_flat_out = settings.rate is None
         self._size = settings.line_size
-        self._start = 0  # its first line over this socket
-        self._share = settings.per_connection  # lines over a socket; None: no limit
+        self._socket_start = 0  # the first line over this socket
+        self._share = settings.per_connection  # lines per socket; None: no limit
 
     @property
-    def handed(self) -> int:
-        """How many lines were wholly handed to the kernel."""
-        return self.first + self.offset // self._size
+    def written(self) -> int:
+        """Number of lines that were completely handed to the kernel."""
+        return self.write_start + self.write_offset // self._size
 
-    sent = handed
+    sent = written
 
     @property
     def is_done(self) -> bool:
-        """True if all its lines are handed over."""
-        return self.first == self.quota
+        """Whether all its lines were handed to the kernel."""
+        return self.write_start == self.quota
 
     @property
-    def is_through(self) -> bool:
-        """True if no line is handed over in part, and none follows."""
-        is_cut = self.leaving and self.offset % self._size == 0
-        return self.is_done or is_cut or self.has_had_its_share
+    def can_close(self) -> bool:
+        """Whether no line is partly sent, and none follows over this socket."""
+        is_cut = self.is_leaving and self.write_offset % self._size == 0
+        return self.is_done or is_cut or self.has_sent_share
 
     @property
-    def has_had_its_share(self) -> bool:  # type: ignore[override] # a fact here, a constant elsewhere
-        """True if all lines of this socket are handed over."""
-        return self._share is not None and self.first - self._start >= self._share
+    def has_sent_share(self) -> bool:  # type: ignore[override] # a fact here, a constant elsewhere
+        """Whether all lines of this socket were handed to the kernel."""
+        return self._share is not None and self.write_start - self._socket_start >= self._share
 
-    def await_welcome(self) -> None:
-        """Nobody says anything."""
+    def wait_for_session(self) -> None:
+        """Return at once: there is no session."""
 
-    def push(self) -> bool:
-        """Hand over what the kernel takes of the write, or of the line if it is leaving."""
-        end = whole = (self.last - self.first) * self._size
-        if self.leaving:
-            end = -(-self.offset // self._size) * self._size
-        assert self.sock is not None  # noqa: S101 (only a connection that is open is pushed)
+    def send(self) -> bool:
+        """Hand as much of the write to the kernel as it takes, or of the current line when leaving."""
+        end = size = (self.write_end - self.write_start) * self._size
+        if self.is_leaving:
+            end = -(-self.write_offset // self._size) * self._size
+        assert self.sock is not None  # noqa: S101 (only an open connection is asked to send)
         try:
-            self.offset += self.sock.send(self.supply.fill(self.number, self.first)[self.offset : end])
+            data = self.source.lines(self.number, self.write_start)[self.write_offset : end]
+            self.write_offset += self.sock.send(data)
         except BlockingIOError:
-            self.blocked = True
+            self.is_blocked = True
             return False
-        self.blocked = self.offset < end
-        return self.offset == whole
+        self.is_blocked = self.write_offset < end
+        return self.write_offset == size
 
-    def hear(self, event: int) -> bool:
-        """Look for the end; what else the collector says is of no interest."""
-        assert self.sock is not None  # noqa: S101 (it is watched, so it is open)
+    def receive(self, events: int) -> bool:
+        """Check for the end of the stream; anything else the collector sends is ignored."""
+        assert self.sock is not None  # noqa: S101 (its socket is polled, so it is open)
         if code := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
-        if event & _ENDED:
-            self.leaving = True
-            return self.ended
+        if events & _HANGUP:
+            self.is_leaving = True
+            return self.is_closing
         with suppress(OSError):
             self.sock.recv(65536)
         return False
 
     def stop(self) -> None:
-        """End it after the line it is in."""
-        self.leaving = True
+        """Leave after the current line."""
+        self.is_leaving = True
 
-    def end(self) -> None:
-        """Half-close."""
+    def close_session(self) -> None:
+        """Shut down our side of the socket."""
         assert self.sock is not None  # noqa: S101 (as above)
         self.sock.shutdown(socket.SHUT_WR)
 
-    def disconnected(self) -> float:
-        """Go back to what has not arrived; after a share that was read, wait until the next line is due."""
-        is_read = self.ended and self.has_had_its_share
-        wait = super().disconnected()
-        return max(0, self.planned - time.monotonic_ns()) / 1e9 if is_read else wait
+    def handle_disconnect(self) -> float:
+        """Go back to what was not read; after a share that was read, wait until the next line is due."""
+        is_read = self.is_closing and self.has_sent_share
+        wait = super().handle_disconnect()
+        return max(0, self.due_at - time.monotonic_ns()) / 1e9 if is_read else wait
 
-    def _interest(self) -> int:
-        if self.ended:
+    def _session_events(self) -> int:
+        if self.is_closing:
             return select.EPOLLIN | _IDLE
-        if self.leaving:
+        if self.is_leaving:
             return select.EPOLLOUT
-        return _OUT if self._is_eager or self.blocked else _IDLE
+        return _OUT if self._is_flat_out or self.is_blocked else _IDLE
 
     def _rewind(self) -> bool:
-        """Keep what is not handed over wholly; an end in the middle of the load is not ours."""
-        done, rest = divmod(self.offset, self._size)
-        self.first += done
-        self.offset = 0
-        self.leaving = False
-        was_of_use = rest > 0 or self.first > self._start
-        self._start = self.first
+        """Go back to the first line that was not completely handed over; leaving was for this socket only."""
+        done, rest = divmod(self.write_offset, self._size)
+        self.write_start += done
+        self.write_offset = 0
+        self.is_leaving = False
+        was_of_use = rest > 0 or self.write_start > self._socket_start
+        self._socket_start = self.write_start
         return was_of_use

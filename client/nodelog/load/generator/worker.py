@@ -1,7 +1,7 @@
-"""One process of a load: `python -m nodelog.load.generator.worker`, given a line of JSON on stdin.
+"""One process of a load: `python -m nodelog.load.generator.worker`, with its settings as JSON on stdin.
 
-It connects and says that it is ready; is told when to start; says how far it is; and at the end what became
-of it. All of them read the same clock, time.monotonic, so that they start in the same moment.
+It connects and reports that it is ready; is told when to start; reports its progress; and at the end its
+result. All workers read the same clock, time.monotonic, so that they start at the same moment.
 """
 
 from __future__ import annotations
@@ -21,85 +21,85 @@ from nodelog.load.generator.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class WorkerResult:
     """What one process has done."""
 
     sent: dict[str, int]
-    """Lines by connection that were wholly handed to the kernel, or acknowledged if that can be."""
+    """Lines by connection that were completely handed to the kernel or, with RELP, acknowledged."""
     late: int
     """Lines that were due and are not handed over."""
-    handed: int
-    """When the last line was handed over; nanoseconds of time.monotonic."""
-    read: int | None
+    handed_at: int
+    """When the last line was handed over, in nanoseconds of time.monotonic."""
+    read_at: int | None
     """When the collector had read them all; None if it has not."""
     cpu: float
-    """Seconds of processor time, up to `handed`."""
+    """Seconds of processor time, up to `handed_at`."""
     connections_made: int
     reconnects: int
     errors: dict[str, int] = field(default_factory=dict)
     latency: str
-    """An HdrHistogram."""
+    """An encoded LatencyHistogram."""
     ack_latency: str
-    """Another; empty if nothing is acknowledged."""
+    """Another one; without values if nothing is acknowledged."""
     unacknowledged: dict[str, int] = field(default_factory=dict)
     """Lines by connection that were handed over and may be stored or not."""
 
 
-def work(commands: IO[str], answers: IO[str]) -> int:
-    """Send one process's share; give the exit code."""
+def run_worker(commands: IO[str], reports: IO[str]) -> int:
+    """Send one process's share of the load; return the exit code."""
 
-    def say(kind: str, value: object = None) -> None:
-        answers.write(json.dumps({kind: value}) + "\n")
-        answers.flush()
+    def report(kind: str, value: object = None) -> None:
+        reports.write(json.dumps({kind: value}) + "\n")
+        reports.flush()
 
     order: dict[str, Any] = json.loads(commands.readline())
     settings = Settings(**order["settings"])
-    sender = Sender(settings, order["process"], lambda progress: say("progress", asdict(progress)))
+    sender = Sender(settings, order["process"], lambda progress: report("progress", asdict(progress)))
 
     def stop(*_: object) -> None:
-        sender.stop = True
+        sender.stop_requested = True
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     _raise_file_limit()
     try:
-        sender.open()
+        sender.connect()
     except OSError as error:
-        say("failed", error.strerror or str(error))
+        report("failed", error.strerror or str(error))
         return 1
-    say("ready")
+    report("ready")
     if not (start := commands.readline()):
-        return 1  # whoever started it has gone
-    gc.disable()  # nothing here makes cycles, and a collection would come between two lines
+        return 1  # the coordinator is gone
+    gc.disable()  # nothing here creates cycles, and a collection would delay lines
     cpu = time.process_time()
     sender.send(json.loads(start)["start"])
-    handed, cpu = time.monotonic_ns(), time.process_time() - cpu
-    late = sender.late(handed)
+    handed_at, cpu = time.monotonic_ns(), time.process_time() - cpu
+    late = sender.late_lines(handed_at)
     is_read = sender.finish()
-    outcome = Outcome(
+    result = WorkerResult(
         sent={str(connection.number): connection.sent for connection in sender.connections},
         late=late,
-        handed=handed,
-        read=time.monotonic_ns() if is_read else None,
+        handed_at=handed_at,
+        read_at=time.monotonic_ns() if is_read else None,
         cpu=cpu,
-        connections_made=sender.links.made,
-        reconnects=sender.links.reconnects,
-        errors=dict(sender.links.errors),
+        connections_made=sender.pool.made,
+        reconnects=sender.pool.reconnects,
+        errors=dict(sender.pool.errors),
         latency=sender.latency.encode(),
         ack_latency=sender.ack_latency.encode(),
         unacknowledged={str(number): lines for number, lines in sender.unacknowledged.items()},
     )
-    say("outcome", asdict(outcome))
+    report("result", asdict(result))
     return 0
 
 
 def _raise_file_limit() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(work(sys.stdin, sys.stdout))
+        sys.exit(run_worker(sys.stdin, sys.stdout))
     except BrokenPipeError:
-        os._exit(1)  # whoever started it has gone, and nobody reads what Python would say at its exit
+        os._exit(1)  # the coordinator is gone, and nobody reads what Python would report at exit

@@ -1,1 +1,1 @@
-"""The figures of a load, as text, JSON and an HTML page."""
+"""The figures of a load as text, JSON and an HTML page."""

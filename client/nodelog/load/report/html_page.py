@@ -1,4 +1,4 @@
-"""One page about one load: nothing in it comes from elsewhere, so it can be kept and sent around."""
+"""A self-contained HTML page about one load: it loads nothing else, so it can be kept and sent to others."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from nodelog.load.generator.coordinator import BEGINNING
-from nodelog.load.report.svg_chart import Chart, ticks
+from nodelog.load.generator.coordinator import START_SAMPLE
+from nodelog.load.report.svg_chart import SvgChart, axis_ticks
 from nodelog.load.report.totals import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nodelog.load.generator.coordinator import Moment
-    from nodelog.load.generator.latency_histogram import Latency
+    from nodelog.load.generator.coordinator import ProgressSample
+    from nodelog.load.generator.latency_histogram import LatencyHistogram
     from nodelog.load.generator.settings import Settings
     from nodelog.load.report.totals import Totals
 
@@ -33,13 +33,19 @@ svg { width: 100% } text { font-size: 12px; fill: #555 }
   .grid { stroke: #333 } .curve { stroke: #6af }
 }
 """
-_LEVELS: Final = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
+_PERCENTILES: Final = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
+_MAXIMUM: Final = 100.0
+"""The percentile that is the maximum."""
 
 
-def page(
-    settings: Settings, totals: Totals, moments: Sequence[Moment], latency: Latency, acks: Latency
+def render_page(
+    settings: Settings,
+    totals: Totals,
+    samples: Sequence[ProgressSample],
+    latency: LatencyHistogram,
+    ack_latency: LatencyHistogram,
 ) -> str:
-    """Give the page as HTML."""
+    """Return the page as HTML."""
     name = escape(f"Load {settings.run}")
     errors = "".join(
         f"<tr><td>{count}</td><td>{escape(error)}</td></tr>" for error, count in totals.errors.items()
@@ -49,42 +55,42 @@ def page(
 <h1>{name}</h1>
 <pre>{escape(chr(10).join(to_text(settings, totals)))}</pre>
 <h2>Rate over time, MB/s</h2>
-{_rate(settings, moments).svg()}
-<p>{_reconnects(moments)}</p>
+{_rate_chart(settings, samples).render()}
+<p>{_reconnects(samples)}</p>
 <h2>Latency by percentile, milliseconds</h2>
-{_latencies(latency, totals.latency_us) if totals.latency_us else "<p>Nothing was sent.</p>"}
-{_acknowledged(acks, totals.ack_latency_us)}
+{_latency(latency, totals.latency_us) if totals.latency_us else "<p>Nothing was sent.</p>"}
+{_ack_latency(ack_latency, totals.ack_latency_us)}
 <h2>Errors</h2>
 {f"<table><tr><th>times</th><th>error</th></tr>{errors}</table>" if errors else "<p>None.</p>"}
 </body></html>
 """
 
 
-def _rate(settings: Settings, moments: Sequence[Moment]) -> Chart:
+def _rate_chart(settings: Settings, samples: Sequence[ProgressSample]) -> SvgChart:
     points = [
         (
             (one.seconds + other.seconds) / 2,
             (other.lines - one.lines) * settings.line_size / 1e6 / max(other.seconds - one.seconds, 1e-9),
         )
-        for one, other in pairwise([BEGINNING, *moments])
+        for one, other in pairwise([START_SAMPLE, *samples])
     ]
-    up = ticks(max((rate for _, rate in points), default=1.0))
-    across = ticks(max((moment.seconds for moment in moments), default=1.0))
-    return Chart(
+    y_ticks = axis_ticks(max((rate for _, rate in points), default=1.0))
+    x_ticks = axis_ticks(max((sample.seconds for sample in samples), default=1.0))
+    return SvgChart(
         title="rate over time",
         points=points,
-        across=[(at, f"{at:g} s") for at in across],
-        up=[(at, f"{at:g}") for at in up],
+        x_ticks=[(seconds, f"{seconds:g} s") for seconds in x_ticks],
+        y_ticks=[(rate, f"{rate:g}") for rate in y_ticks],
         marks=[
             (other.seconds, f"{other.reconnects - one.reconnects} reconnects")
-            for one, other in pairwise([BEGINNING, *moments])
+            for one, other in pairwise([START_SAMPLE, *samples])
             if other.reconnects > one.reconnects
         ],
     )
 
 
-def _reconnects(moments: Sequence[Moment]) -> str:
-    count = moments[-1].reconnects if moments else 0
+def _reconnects(samples: Sequence[ProgressSample]) -> str:
+    count = samples[-1].reconnects if samples else 0
     return (
         f"{count} reconnects; each tenth of a second with some is a dashed line."
         if count
@@ -92,38 +98,39 @@ def _reconnects(moments: Sequence[Moment]) -> str:
     )
 
 
-def _acknowledged(acks: Latency, figures: dict[str, int]) -> str:
-    if not figures:
+def _ack_latency(ack_latency: LatencyHistogram, summary: dict[str, int]) -> str:
+    if not summary:
         return ""
-    return f"<h2>Time until the acknowledgement, milliseconds</h2>\n{_latencies(acks, figures)}"
+    return f"<h2>Time until the acknowledgement, milliseconds</h2>\n{_latency(ack_latency, summary)}"
 
 
-def _latencies(latency: Latency, figures: dict[str, int]) -> str:
+def _latency(latency: LatencyHistogram, summary: dict[str, int]) -> str:
     rows = "".join(
         f"<tr><th>{escape(label)}</th><td>{microseconds / 1000:,.3f} ms</td></tr>"
-        for label, microseconds in figures.items()
+        for label, microseconds in summary.items()
     )
-    return f"{_latency(latency).svg()}\n<table>{rows}</table>"
+    return f"{_latency_chart(latency).render()}\n<table>{rows}</table>"
 
 
-def _latency(latency: Latency) -> Chart:
-    """Draw both axes by their logarithms: the interesting part is the last thousandth."""
-    curve = [(level, max(microseconds, 1)) for level, microseconds in latency.curve()]
-    deepest = max((_depth(level) for level, _ in curve if level < 100), default=1.0)  # noqa: PLR2004 (per cent)
-    levels = [level for level in _LEVELS if _depth(level) < math.ceil(deepest) - 0.5]
+def _latency_chart(latency: LatencyHistogram) -> SvgChart:
+    """Return a chart with two logarithmic axes: the last thousandth is the interesting part."""
+    curve = [(percentile, max(microseconds, 1)) for percentile, microseconds in latency.percentile_curve()]
+    most_nines = max((_nines(percentile) for percentile, _ in curve if percentile < _MAXIMUM), default=1.0)
+    percentiles = [p for p in _PERCENTILES if _nines(p) < math.ceil(most_nines) - 0.5]
     most = math.ceil(math.log10(max(microseconds for _, microseconds in curve)))
     least = min(math.floor(math.log10(curve[0][1])), most - 1)
-    return Chart(
+    return SvgChart(
         title="latency by percentile",
         points=[
-            (min(_depth(level), math.ceil(deepest)), math.log10(microseconds))
-            for level, microseconds in curve
+            (min(_nines(percentile), math.ceil(most_nines)), math.log10(microseconds))
+            for percentile, microseconds in curve
         ],
-        across=[(_depth(level), f"{level:g} %") for level in levels] + [(math.ceil(deepest), "100 %")],
-        up=[(power, f"{10.0 ** (power - 3):g}") for power in range(least, most + 1)],
+        x_ticks=[(_nines(percentile), f"{percentile:g} %") for percentile in percentiles]
+        + [(math.ceil(most_nines), "100 %")],
+        y_ticks=[(power, f"{10.0 ** (power - 3):g}") for power in range(least, most + 1)],
     )
 
 
-def _depth(level: float) -> float:
-    """Give how many nines a percentile has."""
-    return -math.log10(max(1 - level / 100, 1e-9))
+def _nines(percentile: float) -> float:
+    """Return how many nines a percentile has."""
+    return -math.log10(max(1 - percentile / 100, 1e-9))

@@ -1,1 +1,1 @@
-"""The verifier: reads back what a load sent and finds lost, doubled, torn and reordered lines."""
+"""The verifier: reads the files of a collector and finds every line of a load in them."""

@@ -1,9 +1,10 @@
 """Which lines of each connection were received, how often, and in which order.
 
-Lines mostly come in runs, so what is kept are spans: first and last number of lines that stand one behind
-the other. Whatever the order in which files are read, spans of all of them together say what is lost and
-doubled. Order is that within a file: a line is reordered if one with a higher number of its connection
-stands before it. Lines that are there more than once are left out of that, they are told as doubled.
+Most lines follow the one with the number before, so only spans are stored: the first and the last number of
+consecutive lines. Whatever the order in which files are read, the spans of all files together show what is
+lost and doubled. Order means order within a file: a line is reordered if one with a higher number of its
+connection stands before it. Lines that occur more than once do not count for that: they are reported as
+doubled.
 """
 
 from __future__ import annotations
@@ -15,67 +16,67 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
-from nodelog.load.verifier.line_matcher import FEW, NUMBER_BITS
+from nodelog.load.verifier.line_matcher import MAX_EXAMPLES, NUMBER_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_NUMBER: Final = (1 << NUMBER_BITS) - 1
+_NUMBER_MASK: Final = (1 << NUMBER_BITS) - 1
 
 Span = tuple[int, int]
-"""The lines from the first number up to, not including, the second."""
+"""The lines from the first number up to, but not including, the second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A row of lines of one connection, from the first to the last."""
+class LineRange:
+    """Consecutive lines of one connection, from `first` to `last`."""
 
     connection: int
     first: int
     last: int
 
 
-class Found:
-    """How many lines are in the same trouble, and the first few of them."""
+class LineFault:
+    """The lines with one kind of fault: how many, and the first few ranges of them."""
 
     def __init__(self) -> None:
         self.lines = 0
-        self.first: list[Finding] = []
-        self.rows: Counter[int] = Counter()
-        """How many rows of them each connection has."""
+        self.examples: list[LineRange] = []
+        self.ranges: Counter[int] = Counter()
+        """The number of ranges by connection."""
 
     def add(self, connection: int, span: Span) -> None:
-        """Count these."""
+        """Count the lines of a span."""
         first, end = span
         self.lines += end - first
-        self.rows[connection] += 1
-        if len(self.first) < FEW:
-            self.first.append(Finding(connection, first, end - 1))
+        self.ranges[connection] += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(LineRange(connection, first, end - 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class LineCounts:
     """What became of the lines of a run."""
 
     received: int
     """Different lines."""
-    lost: Found
-    doubled: Found
+    lost: LineFault
+    doubled: LineFault
     """Copies beyond the first."""
-    reordered: Found
-    unknown: Found
+    reordered: LineFault
+    unknown: LineFault
     """Received, but not among those that were sent."""
 
 
 class Tally:
-    """Takes the keys of lines, file by file; a key has the connection above NUMBER_BITS."""
+    """Collects the keys of lines, file by file; see NUMBER_BITS for the format of a key."""
 
     def __init__(self) -> None:
         self._files: list[dict[int, array[int]]] = []
         self._ends: dict[int, int] = {}
 
     def begin_file(self) -> None:
-        """Go on with another file."""
+        """Start another file."""
         self.end_file()
         self._files.append({})
 
@@ -85,52 +86,55 @@ class Tally:
             self._files[-1][connection].append(end)
         self._ends = {}
 
-    def take(self, keys: Iterable[int]) -> None:
-        """Count lines, in the order in which they stand in the file."""
+    def add(self, keys: Iterable[int]) -> None:
+        """Add lines in the order in which they stand in the file."""
         ends = self._ends
-        connection, follows = -1, -1
+        connection, expected = -1, -1
         for key in keys:
-            if key == follows:
-                follows += 1
+            if key == expected:
+                expected += 1
                 continue
             if connection >= 0:
-                ends[connection] = follows
+                ends[connection] = expected
             connection = key >> NUMBER_BITS
             if ends.get(connection) != key:
-                self._jump(connection, key)
-            follows = key + 1
+                self._start_span(connection, key)
+            expected = key + 1
         if connection >= 0:
-            ends[connection] = follows
+            ends[connection] = expected
 
-    def account(self, sent: Mapping[int, int] | None, unsettled: Mapping[int, int] | None = None) -> Account:
-        """Say what became of the lines; `sent` of each connection, else up to the highest number seen.
+    def count(
+        self, sent: Mapping[int, int] | None, unacknowledged: Mapping[int, int] | None = None
+    ) -> LineCounts:
+        """Return what became of the lines, given how many each connection sent.
 
-        So many behind these are `unsettled`: they are neither missed nor unknown.
+        Without `sent`, all lines up to the highest number seen count as sent. The `unacknowledged` lines that
+        follow them may have been received or not: they are neither lost nor unknown.
         """
         self.end_file()
-        lost, doubled, reordered, unknown = Found(), Found(), Found(), Found()
+        lost, doubled, reordered, unknown = LineFault(), LineFault(), LineFault(), LineFault()
         received = 0
         connections = {connection for spans in self._files for connection in spans} | (sent or {}).keys()
         for connection in sorted(connections):
             files = [_spans(spans[connection]) for spans in self._files if connection in spans]
-            once, again = _overlay(sorted(span for spans in files for span in spans))
-            received += sum(end - first for first, end in once)
-            highest = once[-1][1] if once else 0
+            covered, repeated = _overlay(sorted(span for spans in files for span in spans))
+            received += sum(end - first for first, end in covered)
+            highest = covered[-1][1] if covered else 0
             end = highest if sent is None else sent.get(connection, 0)
-            for gap in _gaps(once, end):
+            for gap in _gaps(covered, end):
                 lost.add(connection, gap)
-            for span in again:
+            for span in repeated:
                 doubled.add(connection, span)
-            for span in _within(once, end + (unsettled or {}).get(connection, 0), highest):
+            for span in _clip(covered, end + (unacknowledged or {}).get(connection, 0), highest):
                 unknown.add(connection, span)
-            copied = _overlay(sorted(again))[0]
+            repeated_once = _overlay(sorted(repeated))[0]
             for spans in files:
-                for span in _behind(_without(spans, copied)):
+                for span in _behind(_subtract(spans, repeated_once)):
                     reordered.add(connection, span)
-        return Account(received, lost, doubled, reordered, unknown)
+        return LineCounts(received, lost, doubled, reordered, unknown)
 
-    def _jump(self, connection: int, key: int) -> None:
-        """Begin a span, and end the one before it."""
+    def _start_span(self, connection: int, key: int) -> None:
+        """Start a span, and end the one before it."""
         spans = self._files[-1].setdefault(connection, array("Q"))
         if connection in self._ends:
             spans.append(self._ends[connection])
@@ -138,41 +142,43 @@ class Tally:
 
 
 def _spans(keys: array[int]) -> list[Span]:
-    return [(first & _NUMBER, end & _NUMBER) for first, end in zip(keys[::2], keys[1::2], strict=True)]
+    pairs = zip(keys[::2], keys[1::2], strict=True)
+    return [(first & _NUMBER_MASK, end & _NUMBER_MASK) for first, end in pairs]
 
 
 def _overlay(spans: list[Span]) -> tuple[list[Span], list[Span]]:
-    """Give what sorted spans cover, and what of it they cover again: each further time by itself."""
-    once: list[Span] = []
-    again: list[Span] = []
+    """Return what sorted spans cover, and what they cover again, with one span for each further time."""
+    covered: list[Span] = []
+    repeated: list[Span] = []
     for first, end in spans:
-        reached = once[-1][1] if once else -1
+        reached = covered[-1][1] if covered else -1
         if first < reached:
-            again.append((first, min(end, reached)))
+            repeated.append((first, min(end, reached)))
         if end > reached:
             if first <= reached:
-                once[-1] = (once[-1][0], end)
+                covered[-1] = (covered[-1][0], end)
             else:
-                once.append((first, end))
-    return once, again
+                covered.append((first, end))
+    return covered, repeated
 
 
-def _gaps(once: list[Span], end: int) -> Iterator[Span]:
-    """Give what is missing from 0 to `end`."""
-    bounds = [(0, 0), *((first, min(stop, end)) for first, stop in once if first < end), (end, end)]
+def _gaps(covered: list[Span], end: int) -> Iterator[Span]:
+    """Yield what is missing from 0 to `end`."""
+    bounds = [(0, 0), *((first, min(stop, end)) for first, stop in covered if first < end), (end, end)]
     for (_, before), (after, _) in pairwise(bounds):
         if before < after:
             yield before, after
 
 
-def _within(spans: list[Span], least: int, most: int) -> Iterator[Span]:
+def _clip(spans: list[Span], minimum: int, maximum: int) -> Iterator[Span]:
+    """Yield the parts of spans from `minimum` up to `maximum`."""
     for first, end in spans:
-        if max(first, least) < min(end, most):
-            yield max(first, least), min(end, most)
+        if max(first, minimum) < min(end, maximum):
+            yield max(first, minimum), min(end, maximum)
 
 
-def _without(spans: list[Span], others: list[Span]) -> Iterator[Span]:
-    """Give the spans, in their order, without what is in the others, which are sorted."""
+def _subtract(spans: list[Span], others: list[Span]) -> Iterator[Span]:
+    """Yield the spans, in their order, without what is in `others`, which are sorted."""
     ends = [end for _, end in others]
     for first, end in spans:
         at = first
@@ -187,7 +193,7 @@ def _without(spans: list[Span], others: list[Span]) -> Iterator[Span]:
 
 
 def _behind(spans: Iterable[Span]) -> Iterator[Span]:
-    """Give those that stand behind a higher one."""
+    """Yield the spans that stand after a higher one."""
     highest = -1
     for span in spans:
         if span[0] < highest:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelogd.compressor.metrics import Metrics
-    from nodelogd.compressor.upkeep.scrub import ScrubResult
+    from nodelogd.compressor.upkeep.archive_scrub import ScrubResult
 
 log = logging.getLogger(__name__)
 

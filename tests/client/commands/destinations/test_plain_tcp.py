@@ -19,7 +19,7 @@ Listen = Callable[[int], socket.socket]
 LINE = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4} - Greetings from client-3\n")
 
 
-def greeter_of(start: Start, port: int, *options: str) -> subprocess.Popen[str]:
+def start_greeter(start: Start, port: int, *options: str) -> subprocess.Popen[str]:
     return start(
         "greet",
         "--to=lines",
@@ -35,19 +35,19 @@ def port_of(collector: socket.socket) -> int:
     return int(collector.getsockname()[1])
 
 
-def accepted(collector: socket.socket) -> tuple[socket.socket, IO[str]]:
+def accept(collector: socket.socket) -> tuple[socket.socket, IO[str]]:
     connection, _ = collector.accept()
     connection.settimeout(30)
     return connection, connection.makefile()
 
 
-def first(count: int, lines: IO[str]) -> list[str]:
+def read_lines(count: int, lines: IO[str]) -> list[str]:
     return [lines.readline() for _ in range(count)]
 
 
 def test_whole_lines_go_over_one_connection_and_are_printed(start: Start, collector: socket.socket) -> None:
-    greeter = greeter_of(start, port_of(collector), "--count=5")
-    connection, lines = accepted(collector)
+    greeter = start_greeter(start, port_of(collector), "--count=5")
+    connection, lines = accept(collector)
     with connection, lines:
         received = lines.readlines()
     out, err = greeter.communicate(timeout=30)
@@ -61,19 +61,19 @@ def test_whole_lines_go_over_one_connection_and_are_printed(start: Start, collec
 def test_nothing_is_lost_or_doubled_when_the_collector_is_restarted(start: Start, listen: Listen) -> None:
     collector = listen(0)
     port = port_of(collector)
-    greeter = greeter_of(start, port, "--count=60")
+    greeter = start_greeter(start, port, "--count=60")
     received = []
     for _ in range(5):
-        connection, lines = accepted(collector)
+        connection, lines = accept(collector)
         with connection, lines:
-            received += first(10, lines)
+            received += read_lines(10, lines)
             collector.close()
             connection.shutdown(
                 socket.SHUT_WR
-            )  # the collector's goodbye; it reads on to the end of the stream
+            )  # the collector closes its side, and reads to the end of the stream
             received += lines.readlines()
         collector = listen(port)
-    connection, lines = accepted(collector)
+    connection, lines = accept(collector)
     with connection, lines:
         received += lines.readlines()
     assert greeter.communicate(timeout=30)[0].splitlines(keepends=True) == received
@@ -89,12 +89,12 @@ def test_a_reset_is_noticed_before_the_next_line(start: Start, collector: socket
         "--every=300ms",
         "--count=2",
     )
-    connection, lines = accepted(collector)
-    received = first(1, lines)
+    connection, lines = accept(collector)
+    received = read_lines(1, lines)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     lines.close()
     connection.close()
-    connection, lines = accepted(collector)
+    connection, lines = accept(collector)
     with connection, lines:
         received += lines.readlines()
     out, err = greeter.communicate(timeout=30)
@@ -102,15 +102,15 @@ def test_a_reset_is_noticed_before_the_next_line(start: Start, collector: socket
     assert "Connection reset by peer; trying again" in err
 
 
-def test_a_collector_that_is_not_there_yet_is_waited_for(
+def test_it_reconnects_until_the_collector_listens(
     start: Start, collector: socket.socket, listen: Listen
 ) -> None:
     port = port_of(collector)
     collector.close()
-    greeter = greeter_of(start, port, "--count=1")
+    greeter = start_greeter(start, port, "--count=1")
     assert greeter.stderr is not None
     assert f"127.0.0.1:{port}: Connection refused; trying again" in greeter.stderr.readline()
-    connection, lines = accepted(listen(port))
+    connection, lines = accept(listen(port))
     with connection, lines:
         assert len(lines.readlines()) == 1
     assert greeter.stderr.readline() == f"nodelog greet: connected to 127.0.0.1:{port}\n"
@@ -121,10 +121,10 @@ def test_a_collector_that_is_not_there_yet_is_waited_for(
 def test_a_signal_ends_the_stream_after_a_whole_line(
     start: Start, collector: socket.socket, number: signal.Signals
 ) -> None:
-    greeter = greeter_of(start, port_of(collector))
-    connection, lines = accepted(collector)
+    greeter = start_greeter(start, port_of(collector))
+    connection, lines = accept(collector)
     with connection, lines:
-        received = first(3, lines)
+        received = read_lines(3, lines)
         greeter.send_signal(number)
         received += lines.readlines()
         assert greeter.poll() is None  # it waits for us to close
@@ -137,11 +137,13 @@ def test_a_signal_ends_the_stream_after_a_whole_line(
     assert greeter.returncode == 0
 
 
-def test_a_signal_is_obeyed_when_the_collector_does_not_close(start: Start, collector: socket.socket) -> None:
-    greeter = greeter_of(start, port_of(collector))
-    connection, lines = accepted(collector)
+def test_a_signal_ends_it_even_if_the_collector_does_not_close(
+    start: Start, collector: socket.socket
+) -> None:
+    greeter = start_greeter(start, port_of(collector))
+    connection, lines = accept(collector)
     with connection, lines:
-        first(1, lines)
+        read_lines(1, lines)
         greeter.terminate()
         greeter.communicate(timeout=30)
     assert greeter.returncode == 0
@@ -152,7 +154,7 @@ def test_a_signal_during_an_outage_says_which_line_was_not_sent(
 ) -> None:
     collector_port = port_of(collector)
     collector.close()
-    greeter = greeter_of(start, collector_port)
+    greeter = start_greeter(start, collector_port)
     assert greeter.stderr is not None
     greeter.stderr.readline()
     greeter.terminate()
@@ -163,20 +165,20 @@ def test_a_signal_during_an_outage_says_which_line_was_not_sent(
 
 @pytest.fixture
 def stop() -> Iterator[tuple[socket.socket, socket.socket]]:
-    told, tell = socket.socketpair()
-    with told, tell:
-        yield told, tell
+    wakeup, sender = socket.socketpair()
+    with wakeup, sender:
+        yield wakeup, sender
 
 
-def test_a_collector_that_does_not_read_is_waited_for_until_a_signal(
+def test_a_signal_ends_the_wait_for_a_collector_that_does_not_read(
     stop: tuple[socket.socket, socket.socket], collector: socket.socket
 ) -> None:
-    told, tell = stop
-    link = PlainTcp("127.0.0.1", port_of(collector), StopSignals(told), MessagePrinter("greet"))
-    tell.send(b"\0")
-    link._connect()
-    assert link._socket is not None
+    wakeup, sender = stop
+    destination = PlainTcp("127.0.0.1", port_of(collector), StopSignals(wakeup), MessagePrinter("greet"))
+    sender.send(b"\0")
+    destination._connect()
+    assert destination._socket is not None
     with pytest.raises(BlockingIOError):
-        [link._socket.send(bytes(65536)) for _ in itertools.count()]
-    assert not link._write(link._socket, b"one more\n")
-    link._disconnect()
+        [destination._socket.send(bytes(65536)) for _ in itertools.count()]
+    assert not destination._write(destination._socket, b"one more\n")
+    destination._disconnect()

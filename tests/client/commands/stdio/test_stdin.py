@@ -15,9 +15,9 @@ from nodelog.spool.blocks import BLOCK_BYTES
 
 @pytest.fixture
 def stop() -> Iterator[tuple[StopSignals, socket.socket]]:
-    told, tell = socket.socketpair()
-    with told, tell:
-        yield StopSignals(told), tell
+    wakeup, sender = socket.socketpair()
+    with wakeup, sender:
+        yield StopSignals(wakeup), sender
 
 
 def read(data: bytes, stop: StopSignals, folder: Path) -> list[bytes]:
@@ -28,7 +28,7 @@ def read(data: bytes, stop: StopSignals, folder: Path) -> list[bytes]:
 
 
 @given(st.lists(st.integers(0, 3 * BLOCK_BYTES), max_size=6))
-def test_runs_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
+def test_batches_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
     data = b"".join(b"x" * size + b"\n" for size in sizes)
     cuts = list(split_into_batches(data))
     assert b"".join(cuts) == data
@@ -36,7 +36,7 @@ def test_runs_are_whole_lines_that_fit_into_a_block(sizes: list[int]) -> None:
     assert all(len(run) <= BLOCK_BYTES or run.count(b"\n") == 1 for run in cuts)
 
 
-def test_a_line_that_is_too_long_is_cut_as_the_collector_would(
+def test_an_overlong_line_is_cut_where_the_collector_would_cut_it(
     stop: tuple[StopSignals, socket.socket], tmp_path: Path
 ) -> None:
     data = (
@@ -47,7 +47,7 @@ def test_a_line_that_is_too_long_is_cut_as_the_collector_would(
         + b"\n"
         + b"z" * (MAX_LINE_BYTES + 1)
     )
-    pieces = [
+    parts = [
         b"a",
         b"x" * MAX_LINE_BYTES,
         b"x" * MAX_LINE_BYTES,
@@ -57,13 +57,13 @@ def test_a_line_that_is_too_long_is_cut_as_the_collector_would(
         b"z" * MAX_LINE_BYTES,
         b"z",
     ]
-    assert b"".join(read(data, stop[0], tmp_path)) == b"".join(piece + b"\n" for piece in pieces)
+    assert b"".join(read(data, stop[0], tmp_path)) == b"".join(part + b"\n" for part in parts)
     assert b"".join(split_into_batches(data[: -MAX_LINE_BYTES - 1])) == b"".join(
-        piece + b"\n" for piece in pieces[:-2]
+        part + b"\n" for part in parts[:-2]
     )
 
 
-def test_bytes_go_through_as_they_are_and_the_last_line_gets_its_end(
+def test_bytes_are_unchanged_and_the_last_line_gets_a_line_feed(
     stop: tuple[StopSignals, socket.socket], tmp_path: Path
 ) -> None:
     data = b"\xff\xfe\0\r\n\n\n{}\n" * 40_000 + b"no end \x80"
@@ -72,11 +72,11 @@ def test_bytes_go_through_as_they_are_and_the_last_line_gets_its_end(
     assert len(found) < len(data) / BLOCK_BYTES * 3
 
 
-def test_nothing_is_nothing(stop: tuple[StopSignals, socket.socket], tmp_path: Path) -> None:
+def test_an_empty_input_has_no_batches(stop: tuple[StopSignals, socket.socket], tmp_path: Path) -> None:
     assert read(b"", stop[0], tmp_path) == []
 
 
-def test_what_has_come_is_given_at_once(stop: tuple[StopSignals, socket.socket]) -> None:
+def test_lines_are_returned_as_soon_as_they_arrive(stop: tuple[StopSignals, socket.socket]) -> None:
     reader, writer = os.pipe()
     source = StdinReader(reader, stop[0]).batches()
     for line in (b"one\n", b"two\nthree\n"):
@@ -87,7 +87,7 @@ def test_what_has_come_is_given_at_once(stop: tuple[StopSignals, socket.socket])
     os.close(reader)
 
 
-def test_a_signal_ends_it_after_what_is_in_the_pipe(stop: tuple[StopSignals, socket.socket]) -> None:
+def test_a_signal_ends_the_input_after_what_is_in_the_pipe(stop: tuple[StopSignals, socket.socket]) -> None:
     reader, writer = os.pipe()
     source = StdinReader(reader, stop[0]).batches()
     os.write(writer, b"one\n")
@@ -104,7 +104,7 @@ def test_a_signal_ends_a_file_at_once(stop: tuple[StopSignals, socket.socket], t
     assert read(b"one\n" * 100, stop[0], tmp_path) == []
 
 
-def test_a_pipe_that_somebody_made_nonblocking_is_waited_for(stop: tuple[StopSignals, socket.socket]) -> None:
+def test_a_nonblocking_pipe_is_waited_for(stop: tuple[StopSignals, socket.socket]) -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.write(writer, b"one\n")

@@ -6,9 +6,9 @@ from nodelog.commands.stdio.tee import Tee
 from nodelog.commands.stop_signals import handle_stop_signals
 
 
-def test_a_slow_reader_gets_everything() -> None:
+def test_a_slow_reader_receives_everything() -> None:
     reader, writer = os.pipe()
-    told: list[str] = []
+    messages: list[str] = []
     data = os.urandom(1024 * 1024)
     received = bytearray()
 
@@ -19,32 +19,32 @@ def test_a_slow_reader_gets_everything() -> None:
     thread = threading.Thread(target=read)
     thread.start()
     with handle_stop_signals() as stop:
-        Tee(writer, stop, told.append).write(data)
+        Tee(writer, stop, messages.append).write(data)
     os.close(writer)
     thread.join()
     os.close(reader)
-    assert (bytes(received), told) == (data, [])
+    assert (bytes(received), messages) == (data, [])
 
 
-def test_a_reader_who_has_left_is_told_of_once() -> None:
+def test_a_closed_pipe_is_reported_once() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    told: list[str] = []
+    messages: list[str] = []
     with handle_stop_signals() as stop:
-        tee = Tee(writer, stop, told.append)
+        tee = Tee(writer, stop, messages.append)
         tee.write(b"one\n")
         tee.write(b"two\n")
     os.close(writer)
-    assert told == ["standard output: Broken pipe; lines still go to the collector"]
+    assert messages == ["standard output: Broken pipe; lines still go to the collector"]
 
 
-def test_the_second_signal_ends_the_wait_for_a_reader() -> None:
+def test_a_second_signal_ends_the_wait_for_a_reader() -> None:
     reader, writer = os.pipe()
-    told: list[str] = []
+    messages: list[str] = []
     with handle_stop_signals() as stop:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
-        Tee(writer, stop, told.append).write(b"x" * 1024 * 1024)
+        Tee(writer, stop, messages.append).write(b"x" * 1024 * 1024)
     os.close(reader)
     os.close(writer)
-    assert told == []
+    assert messages == []

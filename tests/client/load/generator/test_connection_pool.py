@@ -1,26 +1,26 @@
-"""The sockets of a load, against a server of RELP."""
+"""The connection pool against a RELP server."""
 
-from tests.client.load.storing import Store
+from tests.client.load.relp_server import RelpServer
 
-from nodelog.load.generator.connection_pool import Links
+from nodelog.load.generator.connection_pool import ConnectionPool
 from nodelog.load.generator.framing import framing
-from nodelog.load.generator.relp_stream import Relp
+from nodelog.load.generator.relp_stream import RelpStream
 from nodelog.load.generator.settings import Settings
 
 
-def test_a_connection_that_is_done_before_it_is_made_again_is_over_and_says_nothing() -> None:
+def test_a_connection_that_is_done_before_it_reconnects_is_closed_without_a_session() -> None:
     settings = Settings(run="run", protocol="relp", through_restarts=True)
-    made = Relp(0, settings, framing(settings), lambda _: None)
-    with Store() as store:
-        links = Links(("127.0.0.1", store.port), [made])
-        links.open_all()
-        links.lose(made, OSError("it hung up"))
-        while not made.connecting:
-            links.ready(0.01)
-        made.stop()
-        assert made.is_done
-        links.end_all(give_up=False)
-        assert not links.is_busy
-        links.close()
-    assert store.opened == 1
-    assert sum(links.errors.values()) == 1
+    connection = RelpStream(0, settings, framing(settings), lambda _: None)
+    with RelpServer() as server:
+        pool = ConnectionPool(("127.0.0.1", server.port), [connection])
+        pool.connect_all()
+        pool.drop(connection, OSError("it hung up"))
+        while not connection.is_connecting:
+            pool.poll(0.01)
+        connection.stop()
+        assert connection.is_done
+        pool.finish_all(give_up=False)
+        assert not pool.is_busy
+        pool.close()
+    assert server.sessions == 1
+    assert sum(pool.errors.values()) == 1

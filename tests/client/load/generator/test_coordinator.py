@@ -1,4 +1,4 @@
-"""The processes of a load, and what becomes of them when one of them dies."""
+"""The worker processes of a load, and what happens when one of them dies."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def workers(process: subprocess.Popen[str]) -> list[int]:
-    """Give the processes that it started."""
+    """Return the pids of its child processes."""
     return [
         int(number) for number in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     ]
 
 
 def is_sending(sink: Sink) -> bool:
-    """Tell whether something has arrived."""
+    """Return whether anything has arrived."""
     return sink.bytes > 0
 
 
@@ -47,7 +47,7 @@ def test_a_worker_that_dies_ends_the_load_with_one_line(start: Start) -> None:
 def test_a_second_signal_does_not_wait_for_a_collector_that_does_not_read(start: Start) -> None:
     with Sink(read_from_start=False) as sink:
         process = start("load", f"--port={sink.port}", "--connections=2")
-        wait_for(lambda: select.select([sink.listener], [], [], 0)[0], "it has begun")
+        wait_for(lambda: select.select([sink.listener], [], [], 0)[0], "it connects")
 
         def has_ended() -> bool:
             process.terminate()
@@ -68,10 +68,10 @@ def test_workers_do_not_outlive_the_load(start: Start) -> None:
         wait_for(lambda: not any(Path(f"/proc/{number}").exists() for number in left), "they have ended")
 
 
-def test_a_collector_that_is_away_is_waited_for(
+def test_a_load_reconnects_until_the_collector_is_back(
     start: Start, listen: Callable[[int], socket.socket], collector: socket.socket
 ) -> None:
-    """The first connection is refused more lines; the next ones find nobody, until one does."""
+    """The first connection is closed; the next attempts are refused until the collector listens again."""
     port = collector.getsockname()[1]
     arguments = ("--connections=1", "--rate=100", "--write-size=line", "--bytes=12800")
     process = start("load", f"--port={port}", "--run=run", *arguments)
@@ -89,7 +89,7 @@ def test_a_collector_that_is_away_is_waited_for(
     assert received[-1].startswith(b"<run 128> 0000 0000000063 ")
 
 
-def test_what_a_collector_says_is_of_no_interest(start: Start, collector: socket.socket) -> None:
+def test_bytes_from_the_collector_are_ignored(start: Start, collector: socket.socket) -> None:
     process = start("load", f"--port={collector.getsockname()[1]}", "--connections=1", "--bytes=1KiB")
     accepted, _ = collector.accept()
     with accepted:

@@ -24,36 +24,36 @@ def test_a_write_is_whole_lines() -> None:
 def test_processes_share_the_connections(connections: int, data: st.DataObject) -> None:
     processes = data.draw(st.integers(1, connections))
     settings = Settings(run="run", connections=connections, processes=processes)
-    shares = [settings.numbers(process) for process in range(processes)]
+    shares = [settings.connection_numbers(process) for process in range(processes)]
     assert sorted(number for share in shares for number in share) == list(range(connections))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 @given(st.integers(1, 10**6), st.integers(1, 40))
-def test_connections_share_the_bytes(total: int, connections: int) -> None:
-    settings = Settings(run="run", total=total, connections=connections)
-    lines = sum(settings.quota(number) or 0 for number in range(connections))
-    assert total <= lines * 128 < total + 128
+def test_connections_share_the_bytes(add_up: int, connections: int) -> None:
+    settings = Settings(run="run", total=add_up, connections=connections)
+    lines = sum(settings.line_quota(number) or 0 for number in range(connections))
+    assert add_up <= lines * 128 < add_up + 128
 
 
 @given(RATED)
-def test_planned_writes_are_evenly_spread_over_time_and_connections(settings: Settings) -> None:
-    writes = [settings.planned(number, nth) for nth in range(3) for number in range(settings.connections)]
+def test_writes_are_evenly_scheduled_over_time_and_connections(settings: Settings) -> None:
+    writes = [settings.due_at(number, index) for index in range(3) for number in range(settings.connections)]
     apart = settings.write_lines * 1_000_000_000 / (settings.rate or 1)
     assert all(abs(due - place * apart) <= 1 + 1e-9 * due for place, due in enumerate(writes))  # rounded down
 
 
 @given(RATED, st.integers(0, 10**10))
-def test_due_is_what_was_planned_before(settings: Settings, elapsed: int) -> None:
+def test_lines_due_are_those_of_writes_scheduled_earlier(settings: Settings, elapsed: int) -> None:
     number = settings.connections - 1
-    lines = settings.due(number, elapsed)
-    quota = settings.quota(number)
+    lines = settings.lines_due(number, elapsed)
+    quota = settings.line_quota(number)
     if quota is not None and lines == quota:
         return
-    nth, rest = divmod(lines, settings.write_lines)
+    index, rest = divmod(lines, settings.write_lines)
     assert rest == 0
-    assert settings.planned(number, nth) >= elapsed
-    assert nth == 0 or settings.planned(number, nth - 1) < elapsed
+    assert settings.due_at(number, index) >= elapsed
+    assert index == 0 or settings.due_at(number, index - 1) < elapsed
 
 
 def test_a_write_has_no_more_lines_than_a_connection() -> None:
@@ -61,8 +61,8 @@ def test_a_write_has_no_more_lines_than_a_connection() -> None:
     assert Settings(run="run", per_connection=3, write_size=0).write_lines == 1
 
 
-def test_flat_out_nothing_is_due() -> None:
-    assert Settings(run="run").due(0, 10**9) == 0
+def test_without_a_rate_nothing_is_due() -> None:
+    assert Settings(run="run").lines_due(0, 10**9) == 0
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,8 @@ def test_flat_out_nothing_is_due() -> None:
         ({"per_connection": 1, "protocol": "relp"}, "are for --protocol lines"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_with_the_numbers(wrong: dict[str, int | str], message: str) -> None:
+def test_settings_that_do_not_fit_together_are_refused_with_the_numbers(
+    wrong: dict[str, int | str], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Settings(**{"run": "run", **wrong})  # type: ignore[arg-type] # as said

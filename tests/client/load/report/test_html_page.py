@@ -1,34 +1,37 @@
 from html.parser import HTMLParser
 
-from nodelog.load.generator.coordinator import Moment, Record
-from nodelog.load.generator.latency_histogram import Latency
+from nodelog.load.generator.coordinator import LoadResult, ProgressSample
+from nodelog.load.generator.latency_histogram import LatencyHistogram
 from nodelog.load.generator.settings import Settings
-from nodelog.load.generator.worker import Outcome
-from nodelog.load.report.html_page import page
-from nodelog.load.report.totals import total
+from nodelog.load.generator.worker import WorkerResult
+from nodelog.load.report.html_page import render_page
+from nodelog.load.report.totals import add_up
 
 SETTINGS = Settings(run="run", host="<host>")
-MOMENTS = tuple(
-    Moment(seconds=at / 10, lines=at * 1000, reconnects=2 if at > 5 else 0, open=64) for at in range(11)
+SAMPLES = tuple(
+    ProgressSample(seconds=at / 10, lines=at * 1000, reconnects=2 if at > 5 else 0, connections=64)
+    for at in range(11)
 )
 
 
-def made(moments: tuple[Moment, ...], *microseconds: int, errors: dict[str, int] | None = None) -> str:
-    latency = Latency()
+def page(
+    samples: tuple[ProgressSample, ...], *microseconds: int, errors: dict[str, int] | None = None
+) -> str:
+    latency = LatencyHistogram()
     for value in microseconds:
         latency.add(value * 1000)
-    outcome = Outcome(
-        sent={"0": 10_000}, late=0, handed=10**9, read=10**9, cpu=0.5, connections_made=5, reconnects=2,
-        errors=errors or {},
-        latency=latency.encode(), ack_latency=Latency().encode(),
+    worker = WorkerResult(
+        sent={"0": 10_000}, late=0, handed_at=10**9, read_at=10**9, cpu=0.5, connections_made=5,
+        reconnects=2, errors=errors or {}, latency=latency.encode(),
+        ack_latency=LatencyHistogram().encode(),
     )  # fmt: skip
-    record = Record(start=0, outcomes=(outcome,), moments=moments, machine=0.5)
-    merged, acks = Latency(), Latency()
-    return page(SETTINGS, total(SETTINGS, record, merged, acks), moments, merged, acks)
+    result = LoadResult(start=0, workers=(worker,), samples=samples, machine=0.5)
+    merged, acks = LatencyHistogram(), LatencyHistogram()
+    return render_page(SETTINGS, add_up(SETTINGS, result, merged, acks), samples, merged, acks)
 
 
 class Tags(HTMLParser):
-    """Collects what a page would load."""
+    """Collects the tags of a page, and what it would load."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,13 +39,13 @@ class Tags(HTMLParser):
         self.loads: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Look at one."""
+        """Collect a tag."""
         self.tags.append(tag)
         self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
 def test_the_page_shows_rate_latencies_errors_and_reconnects_and_loads_nothing() -> None:
-    text = made(MOMENTS, *range(1, 2000), errors={"Connection reset by peer <x>": 2})
+    text = page(SAMPLES, *range(1, 2000), errors={"Connection reset by peer <x>": 2})
     tags = Tags()
     tags.feed(text)
     assert tags.loads == []
@@ -56,10 +59,10 @@ def test_the_page_shows_rate_latencies_errors_and_reconnects_and_loads_nothing()
 
 
 def test_a_load_that_sent_nothing_has_a_page_too() -> None:
-    text = made(())
+    text = page(())
     assert "Nothing was sent." in text
     assert "None." in text
 
 
 def test_a_load_of_one_write_has_a_page_too() -> None:
-    assert made(MOMENTS[:1], 5).count("<svg") == 2
+    assert page(SAMPLES[:1], 5).count("<svg") == 2

@@ -2,30 +2,30 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from nodelog.load.report.svg_chart import Chart, ticks
+from nodelog.load.report.svg_chart import SvgChart, axis_ticks
 
 
 @pytest.mark.parametrize("most", [0.001, 0.7, 1, 3.9, 4, 10, 99, 1234.5, 9_999_999])
-def test_ticks_are_few_and_go_from_0_to_above_the_most(most: float) -> None:
-    found = ticks(most)
+def test_ticks_are_few_and_range_from_0_to_above_the_maximum(most: float) -> None:
+    found = axis_ticks(most)
     assert found[0] == 0
     assert found[-2] <= most < found[-1]
     assert 5 <= len(found) <= 11
 
 
-def test_nothing_has_ticks_too() -> None:
-    assert ticks(0) == [0, 1]
+def test_a_maximum_of_zero_has_ticks_too() -> None:
+    assert axis_ticks(0) == [0, 1]
 
 
 def test_a_curve_stays_between_its_axes() -> None:
-    chart = Chart(
+    chart = SvgChart(
         title="a < b",
         points=[(0, 0), (1, 5), (2, 10)],
-        across=[(0, "0"), (2, "2")],
-        up=[(0, "0"), (10, "ten & more")],
+        x_ticks=[(0, "0"), (2, "2")],
+        y_ticks=[(0, "0"), (10, "ten & more")],
         marks=[(1, "here")],
     )
-    drawn = ET.fromstring(chart.svg())  # noqa: S314 (our own)
+    drawn = ET.fromstring(chart.render())  # noqa: S314 (our own)
     curve = drawn.find("polyline")
     assert curve is not None
     points = [tuple(map(float, point.split(","))) for point in curve.attrib["points"].split()]

@@ -106,7 +106,7 @@ def test_a_message_that_is_too_large_is_rejected_in_order_and_the_others_are_sto
         (b"garbage\n", "not a frame header"),
         (b"3 lines 8 no end!!\n", "ends with byte"),
         (b"3 lines 9999999 x", "frame of 9999999 bytes, at most"),
-        (b"9 lines 3 ab\n\n", "transaction 9 where 3 is next"),
+        (b"9 lines 3 ab\n\n", "transaction 9 where 3 was expected"),
         (b"3 open 14 relp_version=0\n", "transaction 3 is open"),
     ],
 )

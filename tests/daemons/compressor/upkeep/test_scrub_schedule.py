@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nodelogd.compressor.metrics import Metrics
-from nodelogd.compressor.upkeep.scrub import ScrubResult
+from nodelogd.compressor.upkeep.archive_scrub import ScrubResult
 from nodelogd.compressor.upkeep.scrub_schedule import ScrubSchedule
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""Clients as nc is one: connect, send a few long lines, the last one without an LF, end, wait, come again.
+"""Clients like nc: connect, send a few long lines, the last one without an LF, disconnect, wait, reconnect.
 
-Takes options of `nodelog load`; `--write-size` are the bytes of a piece of a line. On an error a client comes
-again with the line that its kernel had not taken wholly. What was sent goes to standard output as JSON.
+Accepts options of `nodelog load`; `--write-size` is the size of a piece of a line in bytes. After an error, a
+client reconnects and resends the line that its kernel had not fully accepted. The report of what was sent
+goes to standard output as JSON.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from nodelog.load.line_format import LineFormat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TOGETHER = 3  # lines over one connection
+LINES_PER_CONNECTION = 3
 RETRY = 0.05  # seconds
 
 
-class Client:
-    """One of them; `sent` lines were handed to the kernel."""
+class NcLikeClient:
+    """A client; `sent` lines were handed to the kernel."""
 
     def __init__(self, address: tuple[str, int], line: Callable[[int], bytes], piece: int) -> None:
         self.sent = 0
@@ -33,20 +34,20 @@ class Client:
         self._piece = piece
 
     def run(self, pause: float, end: float) -> None:
-        """Come every so many seconds until the time is `end`, and at once after an error."""
+        """Connect every `pause` seconds until the time is `end`; reconnect at once after an error."""
         while (now := time.monotonic()) < end:
             try:
-                self._visit()
+                self._connect_and_send()
                 due = now + pause
             except OSError:
                 due = time.monotonic() + RETRY
             time.sleep(max(0.0, min(due, end) - time.monotonic()))
 
-    def _visit(self) -> None:
+    def _connect_and_send(self) -> None:
         with socket.create_connection(self._address) as peer:
-            for nth in range(TOGETHER):
+            for number in range(LINES_PER_CONNECTION):
                 line = self._line(self.sent)
-                self._send(peer, line if nth < TOGETHER - 1 else line[:-1])
+                self._send(peer, line if number < LINES_PER_CONNECTION - 1 else line[:-1])
                 self.sent += 1
             peer.shutdown(socket.SHUT_WR)
             peer.recv(1)
@@ -57,7 +58,7 @@ class Client:
 
 
 def main() -> None:
-    """Run them all."""
+    """Run all clients."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name in ("host", "run"):
         parser.add_argument(f"--{name}", required=True)
@@ -65,24 +66,24 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--duration", type=quantities.parse_duration, required=True)
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    layout = LineFormat(given.run, given.line_size)
-    pause = TOGETHER * given.connections / given.rate
-    end = time.monotonic() + given.duration
+    options = parser.parse_args()
+    layout = LineFormat(options.run, options.line_size)
+    pause = LINES_PER_CONNECTION * options.connections / options.rate
+    end = time.monotonic() + options.duration
     clients = [
-        Client(
-            (given.host, given.port),
+        NcLikeClient(
+            (options.host, options.port),
             lambda line, number=number: layout.format_line(number, line),  # type: ignore[misc]  # its default
-            given.write_size,
+            options.write_size,
         )
-        for number in range(given.connections)
+        for number in range(options.connections)
     ]
     threads = [threading.Thread(target=client.run, args=(pause, end)) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    print(json.dumps({"run": given.run, "sent": {n: client.sent for n, client in enumerate(clients)}}))
+    print(json.dumps({"run": options.run, "sent": {n: client.sent for n, client in enumerate(clients)}}))
 
 
 if __name__ == "__main__":

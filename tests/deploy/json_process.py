@@ -1,4 +1,4 @@
-"""A program that runs beside a test and says JSON on stderr: nodeagent, logcd, Prometheus."""
+"""A program that runs beside a test and logs JSON on stderr: nodeagent, logcd, Prometheus."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
-class Spoken:
-    """One process and what it has said."""
+class JsonProcess:
+    """One process and the lines it has logged."""
 
     def __init__(self, command: Sequence[str | Path], **variables: str) -> None:
-        """Start it, with no other environment than these variables."""
-        self.said: list[str] = []
+        """Start it with these environment variables and no others."""
+        self.lines: list[str] = []
         self._name = str(command[0])
-        self._news = threading.Condition()
-        self._is_silent = False
+        self._changed = threading.Condition()
+        self._is_at_end = False
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -38,37 +38,37 @@ class Spoken:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def wait_for(self, is_it: Callable[[Record], object]) -> Record:
-        """Give the first record like this, once it is there."""
-        with self._news:
-            self._news.wait_for(lambda: self._is_silent or any(map(is_it, self._records())), PATIENCE)
-            for record in filter(is_it, self._records()):
+    def wait_for(self, matches: Callable[[Record], object]) -> Record:
+        """Wait for a record that matches, and return the first one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_at_end or any(map(matches, self._records())), PATIENCE)
+            for record in filter(matches, self._records()):
                 return record
-        pytest.fail(f"{self._name} did not say it; it said: {self.said}")
+        pytest.fail(f"{self._name} has not logged it; it logged: {self.lines}")
 
     def stop(self) -> int:
-        """End it by SIGTERM; give its exit code."""
+        """Stop it by SIGTERM and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         return code
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """Kill it if it still runs."""
         self.process.kill()
         self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
 
     def _records(self) -> list[Record]:
-        return [json.loads(line) for line in self.said if line.startswith("{")]
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def _read(self) -> None:
         assert self.process.stderr is not None
         with self.process.stderr as stream:
             for line in stream:
-                with self._news:
-                    self.said.append(line.rstrip("\n"))
-                    self._news.notify_all()
-        with self._news:
-            self._is_silent = True
-            self._news.notify_all()
+                with self._changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._is_at_end = True
+            self._changed.notify_all()

@@ -1,10 +1,11 @@
-"""A day of archives: `python -m tests.soak.archives`.
+"""Soak test: a day of archives (`python -m tests.soak.archive_day`).
 
-1,440 cycles of a real logcd on logs to which everything happens that happens to logs, a sparse one of 9 GiB
-among them; it is ended and killed in between. After every cycle the archive has to hold exactly the
-snapshots. Each member is read back; of the sparse one that is done now and then, and in the end, when all of
-it is read as any tar does: else it is enough that its pieces are the same bytes as then. Prints a line every
-hundred cycles, and FAULT for what must not be; exit code 1 then, and the files are kept.
+1,440 cycles of a real logcd on logs that change in every way logs do, a sparse one of 9 GiB among them; logcd
+is restarted and killed in between. After every cycle, the archive must contain exactly the snapshots. Each
+member is read back. The sparse one is read only every hundred cycles and at the end, when the whole archive
+is read as any tar would; in between, its compressed pieces are compared with those of the last reading, and
+if they differ, everything is read. Prints a line every hundred cycles, and FAULT for a fault; then the exit
+code is 1, and the files are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import pytest
 from tests.processes.logcd import Logcd, logcd_environment
-from tests.soak.archive_life import BUSY, SPARSE, Life, Writer
+from tests.soak.changing_logs import BUSY, SPARSE, ChangingLogs, SteadyWriter
 from tests.waiting import wait_for
 
 from nodelog import quantities
@@ -35,67 +36,67 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DAY: Final = 1440
-ALL: Final = 100
-"""Every so many cycles everything is read without the index."""
+FULL_CHECK_EVERY: Final = 100
+"""Cycles from one check that reads everything, without the index, to the next."""
 RESTART, KILL = 0.04, 0.06
-"""How many of the cycles begin with a restart, and with a kill in the middle of one."""
-LONGEST: Final = 0.3
-"""Seconds from the beginning of a cycle to its kill, at the most."""
+"""The share of cycles that begin with a restart, and with a kill during a cycle."""
+MAX_KILL_DELAY: Final = 0.3
+"""Seconds at most from the start of a cycle to the kill."""
 PATIENCE: Final = 300.0  # seconds for the first cycle, which reads everything
 CHUNK: Final = 1 << 20
 
 
-class Fault(Exception):  # noqa: N818 (it is what was found)
-    """What an archive has that it should not have, or the other way round."""
+class ArchiveFault(Exception):  # noqa: N818 (it is the result of a check)
+    """An archive that does not contain exactly what it should."""
 
 
-class Day:
-    """One logcd and its logs, cycle after cycle."""
+class ArchiveDay:
+    """A logcd and its logs over many cycles."""
 
     def __init__(self, folder: Path, seed: int, sparse: int) -> None:
-        """Begin: with its first cycle."""
+        """Start logcd, which begins with a cycle."""
         self.counts: Counter[str] = Counter()
         self.cycles = 0
         self._logs = folder / "log"
         self._logs.mkdir()
-        self._chance = random.Random(seed)  # noqa: S311 (a seed makes it happen once more)
-        self.life = Life(self._logs, self._chance, sparse)
-        self._writer = Writer(self._logs / BUSY)
+        self._chance = random.Random(seed)  # noqa: S311 (a seed makes the run repeatable)
+        self.logs = ChangingLogs(self._logs, self._chance, sparse)
+        self._writer = SteadyWriter(self._logs / BUSY)
         self.logcd = Logcd(self._logs, [], logcd_environment(), [])
-        self._sparse = (0, 0)  # the signature of the sparse log when it was read last
+        self._sparse = (0, 0)  # the signature of the sparse log when it was last read
         self._busy = 0
-        self._is_killed = False
+        self._was_killed = False
 
     def run(self, cycles: int) -> None:
-        """Live through so many cycles. Raises Fault."""
+        """Run this many cycles. Raises ArchiveFault."""
         with self._writer:
             self._wait_for_cycle()
             self.check()
             for number in range(1, cycles + 1):
                 for _ in range(self._chance.randrange(4)):
-                    self.counts[self.life.happen().partition(" ")[0]] += 1
+                    self.counts[self.logs.change_one().partition(" ")[0]] += 1
                 self._cycle()
                 self.check()
                 self.cycles = number
-                if number % ALL == 0 or number == cycles:
+                if number % FULL_CHECK_EVERY == 0 or number == cycles:
                     self.check_all()
                     print(f"{number:5} cycles  {summary(self.counts)}", flush=True)
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """Kill logcd."""
         self.logcd.close()
 
     def _cycle(self) -> None:
-        """Have it make one: by the one that lives, or by its successor."""
+        """Run a cycle: by the running logcd, or after a kill or restart by the next one."""
         self._writer.write()
         self._busy = (self._logs / BUSY).stat().st_size
-        self._is_killed = False
+        self._was_killed = False
         draw = self._chance.random()
         if draw < KILL:
-            self._is_killed = True
+            self._was_killed = True
             self.counts["killed"] += 1
             self.logcd.signal(signal.SIGHUP)
-            time.sleep(self._chance.random() ** 2 * LONGEST)  # wherever it is then
+            time.sleep(self._chance.random() ** 2 * MAX_KILL_DELAY)  # at any point of the cycle
             self.logcd.kill()
             self._writer.write()
             self.logcd.restart(ready=False)
@@ -111,25 +112,25 @@ class Day:
         wait_for(self.logcd.cycles, "the first cycle has ended", patience=PATIENCE)
 
     def check(self) -> None:
-        """Look into the archive by its index."""
+        """Check the archive by its index."""
         if left := [path.name for path in self._logs.iterdir() if ".tmp-" in path.name]:
-            raise Fault(f"temporary files are left: {left}")
+            raise ArchiveFault(f"temporary files are left: {left}")
         with open_archive(self.logcd.archive) as archive:
             if archive.index is None:
-                raise Fault(f"it has no index of its own: {archive.index_problem}")
+                raise ArchiveFault(f"it has no index: {archive.index_problem}")
             self._check_names(member.name for member in archive.index.members)
-            for name in self.life.names() | {BUSY}:
-                found = archive.find_last({self._member(name)})
-                assert found is not None
-                content = found.open_content()
+            for name in self.logs.names() | {BUSY}:
+                member = archive.find_last({self._member(name)})
+                assert member is not None
+                content = member.open_content()
                 assert content is not None
                 self._check_content(name, content.read())
             if _signature(archive, self._member(SPARSE)) != self._sparse:
                 self.check_all()
-        self.life.see()
+        self.logs.note_cycle()
 
     def check_all(self) -> None:
-        """Read the archive as any tar does."""
+        """Read the whole archive as any tar would, and check it."""
         names = []
         with tarfile.open(self.logcd.archive, "r|gz", errorlevel=2) as tar:
             for info in tar:
@@ -144,34 +145,36 @@ class Day:
         self.counts["read as a whole"] += 1
 
     def _check_names(self, names: Iterable[str]) -> None:
-        right = sorted(self._member(name) for name in self.life.names() | {BUSY, SPARSE})
-        if (found := list(names)) != right:
-            raise Fault(f"it has {found!a} and should have {right!a}")
+        expected = sorted(self._member(name) for name in self.logs.names() | {BUSY, SPARSE})
+        if (actual := list(names)) != expected:
+            raise ArchiveFault(f"it has {actual!a} and should have {expected!a}")
 
     def _check_content(self, name: str, content: bytes) -> None:
         if name == BUSY:
-            if fault := Writer.fault(content, self._busy):
-                raise Fault(f"{name}: {fault}")
-        elif content not in (right := self.life.expected(name, is_unsure=self._is_killed)):
-            lengths = " or ".join(str(len(each)) for each in right)
-            raise Fault(f"{name!a} has {len(content)} bytes, and should have {lengths}, or has others")
+            if fault := SteadyWriter.fault(content, self._busy):
+                raise ArchiveFault(f"{name}: {fault}")
+        elif content not in (expected := self.logs.expected(name, was_interrupted=self._was_killed)):
+            lengths = " or ".join(str(len(form)) for form in expected)
+            raise ArchiveFault(
+                f"{name!a} has {len(content)} bytes and should have {lengths}, or its bytes differ"
+            )
 
     def _check_sparse(self, content: IO[bytes]) -> None:
-        at = 0
+        offset = 0
         with (self._logs / SPARSE).open("rb") as file:
             while data := file.read(CHUNK):
                 if content.read(CHUNK) != data:
-                    raise Fault(f"{SPARSE} is another one at byte {at} or behind it")
-                at += len(data)
+                    raise ArchiveFault(f"{SPARSE} differs at byte {offset} or after it")
+                offset += len(data)
         if content.read(1):
-            raise Fault(f"{SPARSE} has more than {at} bytes")
+            raise ArchiveFault(f"{SPARSE} has more than {offset} bytes")
 
     def _member(self, name: str) -> str:
         return f"{self._logs}/{name}".lstrip("/")
 
 
 def _signature(archive: Archive, name: str) -> tuple[int, int]:
-    """Give the checksum of the compressed bytes of a large member, and that of what they are said to hold."""
+    """Return checksums of a large member: of its compressed bytes, and of the sizes and CRCs in the index."""
     assert archive.index is not None
     (member,) = (each for each in archive.index.members if each.name == name)
     end = member.content + member.length
@@ -184,30 +187,30 @@ def _signature(archive: Archive, name: str) -> tuple[int, int]:
 
 
 def summary(counts: Counter[str]) -> str:
-    """Say what has happened."""
+    """Return the counts of what has happened."""
     return ", ".join(f"{what} {count}" for what, count in sorted(counts.items()) if count)
 
 
 def main() -> int:
-    """Run it; return the exit code."""
+    """Run the soak test and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    add("--cycles", type=int, default=DAY, help=f"how many (default {DAY})")
+    add("--cycles", type=int, default=DAY, help=f"number of cycles (default {DAY})")
     add(
         "--sparse",
         type=quantities.parse_size,
         default="9GiB",
-        help="bytes of the log with a hole (default 9GiB)",
+        help="size of the sparse log (default 9GiB)",
     )
-    add("--seed", type=int, default=1, help="of what happens (default 1)")
-    add("--dir", type=Path, help="where the logs lie (default: the temporary directory)")
+    add("--seed", type=int, default=1, help="seed of the changes (default 1)")
+    add("--dir", type=Path, help="where to write the logs (default: the temporary directory)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="archives-", dir=options.dir))
-    day, start = Day(folder, options.seed, options.sparse), time.monotonic()
+    day, start = ArchiveDay(folder, options.seed, options.sparse), time.monotonic()
     try:
         day.run(options.cycles)
-    except (Fault, AssertionError, pytest.fail.Exception, tarfile.TarError, OSError) as error:
+    except (ArchiveFault, AssertionError, pytest.fail.Exception, tarfile.TarError, OSError) as error:
         print(f"FAULT: {str(error)[:1000]}; seed {options.seed}, the files are in {folder}", flush=True)
         return 1
     except KeyboardInterrupt:

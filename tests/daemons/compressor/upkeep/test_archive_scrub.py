@@ -12,7 +12,7 @@ from tests.daemons.compressor.workspace import Workspace, log_lines
 
 from nodelog.archive.index import index_path, read_matching_index
 from nodelogd.compressor.scan.file_access import FileAnomaly, StoppedError
-from nodelogd.compressor.upkeep.scrub import ScrubResult
+from nodelogd.compressor.upkeep.archive_scrub import ScrubResult
 
 if TYPE_CHECKING:
     from pathlib import Path

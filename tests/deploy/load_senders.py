@@ -1,4 +1,4 @@
-"""`nodelog load` to the collector of one node: from a pod on that node, or from outside of it."""
+"""`nodelog load` to the collector of one node: from a pod on the node, or from outside."""
 
 from __future__ import annotations
 
@@ -19,58 +19,58 @@ if TYPE_CHECKING:
 
 IMAGE = f"nodelog:{__version__}"
 HOST_IP = {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
-NOTHING_MORE = {"automountServiceAccountToken": False, "enableServiceLinks": False}
+POD_DEFAULTS = {"automountServiceAccountToken": False, "enableServiceLinks": False}
 
 
 class Sender(Protocol):
-    """One `nodelog load`, as a context that begins it."""
+    """One `nodelog load`, which the block starts."""
 
     node: Node
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start it."""
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running."""
+        """Kill it if it still runs."""
 
-    def end(self) -> None:
-        """Tell it to end."""
+    def stop(self) -> None:
+        """Ask it to stop."""
 
-    def told(self) -> str:
-        """Return what it printed, as JSON, once it has ended."""
+    def result(self) -> str:
+        """Wait until it has ended and return the JSON it printed."""
 
 
-class Inside:
-    """A pod on the node."""
+class PodSender:
+    """A sender in a pod on the node."""
 
     def __init__(self, cluster: Cluster, node: Node, run: str, *options: str) -> None:
-        """Prepare."""
+        """Prepare; the block starts it."""
         self.node = node
         self._cluster = cluster
         self._name = f"load-{run}-{node.name}"
         self._args = [f"--run={run}", *options]
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start it."""
         self._cluster.apply(self._object())
         (self._pod,) = self._cluster.pods(name=self._name)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running."""
+        """Kill it if it still runs."""
         self._cluster.delete_pod(self._pod, grace=0)
         self._cluster.delete(f"pod/{self._name}")
 
-    def end(self) -> None:
-        """Tell it to end."""
-        assert self._pod.phase == "Running", (self._pod.phase, self._pod.lives, self._pod.reason)
+    def stop(self) -> None:
+        """Ask it to stop."""
+        assert self._pod.phase == "Running", (self._pod.phase, self._pod.runs, self._pod.reason)
         self._pod.signal("TERM")
 
-    def told(self) -> str:
-        """Return what it printed, as JSON, once it has ended."""
+    def result(self) -> str:
+        """Wait until it has ended and return the JSON it printed."""
         wait_for(lambda: self._pod.phase != "Running", f"{self._name} has ended")
-        assert self._pod.phase == "Succeeded", self._pod.lives[-1].said
-        return self._pod.lives[-1].printed
+        assert self._pod.phase == "Succeeded", self._pod.runs[-1].stderr
+        return self._pod.runs[-1].stdout
 
     def _object(self) -> dict[str, Any]:
         container = {
@@ -81,26 +81,26 @@ class Inside:
             "env": [HOST_IP],
             "resources": {"requests": {"cpu": "50m"}},
         }
-        where = {"kubernetes.io/hostname": self.node.name}
-        spec = {"restartPolicy": "Never", "nodeSelector": where, "containers": [container]}
+        node_selector = {"kubernetes.io/hostname": self.node.name}
+        spec = {"restartPolicy": "Never", "nodeSelector": node_selector, "containers": [container]}
         return {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": self._name, "labels": {"name": self._name}},
-            "spec": {**NOTHING_MORE, **spec},
+            "spec": {**POD_DEFAULTS, **spec},
         }
 
 
-class Outside:
-    """A process that is on none of the nodes: an application that reaches the node over the network."""
+class OutsideSender:
+    """A process outside the cluster, which reaches the node over the network."""
 
     def __init__(self, node: Node, run: str, *options: str) -> None:
-        """Prepare."""
+        """Prepare; the block starts it."""
         self.node = node
         self._args = [f"--host={node.address}", f"--run={run}", *options]
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start it."""
         self._process = subprocess.Popen(
             [PROGRAMS / "nodelog", "load", "--json", *self._args],
             stdout=subprocess.PIPE,
@@ -110,17 +110,17 @@ class Outside:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running."""
-        self._process.kill()  # does nothing once it has ended
+        """Kill it if it still runs."""
+        self._process.kill()  # has no effect if it has ended
         self._process.communicate()
 
-    def end(self) -> None:
-        """Tell it to end."""
+    def stop(self) -> None:
+        """Ask it to stop."""
         assert self._process.poll() is None, f"it ended with {self._process.returncode}"
         self._process.send_signal(signal.SIGTERM)
 
-    def told(self) -> str:
-        """Return what it printed, as JSON, once it has ended."""
-        printed, said = self._process.communicate(timeout=PATIENCE)
-        assert self._process.returncode == 0, said
-        return printed
+    def result(self) -> str:
+        """Wait until it has ended and return the JSON it printed."""
+        stdout, stderr = self._process.communicate(timeout=PATIENCE)
+        assert self._process.returncode == 0, stderr
+        return stdout

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from deploy.verdict import compare, report, report_files
+from deploy.demo_report import compare, report, report_files
 
 
-def test_a_missing_line_is_found_even_if_another_is_the_same() -> None:
+def test_a_missing_line_is_found_even_if_another_one_is_equal() -> None:
     assert compare([b"a\n", b"b\n", b"a\n"], [b"a\n", b"b\n"]) == ([b"a\n"], [])
 
 
@@ -16,26 +16,26 @@ def test_a_doubled_line_is_found() -> None:
     assert compare([b"a\n"], [b"a\n", b"a\n"]) == ([], [b"a\n"])
 
 
-def test_a_line_of_somebody_else_is_no_fault() -> None:
+def test_a_line_from_another_sender_is_ignored() -> None:
     assert compare([b"a\n"], [b"hello\n", b"a\n", b"hello\n"]) == ([], [])
 
 
-@pytest.mark.parametrize(("written", "right"), [(b"a\nb\n", True), (b"a\n", False), (b"a\nb\nb\n", False)])
-def test_the_report_is_only_right_if_each_line_is_in_the_file_once(
-    written: bytes, right: bool, tmp_path: Path
+@pytest.mark.parametrize(("written", "is_ok"), [(b"a\nb\n", True), (b"a\n", False), (b"a\nb\nb\n", False)])
+def test_the_report_succeeds_only_if_each_line_is_in_the_file_once(
+    written: bytes, is_ok: bool, tmp_path: Path
 ) -> None:
     log = tmp_path / "node_log"
     log.write_bytes(written)
-    assert report([b"a\n", b"b\n"], 2, log) is right
+    assert report([b"a\n", b"b\n"], 2, log) is is_ok
 
 
-def test_the_report_is_wrong_if_a_line_was_not_acknowledged(tmp_path: Path) -> None:
+def test_the_report_fails_if_a_line_was_not_acknowledged(tmp_path: Path) -> None:
     log = tmp_path / "node_log"
     log.write_bytes(b"a\nb\n")
     assert report([b"a\n", b"b\n"], 1, log) is False
 
 
-def test_a_demo_in_which_nothing_was_sent_shows_nothing(tmp_path: Path) -> None:
+def test_the_report_fails_if_nothing_was_sent(tmp_path: Path) -> None:
     log = tmp_path / "node_log"
     log.touch()
     assert report([], 0, log) is False
@@ -45,7 +45,7 @@ LINES = [b"a\n", b"b\n"]
 
 
 @pytest.mark.parametrize(
-    ("archived", "right"),
+    ("archived", "is_ok"),
     [
         ({"var/log/x.log": b"a\nb\n"}, True),
         ({"var/log/x.log": b"a\nb\n", "var/log/dpkg.log": b""}, True),
@@ -55,11 +55,11 @@ LINES = [b"a\n", b"b\n"]
         ({}, False),
     ],
 )
-def test_the_report_on_files_is_only_right_if_each_line_is_in_the_archive_once(
-    archived: dict[str, bytes], right: bool
+def test_the_report_on_files_succeeds_only_if_each_line_is_in_the_archive_once(
+    archived: dict[str, bytes], is_ok: bool
 ) -> None:
-    assert report_files({"x": LINES}, archived) is right
+    assert report_files({"x": LINES}, archived) is is_ok
 
 
-def test_a_client_that_was_ended_before_its_first_line_is_no_fault() -> None:
+def test_a_client_stopped_before_its_first_line_is_no_failure() -> None:
     assert report_files({"x": LINES, "y": []}, {"var/log/x.log": b"a\nb\n"}) is True

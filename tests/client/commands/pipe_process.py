@@ -1,4 +1,4 @@
-"""A pipe as people start it: written to, read from, filled."""
+"""Starts `nodelog pipe` processes, writes to them, reads from them, and fills them."""
 
 import os
 from collections.abc import Callable
@@ -18,13 +18,13 @@ def pipe_to(run: Run, port: int, *options: object, stdin: int = PIPE) -> Popen[b
     return run("pipe", "--host=127.0.0.1", f"--port={port}", *options, stdin=stdin)
 
 
-def back(logd: StartLogd, away: int) -> Logd:
-    """Start the collector that was away."""
-    return logd(f"--listen=127.0.0.1:{away}")
+def start_collector(logd: StartLogd, port: int) -> Logd:
+    """Start the collector at this port."""
+    return logd(f"--listen=127.0.0.1:{port}")
 
 
-def lines_of(count: int, mark: str = "line") -> bytes:
-    return b"".join(b"%s %07d\n" % (mark.encode(), number) for number in range(count))
+def lines_of(count: int, prefix: str = "line") -> bytes:
+    return b"".join(b"%s %07d\n" % (prefix.encode(), number) for number in range(count))
 
 
 def write(process: Popen[bytes], data: bytes) -> None:
@@ -38,14 +38,14 @@ def read_line(process: Popen[bytes]) -> bytes:
 
 
 def fill(process: Popen[bytes], data: bytes) -> bytes:
-    """Write until no more is taken; give what is left. A spool of 1 MiB is full then."""
+    """Write until the pipe is full; return what is left. A spool of 1 MiB is full then."""
     assert process.stdin is not None
     stdin, rest = process.stdin, memoryview(data)
     os.set_blocking(stdin.fileno(), False)
 
     def is_stuck() -> bool:
         nonlocal rest
-        size: int | None = stdin.write(rest)  # None: nothing, not now
+        size: int | None = stdin.write(rest)  # None: it would block
         rest = rest[size or 0 :]
         return size is None and len(data) - len(rest) > MEBIBYTE
 
@@ -54,12 +54,12 @@ def fill(process: Popen[bytes], data: bytes) -> bytes:
     return bytes(rest)
 
 
-def held(spool: Path) -> int:
+def lines_in(spool: Path) -> int:
     return sum(stream.lines for stream in inspect_spool(spool).streams)
 
 
 def send_rest(run: Run, logd: Logd, spool: Path) -> None:
-    """Send what an earlier run left."""
+    """Send what an earlier process left."""
     last = pipe_to(run, logd.port, f"--spool={spool}", stdin=DEVNULL)
     _, err = last.communicate(timeout=30)
     assert (last.returncode, err) == (0, b"")

@@ -1,4 +1,4 @@
-"""Logs that live, for the soak of archives: what happens to them, and what an archive has to hold of them."""
+"""Changing logs for the soak test of archives: what happens to them, and what an archive must contain."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ NAMES: Final = (
 )
 BUSY: Final = "busy.log"
 SPARSE: Final = "sparse.log"
-LARGEST: Final = 3 * MIB
-"""Bytes; a log of that size is rotated."""
+ROTATE_SIZE: Final = 3 * MIB
+"""A larger log is rotated."""
 _LINES: Final = b"".join(b"line %d of a log that is written to all the time\n" % n for n in range(1000))
-_CHUNK: Final = 499  # bytes at a time; no line and no piece ends there
+_CHUNK: Final = 499  # bytes per write; a multiple of neither a line nor a piece
 _PAUSE: Final = 0.05  # seconds
 SIZES: Final = (1, 60, 5_000, 140_000, 1_100_000)
 
 
-class Life:
-    """Logs in a folder; `happen` does one thing to one of them."""
+class ChangingLogs:
+    """Logs in a folder; `change_one` changes one of them at random."""
 
     def __init__(self, folder: Path, chance: random.Random, sparse: int) -> None:
-        """Begin with a few logs; `sparse` are the bytes of one that is nearly all hole."""
+        """Create a few logs; one of them is sparse: `sparse` bytes, nearly all of them a hole."""
         self.folder = folder
         self._chance = chance
         self._number = 0
         self._changes = count()
         self._changed: dict[int, int] = {}  # the last change of each inode
         self._seen: set[tuple[int, int]] = set()
-        self._happenings = (
+        self._operations = (
             *(self._append,) * 6,
             self._append_unaligned,
             self._rotate,
@@ -60,33 +60,33 @@ class Life:
             file.seek(sparse)
             file.write(b"\n" + self._lines(5000))
 
-    def happen(self) -> str:
-        """Do something to a log; say what."""
-        name, what = self._chance.choice(NAMES), self._chance.choice(self._happenings)
+    def change_one(self) -> str:
+        """Change a log at random; return how."""
+        name, operation = self._chance.choice(NAMES), self._chance.choice(self._operations)
         if not self._path(name).exists():
-            what = self._recreate
-        what(name)
-        if self._path(name).exists() and self._path(name).stat().st_size > LARGEST:
+            operation = self._recreate
+        operation(name)
+        if self._path(name).exists() and self._path(name).stat().st_size > ROTATE_SIZE:
             self._rotate(name)
-        return f"{what.__name__.strip('_')} {name!a}"
+        return f"{operation.__name__.strip('_')} {name!a}"
 
     def names(self) -> set[str]:
-        """List the logs, but for those that are special."""
+        """Return the names of the logs, without the busy and the sparse one."""
         return {name for name in os.listdir(self.folder) if name.endswith(".log")} - {BUSY, SPARSE}  # noqa: PTH208
 
-    def expected(self, name: str, *, is_unsure: bool) -> tuple[bytes, ...]:
-        """Give what a cycle that has just ended has of a log, one of two if the one before was cut short."""
+    def expected(self, name: str, *, was_interrupted: bool) -> tuple[bytes, ...]:
+        """Return what the last cycle may have archived of a log: two forms after an interrupted cycle."""
         data = self._path(name).read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
         if whole == data or len(data) - len(whole) > MIB:
             return (data,)
-        if is_unsure:
+        if was_interrupted:
             return data, whole
-        # A line without an end is archived once it has not grown for a cycle, whatever it is called then.
+        # An unfinished line is archived once it has not grown for a cycle, even if the file was renamed.
         return (data,) if self._state(name) in self._seen else (whole,)
 
-    def see(self) -> None:
-        """Remember what a cycle that has ended has seen."""
+    def note_cycle(self) -> None:
+        """Remember the state of the logs that the last cycle has seen."""
         self._seen = {self._state(name) for name in self.names()}
 
     def _state(self, name: str) -> tuple[int, int]:
@@ -95,7 +95,7 @@ class Life:
 
     def _lines(self, size: int) -> bytes:
         self._number += 1
-        line = f"{self._number:08} {self._chance.getrandbits(64):016x} a line of a log that lives\n".encode()
+        line = f"{self._number:08} {self._chance.getrandbits(64):016x} a line of a changing log\n".encode()
         return line[-max(size, 1) :] if size < len(line) else line * (size // len(line))
 
     def _path(self, name: str) -> Path:
@@ -143,11 +143,11 @@ class Life:
         self._append(name)
 
 
-class Writer:
-    """Appends to a log all the time, in chunks that know nothing of lines."""
+class SteadyWriter:
+    """Appends to a log continuously, in chunks that do not end at line ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the log."""
+        """Create the log."""
         self._path = path
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -155,26 +155,30 @@ class Writer:
         path.touch()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start writing."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop writing."""
         self._ended.set()
         self._thread.join()
 
     @staticmethod
-    def fault(content: bytes, least: int) -> str:
-        """Say what is wrong with what an archive has of the log, if it had `least` bytes before the cycle."""
+    def fault(content: bytes, min_size: int) -> str:
+        """Return the fault in the archived content of a log that had `min_size` bytes before the cycle."""
         if content and not content.endswith(b"\n"):
             return "it ends within a line"
         if content != (_LINES * (len(content) // len(_LINES) + 1))[: len(content)]:
-            return "it has what was never written"
-        return "" if len(content) > least - _CHUNK else f"it has {len(content)} bytes and had {least} before"
+            return "it contains bytes that were never written"
+        return (
+            ""
+            if len(content) > min_size - _CHUNK
+            else f"it has {len(content)} bytes and had {min_size} before"
+        )
 
     def write(self) -> None:
-        """Append once: a line that did not go on from one cycle to the next would be taken as it is."""
+        """Append once: a line that did not grow from one cycle to the next would be archived unfinished."""
         with self._lock, self._path.open("ab", buffering=0) as file:
             start = file.tell() % len(_LINES)
             file.write((_LINES + _LINES)[start : start + _CHUNK])

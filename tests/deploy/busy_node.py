@@ -1,4 +1,4 @@
-"""A node on which everything is in use: `nodeagent run` with both daemons, and pods of each kind."""
+"""A node that uses everything: `nodeagent run` with both daemons, and clients of each kind."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.deploy.json_process import JsonProcess
     from tests.deploy.nodes import Node
-    from tests.deploy.spoken import Spoken
 
-ROOM = 64 * 1024**3
-"""Bytes of a disk in memory that is not full soon, whatever is sent; only what is written is taken."""
+DISK_SIZE = 64 * 1024**3
+"""Bytes of a disk in memory that will not fill up, whatever is sent; only what is written takes memory."""
 
 
-def furnish(node: Node, folder: Path) -> Spoken:
-    """Start all of it in a folder; give the agent, once there was an archive, a probe and a verification."""
+def start_everything(node: Node, folder: Path) -> JsonProcess:
+    """Start it all in a folder; return the agent once there is an archive, a probe and a verification."""
     (folder / "log").mkdir()
-    agent = node.agent(
+    agent = node.start_agent(
         "run",
         f"--logd-listen={HOST}:{node.port}",
         f"--logd-log={folder / 'node_log'}",
-        f"--logd-http={node.shown('logd')}",
+        f"--logd-http={node.http_address('logd')}",
         f"--logcd-dir={folder / 'log'}",
         "--logcd-every=1s",
         "--logcd-scrub=5s",
-        f"--logcd-http={node.shown('logcd')}",
+        f"--logcd-http={node.http_address('logcd')}",
         "--verify-every=5s",
         "--growth-window=30s",
     )
@@ -41,8 +41,8 @@ def furnish(node: Node, folder: Path) -> Spoken:
     return agent
 
 
-def load(node: Node, rate: int, *options: str) -> Spoken:
-    """Have a client send so many lines a second by RELP, whatever happens to the collector."""
+def start_load(node: Node, rate: int, *options: str) -> JsonProcess:
+    """Start a client that sends `rate` lines a second by RELP, through restarts of the collector."""
     target = (f"--host={HOST}", f"--port={node.port}", "--protocol=relp", "--through-restarts")
     return node.start(*_nodelog("load", *target, "--connections=8", f"--rate={rate}", *options))
 

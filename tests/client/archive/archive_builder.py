@@ -1,4 +1,4 @@
-"""Archives as logcd makes them, by the shortest way: for tests of what reads them."""
+"""Builds small archives in logcd's format, for tests of their readers."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ MTIME = 1_795_000_000  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a piece lies in the archive."""
+class PieceLocation:
+    """The location of a piece in the archive."""
 
     offset: int
     length: int
 
 
-def made(path: Path, files: Mapping[str, bytes]) -> list[Place]:
-    """Write an archive and its index, each file a header and then pieces; tell where the pieces are."""
-    archive, lines, places = bytearray(b"\x1f\x8b\x08\0\0\0\0\0\0\3"), [], []
+def write_archive(path: Path, files: Mapping[str, bytes]) -> list[PieceLocation]:
+    """Write an archive with its index; each file is a header followed by pieces. Return their locations."""
+    archive, lines, locations = bytearray(b"\x1f\x8b\x08\0\0\0\0\0\0\3"), [], []
     stream = b""
 
     def add(plain: bytes) -> None:
         nonlocal stream
         packer = zlib.compressobj(6, zlib.DEFLATED, -15)
         piece = packer.compress(plain) + packer.flush(zlib.Z_FULL_FLUSH)
-        places.append(Place(len(archive), len(piece)))
+        locations.append(PieceLocation(len(archive), len(piece)))
         lines.append(encode_piece(len(piece), len(plain), zlib.crc32(plain)))
         archive.extend(piece)
         stream += plain
 
     for name, content in files.items():
         header = _header(name, len(content))
-        lines.append(encode_member(_details(name, len(header), len(content))))
+        lines.append(encode_member(_metadata(name, len(header), len(content))))
         add(header)
         whole = content.ljust(padded_size(len(content)), b"\0")
         for start in range(0, len(whole), PIECE):
@@ -64,11 +64,11 @@ def made(path: Path, files: Mapping[str, bytes]) -> list[Place]:
     end = trailer.crc.to_bytes(4, "little") + trailer.size.to_bytes(4, "little")
     path.write_bytes(archive + b"\x03\0" + end)
     index_path(path).write_bytes(encode_index(trailer, lines))
-    return places
+    return locations
 
 
-def damage(path: Path, offset: int) -> None:
-    """Change a byte of a file."""
+def flip_byte(path: Path, offset: int) -> None:
+    """Invert the bits of one byte of a file."""
     with path.open("r+b") as file:
         file.seek(offset)
         before = file.read(1)[0]
@@ -76,8 +76,8 @@ def damage(path: Path, offset: int) -> None:
         file.write(bytes([before ^ 0xFF]))
 
 
-def foreign(path: Path, files: Mapping[str, bytes], *others: tarfile.TarInfo) -> None:
-    """Write an archive as other tools do, without an index, with more members that have no content."""
+def write_plain_archive(path: Path, files: Mapping[str, bytes], *others: tarfile.TarInfo) -> None:
+    """Write an archive as other tools do, without an index; `others` are further members without content."""
     with tarfile.open(path, "w:gz") as tar:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
@@ -93,7 +93,7 @@ def _header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def _details(name: str, header: int, length: int) -> FileMetadata:
+def _metadata(name: str, header: int, length: int) -> FileMetadata:
     return FileMetadata(
         name=name,
         header=header,

@@ -1,4 +1,4 @@
-"""A server of RELP for tests: a thread that stores what it is sent, and fails as it is told to."""
+"""A RELP server for tests: a thread that stores what it receives, and fails on request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 RESET = struct.pack("ii", 1, 0)
 
 
-class Peer:
-    """One connection."""
+class Client:
+    """The connection of a client."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -29,12 +29,12 @@ class Peer:
         self.is_over = False  # the rest is discarded
 
 
-class Store:
-    """Stores blocks and messages; `fail` is asked at each one, and gives what goes wrong or nothing.
+class RelpServer:
+    """Stores blocks and messages; `fail` is called with the number of each, and returns a failure or None.
 
-    "lost": it is not stored, and the connection is reset; "unanswered": it is stored, and the connection
-    reset before the answer; "silent": it is stored and never answered; "goodbye": it is not stored, and the
-    server says that it leaves; "garbage": it is stored, and answered with what is no answer.
+    "lost": it is not stored, and the connection is reset; "unanswered": it is stored, and the connection is
+    reset before the response; "silent": it is stored and never answered; "goodbye": it is not stored, and the
+    server announces that it closes; "garbage": it is stored, and the response is invalid.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class Store:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.port: int = self.listener.getsockname()[1]
         self.stored = bytearray()
-        self.blocks = 0  # and messages, that came
-        self.opened = 0
+        self.blocks = 0  # received blocks and messages
+        self.sessions = 0
         self._has_streams = has_streams
         self._commands = commands
         self._fail = fail
@@ -58,19 +58,19 @@ class Store:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, whatever is open."""
+        """Stop, and close all connections."""
         self._ended.set()
         self._thread.join(30)
         assert not self._thread.is_alive()
         self.listener.close()
 
     def write_to(self, path: Path) -> Path:
-        """Write what is stored."""
+        """Write what was stored; return the path."""
         path.write_bytes(self.stored)
         return path
 
@@ -79,71 +79,71 @@ class Store:
             selector.register(self.listener, selectors.EVENT_READ)
             while not self._ended.is_set():
                 for key, _ in selector.select(0.01):
-                    if isinstance(key.data, Peer):
+                    if isinstance(key.data, Client):
                         if not self._take(key.data):
                             selector.unregister(key.data.sock)
                             key.data.sock.close()
                     else:
                         accepted, _ = self.listener.accept()
-                        selector.register(accepted, selectors.EVENT_READ, Peer(accepted))
+                        selector.register(accepted, selectors.EVENT_READ, Client(accepted))
             for key in selector.get_map().values():
-                if isinstance(key.data, Peer):
+                if isinstance(key.data, Client):
                     key.data.sock.close()
 
-    def _take(self, peer: Peer) -> bool:
-        """Handle what a client says; False if the connection is over."""
+    def _take(self, client: Client) -> bool:
+        """Handle what a client sent; return False if the connection is over."""
         try:
-            data = peer.sock.recv(65536)
-            if peer.is_over:
+            data = client.sock.recv(65536)
+            if client.is_over:
                 return bool(data)
-            return bool(data) and all(self._handle(peer, event) for event in peer.session.feed(data))
+            return bool(data) and all(self._handle(client, event) for event in client.session.feed(data))
         except (WireError, OSError):
             return False
 
-    def _handle(self, peer: Peer, event: Event) -> bool:
-        if peer.is_over:
+    def _handle(self, client: Client, event: Event) -> bool:
+        if client.is_over:
             return True
         match event:
             case Open(offers):
-                self.opened += 1
+                self.sessions += 1
                 if offers.stream and self._has_streams:
-                    peer.stream = offers.stream[0]
-                durable = self._durable.get(peer.stream, 0) if peer.stream else None
-                answer = peer.session.accept(durable)
+                    client.stream = offers.stream[0]
+                durable = self._durable.get(client.stream, 0) if client.stream else None
+                answer = client.session.accept(durable)
                 if b"lines" not in self._commands:
                     answer = encode(
                         1, b"rsp", b"200 OK\nrelp_version=0\ncommands=" + b",".join(self._commands)
                     )
-                peer.sock.sendall(answer)
+                client.sock.sendall(answer)
             case Block(txnr, number, data):
-                return self._store(peer, txnr, bytes(data), number)
+                return self._store(client, txnr, bytes(data), number)
             case Message(txnr, data):
-                return self._store(peer, txnr, bytes(data) + b"\n", None)
+                return self._store(client, txnr, bytes(data) + b"\n", None)
             case Oversized(txnr, _, _):
-                peer.sock.sendall(peer.session.reject(txnr, "too large"))
+                client.sock.sendall(client.session.reject(txnr, "too large"))
             case Close(txnr):
-                peer.sock.sendall(peer.session.ack(txnr))
+                client.sock.sendall(client.session.ack(txnr))
                 return False
         return True
 
-    def _store(self, peer: Peer, txnr: int, data: bytes, number: int | None) -> bool:
+    def _store(self, client: Client, txnr: int, data: bytes, number: int | None) -> bool:
         self.blocks += 1
         failure = self._fail(self.blocks)
         if failure in (None, "silent", "unanswered", "garbage"):
             self.stored += data
-            if peer.stream and number is not None:
-                self._durable[peer.stream] = number
-        peer.is_over = failure in ("goodbye", "garbage")
+            if client.stream and number is not None:
+                self._durable[client.stream] = number
+        client.is_over = failure in ("goodbye", "garbage")
         match failure:
             case None:
-                peer.sock.sendall(peer.session.ack(txnr))
+                client.sock.sendall(client.session.ack(txnr))
             case "silent":
                 return True
             case "goodbye":
-                peer.sock.sendall(SERVER_CLOSE)
-                peer.sock.shutdown(socket.SHUT_WR)
+                client.sock.sendall(SERVER_CLOSE)
+                client.sock.shutdown(socket.SHUT_WR)
             case "garbage":
-                peer.sock.sendall(b"what?\n")
+                client.sock.sendall(b"what?\n")
             case _:
-                peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        return failure is None or peer.is_over
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        return failure is None or client.is_over

@@ -1,4 +1,4 @@
-"""Which containers have ended, and with what: heard from the engine."""
+"""Which containers have ended, and with which exit codes, from the events of the engine."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-FORM = '{{.ID}} {{index .Actor.Attributes "exitCode"}}'
+FORMAT = '{{.ID}} {{index .Actor.Attributes "exitCode"}}'
 
 
-class Deaths:
-    """The ends of all containers with a label, as a context."""
+class ContainerExits:
+    """Records the exit codes of all containers with a label while the block runs."""
 
     def __init__(self, label: str) -> None:
-        """Prepare."""
+        """Prepare; the block starts it."""
         self._codes: dict[str, int] = {}
-        since = f"--since={time.time():.0f}"  # the engine tells what was before it is asked, too
+        since = f"--since={time.time():.0f}"  # the engine also reports events before the call
         filters = ["--filter=event=die", f"--filter=label={label}"]
-        self._command = ["docker", "events", since, *filters, f"--format={FORM}"]
+        self._command = ["docker", "events", since, *filters, f"--format={FORMAT}"]
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
+        """Start listening."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop listening."""
         self._process.terminate()
         self._process.wait()
         self._thread.join()
 
-    def code(self, container: str) -> int | None:
-        """Give the exit code of a container that has ended, None for one that runs."""
+    def exit_code(self, container: str) -> int | None:
+        """Return the exit code of a container, or None while it runs."""
         return self._codes.get(container)
 
     def _listen(self) -> None:
