@@ -2,7 +2,7 @@
 
 Every option can also be set by a variable NODELOG_..., so that a pod's manifest needs no command line.
 Besides these it reads only what Kubernetes manifests commonly set: HOST_IP and HOST_IPS (the node's
-collector_addresses) and HOSTNAME (the pod's name).
+addresses) and HOSTNAME (the pod's name).
 """
 
 import argparse

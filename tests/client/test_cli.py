@@ -71,7 +71,7 @@ def test_every_option_can_be_set_by_a_variable(start: Start, collector: socket.s
         ("count", "-1", "0 to"),
         ("count", "many", "0 to"),
         ("name", "two\nlines", "must fit into a line"),
-        ("to", "udp", "none of tcp, lines, file"),
+        ("to", "udp", "not one of tcp, lines, file"),
         ("timeout", "soon", "such as 15s"),
         ("host", "a..b", "not an address"),
     ],

@@ -118,7 +118,7 @@ async def _send_probe(
             case Acked():
                 return
             case Welcome():
-                raise ProbeError("it takes no blocks and streams, so it is no logd")
+                raise ProbeError("it accepts no blocks and streams, so it is not logd")
             case _:
                 raise ProbeError(f"it answers {event}")
 

@@ -69,7 +69,7 @@ def log_line(log: logging.Logger, child: str, line: bytes) -> None:
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:
-    """Parse a JSON log record; return None if the line is none."""
+    """Parse a JSON log record; return None if the line is not one."""
     if not line.startswith(b"{"):
         return None
     try:

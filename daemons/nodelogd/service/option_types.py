@@ -82,7 +82,7 @@ class BoundedQuantity(OptionType[Number]):
 
     @abstractmethod
     def parse_number(self, text: str) -> Number:
-        """Parse a number; raise a ValueError if it is none."""
+        """Parse a number; raise a ValueError if it is not one."""
 
     def parse(self, text: str) -> Number:
         """Parse a number and check that it is within the bounds."""

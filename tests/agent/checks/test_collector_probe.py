@@ -91,7 +91,7 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     [
         (hang_up, "it hung up"),
         (send_garbage, "not a frame header"),
-        (offer_no_blocks, "it takes no blocks and streams, so it is no logd"),
+        (offer_no_blocks, "it accepts no blocks and streams, so it is not logd"),
         (refuse, "it answers Refused(reason='500 go off')"),
         (never_answer, "no answer within 0.3 s"),
     ],

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from nodelogd.collector.pipeline.arena import Arena
 
 READ_SIZE = 256 * 1024  # bytes; the most that one read may bring
-STAMPED_READ_SIZE = (
-    16 * 1024
-)  # bytes; the same with stamps: every byte of a read may be a line and get a stamp
+STAMPED_READ_SIZE = 16 * 1024  # bytes; with stamps, as every byte of a read may be a line that gets one
 FRAME_MARGIN = 64 * 1024  # bytes; how much larger a frame may be than the longest line
 STAMPED_MAX_DATA = 128 * 1024  # bytes; the largest frame with stamps
 MAX_TAIL = 16 * 1024  # bytes; an unfinished line up to this length is copied before each read

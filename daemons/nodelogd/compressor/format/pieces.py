@@ -74,7 +74,7 @@ def compress_piece_fast(data: bytes | memoryview) -> bytes:
 
 
 def decompress_piece(data: bytes, size: int) -> bytes:
-    """Return the content of a piece, of `size` bytes or not. Raises ValueError if it is no piece."""
+    """Return the content of a piece, of `size` bytes or not. Raises ValueError if it is not a piece."""
     try:
         return fast.decompress(data + LAST_BLOCK, _RAW, size)
     except fast.error as error:  # type: ignore[misc]  # its types make it a value
