@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.deploy.nodes import BIN
+from tests.deploy.monitored_node import BIN
 from tests.ports import HOST
 from tests.waiting import wait_for
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.deploy.json_process import JsonProcess
-    from tests.deploy.nodes import Node
+    from tests.deploy.monitored_node import Node
 
 DISK_SIZE = 64 * 1024**3
 """Bytes of a disk in memory that will not fill up, whatever is sent; only what is written takes memory."""

@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from tests.deploy.kubelet.waiting import wait_for
+from tests.deploy.kubelet.cluster_waiting import wait_for
 from tests.deploy.load_senders import HOST_IP, IMAGE, POD_DEFAULTS, OutsideSender, PodSender
 from tests.numbered_lines import sealed_files
 

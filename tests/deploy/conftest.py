@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.deploy import prometheus as prometheus_
-from tests.deploy.nodes import Node
+from tests.deploy.monitored_node import Node
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tests.deploy.kubelet.waiting import PATIENCE, wait_for
+from tests.deploy.kubelet.cluster_waiting import PATIENCE, wait_for
 from tests.deploy.manifests import PROGRAMS
 
 from nodelog import __version__

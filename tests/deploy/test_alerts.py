@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.deploy.nodes import ARCHIVES, BIN, Node
+from tests.deploy.monitored_node import ARCHIVES, BIN, Node
 from tests.deploy.prometheus import running
 from tests.faults.faulty_proxy import FaultyProxy, NetworkFaults
 from tests.faults.mounts import disk_in_memory

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.deploy import busy_node
 from tests.deploy.dashboard import DASHBOARD, panels
-from tests.deploy.nodes import Node
+from tests.deploy.monitored_node import Node
 from tests.faults.mounts import disk_in_memory
 from tests.waiting import wait_for
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.deploy.docker import BUILD_TIMEOUT
-from tests.deploy.kubelet.waiting import wait_for
+from tests.deploy.kubelet.cluster_waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.deploy.kubelet.cluster import Cluster

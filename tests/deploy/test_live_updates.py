@@ -11,7 +11,7 @@ import pytest
 from tests.deploy.cluster_load import Load, PlainLoad, pipe_pods, stop_pipe_pods
 from tests.deploy.connection_gaps import ConnectionPoller, break_down
 from tests.deploy.docker import BUILD_TIMEOUT
-from tests.deploy.kubelet.waiting import wait_for
+from tests.deploy.kubelet.cluster_waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded
 from tests.deploy.three_nodes import NEXT_VERSION
 from tests.faults.mounts import disk_in_memory

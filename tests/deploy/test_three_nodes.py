@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.deploy.docker import BUILD_TIMEOUT
-from tests.deploy.kubelet.waiting import wait_for
+from tests.deploy.kubelet.cluster_waiting import wait_for
 from tests.deploy.manifests import KUBERNETES, loaded, rendered
 from tests.deploy.three_nodes import NEXT_VERSION
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.shipping.sending import unacknowledged
+from tests.client.shipping.shipper_harness import unacknowledged
 from tests.client.shipping.simulated_collector import SimulatedCollector
 
 from nodelog.shipping.engine import ShippingEngine

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.client.shipping.line_queues import WakeupCounter, make_queue, move_to_spool
+from tests.client.shipping.line_queue_harness import WakeupCounter, make_queue, move_to_spool
 from tests.waiting import wait_for
 
 from nodelog.shipping.line_queue import FullPolicy, LineQueue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from tests.client.shipping.line_queues import make_queue, move_to_spool
+from tests.client.shipping.line_queue_harness import make_queue, move_to_spool
 
 from nodelog.shipping.line_queue import FullPolicy
 from nodelog.spool.memory_spool import MemorySpool

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.fake_collector import FakeCollector
-from tests.client.shipping.sending import HOST, lines_of, send_all
+from tests.client.shipping.shipper_harness import HOST, lines_of, send_all
 from tests.waiting import PATIENCE
 
 from nodelog import NoHostError, Shipper, SpoolError

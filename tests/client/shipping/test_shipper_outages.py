@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.fake_collector import FakeCollector
-from tests.client.shipping.sending import HOST, lines_of, send_all, unacknowledged
+from tests.client.shipping.shipper_harness import HOST, lines_of, send_all, unacknowledged
 from tests.waiting import PATIENCE, wait_for
 
 from nodelog import Shipper

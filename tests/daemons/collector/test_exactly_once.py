@@ -15,8 +15,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from tests.daemons.collector.killing import contents
 from tests.daemons.collector.stepping_peer import SteppingPeer
+from tests.daemons.collector.store_kills import contents
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.network.line_connection import LineLimits

@@ -9,12 +9,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tests.deploy.docker import docker
+from tests.deploy.kubelet.cluster_waiting import wait_for
 from tests.deploy.kubelet.container_exits import ContainerExits
 from tests.deploy.kubelet.controllers import Controllers
 from tests.deploy.kubelet.disks import Disk
 from tests.deploy.kubelet.node import Node, Runtime, create_network
 from tests.deploy.kubelet.objects import KubernetesObject, ObjectKey, read_object
-from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

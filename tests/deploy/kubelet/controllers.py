@@ -7,9 +7,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.deploy.kubelet import rollout
+from tests.deploy.kubelet.cluster_waiting import wait_for
 from tests.deploy.kubelet.pod import Pod
 from tests.deploy.kubelet.rollout import PodState
-from tests.deploy.kubelet.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.writing import OTHER, STREAM, blocking_syncs, disk_full, failing, writing
+from tests.daemons.collector.writer_harness import OTHER, STREAM, blocking_syncs, disk_full, failing, writing
 from tests.faults.os_calls import intercept_os_calls
 from tests.waiting import PATIENCE, wait_for
 

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.daemons.collector.stores import (
+from tests.daemons.collector.store_harness import (
     STREAM,
     append_foreign,
     append_lines,

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.daemons.collector.stores import (
+from tests.daemons.collector.store_harness import (
     STREAM,
     append_foreign,
     append_lines,

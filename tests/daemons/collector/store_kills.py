@@ -3,7 +3,7 @@
 The next process recovers the store and may be killed as well, as may its recovery. In the end all files
 together contain every block once and complete, and every foreign line that can be there.
 
-`python -m tests.daemons.collector.killing WORKLOAD` does this for one workload and prints before how many
+`python -m tests.daemons.collector.store_kills WORKLOAD` does this for one workload and prints before how many
 calls it killed. It runs in a small process of its own: to fork the process of all tests would take longer
 than everything else.
 """

@@ -1,6 +1,6 @@
 """Draws the dashboard over a minute and a half of a real node, scraped by a real Prometheus.
 
-    python -m tests.deploy.picture [--out docs/pictures/dashboard.svg] [--for 90]
+    python -m tests.deploy.dashboard_picture [--out docs/pictures/dashboard.svg] [--for 90]
 
 It needs Prometheus (Debian: prometheus), and root, to mount a disk. After a fifth of the time the collector
 is killed, after two fifths the load is twenty times as high for a while, after two thirds the compressor is
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from tests.deploy import busy_node
 from tests.deploy.dashboard import panels
 from tests.deploy.dashboard_svg import Curve, draw_dashboard
-from tests.deploy.nodes import Node
+from tests.deploy.monitored_node import Node
 from tests.deploy.prometheus import INTERVAL, running
 from tests.faults.mounts import disk_in_memory
 from tests.waiting import PATIENCE
@@ -38,7 +38,7 @@ RATE_INTERVAL = "3s"
 
 def main() -> None:
     """Write the picture."""
-    parser = argparse.ArgumentParser(prog="python -m tests.deploy.picture")
+    parser = argparse.ArgumentParser(prog="python -m tests.deploy.dashboard_picture")
     parser.add_argument("--out", type=Path, default=PICTURE, help="the file to write (%(default)s)")
     parser.add_argument("--for", type=float, default=90, dest="seconds", help="seconds to run (%(default)s)")
     arguments = parser.parse_args()
