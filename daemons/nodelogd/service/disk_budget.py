@@ -37,7 +37,7 @@ class FinishedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiskSpace:
+class FreeSpace:
     """The size of a file system and the space that is free for us, in bytes."""
 
     size: int
@@ -45,7 +45,7 @@ class DiskSpace:
 
 
 def files_to_remove(
-    files: Iterable[FinishedFile], budget: Budget, disk: DiskSpace, now: float
+    files: Iterable[FinishedFile], budget: Budget, disk: FreeSpace, now: float
 ) -> Iterator[tuple[FinishedFile, str]]:
     """Yield the files to remove, each with the option that demands it; `files` come oldest first."""
     files = list(files)
@@ -66,7 +66,7 @@ def files_to_remove(
         size, count, free = size - file.size, count - 1, free + file.size
 
 
-def _min_free(budget: Budget, disk: DiskSpace) -> float:
+def _min_free(budget: Budget, disk: FreeSpace) -> float:
     """Return how many bytes to keep free.
 
     On a small file system the share may be less than the next file needs, so `min_free_bytes` applies as

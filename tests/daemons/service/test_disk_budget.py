@@ -10,22 +10,22 @@ from nodelogd.service.disk_budget import (
     KEPT_AT_ANY_AGE,
     MIN_FREE_BYTES,
     Budget,
-    DiskSpace,
     FinishedFile,
+    FreeSpace,
     files_to_remove,
 )
 
 MIB = 1024**2
 NOW = 1e9
 UNLIMITED = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None)
-LARGE = DiskSpace(size=1000 * MIN_FREE_BYTES, free=500 * MIN_FREE_BYTES)
+LARGE = FreeSpace(size=1000 * MIN_FREE_BYTES, free=500 * MIN_FREE_BYTES)
 
 
 def file(size: int = 1, age: float = 0.0, name: str = "") -> FinishedFile:
     return FinishedFile(path=Path(name), size=size, time=NOW - age)
 
 
-def removed(files: list[FinishedFile], budget: Budget, disk: DiskSpace = LARGE) -> list[str]:
+def removed(files: list[FinishedFile], budget: Budget, disk: FreeSpace = LARGE) -> list[str]:
     return [reason for _, reason in files_to_remove(files, budget, disk, NOW)]
 
 
@@ -41,13 +41,13 @@ BUDGETS = st.builds(
     min_free_share=st.none() | st.floats(0, 1),
 )
 DISKS = st.tuples(st.integers(1, 4000 * MIB), st.floats(0, 1)).map(
-    lambda drawn: DiskSpace(size=drawn[0], free=int(drawn[0] * drawn[1]))
+    lambda drawn: FreeSpace(size=drawn[0], free=int(drawn[0] * drawn[1]))
 )
 
 
 @given(FILES, BUDGETS, DISKS)
 def test_the_oldest_are_removed_first_and_the_rest_is_within_the_budget(
-    files: list[FinishedFile], budget: Budget, disk: DiskSpace
+    files: list[FinishedFile], budget: Budget, disk: FreeSpace
 ) -> None:
     to_remove = [file for file, _ in files_to_remove(files, budget, disk, NOW)]
     assert to_remove == files[: len(to_remove)]
@@ -61,7 +61,7 @@ def test_the_oldest_are_removed_first_and_the_rest_is_within_the_budget(
 
 
 @given(FILES, BUDGETS, DISKS)
-def test_no_file_is_removed_without_need(files: list[FinishedFile], budget: Budget, disk: DiskSpace) -> None:
+def test_no_file_is_removed_without_need(files: list[FinishedFile], budget: Budget, disk: FreeSpace) -> None:
     to_remove = list(files_to_remove(files, budget, disk, NOW))
     assume(to_remove)
     *before, (last, reason) = to_remove
@@ -80,14 +80,14 @@ def test_no_file_is_removed_without_need(files: list[FinishedFile], budget: Budg
 
 
 @given(FILES, st.floats(1, 1e6), DISKS)
-def test_age_alone_leaves_the_newest_three(files: list[FinishedFile], age: float, disk: DiskSpace) -> None:
+def test_age_alone_leaves_the_newest_three(files: list[FinishedFile], age: float, disk: FreeSpace) -> None:
     budget = Budget(max_bytes=None, max_files=None, max_age=age, min_free_share=None)
     left = len(files) - len(removed(files, budget, disk))
     assert left >= min(len(files), KEPT_AT_ANY_AGE)
 
 
 @given(FILES, DISKS)
-def test_without_limits_nothing_is_removed(files: list[FinishedFile], disk: DiskSpace) -> None:
+def test_without_limits_nothing_is_removed(files: list[FinishedFile], disk: FreeSpace) -> None:
     assert removed(files, UNLIMITED, disk) == []
 
 
@@ -118,13 +118,13 @@ def test_a_file_from_the_future_is_kept() -> None:
 def test_on_a_small_file_system_the_minimum_of_free_bytes_applies() -> None:
     budget = Budget(max_bytes=None, min_free_share=0.1)
     # A quarter is free, which is less than a rotation may need.
-    disk = DiskSpace(size=4 * MIN_FREE_BYTES, free=MIN_FREE_BYTES - MIB)
+    disk = FreeSpace(size=4 * MIN_FREE_BYTES, free=MIN_FREE_BYTES - MIB)
     assert removed([file(size=MIB)] * 3, budget, disk) == ["keep-free"]
 
 
 def test_on_a_tiny_file_system_half_of_it_is_enough() -> None:
     budget = Budget(max_bytes=None, min_free_share=0.1)
-    disk = DiskSpace(size=MIN_FREE_BYTES, free=MIN_FREE_BYTES // 2)
+    disk = FreeSpace(size=MIN_FREE_BYTES, free=MIN_FREE_BYTES // 2)
     assert removed([file(size=MIB)] * 3, budget, disk) == []
 
 
@@ -136,6 +136,6 @@ def test_the_always_kept_files_stay_whatever_the_limits_are() -> None:
 
 
 def test_the_requested_number_of_bytes_stays_free() -> None:
-    disk = DiskSpace(size=1000 * MIN_FREE_BYTES, free=300 * MIN_FREE_BYTES)
+    disk = FreeSpace(size=1000 * MIN_FREE_BYTES, free=300 * MIN_FREE_BYTES)
     budget = Budget(max_bytes=None, min_free_share=0.1, min_free_bytes=302 * MIN_FREE_BYTES)
     assert removed([file(size=MIN_FREE_BYTES)] * 5, budget, disk) == ["keep-free"] * 2

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.journal_format import JournalError, decode_header
-from nodelogd.service.disk_budget import Budget, DiskSpace, FinishedFile, files_to_remove
+from nodelogd.service.disk_budget import Budget, FinishedFile, FreeSpace, files_to_remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ class Retention:
         try:
             files = self._list_files()
             status = os.statvfs(self._names.directory)
-            disk = DiskSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+            disk = FreeSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
             removed = {
                 file.path
                 for file, reason in files_to_remove(files, self._budget, disk, time.time())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nodelog.archive.index import index_path
-from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, DiskSpace, FinishedFile, files_to_remove
+from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, FinishedFile, FreeSpace, files_to_remove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,6 @@ def _finished_file(path: Path) -> FinishedFile:
     return FinishedFile(path=path, size=size, time=status.st_mtime)
 
 
-def _disk_space(path: Path) -> DiskSpace:
+def _disk_space(path: Path) -> FreeSpace:
     status = os.statvfs(path)
-    return DiskSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+    return FreeSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)

@@ -12,7 +12,7 @@ from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.upkeep import archive_retention
 from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 from nodelogd.compressor.upkeep.archive_retention import apply_retention
-from nodelogd.service.disk_budget import MIN_FREE_BYTES, DiskSpace
+from nodelogd.service.disk_budget import MIN_FREE_BYTES, FreeSpace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,10 +85,10 @@ def test_room_is_made_for_another_archive_of_the_same_size(
     with new.open("wb") as file:
         file.truncate(size)
     budget = replace(NO_LIMITS, min_free_share=0.01)
-    monkeypatch.setattr(archive_retention, "_disk_space", lambda _: DiskSpace(size=100 * size, free=size))
+    monkeypatch.setattr(archive_retention, "_disk_space", lambda _: FreeSpace(size=100 * size, free=size))
     apply_retention(names, new, budget, Metrics())
     assert old.exists()
-    monkeypatch.setattr(archive_retention, "_disk_space", lambda _: DiskSpace(size=100 * size, free=size - 1))
+    monkeypatch.setattr(archive_retention, "_disk_space", lambda _: FreeSpace(size=100 * size, free=size - 1))
     apply_retention(names, new, budget, Metrics())
     assert not old.exists()
 
