@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from nodelog.wire.frames import HEADER_LIMIT, LARGEST_NUMBER
-from nodelogd.collector.network.stamp import MAX_STAMP, stamp_added
+from nodelogd.collector.network.stamp import MAX_STAMP, stamp_in_place
 
 if TYPE_CHECKING:
     import socket
@@ -220,4 +220,4 @@ class LineConnection:
             self._stamp(arena, start)
 
     def _stamp(self, arena: Arena, start: int) -> None:
-        self._metrics.added.labels("stamp").inc(stamp_added(arena, start, self._peer))
+        self._metrics.added.labels("stamp").inc(stamp_in_place(arena, start, self._peer))

@@ -77,10 +77,7 @@ class Listener:
     def close(self) -> None:
         """Accept the connections that the kernel has already established, then close the sockets."""
         self._unwatch()
-        sockets, self._sockets = (
-            self._sockets,
-            [],
-        )  # nothing watches them again when a connection ends
+        sockets, self._sockets = self._sockets, []  # so that the end of a connection watches none of them
         for sock in sockets:
             end = time.monotonic() + MAX_LAST_SECONDS  # as new ones may keep coming
             while self._accept_and_serve(sock, ACCEPTS_PER_TURN) and time.monotonic() < end:

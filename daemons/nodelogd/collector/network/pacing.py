@@ -15,7 +15,7 @@ import select
 from contextlib import suppress
 
 NAP = 0.001  # seconds
-SHORT_NAP = 0.0005  # after a turn that brought little: lines that are few shall not wait for long
+SHORT_NAP = 0.0005  # after a turn that brought little: a few lines must not wait long
 SMALL_TURN = 4096  # bytes
 MIN_READS = 4  # reads in one turn; after fewer there is no nap
 SMALL_READ = 2048  # bytes per read on average; from this size up there is no nap

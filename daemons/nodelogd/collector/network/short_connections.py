@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nodelog.wire.sniffing import Protocol, sniff_protocol
 from nodelogd.collector.network.protocol_detection import FIRST_READ_SIZE
-from nodelogd.collector.network.stamp import peer_name, stamp_added
+from nodelogd.collector.network.stamp import peer_name, stamp_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,7 +129,7 @@ class ShortConnections:
         """Add the lines that lie behind the end of an arena, up to `end`."""
         start, arena.end = arena.end, end
         if self._stamps:
-            added = stamp_added(arena, start, peer_name(connection.address))
+            added = stamp_in_place(arena, start, peer_name(connection.address))
             self._metrics.added.labels("stamp").inc(added)
 
     def _drop(self, connection: AcceptedConnection, reason: str) -> None:

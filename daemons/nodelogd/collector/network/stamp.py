@@ -34,7 +34,7 @@ def stamp_lines(block: bytes, peer: bytes) -> bytes:
     return stamp + block[:-1].replace(b"\n", b"\n" + stamp) + b"\n"
 
 
-def stamp_added(arena: Arena, start: int, peer: bytes) -> int:
+def stamp_in_place(arena: Arena, start: int, peer: bytes) -> int:
     """Stamp the lines that an arena holds from `start` on; return the number of bytes that this adds."""
     plain = bytes(arena.view[start : arena.end])
     arena.end = start
