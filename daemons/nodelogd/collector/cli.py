@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from nodelog import __version__
-from nodelogd.collector.cli_types import SyncPolicyType
+from nodelogd.collector.cli_types import ModeType, SyncPolicyType
 from nodelogd.collector.daemon import collect
 from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.settings import Settings
@@ -105,6 +105,13 @@ option = partial(click.option, cls=DaemonOption)
     type=Duration("1s", "3650d"),
     default=86_400.0,
     help="Seal the log when it reaches this age.",
+)
+@option(
+    "--mode",
+    type=ModeType(),
+    default=None,
+    help="Mode of the log, in octal, set at the start and kept through rotation and compression. Without it, "
+    "an existing log keeps its mode, and a new one gets 0640 less the umask. Owner and group are kept.",
 )
 @option(
     "--keep-bytes",
@@ -205,7 +212,9 @@ def _settings(options: dict[str, Any], *, max_connections: int) -> Settings:
         relp_listen=tuple(options["relp_listen"]),
         http=tuple(options["http"]),
         log=options["log"],
-        store=StoreSettings(rotate_size=options["rotate_size"], rotate_age=options["rotate_age"]),
+        store=StoreSettings(
+            rotate_size=options["rotate_size"], rotate_age=options["rotate_age"], mode=options["mode"]
+        ),
         sync=replace(options["sync"], gap=options["sync_gap"]),
         keep=Budget(
             max_bytes=options["keep_bytes"],

@@ -174,6 +174,7 @@ class Collector:
             "buffer_bytes": self._settings.buffer,
             "busiest_clients": wiring.clients.busiest(),
             "not_ready": self._health.not_ready_reasons(),
+            "degraded": self._health.degraded_reasons(),
         }
 
     def _check_health(self) -> None:

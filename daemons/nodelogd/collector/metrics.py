@@ -61,7 +61,7 @@ class Metrics:
         )
         self.failures = Counter(
             "nodelog_write_failures",
-            "Writes and syncs that failed and were retried, by operation.",
+            "Writes, syncs and rotations that failed and were retried, by operation.",
             ["what"],
             registry=r,
         )
@@ -122,7 +122,7 @@ class Metrics:
             (self.dropped_lines, _CLOSE_REASONS),
             (self.closed, _CLOSE_REASONS),
             (self.split_lines, ("buffer", "max-line")),
-            (self.failures, ("open", "write", "sync")),
+            (self.failures, ("open", "write", "sync", "rotate")),
         ):
             for value in values:
                 metric.labels(value)

@@ -23,7 +23,7 @@ from nodelogd.collector.pipeline.sync_schedule import SyncMode
 from nodelogd.collector.pipeline.writer import Writer, WriterReports
 from nodelogd.collector.sealed.retention import Retention
 from nodelogd.collector.store.file_names import FileNames
-from nodelogd.collector.store.log_store import LogStore
+from nodelogd.collector.store.log_store import LogStore, StoreNeighbours
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
@@ -97,8 +97,12 @@ class Wiring:
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         self.retention.enforce_budget()
-        is_connected = self.clients.by_stream.__contains__
-        return LogStore(self.names, self._settings.store, self.metrics, close_file, is_connected)
+        neighbours = StoreNeighbours(
+            close_file=close_file,
+            is_connected=self.clients.by_stream.__contains__,
+            health=self.health,
+        )
+        return LogStore(self.names, self._settings.store, self.metrics, neighbours)
 
     def _on_open(self, error: OSError | None = None) -> None:
         if error:

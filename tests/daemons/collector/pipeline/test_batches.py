@@ -40,6 +40,22 @@ def test_a_full_disk_loses_and_duplicates_nothing_and_is_reported(log: Path, pol
     assert bench.count("nodelog_write_failures_total", what="write") > 0
 
 
+def test_a_requested_rotation_does_not_wait_behind_a_batch_that_the_disk_refuses(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n")
+        wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+        space = threading.Event()
+        with disk_full(space):
+            bench.put(b"two\n")
+            wait_for(lambda: "disk" in bench.health.not_ready_reasons())
+            bench.writer.rotate()
+            wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
+            space.set()
+            wait_for(lambda: not bench.health.not_ready_reasons())
+    assert log.read_bytes() == b"two\n"
+    assert [file.path.read_bytes() for file in FileNames(log).sealed_files()] == [b"one\n"]
+
+
 def test_a_batch_that_owes_acks_is_held_until_it_is_synced_and_so_are_lines_behind_it(log: Path) -> None:
     gate = threading.Event()
 
