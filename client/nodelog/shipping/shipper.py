@@ -114,9 +114,9 @@ class Shipper:
         elif thread.is_alive():
             driver.finish(0.0 if self.flush(timeout) else GRACE_SECONDS)
             self._wakeup.wake()
-            thread.join(GRACE_SECONDS)
-            if thread.is_alive():
-                left = self._queue.unacknowledged
+            # Once all is acknowledged, the driver itself waits GRACE_SECONDS for the collector's goodbye.
+            thread.join(2 * GRACE_SECONDS)
+            if thread.is_alive() and (left := self._queue.unacknowledged):
                 self._settings.tell(f"the disk does not respond; {left} lines are not acknowledged")
         return self._queue.unacknowledged
 

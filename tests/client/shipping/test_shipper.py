@@ -43,6 +43,17 @@ def test_a_shipper_closes_its_stream_so_that_it_can_be_forgotten(collector: Fake
     assert collector.lines == [b"a"]
 
 
+def test_with_all_acknowledged_a_collector_that_does_not_say_goodbye_is_no_fault_of_the_disk(
+    collector: FakeCollector, spool: str | None
+) -> None:
+    collector.says_goodbye = False
+    messages: list[str] = []
+    shipper = Shipper(HOST, collector.port, spool=spool, tell=messages.append)
+    shipper.send("a")
+    assert shipper.close(PATIENCE) == 0
+    assert (collector.lines, collector.closed, messages) == ([b"a"], 1, [])
+
+
 def test_a_spool_that_is_in_use_is_an_error(collector: FakeCollector, tmp_path: Path) -> None:
     path = tmp_path / "spool"
     with Shipper(HOST, collector.port, spool=path), pytest.raises(SpoolError, match="in use by process"):
