@@ -62,7 +62,7 @@ class DaemonStatus:
         return self._last_status
 
     def _find_problem(self, code: int, ready: str) -> str:
-        """Return what `/readyz` says is wrong; a daemon that is ready may still be unable to do all its work."""
+        """Return what `/readyz` says is wrong; a ready daemon may not do all its work."""
         if code != OK:
             return f"{self.name} is not ready: {_join_reasons(ready) or 'it gives no reason'}"
         degraded = _join_reasons(ready, "degraded")

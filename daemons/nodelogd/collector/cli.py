@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from nodelog import __version__
-from nodelogd.collector.cli_types import ModeType, SyncPolicyType
+from nodelogd.collector.cli_types import ListenType, LogPath, ModeType, SyncPolicyType
 from nodelogd.collector.daemon import collect
 from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.settings import Settings
@@ -41,11 +41,13 @@ option = partial(click.option, cls=DaemonOption)
 @click.command("logd", context_settings=command_line.context_settings("LOGD"))
 @option(
     "--listen",
-    type=ADDRESS,
+    type=ListenType(),
     multiple=True,
     default=[Address(None, 6666)],
     help="Address that accepts lines and RELP; may be given several times. Without a host: all addresses of "
-    "the node, IPv4 and IPv6. Port 0 chooses a free port and logs it.",
+    "the node, IPv4 and IPv6. Port 0 chooses a free port and logs it. With ,framing=nul or "
+    ",framing=octet-counting behind it, for senders that do not end their messages with LF, it accepts only "
+    "those.",
 )
 @option(
     "--relp-listen",
@@ -57,7 +59,7 @@ option = partial(click.option, cls=DaemonOption)
 )
 @option(
     "--log",
-    type=click.Path(path_type=Path),
+    type=LogPath(path_type=Path),
     default=Path("/var/node_log"),
     help="File to append lines to. A symbolic link is followed; all other files are beside its target.",
 )

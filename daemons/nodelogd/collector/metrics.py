@@ -29,7 +29,7 @@ class Metrics:
         )
         self.overhead = Counter(
             "nodelog_relp_overhead_bytes",
-            "RELP bytes that are not lines: headers, offers, messages that were too large.",
+            "Bytes of RELP and framings that are not lines: headers, offers, messages that were too large.",
             registry=r,
         )
         self.frames = Counter("nodelog_relp_frames", "RELP frames received, of all kinds.", registry=r)
@@ -85,6 +85,11 @@ class Metrics:
         self.accepted = Counter("nodelog_connections_accepted", "Connections accepted.", registry=r)
         self.closed = Counter(
             "nodelog_connections_closed", "Connections closed, by reason.", ["reason"], registry=r
+        )
+        self.unended = Gauge(
+            "nodelog_unended_connections",
+            "Connections that hold 4 KiB or more, or another framing, without an LF.",
+            registry=r,
         )
         self.waiting = Gauge(
             "nodelog_accept_waiting",

@@ -16,6 +16,7 @@ from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
 from nodelogd.collector.network.relp_clients import RelpClients
+from nodelogd.collector.network.unfinished_lines import UnfinishedLines
 from nodelogd.collector.pipeline.arena import ARENA_SIZE, ArenaPool
 from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 from nodelogd.collector.pipeline.disk_errors import DiskErrors
@@ -78,6 +79,7 @@ class Wiring:
         )
         unfinished = max(settings.buffer // UNFINISHED_PART, limits.largest_frame)
         self.connections = Connections(self.metrics, self.clients)
+        self.unfinished_lines = UnfinishedLines(self.connections, self.metrics)
         self.connection_factory = ConnectionFactory(
             limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.network.framing.decoders import Framing, create_decoder
+from nodelogd.collector.network.framing.framed_connection import FramedConnection
 from nodelogd.collector.network.line_connection import LineConnection
 from nodelogd.collector.network.protocol_detection import UndecidedConnection
 from nodelogd.collector.network.relp_connection import RelpConnection
@@ -31,13 +33,16 @@ class ConnectionFactory:
     connections: Connections
 
     def create(
-        self, sock: socket.socket, address: PeerAddress, *, relp_only: bool
-    ) -> UndecidedConnection | RelpConnection:
+        self, sock: socket.socket, address: PeerAddress, *, relp_only: bool, framing: Framing = Framing.LF
+    ) -> UndecidedConnection | RelpConnection | FramedConnection:
         """Return a connection that reads from a non-blocking socket, whose peer has this address.
 
-        Its first bytes decide between lines and RELP, unless it is `relp_only`.
+        Its first bytes decide between lines and RELP, unless it is `relp_only` or has another `framing`.
         """
         peer = peer_name(address) if self.limits.stamp else b""
+        if framing is not Framing.LF:
+            decoder = create_decoder(framing, self.limits.max_line)
+            return FramedConnection(sock, peer, decoder, self.limits, self.metrics)
         create_relp = partial(RelpConnection, sock, peer, self.limits, self.metrics, self.clients)
         if relp_only:
             return create_relp()

@@ -149,6 +149,11 @@ class LineConnection:
                 self._stamp(arena, start)
         return count
 
+    def held(self, size: int) -> bytes:
+        """Return the first `size` bytes of the unfinished line."""
+        line = self._long.view[: self._long.filled] if self._long else self._tail
+        return bytes(line[:size])
+
     def set_tail(self, tail: bytes) -> None:
         """Replace the unfinished line by a short one that was read elsewhere."""
         self._tail, self.unfinished = tail, len(tail)

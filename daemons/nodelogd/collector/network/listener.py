@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.network.framing.decoders import Framing
 from nodelogd.service.listening_sockets import BACKLOG
 from nodelogd.service.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.network.connection_factory import ConnectionFactory
@@ -37,6 +38,7 @@ class ListeningSockets:
 
     lines_and_relp: Sequence[socket.socket]
     relp_only: Sequence[socket.socket] = ()
+    framings: Mapping[socket.socket, Framing] = field(default_factory=dict)  # of those that do not take LF
 
 
 class Listener:
@@ -55,6 +57,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._sockets = [*sockets.lines_and_relp, *sockets.relp_only]
         self._relp_sockets = frozenset(sockets.relp_only)
+        self._framings = sockets.framings
         self._connections = connections
         self._factory = factory
         self._metrics = metrics
@@ -100,7 +103,9 @@ class Listener:
         except OSError as error:
             return error.errno in GONE_ERRORS or self._retry_later(error)
         accepted.setblocking(False)
-        connection = self._factory.create(accepted, address, relp_only=sock in self._relp_sockets)
+        framing = self._framings.get(sock, Framing.LF)
+        is_relp = sock in self._relp_sockets
+        connection = self._factory.create(accepted, address, relp_only=is_relp, framing=framing)
         try:
             self._connections.add(connection)
         except OSError as error:  # the kernel has no memory or no epoll watch for it

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.collector.reader_harness import ReaderHarness, tcp_pair
 
+from nodelogd.collector.network.framing.decoders import Framing
+from nodelogd.collector.network.framing.framed_connection import FramedConnection
 from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.protocol_detection import UndecidedConnection
 from nodelogd.collector.network.relp_connection import RelpConnection
@@ -29,6 +31,8 @@ async def test_the_first_bytes_decide_unless_only_relp_is_accepted(
 ) -> None:
     assert isinstance(harness.factory.create(accepted, ADDRESS, relp_only=False), UndecidedConnection)
     assert isinstance(harness.factory.create(accepted, ADDRESS, relp_only=True), RelpConnection)
+    framed = harness.factory.create(accepted, ADDRESS, relp_only=False, framing=Framing.NUL)
+    assert isinstance(framed, FramedConnection)
 
 
 @pytest.mark.parametrize(("stamp", "peer"), [(False, b""), (True, b"10.1.2.3:40000")])
