@@ -87,6 +87,10 @@ class ShippingEngine:
         failure = "accepts the connection but does not answer (is it a collector?)"
         self._report_outage(f"{self.destination} {failure}; still waiting")
 
+    def report_no_lookup(self, failure: str) -> None:
+        """Report that the address of the collector could not be looked up yet."""
+        self._report_outage(f"no connection to {self.destination}: {failure}; still waiting")
+
     def close(self) -> None:
         """Store what can be stored, close the spool, and report what is left."""
         reason = ""

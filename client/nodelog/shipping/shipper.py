@@ -139,7 +139,8 @@ class Shipper:
         self._queue = LineQueue(self._settings.max_bytes, self._settings.full, self._wake)
 
     def _start_thread(self, spool: Spool) -> None:
-        driver = self._driver = Driver(self._settings, ShippingEngine(self._settings, spool, self._queue))
+        engine = ShippingEngine(self._settings, spool, self._queue)
+        driver = self._driver = Driver(self._settings, engine, self._wake)
         self._thread = threading.Thread(target=_run, args=(driver, self._wakeup), name="nodelog", daemon=True)
         self._thread.start()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nodelog.shipping.driver import NEVER
 
 if TYPE_CHECKING:
-    from nodelog.shipping.tcp_connection import TcpConnection
+    from nodelog.shipping.network.tcp_connection import TcpConnection
 
 
 class Wakeup:

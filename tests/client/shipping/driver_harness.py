@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,7 +51,8 @@ class DriverHarness:
             tell=self.messages.append,
         )
         self.spool = spool or MemorySpool()
-        self.driver = Driver(settings, ShippingEngine(settings, self.spool, self.queue))
+        self.lookup_done = threading.Event()
+        self.driver = Driver(settings, ShippingEngine(settings, self.spool, self.queue), self.lookup_done.set)
         self.driver._session._jitter = lambda: 1.0
 
     def step_until(self, condition: Callable[[], object]) -> None:

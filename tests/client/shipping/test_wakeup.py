@@ -5,7 +5,7 @@ import threading
 from contextlib import closing
 
 from nodelog.shipping.driver import NEVER
-from nodelog.shipping.tcp_connection import TcpConnection
+from nodelog.shipping.network.tcp_connection import TcpConnection
 from nodelog.shipping.wakeup import Wakeup
 
 
