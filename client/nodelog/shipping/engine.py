@@ -36,7 +36,7 @@ class ShippingEngine:
         self.spool_error = ""
         """What is wrong with the spool now; empty if nothing is."""
         self._tell = settings.tell
-        self._spool_name = settings.spool if spool.is_persistent else "memory"
+        self.spool_name = settings.spool if spool.is_persistent else "memory"
         self._max_bytes = settings.max_bytes
         self._drops_oldest = settings.full is FullPolicy.DROP_OLDEST
         self._in_outage = False  # an outage was reported, its end was not
@@ -110,7 +110,7 @@ class ShippingEngine:
         """Return where the lines are that are left."""
         if not self.spool.is_persistent:
             return "they were in memory and are lost"
-        name = self._spool_name
+        name = self.spool_name
         waiting = f"wait in {name}: the next run or `nodelog pipe --spool {name} </dev/null` sends them"
         lost = left - self.spool.lines
         if not lost:
@@ -121,7 +121,7 @@ class ShippingEngine:
         """Report an outage, unless it was reported since the last connection."""
         if not self._in_outage:
             self._in_outage = True
-            self._tell(f"{text}; lines wait in {self._spool_name}")
+            self._tell(f"{text}; lines wait in {self.spool_name}")
 
     def _spool_lines(self) -> bool:
         """Move a batch of lines from the queue into the spool; return whether there were any."""

@@ -20,6 +20,10 @@ class DamagedSpoolError(SpoolError):
     """The content of the file cannot be trusted; `FileSpool.reopen` moves it aside and starts a new one."""
 
 
+class ClosedSpoolError(DamagedSpoolError):
+    """Another part of the program has closed the file; `FileSpool.reopen` starts a new one."""
+
+
 class LineBatch(bytes):
     """Several lines handed in together, with an LF between them; its creator sets `lines`, their number."""
 

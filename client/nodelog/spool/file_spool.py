@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool import orphans
-from nodelog.spool.blocks import Block, SpoolError
+from nodelog.spool.blocks import Block, ClosedSpoolError, SpoolError
 from nodelog.spool.fork_guard import ForkGuard
+from nodelog.spool.open_files import OpenFiles
 from nodelog.spool.spool import Spool
 from nodelog.spool.spool_database import open_spool_database, to_spool_error
 from nodelog.spool.spool_lock import SpoolLock
@@ -48,6 +49,7 @@ class FileSpool(Spool):
         self._is_child_spool = is_child_spool
         self._max_memory_bytes = _MAX_MEMORY_BYTES
         self._stream_numbers: dict[bytes, int] = {}  # the `number` of each stream in the file
+        self._files = OpenFiles()
         self._removed_rows: list[tuple[int, int]] = []  # first and last row of each range to delete
         if not self.path.name:
             raise SpoolError(f"spool {self.path} does not name a file; choose another path")
@@ -60,9 +62,16 @@ class FileSpool(Spool):
             raise
 
     def reopen(self) -> None:
-        """Open the file again; if it is damaged, move it aside and count its lines as set aside."""
-        with self._fork_guard, suppress(sqlite3.Error):
-            self._database.close()
+        """Open the file again; if it is damaged, move it aside and count its lines as set aside.
+
+        If another part of the program has closed the file, start a new one, which the next run takes over.
+        """
+        if self._files.are_ours():
+            with self._fork_guard, suppress(sqlite3.Error):
+                self._database.close()
+            self._files = OpenFiles()
+        else:
+            self._move_on()
         self.removed += self.lines
         self.aside += self.lines
         self._removed_rows.clear()
@@ -85,6 +94,9 @@ class FileSpool(Spool):
 
     def close(self) -> None:
         """Close the file and release its lock."""
+        if not self._files.are_ours():
+            self._lock.release()
+            return
         with self._fork_guard, suppress(sqlite3.Error):  # what is stored is stored, whatever fails now
             is_empty = self._is_child_spool and not self.lines and not self._bytes_aside()
             self._database.close()
@@ -95,6 +107,7 @@ class FileSpool(Spool):
     def _open(self) -> None:
         with self._fork_guard:
             self._database = open_spool_database(self.path, self.notices)
+        self._files = OpenFiles()  # not known before the file was used
         # SQLite refers to this function and the function to the connection, so only `close` ever closes the
         # connection. In a forked child it must not be closed even at exit: that would release the parent's
         # locks.
@@ -103,6 +116,19 @@ class FileSpool(Spool):
             self._database.execute("DELETE FROM streams WHERE number NOT IN (SELECT stream FROM pieces)")
             orphans.adopt_orphans(self._database, self.path, self.notices)
             self._load_earlier_runs()
+        self._files = OpenFiles(self.path)
+
+    def _move_on(self) -> None:
+        """Leave a file that another part of the program has closed as it is, and use a new one beside it."""
+        # The file cannot be opened again: SQLite would use what it remembers of the closed descriptors.
+        new = Path(orphans.child_spool_path(str(self.path)))
+        lock = SpoolLock(new)
+        self._lock.release()
+        self.notices.append(
+            f"another part of this program closed the files of spool {self.path}; the {self.lines} lines in "
+            f"it wait for the next run on it, new lines go to {new}"
+        )
+        self.path, self._lock, self._is_child_spool = new, lock, True
 
     def _load_earlier_runs(self) -> None:
         """Load the list of blocks that earlier runs left."""
@@ -192,6 +218,8 @@ class FileSpool(Spool):
     def _converting_errors(self) -> Generator[None]:
         try:
             with self._fork_guard:
+                if not self._files.are_ours():
+                    raise ClosedSpoolError(f"another part of this program closed the files of {self.path}")
                 yield
         except sqlite3.Error as error:
             raise to_spool_error(self.path, error) from None

@@ -11,8 +11,8 @@ import pytest
 from nodelog.shipping.driver import Driver
 from nodelog.shipping.engine import ShippingEngine
 from nodelog.shipping.line_queue import FullPolicy, LineQueue
+from nodelog.shipping.process.wakeup import Wakeup
 from nodelog.shipping.settings import Settings
-from nodelog.shipping.wakeup import Wakeup
 from nodelog.spool.memory_spool import MemorySpool
 
 if TYPE_CHECKING:

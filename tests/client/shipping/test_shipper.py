@@ -141,7 +141,7 @@ def test_keep_returns_when_all_lines_are_in_the_spool(tmp_path: Path) -> None:
     for number in range(1000):
         shipper.send(str(number))
     assert shipper.keep(PATIENCE) == 0
-    engine = shipper._driver.engine  # type: ignore[union-attr]
+    engine = shipper._thread.driver.engine  # type: ignore[union-attr]
     assert engine.spool.lines == 1000
     shipper.close(0)
     spool = FileSpool(path)

@@ -7,9 +7,10 @@ minutes. So nobody waits for one. The thread is a daemon: it does not hold up th
 from __future__ import annotations
 
 import socket
-import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from nodelog.unpatched import getaddrinfo, is_patched, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,13 +34,13 @@ class NameLookup:
         self._hosts = tuple(hosts)
         self._port = port
         self._on_done = on_done
-        self._thread: threading.Thread | None = None
+        self._is_started = False
         self._outcome: list[Endpoint] | OSError | None = None  # of the thread, once it has one
 
     @property
     def is_pending(self) -> bool:
         """Whether a lookup is under way."""
-        return self._thread is not None and self._outcome is None
+        return self._is_started and self._outcome is None
 
     @property
     def is_done(self) -> bool:
@@ -52,25 +53,24 @@ class NameLookup:
         The first call starts a lookup, and so does the first one after a result. If all hosts are addresses,
         there is nothing to look up. Raises OSError if no host has an address.
         """
-        if self._thread is None:
+        if not self._is_started:
             if literal := _literal_endpoints(self._hosts, self._port):
                 return literal
             self._start()
         outcome = self._outcome
         if outcome is None:
             return None
-        self._thread = self._outcome = None
+        self._is_started, self._outcome = False, None
         if isinstance(outcome, OSError):
             raise outcome
         return outcome
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._look_up, name="nodelog-lookup", daemon=True)
         try:
-            thread.start()
+            start_thread(self._look_up, "nodelog-lookup")
         except RuntimeError as error:  # too many threads, or the program is ending
             raise OSError(f"cannot look up its name: {error}") from None
-        self._thread = thread
+        self._is_started = True
 
     def _look_up(self) -> None:
         try:
@@ -107,7 +107,7 @@ def lookup_failure(error: OSError) -> str:
 
 def _query(host: str, port: int) -> list[Endpoint]:
     try:
-        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        infos = (getaddrinfo if is_patched() else socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM)
     except ValueError as error:  # a name that cannot be encoded
         raise OSError(f"not a name: {error}") from None
     return [(family, address) for family, _, _, _, address in infos]

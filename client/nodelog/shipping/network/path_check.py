@@ -15,7 +15,10 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import _socket  # its class is the base of the one in `socket`
 
 CHECK_SECONDS: Final = 5.0
 """The time between two checks while something is under way."""
@@ -78,7 +81,7 @@ class PathCheck:
         return seconds if state.was_repeated and seconds >= SILENT_SECONDS else 0.0
 
 
-def enable_keepalive(connection: socket.socket) -> None:
+def enable_keepalive(connection: _socket.socket) -> None:
     """Have the kernel end the connection when the other one has not answered for 25 s while it is idle."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
@@ -87,7 +90,7 @@ def enable_keepalive(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def read_tcp_state(connection: socket.socket) -> TcpState | None:
+def read_tcp_state(connection: _socket.socket) -> TcpState | None:
     """Return the state of a connection; None where the kernel does not tell, as on macOS."""
     if _TCP_INFO is None:
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Not for the connection itself: gevent and eventlet replace the class in `socket`.
+import _socket
 import os
 import socket
 import struct
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from nodelog.shipping.network.own_socket import OwnSocket
 from nodelog.shipping.network.path_check import PathCheck, enable_keepalive, read_tcp_state
 
 if TYPE_CHECKING:
@@ -44,12 +47,12 @@ class TcpConnection:
         """True if the failure is that the other side hung up."""
         self._unsent: deque[memoryview] = deque()
         self._path_check = PathCheck()
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
-        self.socket.setblocking(False)
+        raw = _socket.socket(family, socket.SOCK_STREAM)
+        self.socket = OwnSocket(raw)
         with self._recording_failure():
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            enable_keepalive(self.socket)
-            self.socket.connect(address)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            enable_keepalive(raw)
+            raw.connect(address)
 
     @property
     def wants_write(self) -> bool:
@@ -59,7 +62,7 @@ class TcpConnection:
     def finish_connecting(self) -> bool:
         """Finish the connection attempt, once the socket is ready; return whether it succeeded."""
         with self._recording_failure():
-            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            code = self.socket.get().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
             self.is_connecting = False
@@ -70,24 +73,25 @@ class TcpConnection:
         self._unsent.extend(memoryview(piece) for piece in pieces if piece)
         with self._recording_failure():
             while self._unsent:
-                self._discard_sent(self.socket.sendmsg(list(islice(self._unsent, _MAX_PIECES))))
+                self._discard_sent(self.socket.get().sendmsg(list(islice(self._unsent, _MAX_PIECES))))
 
     def read(self) -> list[bytes]:
         """Return all that has arrived."""
         received: list[bytes] = []
         with self._recording_failure():
-            while data := self.socket.recv(_READ_BYTES):
+            while data := self.socket.get().recv(_READ_BYTES):
                 received.append(data)
             self.failure, self.closed_by_peer = "it closed the connection", True
         return received
 
     def check_path(self, now: float) -> None:
         """Fail if the other side's kernel does not answer any more; `now` is a monotonic time in seconds."""
-        silent_seconds = self._path_check.silent_seconds(read_tcp_state(self.socket), now)
-        if silent_seconds and not self.failure:
-            self.failure = f"its host has not answered for {silent_seconds:.0f} s"
-            # A path that comes back must not deliver what is sent again over the next connection.
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        with self._recording_failure():
+            silent_seconds = self._path_check.silent_seconds(read_tcp_state(self.socket.get()), now)
+            if silent_seconds and not self.failure:
+                self.failure = f"its host has not answered for {silent_seconds:.0f} s"
+                # A path that comes back must not deliver what is sent again over the next connection.
+                self.socket.get().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
     def close(self) -> None:
         """Close the socket."""

@@ -25,9 +25,9 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def connected_port(shipper: Shipper) -> int:
     """Return the local port of a shipper's connection."""
-    assert shipper._driver is not None
-    assert shipper._driver.connection is not None
-    return int(shipper._driver.connection.socket.getsockname()[1])
+    assert shipper._thread is not None
+    assert shipper._thread.driver.connection is not None
+    return int(shipper._thread.driver.connection.socket.get().getsockname()[1])
 
 
 def test_a_path_that_swallows_packets_is_replaced_and_each_line_arrives_once() -> None:
