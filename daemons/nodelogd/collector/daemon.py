@@ -208,6 +208,7 @@ class Collector:
         else:
             self._health.clear_not_ready("stall")
         wiring.unfinished_lines.check()
+        wiring.dead_peers.check()
         close_unopened(wiring.reader, wiring.clients)
         if self._settings.idle_timeout is not None:
             close_idle(wiring.reader, self._settings.idle_timeout)

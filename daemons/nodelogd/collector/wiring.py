@@ -12,6 +12,7 @@ from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.network.acks import Acks
 from nodelogd.collector.network.connection_factory import ConnectionFactory
 from nodelogd.collector.network.connections import Connections
+from nodelogd.collector.network.dead_peers import DeadPeers
 from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
@@ -79,6 +80,7 @@ class Wiring:
         )
         unfinished = max(settings.buffer // UNFINISHED_PART, limits.largest_frame)
         self.connections = Connections(self.metrics, self.clients)
+        self.dead_peers = DeadPeers(self.connections)
         self.unfinished_lines = UnfinishedLines(self.connections, self.metrics)
         self.connection_factory = ConnectionFactory(
             limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
