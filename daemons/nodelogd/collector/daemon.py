@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
 from nodelogd.collector.network.drain import drain
-from nodelogd.collector.network.idle_timeout import close_idle, close_unopened
 from nodelogd.collector.network.listener import Listener, ListeningSockets
+from nodelogd.collector.network.timeouts.idle_timeout import close_idle, close_unopened
 from nodelogd.collector.settings import FramedAddress
 from nodelogd.collector.store.log_lock import acquire_lock
 from nodelogd.collector.wiring import Wiring

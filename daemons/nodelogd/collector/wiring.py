@@ -12,11 +12,11 @@ from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.network.acks import Acks
 from nodelogd.collector.network.connection_factory import ConnectionFactory
 from nodelogd.collector.network.connections import Connections
-from nodelogd.collector.network.dead_peers import DeadPeers
 from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
 from nodelogd.collector.network.relp_clients import RelpClients
+from nodelogd.collector.network.timeouts.dead_peers import DeadPeers
 from nodelogd.collector.network.unfinished_lines import UnfinishedLines
 from nodelogd.collector.pipeline.arena import ARENA_SIZE, ArenaPool
 from nodelogd.collector.pipeline.arena_exchange import ArenaExchange

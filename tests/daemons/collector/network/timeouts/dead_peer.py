@@ -1,6 +1,6 @@
 """A peer that vanishes: in a network of its own, whose only interface goes down.
 
-`unshare --net python -m tests.daemons.collector.network.dead_peer CASE` prints why the collector closed the
+`unshare --net python -m tests.daemons.collector.network.timeouts.dead_peer CASE` prints why the collector closed the
 connection. `CASE` is `idle` or `unanswered`; all times are a tenth of the real ones.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from tests.daemons.collector.reader_harness import ReaderHarness, tcp_pair
 
-from nodelogd.collector.network.dead_peers import DeadPeers
+from nodelogd.collector.network.timeouts.dead_peers import DeadPeers
 
 if TYPE_CHECKING:
     from nodelogd.collector.network.connections import Connection

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.daemons.collector.network.dead_peer import Peer, open_session
+from tests.daemons.collector.network.timeouts.dead_peer import Peer, open_session
 from tests.daemons.collector.reader_harness import until
 
-from nodelogd.collector.network.dead_peers import DeadPeers, TcpState
+from nodelogd.collector.network.timeouts.dead_peers import DeadPeers, TcpState
 
 if TYPE_CHECKING:
     from tests.daemons.collector.reader_harness import ReaderHarness
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,14 @@ async def test_a_disk_that_pauses_reading_ends_no_connection(harness: ReaderHarn
 def test_a_peer_that_vanishes_is_noticed(case: str) -> None:
     if os.geteuid():
         pytest.skip("a network of its own needs root")
-    command = ["unshare", "--net", sys.executable, "-m", "tests.daemons.collector.network.dead_peer", case]
+    command = [
+        "unshare",
+        "--net",
+        sys.executable,
+        "-m",
+        "tests.daemons.collector.network.timeouts.dead_peer",
+        case,
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == ("reset\n" if case == "idle" else "dead peer\n")
