@@ -45,6 +45,8 @@ class ListenType(OptionType[Address]):
         name, _, framing = option.partition("=")
         if name != "framing" or framing not in FRAMINGS:
             raise ValueError("an address with an unknown framing")
+        if framing == Framing.LF.value:
+            return parsed
         return FramedAddress(parsed.host, parsed.port, Framing(framing))
 
     def to_text(self, value: Address) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FramedAddress(Address):
-    """Where to listen for lines with this framing."""
+    """Where to listen for messages with a framing other than LF."""
 
     framing: Framing
 

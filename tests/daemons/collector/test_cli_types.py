@@ -43,7 +43,7 @@ def test_a_mode_that_locks_out_its_owner_is_an_error(text: str) -> None:
         ("6666", Address(None, 6666)),
         ("6667,framing=nul", FramedAddress(None, 6667, Framing.NUL)),
         ("[::1]:6667,framing=octet-counting", FramedAddress("::1", 6667, Framing.OCTET_COUNTING)),
-        ("10.0.0.1:6667,framing=lf", FramedAddress("10.0.0.1", 6667, Framing.LF)),
+        ("10.0.0.1:6667,framing=lf", Address("10.0.0.1", 6667)),
     ],
 )
 def test_an_address_to_listen_on_may_have_a_framing(text: str, address: Address) -> None:

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from nodelogd.collector.store.stream_table import StreamTable
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.store.active_file import ActiveFile
@@ -83,8 +84,6 @@ class LogStore:
             self.commits = Commits(self._file, start, self.streams, self._sealer, metrics)
         self._rotate_at = self._rotation_time(start.created_at)
         metrics.recoveries.labels(start.result).inc()
-        if start.result == "moved":
-            log.warning("the file that the journal describes is gone; continuing in a new one")
 
     def append(self, data: memoryview, last_blocks: Mapping[bytes, int], *, is_awaited: bool = False) -> int:
         """Write a batch of whole lines and return the offset where it starts.
@@ -133,21 +132,13 @@ class LogStore:
         if not self._file.is_at_path():
             self._follow_path()
         elif self._file.end:
-            try:
+            with self._going_on_if_refused():
                 # Should the file be gone before its successor has a journal, this one knows what was in it.
                 self.commits.mark_end()
                 self._replace(is_sealed=True)
-            except SyncError:
-                raise
-            except OSError as error:
-                if self._has_left_path:
-                    raise
-                self._rotation_errors.note_refusal(error)
-            else:
-                self._rotation_errors.note_success()
 
     def restart_in_new_file(self, cut: int | None) -> None:
-        """Continue in a new file after a failed sync; the old one is never trusted with a sync again.
+        """Continue in a new file after a failed sync, or in the old one if it cannot be sealed.
 
         The old file is truncated at offset `cut`, where the batches start that the caller appends again.
         """
@@ -158,10 +149,14 @@ class LogStore:
                 copy_tail(self._file.fd, cut, self.names.torn_path(self._sealer.next_number()))
             self._file.truncate(cut)
         self.streams.discard_unsynced()
-        if self._file.is_at_path():
-            self._replace(is_sealed=self._file.end > 0)
-        else:
+        if not self._file.is_at_path():
             self._follow_path()
+            return
+        with self._going_on_if_refused():
+            self._replace(is_sealed=self._file.end > 0)
+        if self._rotation_errors.is_refused:
+            # The batches that are appended again make their pages dirty again, so a sync will cover them.
+            self.commits.switch_file(self._file, time.time())
 
     def close(self) -> None:
         """Sync, and record that anything behind the end is not ours. Raises OSError."""
@@ -192,8 +187,8 @@ class LogStore:
 
     def _report_change(self, what: str, consequence: str) -> None:
         self._metrics.foreign.labels(what).inc()
-        path = str(self.names.log)
-        log.warning("another program changed the log (%s); %s", what, consequence, extra={"path": path})
+        text = "another program changed the log (%s); %s"
+        log.warning(text, what, consequence, extra={"path": str(self.names.log)})
 
     def _must_rotate_for(self, size: int) -> bool:
         """Return whether a batch of this size belongs into a new file."""
@@ -204,10 +199,20 @@ class LogStore:
     def _is_rotation_due(self) -> bool:
         """Return whether the file has reached its age, or a refused rotation can be tried again."""
         errors = self._rotation_errors
-        is_due = time.monotonic() >= self._rotate_at or (
-            errors.is_refused and self._file.end > self._rotate_size
-        )
-        return is_due and errors.is_due()
+        is_too_large = errors.is_refused and self._file.end > self._rotate_size
+        return (is_too_large or time.monotonic() >= self._rotate_at) and errors.is_due()
+
+    @contextmanager
+    def _going_on_if_refused(self) -> Generator[None]:
+        """Report an OSError of the body; raise it only if the file has left its path."""
+        try:
+            yield
+        except OSError as error:
+            if self._has_left_path or isinstance(error, SyncError):
+                raise
+            self._rotation_errors.note_refusal(error)
+        else:
+            self._rotation_errors.note_success()
 
     def _replace(self, *, is_sealed: bool) -> None:
         """Put a new file at the log's path and continue in it; the old one `is_sealed`, or vanishes.
@@ -218,12 +223,9 @@ class LogStore:
         number = self._sealer.last_number = self._sealer.next_number()  # the new journal names it
         try:
             with creating_successor(self.names.log, Permissions.of(self._file.fd)) as successor:
-                move = (
-                    partial(self._sealer.seal, self._file, successor, number)
-                    if is_sealed
-                    else partial(successor.move_to, self.names.log)
-                )
-                self.commits.switch_file(successor, created_at, move)
+                seal = partial(self._sealer.seal, self._file, successor, number)
+                move = partial(successor.move_to, self.names.log)
+                self.commits.switch_file(successor, created_at, seal if is_sealed else move)
         except OSError:
             self._has_left_path = not self._file.is_at_path()
             if not self._has_left_path:

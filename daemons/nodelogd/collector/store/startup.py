@@ -65,6 +65,8 @@ def recover_log(names: FileNames, *, boot_id: bytes) -> StartState:
         _cut_unfinished_line(names, max(names.last_number(), header.last_sealed) + 1)
         if sealed := names.find_sealed(names.log.stat()):
             owner = _finish_rotation(names, sealed)
+    if result == "moved":
+        log.warning("the file that the journal describes is gone; continuing in a new one")
     return StartState(
         streams=point.streams,
         generation=header.generation,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tests.daemons.collector.stores import (
 
 from nodelogd.collector.metrics import Metrics
 from nodelogd.collector.store import sealing
+from nodelogd.collector.store.commits import SyncError
 from nodelogd.collector.store.file_names import FileNames
 from nodelogd.collector.store.log_store import LogStore, StoreNeighbours, StoreSettings
 from nodelogd.collector.store.sealing import RotationErrors
@@ -131,3 +133,52 @@ def test_where_no_file_can_be_created_the_log_goes_on_through_many_journals(
     assert len(set(generations)) == 7
     assert open_store(log).streams.durable == {STREAM: 7}
     assert log.read_bytes() == b"".join(b"line %d\nstranger\n" % block for block in range(1, 8))
+
+
+def test_after_a_failed_sync_a_log_that_cannot_be_renamed_goes_on_in_its_file(log: Path) -> None:
+    store = open_store(log)
+    append_lines(store, b"lines alone\n")
+    start = append_lines(store, b"one\n", 1)
+    with failing("fdatasync", OSError(errno.EIO, "broken")), pytest.raises(SyncError):
+        store.commits.sync()
+    with failing("link", refused(errno.EXDEV)):
+        store.restart_in_new_file(start)
+        append_lines(store, b"one\n", 1)
+        store.verify_position()
+        store.commits.sync()
+    assert store.streams.durable == {STREAM: 1}
+    append_lines(store, b"two\n", 2)
+    del store
+    assert (read_sealed(log), log.read_bytes()) == ([], b"lines alone\none\ntwo\n")
+    assert open_store(log).streams.durable == {STREAM: 2}
+
+
+def test_a_log_goes_on_once_its_removed_directory_is_there_again(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "node_log"
+    log.parent.mkdir()
+    store = open_store(log)
+    append_lines(store, b"one\n", 1)
+    shutil.rmtree(log.parent)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            append_lines(store, b"two\n", 2)
+    log.parent.mkdir()
+    append_lines(store, b"two\n", 2)
+    store.close()
+    assert log.read_bytes() == b"two\n"
+    assert open_store(log).streams.durable == {STREAM: 2}
+
+
+def test_an_interrupted_rotation_that_cannot_be_finished_does_not_stop_the_start(log: Path) -> None:
+    store = open_store(log)
+    append_lines(store, b"one\n", 1)
+    store.close()
+    FileNames(log).sealed_path(1, 0.0).hardlink_to(log)
+    with failing("unlink", PermissionError(errno.EPERM, os.strerror(errno.EPERM))):
+        store = open_store(log)
+        append_lines(store, b"two\n", 2)
+    store.rotate()
+    append_lines(store, b"three\n", 3)
+    store.close()
+    assert (read_sealed(log), log.read_bytes()) == ([b"one\ntwo\n"], b"three\n")
+    assert open_store(log).streams.durable == {STREAM: 3}

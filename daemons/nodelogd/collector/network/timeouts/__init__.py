@@ -1,1 +1,1 @@
-"""Connections that are closed because nothing comes: from an idle client, or from the kernel of a dead peer."""
+"""Timeouts: connections whose client is idle, or whose peer does not answer."""

@@ -1,7 +1,7 @@
 """A peer that vanishes: in a network of its own, whose only interface goes down.
 
-`unshare --net python -m tests.daemons.collector.network.timeouts.dead_peer CASE` prints why the collector closed the
-connection. `CASE` is `idle` or `unanswered`; all times are a tenth of the real ones.
+`unshare --net python -m tests.daemons.collector.network.timeouts.dead_peer CASE` prints why the collector
+closed the connection. `CASE` is `idle` or `unanswered`; all times are a tenth of the real ones.
 """
 
 from __future__ import annotations
