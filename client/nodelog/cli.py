@@ -13,7 +13,7 @@ from importlib import import_module
 
 from nodelog import __version__
 from nodelog.argument_parser import ArgumentParser
-from nodelog.commands import archive_arguments, command_arguments, run_arguments
+from nodelog.commands import archive_arguments, command_arguments, run_arguments, spool_arguments
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import OutputError
 from nodelog.load import load_arguments
@@ -24,7 +24,7 @@ INTERRUPTED = 130
 """The exit code that shells use for a program ended by Ctrl-C."""
 _TOOLS = {"hdrh", "rich"}
 """Packages that come with the extra `tools`."""
-_COMMAND_MODULES = {"pipe", "run", "greet", "status", "archive", "tail"}
+_COMMAND_MODULES = {"pipe", "run", "greet", "status", "spool", "archive", "tail"}
 """Modules of nodelog.commands; only the one requested is imported: `app | nodelog pipe` must start fast."""
 
 
@@ -92,6 +92,7 @@ def build_parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     run_arguments.add_run(commands, env)
     command_arguments.add_greet(commands, env)
     command_arguments.add_status(commands, env)
+    spool_arguments.add_spool(commands, env)
     archive_arguments.add_archive(commands, env)
     command_arguments.add_tail(commands, env)
     load_arguments.add_load(commands, env)

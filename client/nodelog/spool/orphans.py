@@ -13,7 +13,12 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.spool_database import open_spool_database, to_spool_error
+from nodelog.spool.spool_database import (
+    EXPORT_MARK,
+    has_export_marks,
+    open_spool_database,
+    to_spool_error,
+)
 from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ _COPY: Final = """
         row + (SELECT ifnull(max(row), 0) FROM main.pieces),
         main.streams.number, block, lines, dropped, size, data
         FROM orphan.pieces JOIN new ON new.number = stream JOIN main.streams ON main.streams.id = new.id;
-    INSERT INTO main.aside (at, why, stream, block, lines, data) SELECT at, why, stream, block, lines, data
+    INSERT INTO main.aside ({aside}) SELECT {aside}
         FROM orphan.aside WHERE (stream, block) NOT IN (SELECT stream, block FROM main.aside);
     DROP TABLE new;
     COMMIT;
@@ -83,7 +88,7 @@ def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, notices: li
     try:
         connection.execute("ATTACH ? AS orphan", (str(orphan),))
         try:
-            connection.executescript(_COPY)
+            connection.executescript(_COPY.format(aside=_aside_columns(connection)))
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -94,3 +99,13 @@ def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, notices: li
     except sqlite3.Error as error:
         raise to_spool_error(path, error) from None
     remove_spool(orphan)
+
+
+def _aside_columns(connection: sqlite3.Connection) -> str:
+    """Return the columns of blocks set aside that the orphan has; add to ours the one that it has more."""
+    columns = "at, why, stream, block, lines, data"
+    if not has_export_marks(connection, "orphan"):
+        return columns
+    if not has_export_marks(connection):
+        connection.execute(EXPORT_MARK)
+    return f"{columns}, exported"
