@@ -12,8 +12,8 @@ from nodelog.shipping.engine import ShippingEngine
 from nodelog.shipping.line_queue import FullPolicy, LineQueue
 from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_long_line, to_line
 from nodelog.shipping.loop_runner import LoopRunner
+from nodelog.shipping.process.shipping_thread import GRACE_SECONDS
 from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_settings
-from nodelog.shipping.shipper import GRACE_SECONDS
 from nodelog.shipping.stats import Stats, collect_stats
 from nodelog.spool.file_spool import FileSpool
 from nodelog.spool.memory_spool import MemorySpool

@@ -39,6 +39,8 @@ class Driver:
 
     def __init__(self, settings: Settings, engine: ShippingEngine, wake: Callable[[], None]) -> None:
         self.engine = engine
+        self.adopts_orphans = False
+        """Set it to have the next step take over what ended child processes left; then it is False again."""
         self.connection: TcpConnection | None = None
         """To be waited for, together with lines."""
         self._hosts = " or ".join(settings.hosts)
@@ -75,6 +77,9 @@ class Driver:
         `is_ready`: the connection has something to read, or has been made.
         """
         self._session.is_finishing = self._end_time != NEVER and not self.engine.queue.unacknowledged
+        if self.adopts_orphans:
+            self.adopts_orphans = False
+            self.engine.adopt_orphans()
         connection = self.connection
         received = self._receive(connection) if connection and is_ready else []
         can_send = connection is not None and not connection.failure

@@ -39,7 +39,8 @@ class ShippingEngine:
         self.spool_name = settings.spool if spool.is_persistent else "memory"
         self._max_bytes = settings.max_bytes
         self._drops_oldest = settings.full is FullPolicy.DROP_OLDEST
-        self._in_outage = False  # an outage was reported, its end was not
+        self.in_outage = False
+        """True if an outage was reported, and its end was not."""
         self._notices: list[bytes] = []  # the client's own lines, to be sent in the stream
         self.session = DeliverySession(
             spool,
@@ -67,8 +68,8 @@ class ShippingEngine:
         with self._handling_spool_errors(before):
             self._tidy(came=came)
         self.queue.sync_with_spool(self.spool)
-        if self._in_outage and self.session.welcome:
-            self._in_outage = False
+        if self.in_outage and self.session.welcome:
+            self.in_outage = False
             self._tell(f"connected to {self.destination}")
         return came, frames
 
@@ -90,6 +91,13 @@ class ShippingEngine:
     def report_no_lookup(self, failure: str) -> None:
         """Report that the address of the collector could not be looked up yet."""
         self._report_outage(f"no connection to {self.destination}: {failure}; still waiting")
+
+    def adopt_orphans(self) -> None:
+        """Take over what ended child processes left in files of their own, and send it first."""
+        with self._handling_spool_errors(self.spool_error):
+            if self.spool.adopt_orphans():
+                self.session.must_hang_up = True  # each stream has a connection of its own
+        self._report_spool_notices()
 
     def close(self) -> None:
         """Store what can be stored, close the spool, and report what is left."""
@@ -119,8 +127,8 @@ class ShippingEngine:
 
     def _report_outage(self, text: str) -> None:
         """Report an outage, unless it was reported since the last connection."""
-        if not self._in_outage:
-            self._in_outage = True
+        if not self.in_outage:
+            self.in_outage = True
             self._tell(f"{text}; lines wait in {self.spool_name}")
 
     def _spool_lines(self) -> bool:

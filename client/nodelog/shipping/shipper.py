@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.shipping.line_queue import LineQueue
 from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_long_line, to_line
-from nodelog.shipping.process.child_exit import call_at_child_exit
+from nodelog.shipping.process.child_exit import call_at_child_exit, is_terminable_child
 from nodelog.shipping.process.shipping_thread import ShippingThread
 from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_settings
 from nodelog.shipping.stats import Stats, collect_stats
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from nodelog.spool.spool import Spool
 
-GRACE_SECONDS: Final = 1.0
-"""The time for the thread to close its connection, or to return from the disk, when its time is over."""
-NO_LIMIT_SECONDS: Final = 1e9
+_SECURE_SECONDS: Final = 0.25
+"""How long a line may hold up a child that can be ended at any time."""
 
 
 class Shipper:
@@ -61,6 +60,7 @@ class Shipper:
         path = self._settings.spool
         opened = MemorySpool() if path is None else FileSpool(path)
         self._is_child = False
+        self._is_terminable = False
         self._reset()
         self._start_thread(opened)
         forked = weakref.WeakMethod(self._after_fork_in_child)
@@ -76,7 +76,10 @@ class Shipper:
         data = to_line(line)
         if len(data) > MAX_LINE_BYTES:
             return all([self.send(part, timeout) for part in split_long_line(data)])  # noqa: C419 (send each part)
-        return self._queue.offer(data) or self._queue.offer_blocking(data, timeout)
+        is_accepted = self._queue.offer(data) or self._queue.offer_blocking(data, timeout)
+        if self._is_terminable:
+            self._secure_lines()
+        return is_accepted
 
     def send_lines(self, lines: bytes, timeout: float | None = None) -> bool:
         """Accept many lines at once, each with its LF, all or none; False as for `send`.
@@ -88,9 +91,12 @@ class Shipper:
             raise ValueError(f"{len(lines)} bytes; they must be whole lines, at most {MAX_LINE_BYTES} bytes")
         batch = LineBatch(memoryview(lines)[:-1])
         batch.lines = lines.count(b"\n")
-        return self._queue.offer(batch, batch.lines) or self._queue.offer_blocking(
+        is_accepted = self._queue.offer(batch, batch.lines) or self._queue.offer_blocking(
             batch, timeout, batch.lines
         )
+        if self._is_terminable:
+            self._secure_lines()
+        return is_accepted
 
     def refuse(self, count: int = 1) -> None:
         """Count lines that `send` did not accept and that are given up, so that the stream reports them."""
@@ -103,7 +109,15 @@ class Shipper:
         return self._wait_until_zero(self._queue.watch_unspooled(), timeout)
 
     def flush(self, timeout: float | None = None) -> int:
-        """Wait until all lines so far, and of earlier runs, are acknowledged; return how many are not."""
+        """Wait until all lines so far, and of earlier runs, are acknowledged; return how many are not.
+
+        With a file, these include what ended child processes have left.
+        """
+        if self.has_file and self._thread is not None:
+            driver = self._thread.driver
+            driver.adopts_orphans = True
+            self._thread.wake()
+            self._thread.wait_until_zero(lambda: int(driver.adopts_orphans), timeout)
         return self._wait_until_zero(self._queue.watch_unacknowledged(), timeout)
 
     def close(self, timeout: float | None = 5.0) -> int:
@@ -112,16 +126,13 @@ class Shipper:
         with self._open_lock:
             self._queue.close()
             if self._thread is not None:  # it is None in a forked child that sent nothing
-                self._end_thread(self._thread, timeout)
+                self._thread.end(self.flush, timeout)
             elif left := self._queue.unacknowledged:
                 self._settings.tell(f"{left} lines are lost: the program has no descriptors left")
             return self._queue.unacknowledged
 
     def reopen(self) -> None:
-        """Accept lines again after `close`; the first one starts a thread, and opens the spool's file.
-
-        While another thread is in `close`, wait for it.
-        """
+        """Accept lines again after `close`, which is waited for; the first one starts a thread."""
         with self._open_lock:
             if self._queue.is_closed:
                 self._reset()
@@ -133,7 +144,7 @@ class Shipper:
         if close == self.close:
             atexit.register(close)
         self._close_at_exit = close
-        call_at_child_exit(close)
+        self._watch_child()
 
     @property
     def has_file(self) -> bool:
@@ -162,7 +173,11 @@ class Shipper:
         self._queue = LineQueue(self._settings.max_bytes, self._settings.full, self._wake)
 
     def _start_thread(self, spool: Spool) -> None:
-        thread = ShippingThread(self._settings, spool, self._queue)
+        try:
+            thread = ShippingThread(self._settings, spool, self._queue)
+        except OSError:
+            spool.close()
+            raise
         self._thread = thread
         thread.start()
 
@@ -183,27 +198,26 @@ class Shipper:
             if self._thread is None and self._queue.unacknowledged:
                 self._start_thread(self._open_spool())
                 if self._is_child:
-                    call_at_child_exit(self._close_at_exit)
+                    self._watch_child()
         except OSError:  # no descriptors are left: try again with the next line
             self._queue.request_wakeup(1)
         finally:
             self._start_lock.release()
 
-    def _end_thread(self, thread: ShippingThread, timeout: float | None) -> None:
-        if not thread.start():
-            thread.finish(NO_LIMIT_SECONDS if timeout is None else timeout)
-            thread.drive(lambda: False, None)
-        elif thread.is_alive:
-            thread.finish(0.0 if self.flush(timeout) else GRACE_SECONDS)
-            # Once all is acknowledged, the driver itself waits GRACE_SECONDS for the collector's goodbye.
-            if not thread.join(2 * GRACE_SECONDS) and (left := self._queue.unacknowledged):
-                self._settings.tell(f"the disk does not respond; {left} lines are not acknowledged")
+    def _watch_child(self) -> None:
+        """Learn whether this process is a child of `multiprocessing`, and when it ends."""
+        self._is_terminable = is_terminable_child()
+        call_at_child_exit(self._close_at_exit)
+
+    def _secure_lines(self) -> None:
+        """Wait until the lines survive the end of this process, unless the collector is away."""
+        if self.has_file:
+            self.keep(_SECURE_SECONDS)
+        elif self._thread is not None and not self._thread.driver.engine.in_outage:
+            self.flush(_SECURE_SECONDS)
 
     def _wait_until_zero(self, remaining: Callable[[], int], timeout: float | None) -> int:
-        if self._thread is not None and not self._thread.start():
-            self._thread.drive(lambda: not remaining(), timeout)
-            return remaining()
-        return self._queue.wait_until_zero(remaining, timeout)
+        return remaining() if self._thread is None else self._thread.wait_until_zero(remaining, timeout)
 
     def _after_fork_in_child(self) -> None:
         """Release what belongs to the parent, and start afresh with no lines; make nothing yet.

@@ -50,6 +50,7 @@ class FileSpool(Spool):
         self._max_memory_bytes = _MAX_MEMORY_BYTES
         self._stream_numbers: dict[bytes, int] = {}  # the `number` of each stream in the file
         self._files = OpenFiles()
+        self._reported_orphans: set[str] = set()
         self._removed_rows: list[tuple[int, int]] = []  # first and last row of each range to delete
         if not self.path.name:
             raise SpoolError(f"spool {self.path} does not name a file; choose another path")
@@ -76,9 +77,18 @@ class FileSpool(Spool):
         self.aside += self.lines
         self._removed_rows.clear()
         self._start_stream()
+        self._stream_numbers.clear()
         self._open()
         self.removed -= self.lines
         self.aside -= self.lines
+
+    def adopt_orphans(self) -> bool:
+        """Take over what ended child processes left; return whether there was any. Raises SpoolError."""
+        before = self.lines
+        with self._converting_errors():
+            self._adopt()
+            self._load_earlier_runs()
+        return self.lines > before
 
     def commit_removals(self) -> None:
         """Delete from the file what was forgotten. Raises SpoolError."""
@@ -114,9 +124,16 @@ class FileSpool(Spool):
         self._database.create_function("spool", 0, lambda held=self._database: str(held))
         with self._converting_errors():
             self._database.execute("DELETE FROM streams WHERE number NOT IN (SELECT stream FROM pieces)")
-            orphans.adopt_orphans(self._database, self.path, self.notices)
+            self._adopt()
             self._load_earlier_runs()
         self._files = OpenFiles(self.path)
+
+    def _adopt(self) -> None:
+        """Copy what is left of ended child processes into this file; report what cannot be copied, once."""
+        notices: list[str] = []
+        orphans.adopt_orphans(self._database, self.path, notices)
+        self.notices += [text for text in notices if text not in self._reported_orphans]
+        self._reported_orphans.update(notices)
 
     def _move_on(self) -> None:
         """Leave a file that another part of the program has closed as it is, and use a new one beside it."""
@@ -131,15 +148,20 @@ class FileSpool(Spool):
         self.path, self._lock, self._is_child_spool = new, lock, True
 
     def _load_earlier_runs(self) -> None:
-        """Load the list of blocks that earlier runs left."""
-        self._stream_numbers = dict(self._database.execute("SELECT id, number FROM streams ORDER BY number"))
-        streams = {number: stream for stream, number in self._stream_numbers.items()}
-        self._blocks = {stream: deque() for stream in [*self._stream_numbers, self.stream]}
+        """Load the list of blocks that other runs left, as far as they are not known yet."""
+        numbers = dict(self._database.execute("SELECT id, number FROM streams ORDER BY number"))
+        streams = {number: stream for stream, number in numbers.items() if stream not in self._stream_numbers}
+        self._stream_numbers |= numbers
+        ours = self._blocks.pop(self.stream)
+        self._blocks |= {stream: deque() for stream in streams.values()}
+        self._blocks[self.stream] = ours
         rows = self._database.execute(
             "SELECT stream, block, min(row), max(row), sum(lines), sum(size), max(dropped)"
             " FROM pieces GROUP BY stream, block ORDER BY stream, block"
         )
         for stream, number, first, last, lines, size, dropped in rows:
+            if stream not in streams:
+                continue
             block = Block(number, first, last, lines, size, dropped, chunks=None)
             self._blocks[streams[stream]].append(block)
             self.lines += block.lines

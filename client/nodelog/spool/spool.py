@@ -133,6 +133,10 @@ class Spool(ABC):
         if stream == self.stream:
             self.stream = new
 
+    def adopt_orphans(self) -> bool:
+        """Take over what ended child processes left; return whether there was any. Raises SpoolError."""
+        return False
+
     @abstractmethod
     def reopen(self) -> None:
         """Replace this spool, which is damaged, by a working one. Raises SpoolError."""

@@ -174,7 +174,8 @@ def work():
 assert_success(fork(work))
 assert shipper.close(20) == 0
 """
-    (message,) = run(program, collector, tmp_path / "spool")
+    message, reported_by_parent = run(program, collector, tmp_path / "spool")
+    assert reported_by_parent.endswith("the file stays, its lines are not taken over")
     assert message.endswith("Is a directory; choose another; in this forked process lines wait in memory")
     assert collector.lines == [b"child"]
 

@@ -184,9 +184,9 @@ def test_a_filter_may_return_another_record(
 
 PROGRAM = """
 import logging, sys
-import nodelog.shipping.shipper
+import nodelog.shipping.process.shipping_thread
 from nodelog import NodeLogHandler
-nodelog.shipping.shipper.GRACE_SECONDS = 20.0  # on a busy machine the disk is slow, not stuck
+nodelog.shipping.process.shipping_thread.GRACE_SECONDS = 20.0  # on a busy machine the disk is slow, not stuck
 port, spool, timeout = int(sys.argv[1]), sys.argv[2] or None, float(sys.argv[3])
 handler = NodeLogHandler("127.0.0.1", port, spool=spool, exit_timeout=timeout)
 logging.basicConfig(handlers=[handler], level="INFO", format="%(message)s")

@@ -34,6 +34,12 @@ def call_at_child_exit(method: Any) -> None:  # noqa: ANN401 (a bound method wit
         signals.worker_process_shutdown.connect(call, weak=False)
 
 
+def is_terminable_child() -> bool:
+    """Return whether this process is a child that its parent may end with SIGTERM, as `Pool` does."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    return process is not None and _is_child() and bool(process.current_process().daemon)
+
+
 def _is_child() -> bool:
     names = ("multiprocessing.process", "billiard.process")
     modules: list[Any] = [sys.modules[name] for name in names if name in sys.modules]

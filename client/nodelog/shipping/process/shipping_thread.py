@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nodelog.shipping.settings import Settings
     from nodelog.spool.spool import Spool
 
+GRACE_SECONDS: Final = 1.0
+"""The time for the thread to close its connection, or to return from the disk, when its time is over."""
+_NO_LIMIT_SECONDS: Final = 1e9
 _STEP_SECONDS: Final = 0.05
 """How long a step may wait that another thread takes: what it waits for may be a fact of another thread."""
 
@@ -71,6 +74,24 @@ class ShippingThread:
             return False
         self._running.release()
         return True
+
+    def wait_until_zero(self, remaining: Callable[[], int], timeout: float | None) -> int:
+        """Wait until `remaining` is 0 or all is finished, at most `timeout` seconds; return `remaining`."""
+        if self.start():
+            return self._queue.wait_until_zero(remaining, timeout)
+        self.drive(lambda: not remaining(), timeout)
+        return remaining()
+
+    def end(self, flush: Callable[[float | None], int], timeout: float | None) -> None:
+        """End when `flush(timeout)` has returned; no lines come any more. Report a disk that hangs."""
+        if not self.start():
+            self.finish(_NO_LIMIT_SECONDS if timeout is None else timeout)
+            self.drive(lambda: False, None)
+        elif self.is_alive:
+            self.finish(0.0 if flush(timeout) else GRACE_SECONDS)
+            # Once all is acknowledged, the driver itself waits GRACE_SECONDS for the collector's goodbye.
+            if not self.join(2 * GRACE_SECONDS) and (left := self._queue.unacknowledged):
+                self._tell(f"the disk does not respond; {left} lines are not acknowledged")
 
     def drive(self, is_done: Callable[[], bool], timeout: float | None) -> None:
         """Take the steps of a thread that could not start: until `is_done`, at most `timeout` seconds."""
