@@ -34,6 +34,8 @@ examples:
   app | nodelog pipe --spool /var/spool/app.spool --timeout 20s
   nodelog pipe --spool /var/spool/app.spool </dev/null       send what an earlier run left
 
+In a container, a shell with a pipe does not pass signals on: use nodelog run.
+
 A line is all bytes up to a line feed, whatever they are. A last line without a line feed gets one; a line of
 more than 1 MiB becomes several.
 

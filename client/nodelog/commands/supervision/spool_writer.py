@@ -33,6 +33,7 @@ class SpoolWriter:
         self._gives_up = gives_up
         self._on_message = on_message
         self._delivered = -1  # lines when there was no room for the last ones; -1: there was
+        self._is_stuck = False  # the disk did not take the last lines in time
 
     def send(self, batch: bytes) -> None:
         """Send whole lines, each with its LF, at most 1 MiB."""
@@ -44,9 +45,13 @@ class SpoolWriter:
         self._delivered = self._shipper.stats.delivered
 
     def keep(self) -> None:
-        """Wait until all lines so far are in the spool, unless it gives up or the disk fails."""
-        while self._shipper.keep(POLL_SECONDS) and not self._gives_up() and not self._shipper.stats.trouble:
-            pass
+        """Wait until all lines so far are in the spool, not long if the disk hangs or fails."""
+        end = time.monotonic() + (0.0 if self._is_stuck else self._block_seconds)
+        while self._shipper.keep(POLL_SECONDS if not self._is_stuck else 0.0):
+            if time.monotonic() >= end or self._gives_up() or self._shipper.stats.trouble:
+                self._is_stuck = True
+                return
+        self._is_stuck = False
 
     def _has_room_for(self, batch: bytes) -> bool:
         end = time.monotonic() + self._patience()
