@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.client.shipping.sending import lines_of
-from tests.waiting import PATIENCE, wait_for
+from tests.waiting import PATIENCE
 
 from nodelog import AsyncShipper, Shipper
 from nodelog.spool.file_spool import FileSpool
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    import threading
     from pathlib import Path
 
     from tests.client.shipping.fake_collector import FakeCollector
@@ -42,22 +39,6 @@ logging.basicConfig(handlers=[NodeLogHandler("collector.example", 6666, exit_tim
 logging.info("a")
 logging.info("b")
 """
-
-
-@pytest.fixture
-def name_server(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event]:
-    """Return what makes the name server answer: until it is set, lookups hang."""
-    answers = threading.Event()
-    ask = socket.getaddrinfo
-
-    def hang(host: str, port: int, **_: object) -> object:
-        answers.wait()
-        return ask(host, port, type=socket.SOCK_STREAM)
-
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
-    yield answers
-    answers.set()
-    wait_for(lambda: "nodelog-lookup" not in [thread.name for thread in threading.enumerate()])
 
 
 def run(script: str, *arguments: object) -> tuple[int, str, str]:

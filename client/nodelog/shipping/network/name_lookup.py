@@ -6,6 +6,7 @@ minutes. So nobody waits for one. The thread is a daemon: it does not hold up th
 
 from __future__ import annotations
 
+import errno
 import socket
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -65,6 +66,20 @@ class NameLookup:
             raise outcome
         return outcome
 
+    def wait_for_result(self, seconds: float) -> list[Endpoint]:
+        """Return the endpoints; a signal handler that raises ends the wait.
+
+        Raises OSError if there are none, or if the name server has not answered within `seconds`; the next
+        call waits for the same lookup.
+        """
+        found = self.take_result()
+        if found is None and self._thread is not None:
+            self._thread.join(seconds)
+            found = self.take_result()
+        if found is None:
+            raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER)
+        return found
+
     def _start(self) -> None:
         try:
             start_thread(self._look_up, "nodelog-lookup")
@@ -95,6 +110,29 @@ def resolve(hosts: Iterable[str], port: int) -> list[Endpoint]:
     if not found:
         raise failure
     return list(dict.fromkeys(found))[:_MAX_ENDPOINTS]
+
+
+def connect_to(endpoints: Iterable[Endpoint], seconds: float) -> socket.socket:
+    """Return a connection to the first endpoint that accepts one within `seconds`. Raises OSError."""
+    failure = OSError("no address to connect to")
+    for family, address in endpoints:
+        try:
+            connection = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # too many open files, or the node lacks the family
+            failure = error
+            continue
+        try:
+            connection.settimeout(seconds)
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure
 
 
 def lookup_failure(error: OSError) -> str:

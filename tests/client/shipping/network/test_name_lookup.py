@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.waiting import PATIENCE, wait_for
 
-from nodelog.shipping.network.name_lookup import NameLookup, lookup_failure, resolve
+from nodelog.shipping.network.name_lookup import NameLookup, connect_to, lookup_failure, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -131,3 +131,30 @@ def test_the_systems_resolver_is_used() -> None:
     assert LOCAL in resolve(["localhost"], 7)
     with pytest.raises(OSError, match=r"Name or service not known|No address associated|Temporary failure"):
         resolve(["no.such.host.invalid"], 7)
+
+
+def test_a_wait_ends_without_an_answer_and_the_next_one_is_for_the_same_lookup(
+    name_server: NameServer,
+) -> None:
+    lookup = NameLookup(["a.example"], 7, lambda: None)
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match="the name server does not answer"):
+            lookup.wait_for_result(0.01)
+    name_server.answers.set()
+    assert lookup.wait_for_result(PATIENCE) == [LOCAL]
+    assert name_server.queries == ["a.example"]
+
+
+def test_the_first_address_that_accepts_a_connection_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        endpoints = [
+            (12345, address),
+            (socket.AF_INET6, ("::1", address[1])),
+            (socket.AF_INET, ("127.0.0.1", 1)),
+            (socket.AF_INET, address),
+        ]
+        with connect_to(endpoints, PATIENCE) as connection:
+            assert connection.getpeername() == address
+    with pytest.raises(OSError, match="Connection refused"):
+        connect_to(endpoints[:3], PATIENCE)
