@@ -11,7 +11,7 @@ import socket
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from nodelog.unpatched import getaddrinfo, is_patched, start_thread
+from nodelog.unpatched import allocate_lock, getaddrinfo, is_patched, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +36,7 @@ class NameLookup:
         self._port = port
         self._on_done = on_done
         self._is_started = False
+        self._running = allocate_lock()  # held by the thread
         self._outcome: list[Endpoint] | OSError | None = None  # of the thread, once it has one
 
     @property
@@ -73,17 +74,20 @@ class NameLookup:
         call waits for the same lookup.
         """
         found = self.take_result()
-        if found is None and self._thread is not None:
-            self._thread.join(seconds)
+        if found is None:
+            if self._running.acquire(timeout=seconds):
+                self._running.release()
             found = self.take_result()
         if found is None:
             raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER)
         return found
 
     def _start(self) -> None:
+        self._running.acquire()
         try:
             start_thread(self._look_up, "nodelog-lookup")
         except RuntimeError as error:  # too many threads, or the program is ending
+            self._running.release()
             raise OSError(f"cannot look up its name: {error}") from None
         self._is_started = True
 
@@ -92,6 +96,7 @@ class NameLookup:
             self._outcome = resolve(self._hosts, self._port)
         except OSError as error:
             self._outcome = error
+        self._running.release()
         self._on_done()
 
 
