@@ -24,7 +24,7 @@ class Budget:
     min_free_bytes: int = (
         MIN_FREE_BYTES  # to stay free if a share is: the next file is written beside the old
     )
-    min_free_inodes: int = 8  # to stay free if a share is: a rotation and a compression create files
+    min_free_inodes: int = 3  # to stay free if a share is: a rotation needs two, a compression one
     always_kept: int = 0  # newest files that are never removed
 
 
@@ -52,8 +52,9 @@ def files_to_remove(
     """Yield the files to remove, each with the option that demands it; `files` come oldest first."""
     files = list(files)
     size, count, free = sum(file.size for file in files), len(files), disk.free
-    min_free, missing_inodes = _min_free(budget, disk), _missing_inodes(budget, disk)
-    for file in files[: max(0, count - budget.always_kept)]:
+    removable = files[: max(0, count - budget.always_kept)]
+    min_free, missing_inodes = _min_free(budget, disk), _missing_inodes(budget, disk, len(removable))
+    for file in removable:
         if free < min_free or missing_inodes > 0:
             reason = "keep-free"
         elif budget.max_bytes is not None and size > budget.max_bytes:
@@ -69,10 +70,12 @@ def files_to_remove(
         missing_inodes -= 1
 
 
-def _missing_inodes(budget: Budget, disk: DiskSpace) -> int:
+def _missing_inodes(budget: Budget, disk: DiskSpace, removable: int) -> int:
+    """Return how many files to remove for their inodes: none if all of them together would not be enough."""
     if not budget.min_free_share or disk.free_inodes is None:
         return 0
-    return budget.min_free_inodes - disk.free_inodes
+    missing = budget.min_free_inodes - disk.free_inodes
+    return missing if missing <= removable else 0
 
 
 def _min_free(budget: Budget, disk: DiskSpace) -> float:

@@ -143,7 +143,7 @@ def test_the_requested_number_of_bytes_stays_free() -> None:
 
 @pytest.mark.parametrize(
     ("free_inodes", "share", "count"),
-    [(None, 0.15, 0), (8, 0.15, 0), (7, 0.15, 1), (0, 0.15, 5), (0, None, 0), (6, 0.15, 2)],
+    [(None, 0.15, 0), (3, 0.15, 0), (2, 0.15, 1), (0, 0.15, 3), (0, None, 0)],
 )
 def test_the_oldest_go_while_too_few_inodes_are_free(
     free_inodes: int | None, share: float | None, count: int
@@ -151,3 +151,9 @@ def test_the_oldest_go_while_too_few_inodes_are_free(
     budget = Budget(max_bytes=None, min_free_share=share)
     disk = DiskSpace(size=LARGE.size, free=LARGE.free, free_inodes=free_inodes)
     assert removed([file() for _ in range(5)], budget, disk) == ["keep-free"] * count
+
+
+def test_no_file_goes_for_inodes_if_all_of_them_would_not_be_enough() -> None:
+    budget = Budget(max_bytes=None, min_free_share=0.15)
+    disk = DiskSpace(size=LARGE.size, free=LARGE.free, free_inodes=0)
+    assert removed([file(), file()], budget, disk) == []
