@@ -40,11 +40,20 @@ class CommandOptions:
         self._env = env
         self._prefix = prefix
 
-    def add(self, name: str, parse: Callable[[str], object], default: str | None, description: str) -> None:
-        """Add an option with a value."""
+    def add(
+        self,
+        name: str,
+        parse: Callable[[str], object],
+        default: str | None,
+        description: str,
+        bare: str | None = None,
+    ) -> None:
+        """Add an option with a value. With `bare`, the option may stand without one and then means this."""
         variable = self._variable(name)
         self._command.add_argument(
             f"--{name}",
+            nargs=None if bare is None else "?",
+            const=bare,
             type=_keep_message(parse, variable),
             default=self._env.get(variable) or default,
             metavar=name.upper(),

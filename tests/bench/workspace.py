@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,3 +61,13 @@ def run_setup(error: str, *command: str | Path, folder: Path | None = None) -> N
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         raise Unavailable(f"{error}: {done.stderr.strip().splitlines()[-1]}")
+
+
+@cache
+def compiled(name: str) -> str:
+    """Compile a C program of the benchmark of collectors and return its path. Raises Unavailable."""
+    source, program = Path(__file__).parent / "collectors" / f"{name}.c", CACHE / name
+    CACHE.mkdir(parents=True, exist_ok=True)
+    compiler = find_program("cc", "apt-get install gcc libc6-dev")
+    run_setup(f"cannot compile {name}.c", compiler, "-O2", "-pthread", "-o", program, source)
+    return str(program)

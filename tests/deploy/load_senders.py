@@ -34,7 +34,7 @@ class Sender(Protocol):
         """Kill it if it still runs."""
 
     def stop(self) -> None:
-        """Tell it to stop."""
+        """Ask it to stop."""
 
     def result(self) -> str:
         """Wait until it has ended and return the JSON it printed."""
@@ -62,7 +62,7 @@ class PodSender:
         self._cluster.delete(f"pod/{self._name}")
 
     def stop(self) -> None:
-        """Tell it to stop."""
+        """Ask it to stop."""
         assert self._pod.phase == "Running", (self._pod.phase, self._pod.runs, self._pod.reason)
         self._pod.signal("TERM")
 
@@ -115,7 +115,7 @@ class OutsideSender:
         self._process.communicate()
 
     def stop(self) -> None:
-        """Tell it to stop."""
+        """Ask it to stop."""
         assert self._process.poll() is None, f"it ended with {self._process.returncode}"
         self._process.send_signal(signal.SIGTERM)
 

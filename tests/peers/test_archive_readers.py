@@ -73,7 +73,7 @@ class Archived:
 
 @pytest.fixture(scope="module", params=["fresh", "grown"])
 def archived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Archived:
-    """Have logcd archive files: new ones, or files that have changed since an earlier archive."""
+    """Let logcd archive files: new ones, or files that have changed since an earlier archive."""
     folder, out = tmp_path_factory.mktemp("logs"), tmp_path_factory.mktemp("out")
     files = dict(FILES)
     archive = archive_files(folder, files, out)

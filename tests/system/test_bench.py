@@ -4,11 +4,14 @@ import math
 import socket
 import threading
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.bench.collectors.cells import CELLS, Cell
-from tests.bench.collectors.collector_process import running_collector
-from tests.bench.collectors.measurements import Load, throughput
+from tests.bench.collectors.churn import burst, churn
+from tests.bench.collectors.collector_process import CollectorProcess, running_collector
+from tests.bench.collectors.measurements import Figures, Load, throughput
 from tests.bench.collectors.systems import SYSTEMS
 from tests.bench.report.bar_chart import bar_chart
 from tests.bench.report.tables import remarks, table
@@ -60,6 +63,21 @@ def test_a_run_finds_every_line_in_the_log_of_logd(tmp_path: Path) -> None:
     assert not any(figures[name] for name in ("lost", "doubled", "torn", "reordered"))
     assert figures["bytes_per_second"] > 0
     assert figures["peak_rss"] > 10e6
+
+
+@pytest.mark.parametrize(("measure", "connections"), [(churn, 2), (burst, 100)])
+def test_a_connection_for_each_line_is_counted_and_none_is_lost(
+    tmp_path: Path, measure: Callable[[CollectorProcess, Load], Figures], connections: int
+) -> None:
+    logd = next(system for system in SYSTEMS if system.name == "logd")
+    ports = free_ports()
+    place = Workspace(tmp_path, next(ports), next(ports), connections)
+    with running_collector(logd, place) as run:
+        figures = measure(run, Load(connections=connections, seconds=1))
+    assert figures["received"] == 1.0
+    assert not any(figures[name] for name in ("failed", "lost", "doubled", "torn"))
+    assert figures["connections_per_second"] > 0
+    assert 0 < figures["p50"] <= figures["p99"] <= figures["worst"]
 
 
 def test_changed_lines_are_counted_as_torn(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ sends a line twice, and lines that the kernel had accepted when the connection f
 verify` shows them. Reconnects are counted. If the collector ends its stream (FIN), the current line is
 finished and the next goes over a new connection.
 
+With --per-connection each of the --connections is a client that makes one connection after the other, as
+`while true; do echo LINE | nc HOST PORT; done` does: it sends its lines, half-closes, and waits for the
+collector to close. Flat out the next one is made at once, with --rate when its first line is due.
+Latency then includes the time until the connection is made.
+
 The rate is measured until the collector has read everything and closed each connection. A run in which a
 process of this program used 90 % of a core or more is marked: its figures are those of the generator, not of
 the collector; use more --processes, or another machine."""
@@ -91,6 +96,14 @@ def add_load(commands: Commands, env: Mapping[str, str]) -> None:
         _write_size,
         "64KiB",
         "bytes per write, up to 1MiB, rounded down to whole lines (default 64KiB); 'line': one line",
+    )
+    add(
+        "per-connection",
+        integer("a number of lines", 1, 10**9),
+        None,
+        "lines per connection (1 without a number): then it is closed, and the next one is made once the "
+        "collector has closed it too (default: connections stay open)",
+        bare="1",
     )
     add("rate", integer("a number of lines", 1, 10**9), None, "lines per second in total (default: flat out)")
     add("duration", duration, None, "end after this time, such as 10s")

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
             connections=args.connections,
             line_size=args.line_size,
             write_size=args.write_size,
+            per_connection=args.per_connection,
             rate=args.rate,
             duration=args.duration,
             total=args.bytes,

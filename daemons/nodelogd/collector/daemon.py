@@ -101,7 +101,7 @@ class Collector:
         wiring = self.wiring
         self._listener = Listener(
             sockets,
-            wiring.connections,
+            wiring.reader,
             wiring.connection_factory,
             wiring.metrics,
             max_connections=self._settings.max_connections,

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _CLOSE_REASONS = (
     "end of stream", "reset", "stop", "replaced", "buffer", "protocol", "idle", "no open", "dead peer",
+    "no memory",
 )  # fmt: skip
 """Values of the label `reason` of closed connections and of what was dropped with them."""
 _SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)

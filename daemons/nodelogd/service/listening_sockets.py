@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-BACKLOG: Final = 4096
+BACKLOG: Final = 65_535  # connections that wait to be accepted; net.core.somaxconn limits it, too
 FREE_PORT_TRIES: Final = 16
 # A peer whose kernel has not answered for 27 s is gone. On Linux, accepted sockets inherit these options. Not
 # TCP_USER_TIMEOUT: it also ends a connection whose peer does not read for so long.

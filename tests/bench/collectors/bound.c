@@ -2,12 +2,14 @@
  *
  *     bound PORT FILE
  *
- * epoll, a recv of 256 KiB, memrchr for the last line feed, one write to a file opened with O_APPEND. It
- * never pauses reading, never syncs, and drops unfinished lines: a bound for collectors, not a usable one.
+ * epoll, a recv of 256 KiB, memrchr for the last line feed, one write to a file opened with O_APPEND. What it
+ * accepts is read at once, and watched only if it has not ended then. It never pauses reading, never syncs, and
+ * drops unfinished lines: a bound for collectors, not a usable one.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,8 @@ enum { READ = 256 * 1024, TAIL = 64 * 1024, EVENTS = 512, MAX_DESCRIPTORS = 1 <<
 static char buffer[TAIL + READ];
 static struct { char *data; size_t length; } tails[MAX_DESCRIPTORS]; /* unfinished lines, by descriptor */
 
+static char is_open[MOST];
+
 static void watch(int set, int descriptor)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.fd = descriptor };
@@ -28,16 +32,20 @@ static void watch(int set, int descriptor)
         err(1, "epoll_ctl");
 }
 
-static void receive(int connection, int file)
+/* Read once; return 0 if there was nothing to read, or the connection has ended and is closed. */
+static int receive(int connection, int file)
 {
     size_t before = tails[connection].length;
     if (before)
         memcpy(buffer, tails[connection].data, before);
     ssize_t count = recv(connection, buffer + before, READ, 0);
     if (count <= 0) {
+        if (count < 0 && errno == EAGAIN)
+            return 0;
         close(connection);
         tails[connection].length = 0;
-        return;
+        is_open[connection] = 0;
+        return 0;
     }
     char *last = memrchr(buffer + before, '\n', count);
     size_t whole = last ? last + 1 - buffer : 0, rest = before + count - whole;
@@ -51,6 +59,7 @@ static void receive(int connection, int file)
         memcpy(tails[connection].data, buffer + whole, rest);
     }
     tails[connection].length = rest;
+    return 1;
 }
 
 int main(int count, char **arguments)
@@ -81,7 +90,12 @@ int main(int count, char **arguments)
             int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
             if (connection >= MAX_DESCRIPTORS)
                 errx(1, "too many connections");
-            if (connection >= 0)
+            if (connection < 0)
+                continue;
+            is_open[connection] = 1;
+            if (receive(connection, file))
+                receive(connection, file);
+            if (is_open[connection])
                 watch(set, connection);
         }
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.bench.collectors.churn import burst, churn
 from tests.bench.collectors.measurements import (
     Figures,
     Load,
@@ -70,6 +71,23 @@ CELLS = (
             shown=PER_LINE,
         )
         for count in (8, 64, 1000)
+    ),
+    *(
+        Cell(
+            name=f"churn-{count}",
+            title=f"a connection for each line, one after the other, clients: {count}",
+            load=Load(connections=count, seconds=5),
+            measure=churn,
+            shown=("connections_per_second", "cpu_us_per_connection", "p50", "p99", "worst"),
+        )
+        for count in (1, 16, 64)
+    ),
+    Cell(
+        name="churn-burst",
+        title="a connection for each line, 4,000 begun within 50 ms",
+        load=Load(connections=4000),
+        measure=burst,
+        shown=("worst", "p50", "cpu_us_per_connection"),
     ),
     Cell(
         name="relp",

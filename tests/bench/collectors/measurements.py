@@ -74,7 +74,7 @@ def throughput(run: CollectorProcess, load: Load) -> Figures:
         "peak_rss": run.rss(peak=True),
         "sending_p99": sent["latency_us"]["p99"] / 1e6,
         **_generator(sent),
-        **_line_errors(run, sent),
+        **line_errors(run, sent),
     }
 
 
@@ -99,7 +99,7 @@ def visibility_latency(run: CollectorProcess, load: Load) -> Figures:
         "p99": seconds[len(seconds) * 99 // 100],
         "worst": seconds[-1],
         **_generator(sent),
-        **_line_errors(run, sent),
+        **line_errors(run, sent),
     }
 
 
@@ -111,7 +111,7 @@ def ack_latency(run: CollectorProcess, load: Load) -> Figures:
         **times,
         "worst": sent["ack_latency_us"]["max"] / 1e6,
         **_generator(sent),
-        **_line_errors(run, sent),
+        **line_errors(run, sent),
     }
 
 
@@ -174,7 +174,7 @@ def _generator(sent: dict[str, Any]) -> Figures:
     }
 
 
-def _line_errors(run: CollectorProcess, sent: dict[str, Any]) -> Figures:
+def line_errors(run: CollectorProcess, sent: dict[str, Any]) -> Figures:
     """Stop the collector, so that its files no longer change, and verify its lines."""
     run.stop()
     command = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from tests.bench.collectors.other_collectors import (
     syslog_ng,
     syslog_ng_version,
 )
-from tests.bench.workspace import CACHE, Workspace, find_program, run_setup, version_line
+from tests.bench.workspace import Workspace, compiled, find_program, version_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,14 +55,8 @@ def _logd_version() -> str:
     return version_line(str(Path(sys.executable).with_name("logd")), "--version")
 
 
-@cache
 def _bound() -> str:
-    """Compile the bound and return its path. Raises Unavailable."""
-    source, program = Path(__file__).with_name("bound.c"), CACHE / "bound"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    compiler = find_program("cc", "apt-get install gcc libc6-dev")
-    run_setup("cannot compile bound.c", compiler, "-O2", "-o", program, source)
-    return str(program)
+    return compiled("bound")
 
 
 def _bound_version() -> str:

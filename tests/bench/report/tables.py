@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "bytes_per_second": ("GB/s", lambda value: f"{value / 1e9:.2f}"),
     "lines_per_second": ("lines/s", lambda value: f"{value:,.0f}"),
+    "connections_per_second": ("connections/s", lambda value: f"{value:,.0f}"),
+    "cpu_us_per_connection": ("CPU µs/connection", lambda value: f"{value:.1f}"),
     "cpu_seconds_per_gb": ("CPU-s/GB", lambda value: f"{value:.2f}"),
     "cpu_us_per_line": ("CPU µs/line", lambda value: f"{value:.2f}"),
     "peak_rss": ("peak RSS, MB", lambda value: f"{value / 1e6:.0f}"),
@@ -34,7 +36,7 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "size": ("archive, MB", lambda value: f"{value / 1e6:,.1f}"),
     "size_of": ("size/tar", lambda value: f"{value:.3f}"),
 }
-LESS_IS_BETTER = set(COLUMNS) - {"bytes_per_second", "lines_per_second"}
+LESS_IS_BETTER = set(COLUMNS) - {"bytes_per_second", "lines_per_second", "connections_per_second"}
 
 
 def table(cell: Cell, results: dict[str, list[Figures]]) -> str:
@@ -66,6 +68,8 @@ def remarks(runs: list[Figures]) -> str:
     full = [run["machine"] for run in runs if run.get("machine", 0) >= 0.9]
     if full:
         parts.append(f"the machine was full in {len(full)}")
+    if failed := sum(run.get("failed", 0) for run in runs):
+        parts.append(f"failed connections {failed:,.0f}")
     parts += [
         f"{name} {count:,.0f}" for name in LINE_ERRORS if (count := sum(run.get(name, 0) for run in runs))
     ]

@@ -56,6 +56,38 @@ def test_each_line_arrives_once_intact_and_in_order(
     assert len(figures["processor_shares"]) == figures["processes"]
 
 
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (("--per-connection", "--connections=5"), 1),
+        (("--per-connection=4", "--connections=3", "--processes=2"), 4),
+        (("--per-connection=3", "--write-size=line", "--connections=2"), 3),
+        (("--per-connection", "--rate=2000", "--connections=50"), 1),
+    ],
+)
+def test_a_connection_carries_its_share_of_lines_and_the_next_waits_until_it_was_read(
+    start: Start, tmp_path: Path, options: tuple[str, ...], lines: int
+) -> None:
+    with Sink() as sink:
+        sent = figures_of(start("load", f"--port={sink.port}", "--bytes=120KiB", "--json", *options))
+    verdict = verify_files(sent, sink.write_to(tmp_path / "log"))
+    assert verdict.is_good, verdict
+    assert verdict.counts.received == sent["lines"] == 960
+    assert [data.count(b"\n") for data in sink.received] == [lines] * (960 // lines)
+    assert sent["connections_made"] == 960 // lines
+    assert sent["reconnects"] == sent["late"] == 0
+    assert sent["errors"] == {}
+
+
+def test_connections_that_are_reset_after_their_share_do_not_stop_the_clients(start: Start) -> None:
+    options = ("--bytes=20KiB", "--json", "--per-connection", "--connections=2")
+    with Sink(reset_after=1) as sink:
+        sent = figures_of(start("load", f"--port={sink.port}", *options))
+    assert sent["lines"] == 160
+    assert sink.disruptions == 3
+    assert sent["connections_made"] >= 160
+
+
 def test_a_schedule_is_kept_and_ends_in_time(start: Start, tmp_path: Path) -> None:
     with Sink() as sink:
         figures = figures_of(

@@ -18,6 +18,7 @@ from nodelogd.collector.network.line_connection import LineConnection, LineLimit
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
 from nodelogd.collector.network.relp_clients import RelpClients
+from nodelogd.collector.network.short_connections import AcceptedConnection
 from nodelogd.collector.pipeline.arena import ArenaPool
 from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 
@@ -125,7 +126,7 @@ class ReaderHarness:
     def connect_undecided(self) -> socket.socket:
         """Add a connection whose protocol is not known yet; return the client's socket."""
         client, accepted = self._socket_pair()
-        self.connections.add(self.factory.create(accepted, client.getsockname(), relp_only=False))
+        self.connections.add(self.factory.create(AcceptedConnection(accepted.detach(), client.getsockname())))
         return client
 
     def byte_totals(self) -> tuple[int, int]:

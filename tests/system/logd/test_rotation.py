@@ -28,7 +28,7 @@ def sealed_count(logd: Logd) -> int:
 
 
 def seal(logd: Logd) -> None:
-    """Have the log sealed, which must not be empty, and wait for it."""
+    """Seal the log, which must not be empty, and wait for it."""
     before = sealed_count(logd)
     logd.signal(signal.SIGHUP)
     wait_for(lambda: sealed_count(logd) > before, "the log is sealed")

@@ -10,7 +10,7 @@ class OutputError(Exception):
 
 
 def is_terminal() -> bool:
-    """Tell whether standard output is a terminal, which printed lines must not control."""
+    """Return whether standard output is a terminal, which printed lines must not control."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 

@@ -24,6 +24,8 @@ class Connection(ABC):
 
     has_acks = False
     """True if the collector acknowledges what it has stored."""
+    has_sent_share = False
+    """True if its socket has carried all the lines it was to carry, and another one follows."""
     has_resends = False
     """True if lines must be sent again before any scheduled write."""
 
@@ -97,7 +99,7 @@ class Connection(ABC):
 
     @abstractmethod
     def close_session(self) -> None:
-        """Tell the other side that nothing more is sent. Raises OSError."""
+        """Shut down the sending side. Raises OSError."""
 
     def handle_disconnect(self) -> float:
         """Go back to the first line that has not arrived; return the seconds to wait before reconnecting."""

@@ -33,7 +33,9 @@ class ConnectionPool:
         self.unfinished = {connection.number for connection in connections}
         """The numbers of connections that are not done."""
         self.errors: Counter[str] = Counter()
-        self.reconnects = 0
+        self.made = 0  # connections
+        self.reconnects = 0  # connections that follow one that failed, or that the collector ended
+        self._follows_share: set[int] = set()  # connections that follow one by plan
         self.epoll = select.epoll()
         self._connections = connections
         self._address = address
@@ -71,6 +73,7 @@ class ConnectionPool:
             connection.start_session()
             connection.wait_for_session()
             self._register(connection, sock)
+            self.made += 1
 
     def poll(self, seconds: float) -> list[Connection]:
         """Wait up to `seconds`, handle other events, and return the connections that can send more."""
@@ -101,10 +104,10 @@ class ConnectionPool:
         self._close_socket(connection)
 
     def finish(self, connection: Connection) -> None:
-        """Tell the other side that nothing more is sent over this socket.
+        """Shut down the sending side of this socket.
 
-        If the connection is done or the load gives up, then wait for the collector to close its side;
-        otherwise continue over another socket.
+        If the connection is done, has sent its share or the load gives up, wait for the collector to close
+        its side; otherwise continue over another socket.
         """
         if connection.is_done:
             self.unfinished.discard(connection.number)
@@ -118,7 +121,7 @@ class ConnectionPool:
         except OSError as error:
             self.drop(connection, error)
             return
-        if self._gives_up or connection.is_done:
+        if self._gives_up or connection.is_done or connection.has_sent_share:
             connection.is_closing = True
             self.update_events(connection)
         else:
@@ -165,7 +168,8 @@ class ConnectionPool:
         assert connection.sock is not None  # noqa: S101 (its socket is polled, so it is open)
         if code := connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
-        self.reconnects += 1
+        self.made += 1
+        self.reconnects += connection.number not in self._follows_share
         connection.is_connecting = False
         connection.start_session()
 
@@ -173,6 +177,8 @@ class ConnectionPool:
         assert connection.sock is not None  # noqa: S101 (as above)
         del self._by_fd[connection.sock.fileno()]
         connection.sock.close()  # which also removes it from the epoll
+        by_plan = connection.is_closing and connection.has_sent_share
+        (self._follows_share.add if by_plan else self._follows_share.discard)(connection.number)
         wait = connection.handle_disconnect()
         if connection.is_done:
             self.unfinished.discard(connection.number)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,7 @@ class LineStream(Connection):
         self._is_flat_out = settings.rate is None
         self._size = settings.line_size
         self._socket_start = 0  # the first line over this socket
+        self._share = settings.per_connection  # lines per socket; None: no limit
 
     @property
     def written(self) -> int:
@@ -52,8 +54,14 @@ class LineStream(Connection):
 
     @property
     def can_close(self) -> bool:
-        """Whether no line is partly sent, and none follows."""
-        return self.is_done or (self.is_leaving and self.write_offset % self._size == 0)
+        """Whether no line is partly sent, and none follows over this socket."""
+        is_cut = self.is_leaving and self.write_offset % self._size == 0
+        return self.is_done or is_cut or self.has_sent_share
+
+    @property
+    def has_sent_share(self) -> bool:  # type: ignore[override] # a fact here, a constant elsewhere
+        """Whether all lines of this socket were handed to the kernel."""
+        return self._share is not None and self.write_start - self._socket_start >= self._share
 
     def wait_for_session(self) -> None:
         """Return at once: there is no session."""
@@ -93,6 +101,12 @@ class LineStream(Connection):
         """Shut down our side of the socket."""
         assert self.sock is not None  # noqa: S101 (as above)
         self.sock.shutdown(socket.SHUT_WR)
+
+    def handle_disconnect(self) -> float:
+        """Go back to what was not read; after a share that was read, wait until the next line is due."""
+        is_read = self.is_closing and self.has_sent_share
+        wait = super().handle_disconnect()
+        return max(0, self.due_at - time.monotonic_ns()) / 1e9 if is_read else wait
 
     def _session_events(self) -> int:
         if self.is_closing:

@@ -23,6 +23,8 @@ class Settings:
     """Bytes, including the line feed."""
     write_size: int = 64 * 1024
     """Bytes per write, rounded down to whole lines; 0: one line per write."""
+    per_connection: int | None = None
+    """Lines after which a client ends its connection and makes another one; None: it keeps it."""
     rate: int | None = None
     """Lines per second over all connections; None: as fast as they are accepted."""
     duration: float | None = None
@@ -49,9 +51,18 @@ class Settings:
             raise ValueError(
                 f"writes of {self.write_size} bytes, {self.line_size} (a line) to {MAX_WRITE_SIZE} allowed"
             )
+        if self.per_connection:
+            self._check_per_connection(self.per_connection)
         if self.protocol == "lines" and (self.frames == "syslog" or self.through_restarts):
             what = "frames" if self.frames == "syslog" else "acknowledgements to wait for"
             raise ValueError(f"lines have no {what}: add --protocol relp")
+
+    def _check_per_connection(self, lines: int) -> None:
+        if self.protocol != "lines":
+            raise ValueError("connections of some lines each are for --protocol lines")
+        if lines % self.write_lines:
+            text = f"{lines} lines per connection are not whole writes of {self.write_lines} lines each"
+            raise ValueError(f"{text}: change --write-size")
 
     @property
     def line_format(self) -> LineFormat:
@@ -61,7 +72,8 @@ class Settings:
     @property
     def write_lines(self) -> int:
         """Number of lines per write."""
-        return max(1, self.write_size // self.line_size)
+        lines = max(1, self.write_size // self.line_size)
+        return min(lines, self.per_connection or lines)
 
     def connection_numbers(self, process: int) -> range:
         """Return the numbers of the connections of a process."""

@@ -34,6 +34,7 @@ class WorkerResult:
     """When the collector had read them all; None if it has not."""
     cpu: float
     """Seconds of processor time, up to `handed_at`."""
+    connections_made: int
     reconnects: int
     errors: dict[str, int] = field(default_factory=dict)
     latency: str
@@ -81,6 +82,7 @@ def run_worker(commands: IO[str], reports: IO[str]) -> int:
         handed_at=handed_at,
         read_at=time.monotonic_ns() if is_read else None,
         cpu=cpu,
+        connections_made=sender.pool.made,
         reconnects=sender.pool.reconnects,
         errors=dict(sender.pool.errors),
         latency=sender.latency.encode(),

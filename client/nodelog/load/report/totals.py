@@ -29,6 +29,7 @@ class Totals:
     """From the start until the last line was handed over."""
     read_seconds: float | None
     """Until the collector had read or acknowledged all lines and closed its side; None if it has not."""
+    connections_made: int
     reconnects: int
     errors: dict[str, int]
     latency_us: dict[str, int]
@@ -72,6 +73,7 @@ def add_up(
         late=sum(worker.late for worker in result.workers),
         handed_seconds=(max(worker.handed_at for worker in result.workers) - result.start) / 1e9,
         read_seconds=(max(known) - result.start) / 1e9 if len(known) == len(read_at) else None,
+        connections_made=sum(worker.connections_made for worker in result.workers),
         reconnects=sum(worker.reconnects for worker in result.workers),
         errors=dict(errors),
         latency_us=latency.summary(),
@@ -127,6 +129,9 @@ def to_text(settings: Settings, totals: Totals) -> list[str]:
         if latency:
             figures = ", ".join(f"{name} {_time(value)}" for name, value in latency.items())
             report.append(f"{label:11} {figures}")
+    if settings.per_connection:
+        made = totals.connections_made
+        report.append(f"made:       {made:,} connections, {made / seconds:,.0f}/s")
     report.append(f"reconnects: {totals.reconnects}")
     report += [f"error:      {error} ({count})" for error, count in totals.errors.items()]
     report.append(f"generator:  {describe_usage(totals.processes, totals.machine)}")

@@ -15,6 +15,7 @@ from asyncio import Event
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.network.pacing import Pacing
 from nodelogd.collector.network.relp_connection import RelpConnection
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Connections:
     def __init__(self, metrics: Metrics, clients: RelpClients[RelpConnection]) -> None:
         self._metrics = metrics
         self.epoll = select.epoll()
+        self.pacing = Pacing()
         self.by_descriptor: dict[int, Connection] = {}
         self.unfinished = 0  # bytes, of all connections
         self.accepts_relp = True  # False at shutdown: a connection that turns out to be RELP is closed
@@ -59,9 +61,10 @@ class Connections:
         return self.by_descriptor.get(connection.sock.fileno()) is connection
 
     def add(self, connection: Connection) -> None:
-        """Add a connection, which is read from now on. Raises OSError."""
+        """Add a connection, which is read from now on. Raises OSError; then the connection must be closed."""
         descriptor = connection.sock.fileno()
         self.epoll.register(descriptor, select.EPOLLIN)
+        self.pacing.watch_connection(descriptor)
         self.by_descriptor[descriptor] = connection
         connection.last_read = time.monotonic()
         self.all_closed.clear()
@@ -120,6 +123,7 @@ class Connections:
         for late in self.detach_lines():
             late.sock.close()
         self.epoll.close()
+        self.pacing.close()
 
     def _drop_and_detach(self, connection: Connection, reason: str) -> None:
         self.unfinished -= connection.unfinished

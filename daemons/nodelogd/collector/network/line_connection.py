@@ -8,10 +8,11 @@ that sends a byte at a time after a tail of 1 MB would cost a copy of that tail 
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from nodelog.wire.frames import HEADER_LIMIT, LARGEST_NUMBER
-from nodelogd.collector.network.stamp import MAX_STAMP, stamp_lines
+from nodelogd.collector.network.stamp import MAX_STAMP, stamp_added
 
 if TYPE_CHECKING:
     import socket
@@ -154,6 +155,12 @@ class LineConnection:
         line = self._long.view[: self._long.filled] if self._long else self._tail
         return bytes(line[:size])
 
+    def feed(self, data: bytes, arena: Arena) -> None:
+        """Process what was read elsewhere, no more than one read brings, as if `receive` had read it."""
+        self.receive_into = BytesIO(data).readinto
+        self.receive(arena)
+        self.receive_into = self.sock.recv_into
+
     def set_tail(self, tail: bytes) -> None:
         """Replace the unfinished line by a short one that was read elsewhere."""
         self._tail, self.unfinished = tail, len(tail)
@@ -220,7 +227,4 @@ class LineConnection:
             self._stamp(arena, start)
 
     def _stamp(self, arena: Arena, start: int) -> None:
-        plain = bytes(arena.view[start : arena.end])
-        arena.end = start
-        arena.add(stamp_lines(plain, self._peer))
-        self._metrics.added.labels("stamp").inc(arena.end - start - len(plain))
+        self._metrics.added.labels("stamp").inc(stamp_added(arena, start, self._peer))

@@ -6,7 +6,6 @@ not are the beginning of a line, also at the end of the stream.
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from nodelog.wire.sniffing import Protocol, sniff_protocol
@@ -57,24 +56,25 @@ class UndecidedConnection:
     def receive(self, arena: Arena) -> int:
         """Read once, and decide if possible. Returns and raises as the other connections do."""
         data = self.sock.recv(self._read_size)
-        if not data:
-            return 0
+        if data:
+            self.feed(data, arena)
+        return len(data)
+
+    def feed(self, data: bytes, arena: Arena) -> None:
+        """Process the bytes of one read, and decide if possible."""
         start = self._start + data
         match sniff_protocol(start):
             case None:
                 self._start = start
                 self._lines.set_tail(start)
             case Protocol.LINES:
-                self._lines.receive_into = BytesIO(data).readinto
-                self._lines.receive(arena)
-                self._lines.receive_into = self.sock.recv_into
+                self._lines.feed(data, arena)
                 self._on_decided(self._lines)
             case Protocol.RELP:
                 self._lines.set_tail(b"")
                 self._current = relp = self._create_relp()
                 self._on_decided(relp)
                 relp.feed(memoryview(start), arena)
-        return len(data)
 
     def to_lines(self, rest: bytes) -> tuple[LineConnection, bytes]:
         """Decide for lines, as nothing follows `rest`; return the connection and what it must still read.

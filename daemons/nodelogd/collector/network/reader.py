@@ -13,7 +13,6 @@ import time
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from nodelogd.collector.network.pacing import nap
 from nodelogd.collector.network.protocol_detection import UndecidedConnection
 
 if TYPE_CHECKING:
@@ -87,6 +86,36 @@ class Reader:
         self.pause()
         self._is_stopped = True
 
+    def arena_with_room(self) -> Arena | None:
+        """Return an arena that has room for one more read; None if reading is paused, or has to pause."""
+        if self._paused_at is not None:
+            return None
+        arena = self._arenas.current
+        if arena.end < arena.limit and self.connections.unfinished <= self._memory_limit.limit:
+            return arena
+        if not self._memory_limit.make_room():
+            self.pause()
+            return None
+        return self._arenas.current
+
+    def submit(self) -> bool:
+        """Hand what was read to the writer, now or soon; False, and reading pauses, if there is no room."""
+        if self._paused_at is None and not self._memory_limit.make_room():
+            self.pause()
+        if self._paused_at is not None:
+            return False
+        self._exchange.submit()
+        return True
+
+    def feed(self, descriptor: int, data: bytes) -> None:
+        """Process bytes of an open connection that were read elsewhere. There is room for one more read."""
+        connection = self.connections.by_descriptor[descriptor]
+        before = connection.unfinished
+        connection.feed(data, self._arenas.current)
+        self.connections.unfinished += connection.unfinished - before
+        if not connection.is_plain:
+            self._acks.close_or_rearm(self.connections.by_descriptor[descriptor])
+
     async def drain_detached(
         self, detached: Lines | UndecidedConnection, rest: bytes, *, at_eof: bool
     ) -> None:
@@ -136,17 +165,16 @@ class Reader:
                 continue
             if count := self._receive(connection, arena):
                 connection.last_read = now
-                reads += 1
                 received += count
-                if not connection.is_plain:
-                    acks.close_or_rearm(by_descriptor[descriptor])
+                if connection.is_plain:
+                    reads += 1
+                else:
+                    decided = by_descriptor[descriptor]
+                    reads += decided is connection  # a first read says nothing about the ones to come
+                    acks.close_or_rearm(decided)
         self._metrics.received.inc(received)
-        if not self._memory_limit.make_room():
-            self.pause()
-            return
-        self._exchange.submit()
-        if seconds := nap(reads, received):
-            time.sleep(seconds)
+        if self.submit():
+            connections.pacing.nap_after(reads, received)
 
     def _receive(self, connection: Connection, arena: Arena) -> int:
         """Read once from a connection; return the bytes read, 0 if there were none or it has ended."""

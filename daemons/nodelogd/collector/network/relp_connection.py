@@ -97,7 +97,7 @@ class RelpConnection:
             self.feed(arena.view[at : at + count], arena)
         return count
 
-    def feed(self, data: memoryview, arena: Arena) -> None:
+    def feed(self, data: bytes | memoryview, arena: Arena) -> None:
         """Process what was read. It may lie in the arena, `unfinished` bytes past its end or further.
 
         If the peer breaks the protocol, the frames before that count, and `protocol_error` says what it did.

@@ -1,8 +1,8 @@
 """When the event loop hands its current arena to the writer, and how it waits for a free one.
 
 A batch costs the same whatever its size: a record, a handful of system calls, a wake-up of the writer.
-So lines that arrive within a millisecond of the last batch wait until that millisecond is over; a single line
-does not wait.
+So lines that arrive within a millisecond of the last batch wait until that millisecond is over, or half of it
+if they are few; a single line does not wait.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nodelogd.collector.pipeline.arena import Arena, ArenaPool
 
 GATHER_TIME = 0.001  # seconds from one batch to the next, unless an arena is full
+SHORT_GATHER_TIME = 0.0005  # the same for a small batch: 20,000 lines/s are seen half as late
+SMALL_BATCH = 4096  # bytes
 
 
 class ArenaExchange:
@@ -35,7 +37,8 @@ class ArenaExchange:
 
     def submit(self) -> None:
         """Hand the current arena to the writer: now, or soon if the last one went a moment ago."""
-        if time.monotonic() - self._submitted_at >= GATHER_TIME:
+        gather_time = SHORT_GATHER_TIME if self.arenas.current.end < SMALL_BATCH else GATHER_TIME
+        if time.monotonic() - self._submitted_at >= gather_time:
             self.submit_now()
         elif not self._timer and not self.arenas.current.is_empty:
             self._timer = self._loop.call_later(GATHER_TIME, self._on_timer)

@@ -44,6 +44,7 @@ class SyncSchedule:
     def __init__(self, policy: SyncPolicy, now: float) -> None:
         """Start with everything synced."""
         self._policy = policy
+        self._background_delay = policy.background_delay  # asked for twice per batch
         self._last_awaited_sync = now
         self._dirty_since: float | None = None
         self._is_syncing_in_background = False
@@ -57,7 +58,7 @@ class SyncSchedule:
         """Return the seconds until the next sync is due; infinity if none is."""
         if is_awaited:
             return max(0.0, self._last_awaited_sync + self._policy.gap - now)
-        delay = self._policy.background_delay
+        delay = self._background_delay
         if delay is None or self._dirty_since is None or self._is_syncing_in_background:
             return math.inf
         return max(0.0, self._dirty_since + delay - now)
@@ -76,4 +77,4 @@ class SyncSchedule:
 
     def postpone_background_sync(self, now: float, seconds: float) -> None:
         """Make the next background sync due in `seconds`."""
-        self._dirty_since = now + seconds - (self._policy.background_delay or 0.0)
+        self._dirty_since = now + seconds - (self._background_delay or 0.0)

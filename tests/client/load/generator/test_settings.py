@@ -56,6 +56,11 @@ def test_lines_due_are_those_of_writes_scheduled_earlier(settings: Settings, ela
     assert index == 0 or settings.due_at(number, index - 1) < elapsed
 
 
+def test_a_write_has_no_more_lines_than_a_connection() -> None:
+    assert Settings(run="run", per_connection=3).write_lines == 3
+    assert Settings(run="run", per_connection=3, write_size=0).write_lines == 1
+
+
 def test_without_a_rate_nothing_is_due() -> None:
     assert Settings(run="run").lines_due(0, 10**9) == 0
 
@@ -69,6 +74,8 @@ def test_without_a_rate_nothing_is_due() -> None:
         ({"connections": 70_000}, "70000 connections, at most 65536 allowed"),
         ({"line_size": 20}, "lines of 20 bytes, at least"),
         ({"run": "a b"}, "is not a run"),
+        ({"per_connection": 700}, "700 lines per connection are not whole writes of 512 lines each"),
+        ({"per_connection": 1, "protocol": "relp"}, "are for --protocol lines"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused_with_the_numbers(

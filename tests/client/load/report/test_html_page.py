@@ -21,8 +21,9 @@ def page(
     for value in microseconds:
         latency.add(value * 1000)
     worker = WorkerResult(
-        sent={"0": 10_000}, late=0, handed_at=10**9, read_at=10**9, cpu=0.5, reconnects=2,
-        errors=errors or {}, latency=latency.encode(), ack_latency=LatencyHistogram().encode(),
+        sent={"0": 10_000}, late=0, handed_at=10**9, read_at=10**9, cpu=0.5, connections_made=5,
+        reconnects=2, errors=errors or {}, latency=latency.encode(),
+        ack_latency=LatencyHistogram().encode(),
     )  # fmt: skip
     result = LoadResult(start=0, workers=(worker,), samples=samples, machine=0.5)
     merged, acks = LatencyHistogram(), LatencyHistogram()

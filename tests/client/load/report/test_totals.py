@@ -16,8 +16,9 @@ def worker(number: int, lines: int, handed_at: int, read_at: int | None, cpu: fl
     latency = LatencyHistogram()
     latency.add(2_000_000)
     return WorkerResult(
-        sent={str(number): lines}, late=3, handed_at=handed_at, read_at=read_at, cpu=cpu, reconnects=1,
-        errors={"Broken pipe": 1}, latency=latency.encode(), ack_latency=LatencyHistogram().encode(),
+        sent={str(number): lines}, late=3, handed_at=handed_at, read_at=read_at, cpu=cpu, connections_made=5,
+        reconnects=1, errors={"Broken pipe": 1}, latency=latency.encode(),
+        ack_latency=LatencyHistogram().encode(),
     )  # fmt: skip
 
 
@@ -36,6 +37,7 @@ def test_workers_are_added_up() -> None:
     )
     assert (totals.lines, totals.bytes, totals.late, totals.reconnects) == (1500, 192_000, 6, 2)
     assert (totals.handed_seconds, totals.read_seconds, totals.seconds) == (4.0, 5.0, 5.0)
+    assert totals.connections_made == 10
     assert totals.errors == {"Broken pipe": 2}
     assert totals.processes == [0.5, 0.95]
     assert totals.latency_us["max"] == 2000

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import socket
@@ -34,7 +35,7 @@ class ListenerHarness:
         limits = LineLimits(1024 * 1024, stamp=stamp)
         self.listener = Listener(
             ListeningSockets([self._socket]),
-            self.reading.connections,
+            self.reading.reader,
             replace(self.reading.factory, limits=limits),
             self.reading.metrics,
             max_connections=3,
@@ -114,6 +115,17 @@ async def test_closing_accepts_all_established_connections_even_beyond_the_limit
     assert harness.reading.written == b"x\n" * 10
 
 
+async def test_a_connection_that_ends_while_the_sockets_are_closed_does_not_watch_them_again(
+    harness: ListenerHarness,
+) -> None:
+    harness.listener.start()
+    harness.connect().sendall(b"1 open 14 relp_version=0?")
+    descriptor = harness._socket.fileno()
+    harness.listener.close()
+    assert harness.reading.metric("nodelog_connections_closed_total", reason="protocol") == 1
+    assert not asyncio.get_running_loop().remove_reader(descriptor)
+
+
 async def test_connections_reset_before_the_start_are_handled(harness: ListenerHarness) -> None:
     for _ in range(3):
         client = harness.connect()
@@ -151,6 +163,66 @@ async def test_without_a_free_descriptor_connections_wait_and_it_is_logged_once(
     await until(lambda: harness.reading.written == b"waits\n")
     message = "cannot accept a connection: [Errno 24] Too many open files; it waits, retrying every 0.01 s"
     assert caplog.messages == [message]
+
+
+@pytest.mark.parametrize("is_relp", [False, True])
+async def test_a_connection_that_cannot_be_watched_is_closed_and_leaves_nothing_behind(
+    harness: ListenerHarness,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_relp: bool,
+) -> None:
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    harness.listener._relp_sockets = frozenset([harness._socket] if is_relp else [])
+    reading, add = harness.reading, harness.reading.connections.add
+
+    def fail(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(reading.connections, "add", fail)
+    client = harness.connect()
+    client.sendall(b"begun")
+    harness.listener.start()
+    await until(lambda: reading.metric("nodelog_connections_closed_total", reason="no memory") == 1)
+    monkeypatch.setattr(reading.connections, "add", add)
+    assert len(reading.connections) == len(reading.clients._unopened) == 0
+    assert reading.metric("nodelog_connections_accepted_total") == 1
+    why = "cannot watch a connection: [Errno 28] No space left on device"
+    assert caplog.messages == [f"{why}; it was closed, accepting again in 0.01 s"]
+    assert reading.byte_totals()[0] == reading.byte_totals()[1]
+    harness.listener._relp_sockets = frozenset()
+    harness.connect().sendall(b"works again\n")
+    await until(lambda: reading.written == b"works again\n")
+
+
+async def test_short_connections_never_use_up_the_limit(
+    harness: ListenerHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    clients = [harness.connect() for _ in range(50)]
+    for client in clients:
+        client.sendall(b"short\n")
+        client.shutdown(socket.SHUT_WR)
+    harness.listener.start()
+    await until(lambda: len(harness.reading.written) == 50 * len(b"short\n"))
+    assert harness.reading.metric("nodelog_connections_accepted_total") == 50
+    assert caplog.messages == []
+
+
+async def test_while_reading_is_paused_connections_are_accepted_up_to_the_limit(
+    harness: ListenerHarness,
+) -> None:
+    harness.reading.reader.pause()
+    harness.listener.start()
+    for _ in range(5):
+        client = harness.connect()
+        client.sendall(b"x\n")
+        client.shutdown(socket.SHUT_WR)
+    await until(lambda: harness.is_waiting)
+    assert harness.open_connections == 3
+    assert harness.reading.metric("nodelog_received_bytes_total") == 0
+    harness.reading.reader.resume()
+    await until(lambda: harness.reading.written == b"x\n" * 5)
 
 
 async def test_a_stamp_names_the_peer() -> None:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 from tests.daemons.collector.reader_harness import ReaderHarness, reset, until
 from tests.daemons.collector.relp_peer import all_bytes_accounted, open_peer
 
 from nodelog.wire.client_session import Acked
 from nodelogd.collector.pipeline.arena import ARENA_SIZE
+
+if TYPE_CHECKING:
+    import pytest
 
 
 async def test_lines_of_all_connections_arrive_whole_and_in_order(harness: ReaderHarness) -> None:
@@ -186,3 +190,21 @@ async def test_an_incomplete_frame_at_the_end_of_the_stream_is_dropped_and_count
     assert harness.metric("nodelog_dropped_bytes_total", reason="end of stream") == len(b"3 lines 100 half")
     assert harness.reader.held_bytes == 0
     assert all_bytes_accounted(harness)
+
+
+async def test_the_first_lines_of_connections_and_their_ends_do_not_count_towards_a_nap(
+    harness: ReaderHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(harness.connections.pacing, "nap_after", lambda reads, _: counted.append(reads))
+    clients = [harness.connect_undecided() for _ in range(10)]
+    for client in clients:
+        client.sendall(b"first\n")
+    await until(lambda: harness.reader.held_bytes + len(harness.written) == 10 * len(b"first\n"))
+    assert sum(counted) == 0
+    clients[0].sendall(b"second\n")
+    await until(lambda: sum(counted) == 1)
+    for client in clients:
+        client.close()
+    await harness.all_closed()
+    assert sum(counted) == 1

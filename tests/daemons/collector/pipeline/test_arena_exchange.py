@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.daemons.collector.reader_harness import until
 
+from nodelogd.collector.pipeline import arena_exchange as module
 from nodelogd.collector.pipeline.arena import ARENA_SIZE, ArenaPool
 from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 
@@ -45,6 +48,21 @@ async def test_the_first_batch_is_submitted_immediately_and_the_next_soon_after(
     harness.exchange.submit()
     await until(lambda: len(harness.kept) == 1)
     assert bytes(harness.kept[0].view[: harness.kept[0].end]) == b"two\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "is_submitted"), [(module.SMALL_BATCH - 1, True), (module.SMALL_BATCH, False)]
+)
+async def test_few_lines_wait_for_a_shorter_time_than_many(
+    monkeypatch: pytest.MonkeyPatch, size: int, *, is_submitted: bool
+) -> None:
+    monkeypatch.setattr(module, "SHORT_GATHER_TIME", 10.0)
+    monkeypatch.setattr(module, "GATHER_TIME", 10_000.0)
+    harness = ExchangeHarness()
+    harness.exchange._submitted_at = time.monotonic() - 100.0
+    harness.add(bytes(size))
+    harness.exchange.submit()
+    assert bool(harness.kept) is is_submitted
 
 
 async def test_an_empty_arena_is_not_submitted() -> None:

@@ -52,13 +52,17 @@ class FramedConnection:
         view = arena.view[arena.end : arena.end + self._limits.relp_read_size]
         count = self.receive_into(view)
         if count:
-            pieces = self._decoder.pieces
-            messages = self._decoder.feed(bytes(view[:count]))
-            self._metrics.split_lines.labels("max-line").inc(self._decoder.pieces - pieces)
-            consumed = self.unfinished + count - self._decoder.pending
-            self._metrics.overhead.inc(consumed - sum(map(len, messages)))
-            self._add_lines(arena, messages)
+            self.feed(bytes(view[:count]), arena)
         return count
+
+    def feed(self, data: bytes, arena: Arena) -> None:
+        """Put the messages of what was read into the arena, which must not be full."""
+        pieces = self._decoder.pieces
+        messages = self._decoder.feed(data)
+        self._metrics.split_lines.labels("max-line").inc(self._decoder.pieces - pieces)
+        consumed = self.unfinished + len(data) - self._decoder.pending
+        self._metrics.overhead.inc(consumed - sum(map(len, messages)))
+        self._add_lines(arena, messages)
 
     def held(self, size: int) -> bytes:
         """Return the first `size` bytes of the unfinished message."""

@@ -8,6 +8,7 @@ from tests.daemons.collector.reader_harness import reset, until
 
 from nodelogd.collector.network.framing.decoders import Framing
 from nodelogd.collector.network.line_connection import LineLimits
+from nodelogd.collector.network.short_connections import AcceptedConnection
 
 if TYPE_CHECKING:
     import socket
@@ -20,7 +21,9 @@ ADDRESS = ("10.1.2.3", 40000)
 def connect(harness: ReaderHarness, framing: Framing, limits: LineLimits | None = None) -> socket.socket:
     client, accepted = harness._socket_pair()
     factory = replace(harness.factory, limits=limits or harness.limits)
-    harness.connections.add(factory.create(accepted, ADDRESS, relp_only=False, framing=framing))
+    connection = AcceptedConnection(accepted.detach(), ADDRESS)
+    connection.framing = framing
+    harness.connections.add(factory.create(connection))
     return client
 
 
