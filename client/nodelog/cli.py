@@ -31,11 +31,11 @@ _COMMAND_MODULES = {"pipe", "run", "greet", "status", "spool", "archive", "tail"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return its exit code."""
     ours, command_line = run_arguments.split_command(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser(os.environ)
-    args = parser.parse_args(ours)
+    if run_arguments.lacks_command(ours, command_line):
+        MessagePrinter("run")("no command to run; it stands after --: nodelog run [OPTION]... -- COMMAND")
+        return 2
+    args = build_parser(os.environ).parse_args(ours)
     args.command_line = command_line
-    if args.command == "run" and not command_line:
-        parser.error("run: no command to run; it stands after --: nodelog run [OPTION]... -- COMMAND")
     try:
         return _run_command(args) if args.command in _COMMAND_MODULES else _run_with_tools(args)
     except BrokenPipeError:

@@ -55,6 +55,11 @@ def split_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:at]), list(arguments[at + 1 :])
 
 
+def lacks_command(arguments: Sequence[str], command: Sequence[str]) -> bool:
+    """Return whether `nodelog run` has nothing to run, and was not asked for its help."""
+    return list(arguments[:1]) == ["run"] and not command and not {"-h", "--help"} & set(arguments)
+
+
 def add_run(commands: Commands, env: Mapping[str, str]) -> None:
     """Add the command."""
     summary = "run a command and send its output; the entry point of a container"

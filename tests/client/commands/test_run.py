@@ -97,7 +97,7 @@ def test_a_command_that_cannot_be_started_is_one_line(
 
 
 def test_without_a_command_one_line_says_where_it_stands(run: Run) -> None:
-    for arguments in ([], ["--"], ["--tee", "--"]):
+    for arguments in ([], ["--"], ["--tee", "--"], ["app", "argument"]):
         code, out, err = result_of(run("run", *arguments))
         assert (code, out, err.count(b"\n")) == (2, b"", 1)
         assert err.endswith(b"nodelog run [OPTION]... -- COMMAND\n")
@@ -129,19 +129,22 @@ def test_a_collector_that_comes_back_gets_what_waited_and_hears_of_the_rest(
     command = shell("seq 1 200000; echo full; while read x; do echo again; done")
     options = ("--max-bytes=1MiB", "--block-timeout=100ms", "--tee")
     process = run_command(run, collector.port, *options, command=command)
-    printed = [line := read_line(process)]
-    while line != b"full\n":
-        printed.append(line := read_line(process))
-    collector.start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with os.fdopen(process.stdout.fileno(), "rb", closefd=False) as stdout:
+        printed = [line := stdout.readline()]
+        while line != b"full\n":
+            printed.append(line := stdout.readline())
+        collector.start()
 
-    def takes_lines_again() -> bool:
-        write(process, b"\n")
-        printed.append(read_line(process))
-        return b"again\n" in collector.blocks[-1] if collector.blocks else False
+        def takes_lines_again() -> bool:
+            write(process, b"\n")
+            printed.append(stdout.readline())
+            return b"again\n" in collector.blocks[-1] if collector.blocks else False
 
-    wait_for(takes_lines_again, "there is room again")
-    code, out, _ = result_of(process)
-    assert (code, out) == (0, b"")
+        wait_for(takes_lines_again, "there is room again")
+        process.stdin.close()
+        assert (process.wait(30), stdout.read()) == (0, b"")
     notices = [line for line in collector.lines if line.startswith(b"nodelog: dropped")]
     dropped = sum(int(line.split()[2]) for line in notices)
     assert dropped > 0

@@ -112,6 +112,23 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once(collector: FakeCollector)
     os.close(terminal)
 
 
+def test_ctrl_z_at_a_terminal_stops_both_until_they_are_continued(collector: FakeCollector) -> None:
+    ours, terminal = os.openpty()
+    options = ["--tee", "--host=127.0.0.1", f"--port={collector.port}"]
+    command = ["setsid", "--ctty", str(NODELOG), "run", *options, "--", *python(RECEIVER)]
+    with Popen(command, stdin=terminal, stdout=PIPE, stderr=PIPE, bufsize=0) as process:
+        assert read_line(process) == b"ready\n"
+        os.write(ours, b"\x1a")
+        status = Path(f"/proc/{process.pid}/status")
+        wait_for(lambda: "State:\tT" in status.read_text(), "it has stopped")
+        process.send_signal(signal.SIGCONT)
+        assert {read_line(process), read_line(process)} == {b"20\n", b"18\n"}
+        process.terminate()
+        assert result_of(process) == (3, b"", b"")
+    os.close(ours)
+    os.close(terminal)
+
+
 @pytest.fixture
 def as_process_1(collector: FakeCollector) -> Generator[Popen[bytes]]:
     """Start it as process 1; its command leaves an orphan that ends, and lists processes when asked."""
