@@ -15,8 +15,8 @@ from nodelog.shipping.loop_runner import LoopRunner
 from nodelog.shipping.process.shipping_thread import GRACE_SECONDS
 from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_settings
 from nodelog.shipping.stats import Stats, collect_stats
-from nodelog.spool.file_spool import FileSpool
 from nodelog.spool.memory_spool import MemorySpool
+from nodelog.spool.process_files import open_spool
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Self
 
+    from nodelog.spool.file_spool import FileSpool
     from nodelog.spool.spool import Spool
 
 AT_LOOP_END_SECONDS: Final = 5.0
@@ -115,7 +116,7 @@ class AsyncShipper:
     async def _open_spool(self, path: str) -> Spool:
         """Open the file in the disk's thread; if that is cancelled, it is closed again."""
         self._disk_thread = ThreadPoolExecutor(1, "nodelog")
-        opening = self._disk_thread.submit(FileSpool, path)
+        opening = self._disk_thread.submit(open_spool, path)
         try:
             return await asyncio.wrap_future(opening)
         except BaseException:

@@ -36,7 +36,6 @@ class ShippingEngine:
         self.spool_error = ""
         """What is wrong with the spool now; empty if nothing is."""
         self._tell = settings.tell
-        self.spool_name = settings.spool if spool.is_persistent else "memory"
         self._max_bytes = settings.max_bytes
         self._drops_oldest = settings.full is FullPolicy.DROP_OLDEST
         self.in_outage = False
@@ -82,6 +81,11 @@ class ShippingEngine:
         with self._handling_spool_errors(self.spool_error):
             pause = self.session.connection_lost(by_peer=by_peer)
         return pause  # noqa: RET504 (an error may have ended the block before)
+
+    @property
+    def spool_name(self) -> str:
+        """Where lines wait, for an operator."""
+        return str(self.spool.path or "memory")
 
     def report_no_answer(self) -> None:
         """Report that the collector has not answered yet."""

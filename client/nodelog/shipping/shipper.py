@@ -15,9 +15,8 @@ from nodelog.shipping.process.shipping_thread import ShippingThread
 from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_settings
 from nodelog.shipping.stats import Stats, collect_stats
 from nodelog.spool.blocks import LineBatch, SpoolError
-from nodelog.spool.file_spool import FileSpool
 from nodelog.spool.memory_spool import MemorySpool
-from nodelog.spool.orphans import child_spool_path
+from nodelog.spool.process_files import forked_spool_path, open_spool
 from nodelog.unpatched import allocate_lock, new_rlock
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Shipper:
             host, port, spool=spool, full=full, max_bytes=max_bytes, name=name, tell=tell
         )
         path = self._settings.spool
-        opened = MemorySpool() if path is None else FileSpool(path)
+        opened = MemorySpool() if path is None else open_spool(path)
         self._is_child = False
         self._is_terminable = False
         self._reset()
@@ -227,7 +226,7 @@ class Shipper:
         if self._thread is not None:
             self._thread.abandon()
         if self._settings.spool is not None:
-            self._settings = replace(self._settings, spool=child_spool_path(self._settings.spool))
+            self._settings = replace(self._settings, spool=forked_spool_path(self._settings.spool))
         self._is_child = True
         was_closed = self._queue.is_closed
         self._reset()
@@ -240,7 +239,7 @@ class Shipper:
         if path is None:
             return MemorySpool()
         try:
-            return FileSpool(path, is_child_spool=self._is_child)
+            return open_spool(path, is_child_spool=self._is_child)
         except SpoolError as error:
             self._settings.tell(
                 f"{error}; {'in this forked process ' if self._is_child else ''}lines wait in memory"

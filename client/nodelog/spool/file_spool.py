@@ -22,10 +22,10 @@ from nodelog.spool.spool_database import open_spool_database, to_spool_error
 from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Generator, Iterable, Sequence
 
     from nodelog.spool.blocks import Piece
+    from nodelog.spool.orphans import Names
 
 _MAX_MEMORY_BYTES: Final = 4 * 1024 * 1024
 """Bytes of data kept in memory, so that they are not read back: as many as may be unacknowledged. More wait
@@ -38,14 +38,15 @@ class FileSpool(Spool):
     """A spool at a path, for this process alone. Raises SpoolError if it cannot be used.
 
     With `is_child_spool` the file belongs to a forked child: `close` removes it if nothing is left in it,
-    since no later run would look for it.
+    since no later run would look for it. `siblings`: the names of files of ended processes to take over.
     """
 
     is_persistent = True
 
-    def __init__(self, path: str | os.PathLike[str], *, is_child_spool: bool = False) -> None:
+    def __init__(self, path: str | Path, *, is_child_spool: bool = False, siblings: Names = None) -> None:
         super().__init__()
-        self.path = Path(path)
+        self.path: Path = Path(path)
+        self._siblings = siblings
         self._is_child_spool = is_child_spool
         self._max_memory_bytes = _MAX_MEMORY_BYTES
         self._stream_numbers: dict[bytes, int] = {}  # the `number` of each stream in the file
@@ -131,7 +132,7 @@ class FileSpool(Spool):
     def _adopt(self) -> None:
         """Copy what is left of ended child processes into this file; report what cannot be copied, once."""
         notices: list[str] = []
-        orphans.adopt_orphans(self._database, self.path, notices)
+        orphans.adopt_orphans(self._database, self.path, notices, self._siblings)
         self.notices += [text for text in notices if text not in self._reported_orphans]
         self._reported_orphans.update(notices)
 

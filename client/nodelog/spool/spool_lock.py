@@ -10,10 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from nodelog.own_descriptor import OwnDescriptor
-from nodelog.spool.blocks import SpoolError
+from nodelog.spool.blocks import SpoolError, SpoolInUseError
 from nodelog.unpatched import sleep
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _RETRY_PAUSES: Final = (0.001, 0.01, 0.05)  # seconds
@@ -26,7 +27,8 @@ class SpoolLock:
     child closes it at once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, retries: bool = True) -> None:
+        self._pauses = (0.0, *_RETRY_PAUSES) if retries else (0.0,)
         self._path = path.with_name(f"{path.name}.lock")
         self._file: OwnDescriptor | None = self._open_and_lock(path)
         while not self.is_held():  # the last holder removed it in the meantime
@@ -53,19 +55,22 @@ class SpoolLock:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SpoolError(f"cannot open {self._path}: {error.strerror}; choose another spool") from None
-        if not _try_flock(fd):
+        if not _try_flock(fd, self._pauses):
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "another process"
             os.close(fd)
-            raise SpoolError(f"{path} is in use by {holder}; one process per spool: choose another") from None
+            raise SpoolInUseError(
+                f"{path} is in use by {holder}; one process per file: choose another; for several processes "
+                f"write {{pid}} into its name ({path.stem}-{{pid}}{path.suffix}), or give a folder"
+            ) from None
         with suppress(OSError):  # on a full disk the holder stays unnamed
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         return OwnDescriptor(fd)
 
 
-def _try_flock(fd: int) -> bool:
+def _try_flock(fd: int, pauses: Iterable[float]) -> bool:
     """Acquire the lock if no owner holds it; retry, as `inspection` may hold it for a moment."""
-    for pause in (0.0, *_RETRY_PAUSES):
+    for pause in pauses:
         sleep(pause)
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

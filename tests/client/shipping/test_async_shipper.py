@@ -198,7 +198,7 @@ async def test_an_opening_that_is_cut_short_leaves_nothing_locked(
         return FileSpool(path)
 
     opening, may_open = threading.Event(), threading.Event()
-    monkeypatch.setattr("nodelog.shipping.async_shipper.FileSpool", open_slowly)
+    monkeypatch.setattr("nodelog.shipping.async_shipper.open_spool", open_slowly)
     task = asyncio.create_task(AsyncShipper(HOST, 1, spool=tmp_path / "spool").__aenter__())
     assert await asyncio.to_thread(opening.wait, PATIENCE)
     task.cancel()
