@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if run_arguments.lacks_command(ours, command_line):
         MessagePrinter("run")("no command to run; it stands after --: nodelog run [OPTION]... -- COMMAND")
         return 2
+    if os.environ.get("NODELOG_LOG_LEVEL") == "debug":
+        _show_debug_messages()
     args = build_parser(os.environ).parse_args(ours)
     args.command_line = command_line
     try:
@@ -47,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _show_debug_messages() -> None:
+    import logging  # noqa: PLC0415 (a command must start fast)
+
+    logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
 
 
 def _run_command(args: argparse.Namespace) -> int:

@@ -33,10 +33,11 @@ class Shipper:
     """Accepts lines and keeps them until the collector has acknowledged them.
 
     `host` and `port` are the collector's address; without a host it is HOST_IP, or one of HOST_IPS. Lines
-    wait in memory or, if `spool` is the path of a file, in that file, where they survive the process. When
-    `max_bytes` are waiting, `full` decides about the next line: `block`, `drop-oldest` or `drop-newest`;
-    dropped lines are counted, and a line in the stream reports them. `tell` is called from another thread
-    with each message for an operator, one line; by default these go to standard error.
+    wait in memory or, if `spool` is the path of a file, in that file, where they survive the process; with
+    `{pid}` in its name, or if it is a folder, each process has a file of its own. When `max_bytes` are
+    waiting, `full` decides about the next line: `block`, `drop-oldest` or `drop-newest`; dropped lines are
+    counted, and a line in the stream reports them. `tell` is called from another thread with each message for
+    an operator, one line; by default these go to standard error.
 
     Threads may share it. A forked child inherits nothing that its parent has not sent; if the parent has a
     file, the child has one of its own beside it. Raises NoHostError, SpoolError, ValueError.
