@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import atexit
-import os
-import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nodelog.shipping.line_queue import LineQueue
 from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_long_line, to_line
 from nodelog.shipping.process.child_exit import call_at_child_exit, is_terminable_child
+from nodelog.shipping.process.fork_hooks import call_at_forks, open_late
 from nodelog.shipping.process.shipping_thread import ShippingThread
 from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_settings
 from nodelog.shipping.stats import Stats, collect_stats
-from nodelog.spool.blocks import LineBatch, SpoolError
+from nodelog.spool.blocks import LineBatch
 from nodelog.spool.memory_spool import MemorySpool
 from nodelog.spool.process_files import forked_spool_path, open_spool
-from nodelog.unpatched import allocate_lock, new_rlock
+from nodelog.unpatched import allocate_lock, is_patched, new_rlock
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from typing import Self
 
@@ -61,10 +61,10 @@ class Shipper:
         opened = MemorySpool() if path is None else open_spool(path)
         self._is_child = False
         self._is_terminable = False
+        self._can_secure_before_fork = True
         self._reset()
         self._start_thread(opened)
-        forked = weakref.WeakMethod(self._after_fork_in_child)
-        os.register_at_fork(after_in_child=lambda: (reset_child := forked()) and reset_child())
+        call_at_forks(self._before_fork, self._after_fork_in_child)
         self.at_exit(self.close)  # a program that forgets it would lose the last lines without a message
 
     def send(self, line: str | bytes, timeout: float | None = None) -> bool:
@@ -196,7 +196,10 @@ class Shipper:
             return
         try:
             if self._thread is None and self._queue.unacknowledged:
-                self._start_thread(self._open_spool())
+                self._settings, spool = open_late(self._settings, is_child=self._is_child)
+                self._start_thread(spool)
+                # The guard of this file is called before `_before_fork`, which would wait in vain.
+                self._can_secure_before_fork = not self.has_file
                 if self._is_child:
                     self._watch_child()
         except OSError:  # no descriptors are left: try again with the next line
@@ -219,6 +222,11 @@ class Shipper:
     def _wait_until_zero(self, remaining: Callable[[], int], timeout: float | None) -> int:
         return remaining() if self._thread is None else self._thread.wait_until_zero(remaining, timeout)
 
+    def _before_fork(self) -> None:
+        """Secure the lines of a program that becomes a daemon: its first process ends at once."""
+        if self._can_secure_before_fork and not is_patched() and self._queue.unacknowledged:
+            self._secure_lines()
+
     def _after_fork_in_child(self) -> None:
         """Release what belongs to the parent, and start afresh with no lines; make nothing yet.
 
@@ -234,16 +242,3 @@ class Shipper:
         self._queue.request_wakeup(1)
         if was_closed:
             self._queue.close()
-
-    def _open_spool(self) -> Spool:
-        path = self._settings.spool
-        if path is None:
-            return MemorySpool()
-        try:
-            return open_spool(path, is_child_spool=self._is_child)
-        except SpoolError as error:
-            self._settings.tell(
-                f"{error}; {'in this forked process ' if self._is_child else ''}lines wait in memory"
-            )
-            self._settings = replace(self._settings, spool=None)
-            return MemorySpool()

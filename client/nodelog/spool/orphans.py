@@ -22,6 +22,7 @@ from nodelog.spool.spool_database import (
 from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 Names: TypeAlias = "re.Pattern[str] | None"
@@ -62,7 +63,7 @@ def adopt_orphans(
     process that still runs is locked and is skipped. After a crash in between the move is
     repeated: what was copied already is recognised by its stream.
     """
-    for orphan in [*_child_paths(path), *_sibling_paths(path, siblings)]:
+    for orphan in [*_child_paths(path), *_sibling_paths(path, siblings), *_ancestor_paths(path)]:
         try:
             lock = SpoolLock(orphan, retries=False)
         except SpoolError:
@@ -87,6 +88,15 @@ def _sibling_paths(path: Path, siblings: Names) -> list[Path]:
     """Return the files of siblings; empty ones are none, and no link leads to one."""
     others = [] if siblings is None else _matching(path.parent, siblings)
     return [each for each in others if each != path and not each.is_symlink() and _has_content(each)]
+
+
+def _ancestor_paths(path: Path) -> Iterator[Path]:
+    """Yield the files of the processes that this one descends from: a daemon outlives them."""
+    name = path.name
+    while match := re.fullmatch(r"(.+)\.child-[0-9]+", name):
+        name = match[1]
+        if _has_content(path.with_name(name)):
+            yield path.with_name(name)
 
 
 def _matching(folder: Path, names: re.Pattern[str]) -> list[Path]:

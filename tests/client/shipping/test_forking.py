@@ -199,7 +199,7 @@ def test_a_signal_handler_may_send_while_the_first_line_of_a_child_starts_its_th
     collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
-from nodelog.shipping import shipper as module
+from nodelog.shipping.process import fork_hooks as module
 signal.signal(signal.SIGUSR1, lambda *_: shipper.send("handler"))
 open_spool = module.open_spool
 def open_slowly(*args, **kwargs):

@@ -135,7 +135,8 @@ class ShippingThread:
     def _report(self, error: RuntimeError) -> None:
         """Say once that no thread can start; ask to be called again for the next line."""
         self._queue.request_wakeup(1)
-        if not self._is_told and "shutdown" not in str(error):  # at the end of the program that is no trouble
+        # At the end of an interpreter, and in a sub-interpreter, that is normal.
+        if not self._is_told and "interpreter" not in str(error):
             self._is_told = True
             self._tell(
                 f"cannot start a thread: {error}; lines are sent only when new ones come, and at the end"
