@@ -6,6 +6,7 @@ minutes. So nobody waits for one. The thread is a daemon: it does not hold up th
 
 from __future__ import annotations
 
+import _socket
 import errno
 import socket
 from itertools import chain
@@ -96,6 +97,8 @@ class NameLookup:
             self._outcome = resolve(self._hosts, self._port)
         except OSError as error:
             self._outcome = error
+        except Exception as error:  # noqa: BLE001 (a program may have replaced the resolver by anything)
+            self._outcome = OSError(f"the lookup failed: {error!r}")
         self._running.release()
         self._on_done()
 
@@ -151,6 +154,10 @@ def lookup_failure(error: OSError) -> str:
 def _query(host: str, port: int) -> list[Endpoint]:
     try:
         infos = (getaddrinfo if is_patched() else socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        # A resolver that gets no descriptor says that the name is unknown; this says "Too many open files".
+        _socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+        raise
     except ValueError as error:  # a name that cannot be encoded
         raise OSError(f"not a name: {error}") from None
     return [(family, address) for family, _, _, _, address in infos]

@@ -61,6 +61,8 @@ class TcpConnection:
 
     def finish_connecting(self) -> bool:
         """Finish the connection attempt, once the socket is ready; return whether it succeeded."""
+        if self.failure:  # it failed at once, as without a free port; the kernel does not say so again
+            return False
         with self._recording_failure():
             code = self.socket.get().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.sending import HOST, lines_of
@@ -12,6 +19,25 @@ from nodelog import Shipper
 
 pytestmark = pytest.mark.usefixtures("short_times")
 SILENT = 1.5  # seconds
+RESET = struct.pack("ii", 1, 0)
+STOPPED = """
+import sys
+from nodelog import Shipper
+from nodelog.shipping import driver
+from nodelog.shipping.network import path_check
+driver.CHECK_SECONDS = 0.2
+path_check.SILENT_SECONDS = float(sys.argv[2]) / 2
+shipper = Shipper("127.0.0.1", int(sys.argv[1]))
+shipper.send("a")
+print(shipper.flush(20), "left", flush=True)
+sys.stdin.readline()
+shipper.send("b")
+print(shipper.flush(0.1), "left", flush=True)
+sys.stdin.readline()
+print(shipper.flush(float(sys.argv[2])), "left", flush=True)
+sys.stdin.readline()
+print(f"{shipper.flush(20)} left, {shipper.stats.connections} connections")
+"""
 
 
 @pytest.fixture
@@ -54,6 +80,45 @@ def test_a_path_that_swallows_packets_is_replaced_and_each_line_arrives_once() -
     run_in_network_namespace(scene)
     assert "its host has not answered for 2 s; trying again; lines wait in memory" in messages[0]
     assert "Connection timed out" in idle_messages[0]
+
+
+def test_a_node_without_free_ports_is_reported_and_tried_again() -> None:
+    messages: list[str] = []
+
+    def scene() -> None:
+        with FakeCollector() as collector:
+            Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("20000 20000")
+            only = socket.create_connection((HOST, collector.port))
+            with only, Shipper(HOST, collector.port, tell=messages.append) as shipper:
+                shipper.send("a")
+                wait_for(lambda: messages)
+                only.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                only.close()
+                assert shipper.flush(PATIENCE) == 0
+            assert collector.lines == [b"a"]
+
+    run_in_network_namespace(scene)
+    assert ": Cannot assign requested address; trying again; lines wait in memory" in messages[0]
+
+
+def test_a_program_that_was_stopped_for_long_keeps_its_connection(collector: FakeCollector) -> None:
+    command = [sys.executable, "-c", STOPPED, str(collector.port), str(SILENT)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdin is not None
+        assert program.stdout.readline() == "0 left\n"
+        collector.reads = False
+        print(file=program.stdin, flush=True)
+        assert program.stdout.readline() == "1 left\n"
+        program.send_signal(signal.SIGSTOP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            program.wait(SILENT)
+        program.send_signal(signal.SIGCONT)
+        print(file=program.stdin, flush=True)
+        assert program.stdout.readline() == "1 left\n"
+        collector.reads = True
+        assert program.communicate("\n", timeout=PATIENCE)[0] == "0 left, 1 connections\n"
+    assert collector.lines == [b"a", b"b"]
 
 
 def test_a_collector_that_reads_nothing_for_long_loses_no_connection(collector: FakeCollector) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +94,7 @@ def test_each_round_looks_the_name_up_again(name_server: NameServer) -> None:
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
         (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
         (UnicodeError("label too long"), "not a name: label too long"),
+        (RuntimeError("no net in tests"), "the lookup failed: RuntimeError('no net in tests')"),
         (None, "its name has no address"),
     ],
 )
@@ -102,6 +105,26 @@ def test_a_failed_lookup_says_why(name_server: NameServer, failure: Exception | 
     with pytest.raises(OSError, match=r"^.*$") as raised:
         outcome(lookup)
     assert lookup_failure(raised.value) == message
+
+
+def test_a_program_without_descriptors_is_not_told_that_the_name_is_unknown() -> None:
+    program = """
+import os, resource
+from nodelog.shipping.network.name_lookup import NameLookup, lookup_failure
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+"localhost".encode("idna")  # imports a module
+try:
+    while True:
+        os.open("/dev/null", os.O_RDONLY)
+except OSError:
+    pass
+try:
+    NameLookup(["collector.example"], 7, lambda: None).wait_for_result(20)
+except OSError as error:
+    print(lookup_failure(error))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "Too many open files\n"
 
 
 def test_a_name_without_an_address_does_not_hide_other_hosts(name_server: NameServer) -> None:
