@@ -102,10 +102,11 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once(collector: FakeCollector)
     command = ["setsid", "--ctty", str(NODELOG), "run", *options, "--", *python(RECEIVER)]
     with Popen(command, stdin=terminal, stdout=PIPE, stderr=PIPE, bufsize=0) as process:
         assert read_line(process) == b"ready\n"
-        os.write(ours, b"\x03")
-        assert read_line(process) == b"2\n"
-        os.write(ours, b"\x1c")
-        assert read_line(process) == b"3\n"
+        for _ in range(20):  # a second SIGINT may merge with the first: most of them would not
+            os.write(ours, b"\x03")
+            assert read_line(process) == b"2\n"
+            process.send_signal(signal.SIGUSR1)
+            assert read_line(process) == b"10\n"
         process.terminate()
         assert result_of(process) == (3, b"", b"")
     os.close(ours)

@@ -77,9 +77,8 @@ class SignalForwarder:
             self._reap()
             return
         self._stops += number in _STOPS
-        if (
-            info.si_code != _FROM_KERNEL or number == signal.SIGHUP
-        ):  # a hang-up reaches the session's leader alone
+        # What a terminal sends reaches the command, too, except a hang-up: only the session's leader gets it.
+        if info.si_code != _FROM_KERNEL or number == signal.SIGHUP:
             self._forward(number)
         elif number == signal.SIGTSTP:
             os.kill(
