@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.system.environments.cells import NAMES, Cell, Outcome
 from tests.processes.logd import Logd
+from tests.system.environments.cells import NAMES, Cell, Outcome
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
