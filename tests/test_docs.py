@@ -86,6 +86,15 @@ def test_the_page_about_the_client_lists_each_option_with_its_default() -> None:
     assert shipper.parameters["max_bytes"].default == handler.parameters["max_bytes"].default == 64 << 20
 
 
+def test_the_section_about_nodelog_run_lists_its_options_and_no_other() -> None:
+    (run,) = [text for text in _helps() if text.startswith("usage: nodelog run")]
+    (pipe,) = [text for text in _helps() if text.startswith("usage: nodelog pipe")]
+    known, of_pipe = (set(re.findall(r"  (--[a-z][a-z-]*)", text)) for text in (run, pipe))
+    section = CLIENT.partition("### nodelog run")[2].partition("\n### ")[0]
+    named = set(re.findall(r"(?<![a-z-])(--[a-z][a-z-]*)", section))
+    assert known - of_pipe < named <= known
+
+
 def test_the_page_about_the_client_lists_each_figure_of_the_stats() -> None:
     (row,) = re.findall(r"^\| `stats` \| (.*) \|$", CLIENT, re.MULTILINE)
     assert re.findall("`([a-z_]+)`", row) == [field.name for field in dataclasses.fields(Stats)]

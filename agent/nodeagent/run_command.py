@@ -11,6 +11,7 @@ from nodeagent.supervision.child_process import ChildProcess
 from nodeagent.supervision.children import Children
 from nodeagent.supervision.programs import PROGRAMS, ConfigError
 from nodeagent.watcher import Watcher
+from nodelogd.collector.settings import FramedAddress
 from nodelogd.service.listening_sockets import Address
 from nodelogd.service.signals import handling_signals
 
@@ -84,8 +85,8 @@ def _collector_address(logd: Mapping[str, Any]) -> CollectorAddress:
 
 
 def _connect_address(program: str, option: str, values: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the host and port at which a child is reached, from its first address. Raises ConfigError."""
-    addresses: tuple[Address, ...] = values[option]
+    """Return the host and port to reach a child: its first address for lines. Raises ConfigError."""
+    addresses: list[Address] = [each for each in values[option] if not isinstance(each, FramedAddress)]
     if not addresses or not addresses[0].port:
         raise ConfigError(f"{program}: {option} needs a port of its own: the agent connects to it")
     host = addresses[0].host

@@ -1,6 +1,7 @@
 """The options of `nodelog` commands and how their values are parsed.
 
-Each option can also be set by a variable NODELOG_..., and an invalid value is reported in one line.
+Each option can also be set by a variable NODELOG_..., and an invalid value is reported in one line. Values
+that Kubernetes sets for a Service of a like name are ignored.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _T = TypeVar("_T")
 
 _MIN_DURATION = quantities.parse_duration("1ms")
 _MAX_DURATION = quantities.parse_duration("365d")
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://[^/\s]{1,255}:[0-9]{1,5}")
 _TRUE = ("1", "true", "yes", "on")
 
 
@@ -55,7 +57,7 @@ class CommandOptions:
             nargs=None if bare is None else "?",
             const=bare,
             type=_keep_message(parse, variable),
-            default=self._env.get(variable) or default,
+            default=self._value(variable) or default,
             metavar=name.upper(),
             help=f"{description} [{variable}]",
         )
@@ -66,7 +68,7 @@ class CommandOptions:
         self._command.add_argument(
             f"--{name}",
             action="store_true",
-            default=self._env.get(variable, "").lower() in _TRUE,
+            default=self._value(variable).lower() in _TRUE,
             help=f"{description} [{variable}=1]",
         )
 
@@ -74,8 +76,28 @@ class CommandOptions:
         """Add positional arguments: one or more files."""
         self._command.add_argument(name, nargs="+", type=Path, metavar=metavar, help=description)
 
+    def _value(self, variable: str) -> str:
+        """Return the value of a variable, unless Kubernetes has set it."""
+        value = self._env.get(variable, "")
+        if is_service_address(variable, value):
+            import logging  # noqa: PLC0415 (its import takes longer than all else here, and this is rare)
+
+            logger = logging.getLogger("nodelog")
+            logger.debug("%s=%r is ignored: Kubernetes sets it for a Service of that name", variable, value)
+            return ""
+        return value
+
     def _variable(self, name: str) -> str:
         return f"{self._prefix}_{name.upper().replace('-', '_')}"
+
+
+def is_service_address(variable: str, value: str) -> bool:
+    """Return whether Kubernetes has set a variable: NODELOG_PORT=tcp://10.0.0.1:6666.
+
+    It sets such variables in each pod of a namespace for each of its Services. No option means an address of
+    this form.
+    """
+    return variable.endswith("_PORT") and _SERVICE_ADDRESS.fullmatch(value) is not None
 
 
 def integer(what: str, minimum: int, maximum: int) -> Callable[[str], int]:

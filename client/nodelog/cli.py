@@ -13,7 +13,7 @@ from importlib import import_module
 
 from nodelog import __version__
 from nodelog.argument_parser import ArgumentParser
-from nodelog.commands import archive_arguments, command_arguments
+from nodelog.commands import archive_arguments, command_arguments, run_arguments, spool_arguments
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import OutputError
 from nodelog.load import load_arguments
@@ -24,13 +24,20 @@ INTERRUPTED = 130
 """The exit code that shells use for a program ended by Ctrl-C."""
 _TOOLS = {"hdrh", "rich"}
 """Packages that come with the extra `tools`."""
-_COMMAND_MODULES = {"pipe", "greet", "status", "archive", "tail"}
+_COMMAND_MODULES = {"pipe", "run", "greet", "status", "spool", "archive", "tail"}
 """Modules of nodelog.commands; only the one requested is imported: `app | nodelog pipe` must start fast."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return its exit code."""
-    args = build_parser(os.environ).parse_args(arguments)
+    ours, command_line = run_arguments.split_command(sys.argv[1:] if arguments is None else arguments)
+    if run_arguments.lacks_command(ours, command_line):
+        MessagePrinter("run")("no command to run; it stands after --: nodelog run [OPTION]... -- COMMAND")
+        return 2
+    if os.environ.get("NODELOG_LOG_LEVEL") == "debug":
+        _show_debug_messages()
+    args = build_parser(os.environ).parse_args(ours)
+    args.command_line = command_line
     try:
         return _run_command(args) if args.command in _COMMAND_MODULES else _run_with_tools(args)
     except BrokenPipeError:
@@ -42,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _show_debug_messages() -> None:
+    import logging  # noqa: PLC0415 (a command must start fast)
+
+    logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
 
 
 def _run_command(args: argparse.Namespace) -> int:
@@ -84,8 +97,10 @@ def build_parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nodelog {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     command_arguments.add_pipe(commands, env)
+    run_arguments.add_run(commands, env)
     command_arguments.add_greet(commands, env)
     command_arguments.add_status(commands, env)
+    spool_arguments.add_spool(commands, env)
     archive_arguments.add_archive(commands, env)
     command_arguments.add_tail(commands, env)
     load_arguments.add_load(commands, env)

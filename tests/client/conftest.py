@@ -3,12 +3,14 @@
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE, Popen
 
 import pytest
+from tests.waiting import wait_for
 
 NODELOG = Path(sys.executable).parent / "nodelog"
 PATIENCE = 30
@@ -48,3 +50,19 @@ def listen() -> Generator[Callable[[int], socket.socket]]:
 def collector(listen: Callable[[int], socket.socket]) -> socket.socket:
     """Listen on a free port."""
     return listen(0)
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event]:
+    """Return what makes the name server answer: until it is set, lookups hang."""
+    answers = threading.Event()
+    ask = socket.getaddrinfo
+
+    def hang(host: str, port: int, **_: object) -> object:
+        answers.wait()
+        return ask(host, port, type=socket.SOCK_STREAM)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    yield answers
+    answers.set()
+    wait_for(lambda: "nodelog-lookup" not in [thread.name for thread in threading.enumerate()])

@@ -60,12 +60,35 @@ def test_every_option_can_be_set_by_a_variable(start: Start, collector: socket.s
     assert greeter.wait(30) == 0
 
 
+KUBERNETES = {  # what it sets in each pod of a namespace with a Service `nodelog`
+    "NODELOG_SERVICE_HOST": "10.0.0.1",
+    "NODELOG_SERVICE_PORT": "6666",
+    "NODELOG_SERVICE_PORT_LINES": "6666",
+    "NODELOG_PORT": "tcp://10.0.0.1:6666",
+    "NODELOG_PORT_6666_TCP": "tcp://10.0.0.1:6666",
+    "NODELOG_PORT_6666_TCP_PROTO": "tcp",
+    "NODELOG_PORT_6666_TCP_PORT": "6666",
+    "NODELOG_PORT_6666_TCP_ADDR": "10.0.0.1",
+}
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:6666", "udp://[fd00::1]:6666", "sctp://10.0.0.1:1"])
+def test_the_variables_of_a_kubernetes_service_are_ignored(start: Start, address: str) -> None:
+    variables = {**KUBERNETES, "NODELOG_PORT": address, "HOST_IP": "127.0.0.1"}
+    code, _, err = result_of(start("greet", "--count=0", **variables, NODELOG_LOG_LEVEL="debug"))
+    reason = "is ignored: Kubernetes sets it for a Service of that name"
+    assert f"nodelog: NODELOG_PORT={address!r} {reason}" in err.splitlines()
+    assert err.endswith("nodelog greet: 0 lines sent to 127.0.0.1 port 6666, 0 acknowledged\n")
+    assert code == 0
+    assert reason not in result_of(start("greet", "--count=0", **variables))[2]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "allowed"),
     [
         ("port", "0", "1 to 65535"),
         ("port", "65536", "1 to 65535"),
-        ("port", "tcp://10.0.0.1:6666", "1 to 65535"),
+        ("port", "tcp://10.0.0.1", "1 to 65535"),
         ("every", "0", "1ms to 365d"),
         ("every", "1x", "such as 15s"),
         ("count", "-1", "0 to"),

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections import Counter
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.numbered_lines import log_pieces
-from tests.waiting import PATIENCE, wait_for
+from tests.peers.rsyslog import rsyslog
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from pathlib import Path
 
     from tests.processes.logd import Logd, StartLogd
 
@@ -33,30 +29,6 @@ ruleset(name="send" queue.type="LinkedList" queue.size="20000" queue.filename="s
 """
 
 
-@contextmanager
-def rsyslog(folder: Path, port: int) -> Generator[None]:
-    """Run an rsyslogd that sends the lines of the file `input`."""
-    if not shutil.which("rsyslogd") or not list(Path("/usr/lib").glob("*/rsyslog/omrelp.so")):
-        pytest.skip("needs the Debian packages rsyslog and rsyslog-relp")
-    config = folder / "rsyslog.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port))
-    output = (folder / "output").open("wb")
-    with (
-        output,
-        subprocess.Popen(
-            ["rsyslogd", "-n", "-iNONE", "-f", config], stdout=output, stderr=subprocess.STDOUT
-        ) as process,
-    ):
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
 def stored_lines(collector: Logd) -> Counter[bytes]:
     return Counter(line for piece in log_pieces(collector.log) for line in piece.splitlines())
 
@@ -69,7 +41,7 @@ def test_omrelp_loses_nothing_while_the_collector_is_killed_repeatedly(
     folder.mkdir()
     sent = [b"message %06d of a pod" % number for number in range(MESSAGES)]
     (folder / "input").write_bytes(b"\n".join(sent) + b"\n")
-    with rsyslog(folder, collector.port):
+    with rsyslog(folder, CONFIG.format(folder=folder, port=collector.port)):
         for kill in range(1, KILLS + 1):
             wait_for(lambda least=kill: len(stored_lines(collector)) >= least * MESSAGES // (KILLS + 1))  # type: ignore[misc]
             collector.kill()

@@ -48,17 +48,25 @@ class DaemonStatus:
                 code, ready = await self._fetch(session, "/readyz")
                 _, status = await self._fetch(session, "/status")
                 self._record(_parse_object(status))
-                problem = "" if code == OK else f"{self.name} is not ready: {_join_reasons(ready)}"
+                is_ready, problem = code == OK, self._find_problem(code, ready)
                 await self._check_byte_counts(session)
             except (ClientError, OSError, ValueError) as error:
+                is_ready = False
                 problem = f"{self.name} does not answer at {self._url}: {_failure_reason(error)}"
                 self._metrics.daemon_up.labels(self.name).set(0)
-        self._metrics.daemon_ready.labels(self.name).set(not problem)
+        self._metrics.daemon_ready.labels(self.name).set(is_ready)
         return self._problems.report(self.name, problem)
 
     def status(self) -> dict[str, object]:
         """Return what `/status` shows: the daemon's own page, as of its last answer."""
         return self._last_status
+
+    def _find_problem(self, code: int, ready: str) -> str:
+        """Return what `/readyz` says is wrong; a ready daemon may not do all its work."""
+        if code != OK:
+            return f"{self.name} is not ready: {_join_reasons(ready) or 'it gives no reason'}"
+        degraded = _join_reasons(ready, "degraded")
+        return f"{self.name} does not do all its work: {degraded}" if degraded else ""
 
     async def _fetch(self, session: ClientSession, path: str) -> tuple[int, str]:
         async with session.get(self._url + path) as answer:
@@ -130,9 +138,9 @@ def _parse_object(body: str) -> dict[str, Any]:
     return found
 
 
-def _join_reasons(body: str) -> str:
-    match _parse_object(body).get("reasons"):
+def _join_reasons(body: str, field: str = "reasons") -> str:
+    match _parse_object(body).get(field):
         case {**reasons} if reasons:
             return "; ".join(map(str, reasons.values()))
         case _:
-            return "it gives no reason"
+            return ""

@@ -34,6 +34,8 @@ examples:
   app | nodelog pipe --spool /var/spool/app.spool --timeout 20s
   nodelog pipe --spool /var/spool/app.spool </dev/null       send what an earlier run left
 
+In a container, a shell with a pipe does not pass signals on: use nodelog run.
+
 A line is all bytes up to a line feed, whatever they are. A last line without a line feed gets one; a line of
 more than 1 MiB becomes several.
 
@@ -90,23 +92,25 @@ agent ends, the command waits until it is back.
 
 It runs until Ctrl-C. Exit code 1: the agent refuses, or cannot read the log; 2: it could not start."""
 
-_TEXTS: Final = {
-    "pipe": (_PIPE, _PIPE_NOTES),
-    "greet": (_GREET, _GREET_NOTES),
-    "status": (_STATUS, _STATUS_NOTES),
-    "tail": (_TAIL, _TAIL_NOTES),
-}
 _FULL: Final = "block, drop-oldest or drop-newest (default block)"
 
 
 def add_pipe(commands: Commands, env: Mapping[str, str]) -> None:
     """Add `nodelog pipe`."""
-    options = _add_command(commands, env, "pipe", "send standard input; no restart loses a line")
+    texts = ("send standard input; no restart loses a line", _PIPE, _PIPE_NOTES)
+    options = add_command(commands, env, "pipe", texts)
+    add_shipping(options, env)
+    options.add_flag("tee", "print each line once it is in the spool")
+    options.add(
+        "timeout", parse_timeout, None, "time to wait at the end, such as 20s (default: as long as it takes)"
+    )
+
+
+def add_shipping(options: CommandOptions, env: Mapping[str, str]) -> None:
+    """Add the options of a command that ships lines: where they go, and how they wait."""
     _add_collector(options, env, "the collector's name for this client")
     add = options.add
     add("spool", Path, None, "file in which lines wait (default: memory)")
-    options.add_flag("tee", "print each line once it is in the spool")
-    add("timeout", _timeout, None, "time to wait at the end, such as 20s (default: as long as it takes)")
     add(
         "full",
         _one_of(*(full.value for full in FullPolicy)),
@@ -123,37 +127,48 @@ def add_pipe(commands: Commands, env: Mapping[str, str]) -> None:
 
 def add_greet(commands: Commands, env: Mapping[str, str]) -> None:
     """Add `nodelog greet`."""
-    options = _add_command(commands, env, "greet", "the sample pod: send a greeting every few seconds")
+    texts = ("the sample pod: send a greeting every few seconds", _GREET, _GREET_NOTES)
+    options = add_command(commands, env, "greet", texts)
     _add_collector(options, env, "the name in the greeting")
     add = options.add
     add("to", _one_of(*DESTINATIONS), "tcp", f"where to send: {', '.join(DESTINATIONS)} (default tcp)")
     add("every", duration, "15s", "time between two lines, such as 500ms or 15s (default 15s)")
     add("count", integer("a number of lines", 0, 10**12), None, "end after this many lines (default: never)")
     add("spool", Path, None, "file in which lines wait, with --to tcp (default: memory)")
-    add("timeout", _timeout, "5s", "time to wait for acknowledgements at the end (default 5s)")
+    add("timeout", parse_timeout, "5s", "time to wait for acknowledgements at the end (default 5s)")
     add("file", Path, f"/var/log/{_hostname(env)}.log", "with --to file (default: /var/log/$HOSTNAME.log)")
 
 
 def add_status(commands: Commands, env: Mapping[str, str]) -> None:
     """Add `nodelog status`."""
-    options = _add_command(commands, env, "status", "show the contents of spools")
+    texts = ("show the contents of spools", _STATUS, _STATUS_NOTES)
+    options = add_command(commands, env, "status", texts)
     options.add_flag("json", "print a JSON array with one object per spool")
     options.add_files("spools", "SPOOL", "file that was passed as --spool or to the program that uses it")
 
 
 def add_tail(commands: Commands, env: Mapping[str, str]) -> None:
     """Add `nodelog tail`."""
-    options = _add_command(commands, env, "tail", "show the log of a node as it grows")
+    texts = ("show the log of a node as it grows", _TAIL, _TAIL_NOTES)
+    options = add_command(commands, env, "tail", texts)
     options.add("agent", _agent, "127.0.0.1:9169", "address of the agent (default 127.0.0.1:9169)")
     options.add("token-file", Path, None, "file that contains the agent's token")
     options.add("lines", integer("a number of lines", 0, 1000), "10", "lines to start with (default 10)")
     options.add("filter", str, "", "show only lines that contain this text")
 
 
-def _add_command(commands: Commands, env: Mapping[str, str], name: str, summary: str) -> CommandOptions:
-    description, notes = _TEXTS[name]
+def add_command(
+    commands: Commands,
+    env: Mapping[str, str],
+    name: str,
+    texts: tuple[str, str, str],
+    usage: str | None = None,
+) -> CommandOptions:
+    """Add a command with its summary, description and notes; return what adds its options."""
+    summary, description, notes = texts
     parser = commands.add_parser(
         name,
+        usage=usage,
         help=summary,
         description=description,
         epilog=notes,
@@ -200,7 +215,8 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def _timeout(text: str) -> float:
+def parse_timeout(text: str) -> float:
+    """Parse a time from 0s to 365d."""
     seconds = quantities.parse_duration(text)
     if seconds > _MAX_TIMEOUT:
         raise ValueError(f"{text!r} is not a time from 0s to 365d")

@@ -6,13 +6,12 @@ The main thread reads and prints, and waits only for room in the spool; the ship
 from __future__ import annotations
 
 import errno
-import math
 import os
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nodelog.commands.final_flush import finish
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdin import StdinReader
 from nodelog.commands.stdio.tee import Tee
@@ -21,13 +20,10 @@ from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
     from pathlib import Path
 
 STDIN: Final = 0
 STDOUT: Final = 1
-_QUIET_SECONDS: Final = 1.0
-"""Seconds to wait for acknowledgements before a message says so."""
 
 print_message = MessagePrinter("pipe")
 
@@ -82,7 +78,7 @@ def pipe(settings: Settings) -> int:
         )
         transfer = _Transfer(shipper, deadline, _tee(stop) if settings.tee else None)
         was_read = transfer.send_all(stop, waits=settings.full == "block")
-        return 0 if _finish(shipper, deadline) and was_read else 1
+        return 0 if finish(shipper, deadline, print_message) and was_read else 1
 
 
 class _Transfer:
@@ -125,32 +121,6 @@ def _stdin(stop: StopSignals) -> StdinReader:
 
 
 def _tee(stop: StopSignals) -> Tee | None:
-    return None if sys.__stdout__ is None else Tee(STDOUT, stop, print_message)
-
-
-def _finish(shipper: Shipper, deadline: ShutdownDeadline) -> bool:
-    """Wait for the acknowledgements and report missing lines; return whether there are none."""
-    deadline.start()
-    deadline.wait(_flush(shipper))
-    left = shipper.close(0)
-    stats = shipper.stats
-    if stats.dropped:
-        print_message(f"{stats.dropped} lines were dropped: there was no room for them")
-    return not (left or stats.dropped or stats.set_aside)
-
-
-def _flush(shipper: Shipper) -> Callable[[float], int]:
-    """Return a function that waits for the acknowledgements, and says so if that takes a while."""
-    message_at = time.monotonic() + _QUIET_SECONDS
-
-    def flush(seconds: float) -> int:
-        nonlocal message_at
-        left = shipper.flush(seconds)
-        if left and time.monotonic() >= message_at:
-            print_message(
-                f"waiting until {left} lines are acknowledged; Ctrl-C or SIGTERM, twice, ends the wait"
-            )
-            message_at = math.inf
-        return left
-
-    return flush
+    if sys.__stdout__ is None:
+        return None
+    return Tee(STDOUT, "standard output", gives_up=lambda: stop.count > 1, on_message=print_message)

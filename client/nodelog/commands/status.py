@@ -66,4 +66,5 @@ def to_text(path: Path, spool: SpoolContents) -> Iterator[str]:
     if dropped := sum(stream.dropped for stream in spool.streams):
         yield f"  dropped    {dropped:,} lines: there was no room for them"
     for block in spool.aside:
-        yield f"  set aside  {block.lines:,} lines, {block.size:,} bytes at {block.at} UTC: {block.why}"
+        at, why = (escape(text.encode(errors="replace")) for text in (block.at, block.why))
+        yield f"  set aside  {block.lines:,} lines, {block.size:,} bytes at {at} UTC: {why}"

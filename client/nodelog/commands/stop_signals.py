@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -42,13 +42,21 @@ class StopSignals:
         self.count += 1
 
 
+class SignalCount(Protocol):
+    """Something that counts stop signals."""
+
+    @property
+    def count(self) -> int:
+        """The number of stop signals so far."""
+
+
 class ShutdownDeadline:
     """How long to wait at the end: `timeout` seconds after `start` or the first signal.
 
     With a timeout of None there is no limit. The second signal ends every wait at once.
     """
 
-    def __init__(self, stop: StopSignals, timeout: float | None) -> None:
+    def __init__(self, stop: SignalCount, timeout: float | None) -> None:
         self._stop = stop
         self._timeout = float("inf") if timeout is None else timeout
         self._end: float | None = None

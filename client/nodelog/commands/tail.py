@@ -18,6 +18,7 @@ from nodelog.backoff import delays
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import is_terminal, write
 from nodelog.commands.stdio.terminal_escaping import escape
+from nodelog.shipping.network.name_lookup import LOOKUP_SECONDS, NameLookup, connect_to, lookup_failure
 
 if TYPE_CHECKING:
     import argparse
@@ -77,17 +78,22 @@ def follow(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yield the agent's events without end, reconnecting when the agent goes away. Raises RefusedError."""
     pauses = delays(random.random)
     lines, is_away = settings.lines, False
+    lookup = NameLookup([settings.agent[0]], settings.agent[1], lambda: None)
     while True:
         try:
             with closing(HTTPConnection(*settings.agent, timeout=IDLE_TIMEOUT)) as connection:
+                endpoints = lookup.wait_for_result(LOOKUP_SECONDS)
+                connection.sock = connect_to(endpoints, IDLE_TIMEOUT)
                 response = request_log(connection, settings, lines)
                 if is_away:
                     print_message("the agent is back; lines written in the meantime are not shown")
                 lines, is_away, pauses = 0, False, delays(random.random)
                 yield from parse_events(response)
             why = "it hung up"
-        except (OSError, HTTPException) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        except OSError as error:
+            why = lookup_failure(error) or type(error).__name__
+        except HTTPException as error:
+            why = str(error) or type(error).__name__
         if not is_away:
             print_message(f"no answer from the agent at {_address(settings.agent)}: {why}; trying again")
             is_away = True

@@ -82,6 +82,11 @@ class DeliverySession:
         """Return whether a new line would be sent at once."""
         return self.welcome is not None and not self._window.unanswered and not self._quarantine.has_suspect
 
+    @property
+    def awaits_answer(self) -> bool:
+        """Return whether something is sent that the collector has not answered yet."""
+        return self.welcome is None or self._is_closing or bool(self._window.unanswered)
+
     def connection_made(self) -> bytes:
         """Start a new connection; return its first bytes."""
         self._reset(next(iter(self._spool.streams()), self._spool.stream))

@@ -12,12 +12,16 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from nodelog.shipping.engine import RETRY_SECONDS, ShippingEngine
-from nodelog.shipping.tcp_connection import TcpConnection, format_endpoint, resolve
+from nodelog.shipping.network.name_lookup import LOOKUP_SECONDS, NO_ANSWER, NameLookup, lookup_failure
+from nodelog.shipping.network.path_check import CHECK_SECONDS
+from nodelog.shipping.network.tcp_connection import TcpConnection, format_endpoint
 from nodelog.spool.blocks import BLOCK_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nodelog.shipping.network.name_lookup import Endpoint
     from nodelog.shipping.settings import Settings
-    from nodelog.shipping.tcp_connection import Endpoint
 
 LINGER_SECONDS: Final = 0.001
 """The time to let lines gather after a step that found some."""
@@ -28,16 +32,23 @@ NEVER: Final = float("inf")
 
 
 class Driver:
-    """Ships lines to the collector until `finish`, one step after another."""
+    """Ships lines to the collector until `finish`, one step after another.
 
-    def __init__(self, settings: Settings, engine: ShippingEngine) -> None:
+    `wake` is called from another thread when a step is due before its time.
+    """
+
+    def __init__(self, settings: Settings, engine: ShippingEngine, wake: Callable[[], None]) -> None:
         self.engine = engine
+        self.adopts_orphans = False
+        """Set it to have the next step take over what ended child processes left; then it is False again."""
         self.connection: TcpConnection | None = None
         """To be waited for, together with lines."""
-        self._settings = settings
+        self._hosts = " or ".join(settings.hosts)
         self._session = engine.session
+        self._lookup = NameLookup(settings.hosts, settings.port, wake)
         self._untried: list[Endpoint] = []  # endpoints of this round
         self._deadline = 0.0  # when to connect, or when an answer is overdue
+        self._check_time = 0.0  # when to check the path of the connection
         self._end_time = NEVER  # when to end, whatever is left
         self._linger_until = 0.0  # when to ask again to be woken for a line
 
@@ -55,6 +66,8 @@ class Driver:
         """Release everything, after the last step."""
         if self.connection is not None:
             self.connection.close()
+        if self._lookup.is_pending and self.engine.queue.unacknowledged:
+            self.engine.report_no_lookup(NO_ANSWER)
         self.engine.queue.close()
         self.engine.close()
 
@@ -64,13 +77,16 @@ class Driver:
         `is_ready`: the connection has something to read, or has been made.
         """
         self._session.is_finishing = self._end_time != NEVER and not self.engine.queue.unacknowledged
+        if self.adopts_orphans:
+            self.adopts_orphans = False
+            self.engine.adopt_orphans()
         connection = self.connection
         received = self._receive(connection) if connection and is_ready else []
         can_send = connection is not None and not connection.failure
         came, frames = self.engine.step(received, can_send=can_send)
         if connection is not None:
             self._send(connection, frames)
-        elif self._session.has_lines and time.monotonic() >= self._deadline:
+        elif self._session.has_lines and (self._lookup.is_done or time.monotonic() >= self._deadline):
             self._connect()
         return self._seconds_to_wait(came=came)
 
@@ -90,6 +106,7 @@ class Driver:
             connection.write(frames)
         if not self._session.welcome and time.monotonic() >= self._deadline:
             self._handle_missing_answer(connection)
+        self._check_path(connection)
         if connection.failure or self._session.must_hang_up:
             self._hang_up(connection)
 
@@ -101,20 +118,42 @@ class Driver:
             self.engine.report_no_answer()
             self._deadline = NEVER
 
+    def _check_path(self, connection: TcpConnection) -> None:
+        """Notice that the other side's kernel is gone; a late answer alone means nothing."""
+        if self._session.awaits_answer and time.monotonic() >= self._check_time:
+            self._check_time = time.monotonic() + CHECK_SECONDS
+            connection.check_path(time.monotonic())
+
     def _connect(self) -> None:
-        """Start to connect to the next endpoint."""
-        settings = self._settings
-        self.engine.destination = " or ".join(settings.hosts)
+        """Start to connect to the next endpoint, or to look up where that is."""
+        self.engine.destination = self._hosts
+        was_pending = self._lookup.is_pending
         try:
-            self._untried = self._untried or resolve(settings.hosts, settings.port)
-            endpoint = self._untried.pop(0)
-            self.engine.destination = format_endpoint(endpoint)
-            self.connection = TcpConnection(endpoint)
-        except OSError as error:  # the name is unknown, or the program has too many open files
-            seconds = self.engine.connection_lost(error.strerror or str(error))
+            endpoints = self._untried or self._lookup.take_result()
+        except OSError as error:
+            seconds = self.engine.connection_lost(lookup_failure(error))
         else:
-            seconds = CONNECT_SECONDS
+            seconds = (
+                self._connect_to(endpoints) if endpoints else self._await_lookup(was_pending=was_pending)
+            )
         self._deadline = time.monotonic() + seconds
+
+    def _await_lookup(self, *, was_pending: bool) -> float:
+        """Return the seconds until a lookup takes too long; report one that does."""
+        if not was_pending:
+            return LOOKUP_SECONDS
+        self.engine.report_no_lookup(NO_ANSWER)
+        return NEVER
+
+    def _connect_to(self, endpoints: list[Endpoint]) -> float:
+        """Start to connect to the first of these endpoints; return the seconds that this may take."""
+        endpoint, *self._untried = endpoints
+        self.engine.destination = format_endpoint(endpoint)
+        try:
+            self.connection = TcpConnection(endpoint)
+        except OSError as error:  # the program has too many open files, or the node lacks the family
+            return self.engine.connection_lost(error.strerror or str(error))
+        return CONNECT_SECONDS
 
     def _hang_up(self, connection: TcpConnection) -> None:
         """Close the connection and schedule the next one."""
@@ -144,6 +183,9 @@ class Driver:
 
     def _seconds_to_deadline(self) -> float:
         """Return the seconds until something is due even if nothing happens."""
-        now, session = time.monotonic(), self._session
-        has_deadline = not session.welcome if self.connection else self._deadline > now or session.has_lines
-        return max(0.0, min(self._end_time, self._deadline if has_deadline else NEVER) - now)
+        now, session, due = time.monotonic(), self._session, NEVER
+        if not session.welcome if self.connection else self._deadline > now or session.has_lines:
+            due = self._deadline
+        if self.connection and session.awaits_answer:
+            due = min(due, self._check_time)
+        return max(0.0, min(self._end_time, due) - now)

@@ -36,10 +36,10 @@ class ShippingEngine:
         self.spool_error = ""
         """What is wrong with the spool now; empty if nothing is."""
         self._tell = settings.tell
-        self._spool_name = settings.spool if spool.is_persistent else "memory"
         self._max_bytes = settings.max_bytes
         self._drops_oldest = settings.full is FullPolicy.DROP_OLDEST
-        self._in_outage = False  # an outage was reported, its end was not
+        self.in_outage = False
+        """True if an outage was reported, and its end was not."""
         self._notices: list[bytes] = []  # the client's own lines, to be sent in the stream
         self.session = DeliverySession(
             spool,
@@ -67,8 +67,8 @@ class ShippingEngine:
         with self._handling_spool_errors(before):
             self._tidy(came=came)
         self.queue.sync_with_spool(self.spool)
-        if self._in_outage and self.session.welcome:
-            self._in_outage = False
+        if self.in_outage and self.session.welcome:
+            self.in_outage = False
             self._tell(f"connected to {self.destination}")
         return came, frames
 
@@ -82,10 +82,26 @@ class ShippingEngine:
             pause = self.session.connection_lost(by_peer=by_peer)
         return pause  # noqa: RET504 (an error may have ended the block before)
 
+    @property
+    def spool_name(self) -> str:
+        """Where lines wait, for an operator."""
+        return str(self.spool.path or "memory")
+
     def report_no_answer(self) -> None:
         """Report that the collector has not answered yet."""
         failure = "accepts the connection but does not answer (is it a collector?)"
         self._report_outage(f"{self.destination} {failure}; still waiting")
+
+    def report_no_lookup(self, failure: str) -> None:
+        """Report that the address of the collector could not be looked up yet."""
+        self._report_outage(f"no connection to {self.destination}: {failure}; still waiting")
+
+    def adopt_orphans(self) -> None:
+        """Take over what ended child processes left in files of their own, and send it first."""
+        with self._handling_spool_errors(self.spool_error):
+            if self.spool.adopt_orphans():
+                self.session.must_hang_up = True  # each stream has a connection of its own
+        self._report_spool_notices()
 
     def close(self) -> None:
         """Store what can be stored, close the spool, and report what is left."""
@@ -106,7 +122,7 @@ class ShippingEngine:
         """Return where the lines are that are left."""
         if not self.spool.is_persistent:
             return "they were in memory and are lost"
-        name = self._spool_name
+        name = self.spool_name
         waiting = f"wait in {name}: the next run or `nodelog pipe --spool {name} </dev/null` sends them"
         lost = left - self.spool.lines
         if not lost:
@@ -115,9 +131,9 @@ class ShippingEngine:
 
     def _report_outage(self, text: str) -> None:
         """Report an outage, unless it was reported since the last connection."""
-        if not self._in_outage:
-            self._in_outage = True
-            self._tell(f"{text}; lines wait in {self._spool_name}")
+        if not self.in_outage:
+            self.in_outage = True
+            self._tell(f"{text}; lines wait in {self.spool_name}")
 
     def _spool_lines(self) -> bool:
         """Move a batch of lines from the queue into the spool; return whether there were any."""

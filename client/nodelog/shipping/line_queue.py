@@ -1,18 +1,17 @@
 """The queue where callers hand in lines and learn what became of them: the only part that threads share.
 
-A caller only appends to a list. The driver takes the list over, and is woken only if it waits: a wake-up
-costs the caller more than everything else here. A caller with many lines hands in a LineBatch, which costs as
-much as one line.
+A caller only appends to a list. The driver takes it over, and is woken only if it waits: that costs more than
+all else here. A caller with many lines hands in a LineBatch, at the cost of one line.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import BLOCK_BYTES, count_lines, drop_notice
+from nodelog.unpatched import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +30,18 @@ class FullPolicy(Enum):
     DROP_NEWEST = "drop-newest"
 
 
-class LineQueue:
-    """Accepts lines until `max_bytes` are held, here and in the spool together.
+class ClosedError(ValueError):
+    """The queue accepts no more lines."""
 
-    `offer` calls `wake` only if the driver has asked for it with `request_wakeup`. A line larger than
-    `max_bytes` is accepted if nothing else is held.
+
+class LineQueue(Locked):
+    """Accepts lines until `max_bytes` are held, here and in the spool together; of a larger line only one.
+
+    `offer` calls `wake` only if the driver has asked for it with `request_wakeup`.
     """
 
     def __init__(self, max_bytes: int, policy: FullPolicy, wake: Callable[[], None]) -> None:
+        super().__init__()  # a reentrant lock: a signal handler may send while its own thread is in here
         self.dropped = 0
         """Lines that were dropped here, before they reached the spool."""
         self._max_bytes = max_bytes
@@ -61,9 +64,6 @@ class LineQueue:
         self.is_closed = False
         self.is_finished = False
         """True once nothing that is left here will be sent."""
-        # Reentrant: a signal handler may send a line while its own thread is in here.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
 
     @property
     def unacknowledged(self) -> int:
@@ -104,7 +104,7 @@ class LineQueue:
         """
         if self._policy is not FullPolicy.BLOCK or timeout == 0:
             return False
-        with self._changed:
+        with self._lock:
             is_accepted = self._changed.wait_for(lambda: self._try_add(line, count), timeout)
         self._wake()
         return is_accepted
@@ -117,7 +117,7 @@ class LineQueue:
 
     def close(self) -> None:
         """Accept no more lines."""
-        with self._changed:
+        with self._lock:
             if self._refused:
                 self._add_drop_notice()
             self.is_closed = True
@@ -138,7 +138,7 @@ class LineQueue:
 
     def wait_until_zero(self, remaining: Callable[[], int], timeout: float | None) -> int:
         """Wait until `remaining` is 0 or all is finished, at most `timeout` seconds; return `remaining`."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self.is_finished or not remaining(), timeout)
             return remaining()
 
@@ -183,7 +183,7 @@ class LineQueue:
 
     def sync_with_spool(self, spool: Spool) -> None:
         """Update the counts from the spool, and wake those who wait for room or for acks."""
-        with self._changed:
+        with self._lock:
             self._in_transit = self._in_transit_bytes = self._reported_in_transit = 0
             self._spooled, self._removed_from_spool = spool.lines, spool.removed
             self._free_bytes = -1 if self.is_closed else self._max_bytes - self._queued_bytes - spool.size
@@ -191,7 +191,7 @@ class LineQueue:
 
     def _try_add(self, line: bytes, count: int) -> bool:
         if self.is_closed:
-            raise ValueError("the shipper is closed")
+            raise ClosedError("the shipper is closed")
         size = len(line) + 1
         if size > self._free_bytes < self._max_bytes and not self._make_room(size, count):
             return False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.shipping.addresses import collector_addresses
 from nodelog.shipping.line_queue import FullPolicy
+from nodelog.spool.process_files import spool_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ class Settings:
     name: str
     """How this client introduces itself; the collector shows the name, but does not trust it."""
     spool: str | None
-    """The path of a file, or None for memory."""
+    """The path of a file, perhaps with `{pid}` for one per process, or None for memory."""
     full: FullPolicy
     """What to do with a line when `max_bytes` are waiting."""
     max_bytes: int
@@ -50,7 +51,10 @@ def make_settings(  # noqa: PLR0913 (the options of a shipper)
     name: str | None,
     tell: Callable[[str], None] | None,
 ) -> Settings:
-    """Check the options and fill in defaults from the environment. Raises ValueError and NoHostError."""
+    """Check the options and fill in defaults from the environment.
+
+    Raises ValueError, NoHostError, SpoolError.
+    """
     if not 1 <= port <= _MAX_PORT:
         raise ValueError(f"port is {port}, not 1 to {_MAX_PORT}")
     if max_bytes < MIN_MAX_BYTES:
@@ -59,7 +63,7 @@ def make_settings(  # noqa: PLR0913 (the options of a shipper)
         hosts=collector_addresses(host, os.environ),
         port=port,
         name=name or os.environ.get("HOSTNAME") or socket.gethostname(),
-        spool=None if spool is None else os.fspath(spool),
+        spool=None if spool is None else spool_path(os.fspath(spool)),
         full=FullPolicy(full),
         max_bytes=max_bytes,
         tell=_guarded(tell) if tell else to_stderr,

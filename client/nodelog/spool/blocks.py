@@ -16,8 +16,16 @@ class SpoolError(Exception):
     """The spool cannot be used, at least not now; the message is one line for an operator."""
 
 
+class SpoolInUseError(SpoolError):
+    """Another process, or another part of this one, uses the spool."""
+
+
 class DamagedSpoolError(SpoolError):
     """The content of the file cannot be trusted; `FileSpool.reopen` moves it aside and starts a new one."""
+
+
+class ClosedSpoolError(DamagedSpoolError):
+    """Another part of the program has closed the file; `FileSpool.reopen` starts a new one."""
 
 
 class LineBatch(bytes):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from typing import Final
+
+from nodelog.unpatched import Locked
 
 _MAX_WAIT_SECONDS: Final = 2.0
 """Seconds that a fork waits for a hanging disk; after that the child takes the risk."""
 
 
-class ForkGuard:
+class ForkGuard(Locked):
     """While one thread is inside `with guard:`, a fork in another thread waits."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        super().__init__()
         self._is_forking = False
         # Weak references: what is registered here stays registered forever.
         before, after = weakref.WeakMethod(self._before), weakref.WeakMethod(self._after)

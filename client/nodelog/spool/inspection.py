@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import DamagedSpoolError, SpoolError
-from nodelog.spool.spool_database import APPLICATION_ID, FORMAT_VERSION, SQLITE_MAGIC, to_spool_error
+from nodelog.spool.spool_database import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    SQLITE_MAGIC,
+    has_export_marks,
+    to_spool_error,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +32,9 @@ _STREAMS: Final = """
     SELECT lower(hex(id)), min(block), max(block), count(DISTINCT block), sum(lines), sum(size), sum(dropped)
     FROM pieces JOIN streams ON number = stream GROUP BY stream ORDER BY stream
 """
-_ASIDE: Final = "SELECT at, why, lines, length(data) FROM aside ORDER BY row"
+_ASIDE: Final = (
+    "SELECT row, at, why, lower(hex(stream)), block, lines, length(data), {} FROM aside ORDER BY row"
+)
 _OLDEST: Final = "SELECT data FROM pieces ORDER BY stream, row LIMIT 1"
 _NEWEST: Final = "SELECT data FROM pieces ORDER BY stream DESC, row DESC LIMIT 1"
 
@@ -52,12 +60,18 @@ class StreamSummary:
 class SetAsideBlock:
     """A block that is kept but not sent."""
 
+    row: int
+    """Its number in the file."""
     at: str
     """When it was set aside, UTC."""
     why: str
+    stream: str
+    block: int
     lines: int
     size: int
     """Bytes."""
+    exported: bool
+    """Whether `nodelog spool export` has written its lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,7 @@ def _inspect(path: Path) -> SpoolContents:
                 format=FORMAT_VERSION,
                 holder=holder,
                 streams=[StreamSummary(*row) for row in file.execute(_STREAMS)],
-                aside=[SetAsideBlock(*row) for row in file.execute(_ASIDE)],
+                aside=_blocks_aside(file),
                 oldest=_line(file, _OLDEST, 0),
                 newest=_line(file, _NEWEST, -1),
             )
@@ -155,6 +169,14 @@ def _check_database(file: sqlite3.Connection, path: Path, *, in_use: bool) -> No
     # An owner has already checked the file, and would have to wait for us.
     if not in_use and (found := str(file.execute("PRAGMA quick_check").fetchone()[0])) != "ok":
         raise DamagedSpoolError(f"spool {path} is damaged ({found.splitlines()[0]})")
+
+
+def _blocks_aside(file: sqlite3.Connection) -> list[SetAsideBlock]:
+    rows = file.execute(_ASIDE.format("exported" if has_export_marks(file) else "0"))
+    return [
+        SetAsideBlock(row, at, why, stream, block, lines, size, bool(exported))
+        for row, at, why, stream, block, lines, size, exported in rows
+    ]
 
 
 def _line(file: sqlite3.Connection, query: str, which: int) -> bytes:

@@ -10,15 +10,23 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nodelog.spool.blocks import SpoolError
-from nodelog.spool.spool_database import open_spool_database, to_spool_error
+from nodelog.spool.spool_database import (
+    EXPORT_MARK,
+    has_export_marks,
+    open_spool_database,
+    to_spool_error,
+)
 from nodelog.spool.spool_lock import SpoolLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+Names: TypeAlias = "re.Pattern[str] | None"
+"""Names of files to take over, besides those of children."""
 
 # FULL syncs the copy to the disk: a power failure must not undo it and keep the removal that follows.
 _COPY: Final = """
@@ -31,7 +39,7 @@ _COPY: Final = """
         row + (SELECT ifnull(max(row), 0) FROM main.pieces),
         main.streams.number, block, lines, dropped, size, data
         FROM orphan.pieces JOIN new ON new.number = stream JOIN main.streams ON main.streams.id = new.id;
-    INSERT INTO main.aside (at, why, stream, block, lines, data) SELECT at, why, stream, block, lines, data
+    INSERT INTO main.aside ({aside}) SELECT {aside}
         FROM orphan.aside WHERE (stream, block) NOT IN (SELECT stream, block FROM main.aside);
     DROP TABLE new;
     COMMIT;
@@ -43,15 +51,21 @@ def child_spool_path(path: str) -> str:
     return f"{path}.child-{os.getpid()}"
 
 
-def adopt_orphans(connection: sqlite3.Connection, path: Path, notices: list[str]) -> None:
+def adopt_orphans(
+    connection: sqlite3.Connection,
+    path: Path,
+    notices: list[str],
+    siblings: Names = None,
+) -> None:
     """Move what children left into the spool at `path`, whose lock is held. Raises SpoolError.
 
-    The spool of a child that still runs is locked and is skipped. After a crash in between the move is
+    Files whose names match `siblings` are those of processes with the same configuration. The spool of a
+    process that still runs is locked and is skipped. After a crash in between the move is
     repeated: what was copied already is recognised by its stream.
     """
-    for orphan in list(_orphan_paths(path)):
+    for orphan in [*_child_paths(path), *_sibling_paths(path, siblings), *_ancestor_paths(path)]:
         try:
-            lock = SpoolLock(orphan)
+            lock = SpoolLock(orphan, retries=False)
         except SpoolError:
             continue
         try:
@@ -66,12 +80,37 @@ def remove_spool(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _orphan_paths(path: Path) -> Iterator[Path]:
-    name = re.compile(re.escape(path.name) + r"(\.child-[0-9]+)+")
+def _child_paths(path: Path) -> list[Path]:
+    return _matching(path.parent, re.compile(re.escape(path.name) + r"(\.child-[0-9]+)+"))
+
+
+def _sibling_paths(path: Path, siblings: Names) -> list[Path]:
+    """Return the files of siblings; empty ones are none, and no link leads to one."""
+    others = [] if siblings is None else _matching(path.parent, siblings)
+    return [each for each in others if each != path and not each.is_symlink() and _has_content(each)]
+
+
+def _ancestor_paths(path: Path) -> Iterator[Path]:
+    """Yield the files of the processes that this one descends from: a daemon outlives them."""
+    name = path.name
+    while match := re.fullmatch(r"(.+)\.child-[0-9]+", name):
+        name = match[1]
+        if _has_content(path.with_name(name)):
+            yield path.with_name(name)
+
+
+def _matching(folder: Path, names: re.Pattern[str]) -> list[Path]:
     try:
-        yield from (other for other in path.parent.iterdir() if name.fullmatch(other.name))
+        return [each for each in folder.iterdir() if names.fullmatch(each.name)]
     except OSError as error:
-        raise SpoolError(f"cannot list {path.parent}: {error.strerror}") from None
+        raise SpoolError(f"cannot list {folder}: {error.strerror}") from None
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:  # another process has taken it over just now
+        return False
 
 
 def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, notices: list[str]) -> None:
@@ -83,7 +122,7 @@ def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, notices: li
     try:
         connection.execute("ATTACH ? AS orphan", (str(orphan),))
         try:
-            connection.executescript(_COPY)
+            connection.executescript(_COPY.format(aside=_aside_columns(connection)))
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -94,3 +133,13 @@ def _adopt(connection: sqlite3.Connection, path: Path, orphan: Path, notices: li
     except sqlite3.Error as error:
         raise to_spool_error(path, error) from None
     remove_spool(orphan)
+
+
+def _aside_columns(connection: sqlite3.Connection) -> str:
+    """Return the columns of blocks set aside that the orphan has; add to ours the one that it has more."""
+    columns = "at, why, stream, block, lines, data"
+    if not has_export_marks(connection, "orphan"):
+        return columns
+    if not has_export_marks(connection):
+        connection.execute(EXPORT_MARK)
+    return f"{columns}, exported"

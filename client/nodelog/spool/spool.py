@@ -18,6 +18,7 @@ from nodelog.spool.blocks import BLOCK_BYTES, Block, Piece, drop_notice, split_i
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 STREAM_BYTES: Final = 16
 
@@ -33,6 +34,8 @@ class Spool(ABC):
 
     is_persistent: bool
     """True if the content outlives the process."""
+    path: Path | None = None
+    """Where it is, if it is a file."""
 
     def __init__(self) -> None:
         self.removed = 0
@@ -132,6 +135,10 @@ class Spool(ABC):
         self._blocks = {new if old == stream else old: blocks for old, blocks in self._blocks.items()}
         if stream == self.stream:
             self.stream = new
+
+    def adopt_orphans(self) -> bool:
+        """Take over what ended child processes left; return whether there was any. Raises SpoolError."""
+        return False
 
     @abstractmethod
     def reopen(self) -> None:

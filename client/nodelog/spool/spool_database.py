@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 1
 APPLICATION_ID: Final = 0x6E6C7370  # "nlsp": marks a SQLite file as a spool
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
+EXPORT_MARK: Final = "ALTER TABLE main.aside ADD COLUMN exported INTEGER NOT NULL DEFAULT 0"
+"""Adds the column that says which blocks set aside were exported; `nodelog spool export` does so."""
 _DAMAGE_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BUSY_SECONDS: Final = 5.0  # seconds to wait for a reader that holds a lock
 
@@ -57,6 +59,12 @@ def to_spool_error(path: Path, error: sqlite3.Error) -> SpoolError:
     if code & 0xFF in _DAMAGE_CODES or isinstance(error, sqlite3.ProgrammingError):
         return DamagedSpoolError(f"spool {path} is damaged ({error})")
     return SpoolError(f"cannot use spool {path}: {error}")
+
+
+def has_export_marks(connection: sqlite3.Connection, schema: str = "main") -> bool:
+    """Return whether the table of blocks set aside has the column of EXPORT_MARK."""
+    columns = connection.execute(f"PRAGMA {schema}.table_info(aside)")
+    return any(column[1] == "exported" for column in columns)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

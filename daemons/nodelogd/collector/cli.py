@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from nodelog import __version__
-from nodelogd.collector.cli_types import SyncPolicyType
+from nodelogd.collector.cli_types import ListenType, LogPath, ModeType, SyncPolicyType
 from nodelogd.collector.daemon import collect
 from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.settings import Settings
@@ -41,11 +41,13 @@ option = partial(click.option, cls=DaemonOption)
 @click.command("logd", context_settings=command_line.context_settings("LOGD"))
 @option(
     "--listen",
-    type=ADDRESS,
+    type=ListenType(),
     multiple=True,
     default=[Address(None, 6666)],
     help="Address that accepts lines and RELP; may be given several times. Without a host: all addresses of "
-    "the node, IPv4 and IPv6. Port 0 chooses a free port and logs it.",
+    "the node, IPv4 and IPv6. Port 0 chooses a free port and logs it. With ,framing=nul or "
+    ",framing=octet-counting behind it, for senders that do not end their messages with LF, it accepts only "
+    "those.",
 )
 @option(
     "--relp-listen",
@@ -57,7 +59,7 @@ option = partial(click.option, cls=DaemonOption)
 )
 @option(
     "--log",
-    type=click.Path(path_type=Path),
+    type=LogPath(path_type=Path),
     default=Path("/var/node_log"),
     help="File to append lines to. A symbolic link is followed; all other files are beside its target.",
 )
@@ -105,6 +107,13 @@ option = partial(click.option, cls=DaemonOption)
     type=Duration("1s", "3650d"),
     default=86_400.0,
     help="Seal the log when it reaches this age.",
+)
+@option(
+    "--mode",
+    type=ModeType(),
+    default=None,
+    help="Mode of the log, in octal, set at the start and kept through rotation and compression. Without it, "
+    "an existing log keeps its mode, and a new one gets 0640 less the umask. Owner and group are kept.",
 )
 @option(
     "--keep-bytes",
@@ -205,7 +214,9 @@ def _settings(options: dict[str, Any], *, max_connections: int) -> Settings:
         relp_listen=tuple(options["relp_listen"]),
         http=tuple(options["http"]),
         log=options["log"],
-        store=StoreSettings(rotate_size=options["rotate_size"], rotate_age=options["rotate_age"]),
+        store=StoreSettings(
+            rotate_size=options["rotate_size"], rotate_age=options["rotate_age"], mode=options["mode"]
+        ),
         sync=replace(options["sync"], gap=options["sync_gap"]),
         keep=Budget(
             max_bytes=options["keep_bytes"],

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from nodelog import __version__
 from nodelogd.collector.network.drain import drain
-from nodelogd.collector.network.idle_timeout import close_idle, close_unopened
 from nodelogd.collector.network.listener import Listener, ListeningSockets
+from nodelogd.collector.network.timeouts.idle_timeout import close_idle, close_unopened
+from nodelogd.collector.settings import FramedAddress
 from nodelogd.collector.store.log_lock import acquire_lock
 from nodelogd.collector.wiring import Wiring
 from nodelogd.service.http_server import serving_pages
@@ -27,6 +28,7 @@ from nodelogd.service.signals import handling_signals
 if TYPE_CHECKING:
     import socket
 
+    from nodelogd.collector.network.framing.decoders import Framing
     from nodelogd.collector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ async def collect(settings: Settings) -> int:
     collector = Collector(settings)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(handling_signals(collector.rotate))
-        lines = listen_on_all(stack, settings.listen, "--listen")
+        lines, framings = _listen_for_lines(stack, settings)
         relp = listen_on_all(stack, settings.relp_listen, "--relp-listen")
         pages = listen_on_all(stack, settings.http, "--http")
         await stack.enter_async_context(
@@ -61,12 +63,26 @@ async def collect(settings: Settings) -> int:
         )
         # Held until the process ends: a write may still hang in the kernel then, and ends with it too.
         await acquire_lock(collector.wiring.names.lock, settings.grace, stop, collector.report_wait)
-        collector.start(lines, relp)
+        collector.start(ListeningSockets(lines, relp, framings))
         try:
             await collector.run(stop)
         finally:
             complete = await collector.shut_down()
     return 0 if complete else 1
+
+
+def _listen_for_lines(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[list[socket.socket], dict[socket.socket, Framing]]:
+    """Open the sockets of `--listen`; also return the framings of those that have one of their own."""
+    lines: list[socket.socket] = []
+    framings: dict[socket.socket, Framing] = {}
+    for address in settings.listen:
+        opened = listen_on_all(stack, [address], "--listen")
+        lines += opened
+        if isinstance(address, FramedAddress):
+            framings |= dict.fromkeys(opened, address.framing)
+    return lines, framings
 
 
 class Collector:
@@ -80,11 +96,11 @@ class Collector:
         self.wiring = Wiring(settings)
         self._health = self.wiring.health
 
-    def start(self, sockets: list[socket.socket], relp_sockets: list[socket.socket]) -> None:
+    def start(self, sockets: ListeningSockets) -> None:
         """Start the recovery of the log and accept connections. They are read once the log is open."""
         wiring = self.wiring
         self._listener = Listener(
-            ListeningSockets(sockets, relp_sockets),
+            sockets,
             wiring.reader,
             wiring.connection_factory,
             wiring.metrics,
@@ -120,6 +136,7 @@ class Collector:
             self._log_unread()
         wiring.reader.stop()
         wiring.connections.close_all()
+        wiring.unfinished_lines.report_stop()
         await asyncio.to_thread(wiring.retention.close, 1.0)
         log.info("stopped")
         return complete
@@ -174,6 +191,7 @@ class Collector:
             "buffer_bytes": self._settings.buffer,
             "busiest_clients": wiring.clients.busiest(),
             "not_ready": self._health.not_ready_reasons(),
+            "degraded": self._health.degraded_reasons(),
         }
 
     def _check_health(self) -> None:
@@ -189,6 +207,8 @@ class Collector:
             )
         else:
             self._health.clear_not_ready("stall")
+        wiring.unfinished_lines.check()
+        wiring.dead_peers.check()
         close_unopened(wiring.reader, wiring.clients)
         if self._settings.idle_timeout is not None:
             close_idle(wiring.reader, self._settings.idle_timeout)

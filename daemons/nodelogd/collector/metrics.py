@@ -9,16 +9,9 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _CLOSE_REASONS = (
-    "end of stream",
-    "reset",
-    "stop",
-    "replaced",
-    "buffer",
-    "protocol",
-    "idle",
-    "no open",
+    "end of stream", "reset", "stop", "replaced", "buffer", "protocol", "idle", "no open", "dead peer",
     "no memory",
-)
+)  # fmt: skip
 """Values of the label `reason` of closed connections and of what was dropped with them."""
 _SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 _BYTES = (128, 1024, 8192, 65536, 262144, 524288, 1048576, 2097152)
@@ -39,7 +32,7 @@ class Metrics:
         )
         self.overhead = Counter(
             "nodelog_relp_overhead_bytes",
-            "RELP bytes that are not lines: headers, offers, messages that were too large.",
+            "Bytes of RELP and framings that are not lines: headers, offers, messages that were too large.",
             registry=r,
         )
         self.frames = Counter("nodelog_relp_frames", "RELP frames received, of all kinds.", registry=r)
@@ -71,7 +64,7 @@ class Metrics:
         )
         self.failures = Counter(
             "nodelog_write_failures",
-            "Writes and syncs that failed and were retried, by operation.",
+            "Writes, syncs and rotations that failed and were retried, by operation.",
             ["what"],
             registry=r,
         )
@@ -95,6 +88,11 @@ class Metrics:
         self.accepted = Counter("nodelog_connections_accepted", "Connections accepted.", registry=r)
         self.closed = Counter(
             "nodelog_connections_closed", "Connections closed, by reason.", ["reason"], registry=r
+        )
+        self.unended = Gauge(
+            "nodelog_unended_connections",
+            "Connections that hold 4 KiB or more, or another framing, without an LF.",
+            registry=r,
         )
         self.waiting = Gauge(
             "nodelog_accept_waiting",
@@ -132,7 +130,7 @@ class Metrics:
             (self.dropped_lines, _CLOSE_REASONS),
             (self.closed, _CLOSE_REASONS),
             (self.split_lines, ("buffer", "max-line")),
-            (self.failures, ("open", "write", "sync")),
+            (self.failures, ("open", "write", "sync", "rotate")),
         ):
             for value in values:
                 metric.labels(value)

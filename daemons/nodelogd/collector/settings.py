@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.store.log_store import StoreSettings
 from nodelogd.service.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address
+
+if TYPE_CHECKING:
+    from nodelogd.collector.network.framing.decoders import Framing
+
+
+@dataclass(frozen=True, slots=True)
+class FramedAddress(Address):
+    """Where to listen for messages with a framing other than LF."""
+
+    framing: Framing
+
+    def __str__(self) -> str:
+        return Address.__str__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ from nodelogd.collector.network.line_connection import LineLimits
 from nodelogd.collector.network.memory_limit import MemoryLimit
 from nodelogd.collector.network.reader import Reader
 from nodelogd.collector.network.relp_clients import RelpClients
+from nodelogd.collector.network.timeouts.dead_peers import DeadPeers
+from nodelogd.collector.network.unfinished_lines import UnfinishedLines
 from nodelogd.collector.pipeline.arena import ARENA_SIZE, ArenaPool
 from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
 from nodelogd.collector.pipeline.disk_errors import DiskErrors
@@ -23,7 +25,7 @@ from nodelogd.collector.pipeline.sync_schedule import SyncMode
 from nodelogd.collector.pipeline.writer import Writer, WriterReports
 from nodelogd.collector.sealed.retention import Retention
 from nodelogd.collector.store.file_names import FileNames
-from nodelogd.collector.store.log_store import LogStore
+from nodelogd.collector.store.log_store import LogStore, StoreNeighbours
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ class Wiring:
         )
         unfinished = max(settings.buffer // UNFINISHED_PART, limits.largest_frame)
         self.connections = Connections(self.metrics, self.clients)
+        self.dead_peers = DeadPeers(self.connections)
+        self.unfinished_lines = UnfinishedLines(self.connections, self.metrics)
         self.connection_factory = ConnectionFactory(
             limits=limits, metrics=self.metrics, clients=self.clients, connections=self.connections
         )
@@ -97,8 +101,12 @@ class Wiring:
         for path in self.names.leftovers():
             path.unlink(missing_ok=True)
         self.retention.enforce_budget()
-        is_connected = self.clients.by_stream.__contains__
-        return LogStore(self.names, self._settings.store, self.metrics, close_file, is_connected)
+        neighbours = StoreNeighbours(
+            close_file=close_file,
+            is_connected=self.clients.by_stream.__contains__,
+            health=self.health,
+        )
+        return LogStore(self.names, self._settings.store, self.metrics, neighbours)
 
     def _on_open(self, error: OSError | None = None) -> None:
         if error:

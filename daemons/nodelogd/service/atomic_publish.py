@@ -15,8 +15,7 @@ def publish_atomically(path: Path, *, mode: int = 0o644) -> Generator[BinaryIO]:
     `path` is replaced, not followed. The file gets `mode`, whatever the umask is. An error from the last
     step, the sync of the directory, means: published, but a power failure may undo it.
     """
-    # Processes in two containers that share a directory often have the same PID; hence the random part.
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
+    temporary = temporary_path(path)
     fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "w+b") as file:
@@ -29,6 +28,12 @@ def publish_atomically(path: Path, *, mode: int = 0o644) -> Generator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return a name beside `path` that nobody else uses."""
+    # Processes in two containers that share a directory often have the same PID; hence the random part.
+    return path.with_name(f".{path.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
 
 
 def sync_directory(path: Path) -> None:

@@ -24,6 +24,7 @@ class Budget:
     min_free_bytes: int = (
         MIN_FREE_BYTES  # to stay free if a share is: the next file is written beside the old
     )
+    min_free_inodes: int = 3  # to stay free if a share is: a rotation needs two, a compression one
     always_kept: int = 0  # newest files that are never removed
 
 
@@ -38,10 +39,11 @@ class FinishedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeSpace:
-    """The size of a file system and the space that is free for us, in bytes."""
+    """The size of a file system and the space that is free for us, in bytes, and its free inodes."""
 
     size: int
     free: int
+    free_inodes: int | None = None  # None where the file system does not count them
 
 
 def files_to_remove(
@@ -50,9 +52,10 @@ def files_to_remove(
     """Yield the files to remove, each with the option that demands it; `files` come oldest first."""
     files = list(files)
     size, count, free = sum(file.size for file in files), len(files), disk.free
-    min_free = _min_free(budget, disk)
-    for file in files[: max(0, count - budget.always_kept)]:
-        if free < min_free:
+    removable = files[: max(0, count - budget.always_kept)]
+    min_free, missing_inodes = _min_free(budget, disk), _missing_inodes(budget, disk, len(removable))
+    for file in removable:
+        if free < min_free or missing_inodes > 0:
             reason = "keep-free"
         elif budget.max_bytes is not None and size > budget.max_bytes:
             reason = "keep-bytes"
@@ -64,6 +67,15 @@ def files_to_remove(
             return
         yield file, reason
         size, count, free = size - file.size, count - 1, free + file.size
+        missing_inodes -= 1
+
+
+def _missing_inodes(budget: Budget, disk: FreeSpace, removable: int) -> int:
+    """Return how many files to remove for their inodes: none if all of them together would not be enough."""
+    if not budget.min_free_share or disk.free_inodes is None:
+        return 0
+    missing = budget.min_free_inodes - disk.free_inodes
+    return missing if missing <= removable else 0
 
 
 def _min_free(budget: Budget, disk: FreeSpace) -> float:

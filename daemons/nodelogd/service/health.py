@@ -9,7 +9,7 @@ STALLED_AFTER: Final = 10.0  # seconds; the loop beats every second
 
 
 class Health:
-    """The heartbeat of the event loop, and the reasons why the daemon is not ready. Thread-safe."""
+    """The heartbeat of the event loop, and why the daemon is not ready or only in part. Thread-safe."""
 
     def __init__(
         self, *, stalled_after: float = STALLED_AFTER, clock: Callable[[], float] = time.monotonic
@@ -19,6 +19,7 @@ class Health:
         self._clock = clock
         self._last_beat = clock()
         self._reasons: dict[str, str] = {}
+        self._degraded: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def beat(self) -> None:
@@ -45,6 +46,21 @@ class Health:
         """Remove a reason; the daemon is ready when none is left."""
         with self._lock:
             self._reasons.pop(name, None)
+
+    def set_degraded(self, name: str, reason: str) -> None:
+        """Add something that does not work while the daemon does its main work; it stays ready."""
+        with self._lock:
+            self._degraded[name] = reason
+
+    def clear_degraded(self, name: str) -> None:
+        """Remove such a reason."""
+        with self._lock:
+            self._degraded.pop(name, None)
+
+    def degraded_reasons(self) -> dict[str, str]:
+        """Return what does not work although the daemon is ready, by name."""
+        with self._lock:
+            return dict(self._degraded)
 
     def not_ready_reasons(self) -> dict[str, str]:
         """Return why the daemon is not ready, by name; empty if it is ready."""

@@ -76,9 +76,11 @@ class Pages:
         return _json("200 OK", {"status": "ok", "heartbeat_age_seconds": age})
 
     def _readyz(self, _: "WSGIEnvironment") -> Page:
+        degraded = self._health.degraded_reasons()
+        more = {"degraded": degraded} if degraded else {}
         if reasons := self._health.not_ready_reasons():
-            return _json("503 Service Unavailable", {"status": "not ready", "reasons": reasons})
-        return _json("200 OK", {"status": "ready", "reasons": {}})
+            return _json("503 Service Unavailable", {"status": "not ready", "reasons": reasons, **more})
+        return _json("200 OK", {"status": "ready", "reasons": {}, **more})
 
     def _metrics(self, environ: "WSGIEnvironment") -> Page:
         """Let prometheus_client choose format and compression from the request headers."""

@@ -14,8 +14,9 @@ from typing import Final
 
 BACKLOG: Final = 65_535  # connections that wait to be accepted; net.core.somaxconn limits it, too
 FREE_PORT_TRIES: Final = 16
-# A peer that vanished is detected after two minutes. On Linux, accepted sockets inherit these options.
-KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
+# A peer whose kernel has not answered for 27 s is gone. On Linux, accepted sockets inherit these options. Not
+# TCP_USER_TIMEOUT: it also ends a connection whose peer does not read for so long.
+KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 4), (socket.TCP_KEEPCNT, 3))
 
 
 class ListenError(OSError):

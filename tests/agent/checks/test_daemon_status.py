@@ -100,6 +100,17 @@ async def test_the_reasons_of_the_daemon_are_passed_on() -> None:
         assert checked.value("daemon_ready") == 0
 
 
+async def test_what_a_ready_daemon_cannot_do_is_a_problem() -> None:
+    daemon = FakeDaemon()
+    async with serving(daemon) as checked:
+        daemon.ready["degraded"] = {"rotation": "cannot rename the log"}
+        assert not await checked.check.run()
+        assert checked.problems.reasons() == {"logd": "logd does not do all its work: cannot rename the log"}
+        assert checked.value("daemon_ready") == 1
+        del daemon.ready["degraded"]
+        assert await checked.check.run()
+
+
 async def test_a_new_process_counts_as_a_restart() -> None:
     daemon = FakeDaemon()
     async with serving(daemon) as checked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,8 +11,8 @@ import pytest
 from nodelog.shipping.driver import Driver
 from nodelog.shipping.engine import ShippingEngine
 from nodelog.shipping.line_queue import FullPolicy, LineQueue
+from nodelog.shipping.process.wakeup import Wakeup
 from nodelog.shipping.settings import Settings
-from nodelog.shipping.wakeup import Wakeup
 from nodelog.spool.memory_spool import MemorySpool
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class DriverHarness:
             tell=self.messages.append,
         )
         self.spool = spool or MemorySpool()
-        self.driver = Driver(settings, ShippingEngine(settings, self.spool, self.queue))
+        self.lookup_done = threading.Event()
+        self.driver = Driver(settings, ShippingEngine(settings, self.spool, self.queue), self.lookup_done.set)
         self.driver._session._jitter = lambda: 1.0
 
     def step_until(self, condition: Callable[[], object]) -> None:

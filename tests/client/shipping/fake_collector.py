@@ -44,6 +44,7 @@ class FakeCollector:
         self.acks = True  # False: blocks are stored, but their acks are lost
         self.reads = True  # False: nothing is read
         self.stores = True  # False: blocks are read, but not stored
+        self.says_goodbye = True  # False: a client's `close` is not answered
         self.poison = b""  # a block that contains it makes the collector hang up
         self.port = 0
         self.address = "127.0.0.1"
@@ -183,13 +184,17 @@ class FakeCollector:
                 if self.acks and peer.sock in self._peers:
                     peer.sock.sendall(peer.session.ack(txnr))
             case Close(txnr=txnr):
-                self.closed += 1
-                if peer.stream is not None:
-                    self.streams.pop(peer.stream, None)
-                peer.sock.sendall(peer.session.ack(txnr))
-                self._drop(peer)
+                self._close_stream(peer, txnr)
             case Oversized(txnr=txnr, length=length):
                 peer.sock.sendall(peer.session.reject(txnr, f"{length} bytes are too many"))
+
+    def _close_stream(self, peer: ConnectedClient, txnr: int) -> None:
+        self.closed += 1
+        if peer.stream is not None:
+            self.streams.pop(peer.stream, None)
+        if self.says_goodbye:
+            peer.sock.sendall(peer.session.ack(txnr))
+            self._drop(peer)
 
     def _fence(self, peer: ConnectedClient, stream: bytes) -> None:
         for other in list(self._peers.values()):

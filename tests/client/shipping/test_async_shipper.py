@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.fake_collector import FakeCollector
 from tests.client.shipping.shipper_harness import HOST, unacknowledged
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 from nodelog import AsyncShipper, SpoolError
 from nodelog.shipping.settings import MIN_MAX_BYTES
@@ -147,3 +148,98 @@ async def test_a_cancelled_program_delivers_and_releases_its_spool(
         await task
     assert collector.lines == [b"a"]
     FileSpool(tmp_path / "spool").close()
+
+
+async def test_cancelling_all_tasks_loses_no_line_and_raises_nothing(
+    collector: FakeCollector, spool: str | None
+) -> None:
+    async def work() -> None:
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        finally:
+            await shipper.send("goodbye")
+
+    started = asyncio.Event()
+    async with AsyncShipper(HOST, collector.port, spool=spool) as shipper:
+        await shipper.send("a")
+        worker = asyncio.create_task(work())
+        await started.wait()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert worker.cancelled()
+    assert collector.lines == [b"a", b"goodbye"]
+
+
+async def test_a_close_that_is_cut_short_leaves_nothing_locked(
+    collector: FakeCollector, spool: str | None
+) -> None:
+    shipper = AsyncShipper(HOST, 1, spool=spool, tell=lambda _: None)
+    await shipper.__aenter__()
+    await shipper.send("a")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await shipper.close(PATIENCE)
+    assert await shipper.close(PATIENCE) == 1
+    async with AsyncShipper(HOST, collector.port, spool=spool) as second:
+        await second.send("b")
+        assert await second.flush(PATIENCE) == 0
+    assert collector.lines == ([b"a", b"b"] if spool else [b"b"])
+
+
+async def test_an_opening_that_is_cut_short_leaves_nothing_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_slowly(path: str) -> FileSpool:
+        opening.set()
+        assert may_open.wait(PATIENCE)
+        return FileSpool(path)
+
+    opening, may_open = threading.Event(), threading.Event()
+    monkeypatch.setattr("nodelog.shipping.async_shipper.open_spool", open_slowly)
+    task = asyncio.create_task(AsyncShipper(HOST, 1, spool=tmp_path / "spool").__aenter__())
+    assert await asyncio.to_thread(opening.wait, PATIENCE)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    may_open.set()
+    await until(lambda: not any(thread.name.startswith("nodelog") for thread in threading.enumerate()))
+    FileSpool(tmp_path / "spool").close()
+
+
+def test_a_loop_that_ends_without_close_sends_all_lines_and_releases_the_file(
+    collector: FakeCollector, spool: str | None
+) -> None:
+    async def forget() -> None:
+        shipper = AsyncShipper(HOST, collector.port, spool=spool)
+        await shipper.__aenter__()
+        shippers.append(shipper)
+        for line in lines_of(100):
+            await shipper.send(line)
+
+    shippers: list[AsyncShipper] = []
+    asyncio.run(forget())
+    assert collector.lines == lines_of(100)
+    assert collector.closed == 1
+    if spool:
+        FileSpool(spool).close()
+
+
+async def test_a_fault_of_a_step_ends_it_and_is_raised_by_close(
+    collector: FakeCollector, spool: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    shipper = AsyncShipper(HOST, collector.port, spool=spool, tell=lambda _: None)
+    await shipper.__aenter__()
+    monkeypatch.setattr(shipper._driver, "step", fail)
+    await shipper.send("a")
+    with pytest.raises(ZeroDivisionError):
+        await shipper.close(PATIENCE)
+    if spool:
+        again = FileSpool(spool)
+        assert again.lines == 1
+        again.close()

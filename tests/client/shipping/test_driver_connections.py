@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import PATIENCE
 
 from nodelog.shipping.driver import ANSWER_SECONDS, CONNECT_SECONDS, NEVER
-from nodelog.shipping.tcp_connection import TcpConnection
+from nodelog.shipping.network.name_lookup import LOOKUP_SECONDS
+from nodelog.shipping.network.path_check import CHECK_SECONDS
+from nodelog.shipping.network.tcp_connection import TcpConnection
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from tests.client.shipping.driver_harness import Clock, MakeHarness
     from tests.client.shipping.fake_collector import FakeCollector
 
-    from nodelog.shipping.tcp_connection import Endpoint
+    from nodelog.shipping.network.name_lookup import Endpoint
 
 
 @pytest.fixture
@@ -73,9 +77,12 @@ def test_a_peer_that_accepts_but_does_not_answer_is_reported_and_waited_for(
     harness = make_harness(collector.port)
     harness.spool.append([b"a"])
     harness.step_until(lambda: harness.driver.connection and not harness.driver.connection.is_connecting)
-    assert harness.driver.step(is_ready=False) == pytest.approx(ANSWER_SECONDS)
+    harness.driver.step(is_ready=False)
+    clock.now += ANSWER_SECONDS - CHECK_SECONDS / 2
+    assert harness.driver.step(is_ready=False) == pytest.approx(CHECK_SECONDS / 2)
+    assert not harness.messages
     clock.now += ANSWER_SECONDS
-    assert harness.driver.step(is_ready=False) == NEVER
+    assert harness.driver.step(is_ready=False) == CHECK_SECONDS
     (message,) = harness.messages
     where = f"127.0.0.1:{collector.port}"
     assert message.startswith(
@@ -90,11 +97,41 @@ def test_a_peer_that_accepts_but_does_not_answer_is_reported_and_waited_for(
 def test_an_unknown_host_name_is_reported_and_tried_again(make_harness: MakeHarness, clock: Clock) -> None:
     harness = make_harness(1, "no.such.host.invalid")
     harness.spool.append([b"a"])
+    harness.driver.step(is_ready=False)
+    assert harness.lookup_done.wait(PATIENCE)
     assert harness.driver.step(is_ready=False) == pytest.approx(0.1)
     (message,) = harness.messages
     assert message.startswith("no connection to no.such.host.invalid: ")
+    harness.lookup_done.clear()
     clock.now += 0.1
+    assert harness.driver.step(is_ready=False) == LOOKUP_SECONDS
+    assert harness.lookup_done.wait(PATIENCE)
     assert harness.driver.step(is_ready=False) == pytest.approx(0.2)
+
+
+def test_a_lookup_that_takes_long_is_reported_once_and_awaited(
+    make_harness: MakeHarness, collector: FakeCollector, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    ask = socket.getaddrinfo
+
+    def hang(host: str, port: int, **_: object) -> object:
+        answers.wait()
+        return ask(host, port, type=socket.SOCK_STREAM)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    harness = make_harness(collector.port, "localhost")
+    harness.spool.append([b"a"])
+    assert harness.driver.step(is_ready=False) == LOOKUP_SECONDS
+    clock.now += LOOKUP_SECONDS
+    assert harness.driver.step(is_ready=False) == NEVER
+    assert harness.driver.step(is_ready=False) == NEVER
+    text = "no connection to localhost: the name server does not answer; still waiting; lines wait in memory"
+    assert harness.messages == [text]
+    answers.set()
+    assert harness.lookup_done.wait(PATIENCE)
+    harness.step_until(lambda: not harness.queue.unacknowledged)
+    assert harness.messages == [text, f"connected to 127.0.0.1:{collector.port}"]
 
 
 def test_a_lack_of_file_descriptors_is_reported_and_tried_again(

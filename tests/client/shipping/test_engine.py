@@ -204,7 +204,7 @@ def test_close_stores_what_it_can_and_reports_what_is_left(tmp_path: Path, *, is
         harness.queue.offer(line)
     harness.queue.close()
     harness.engine.close()
-    assert harness.messages == [unacknowledged(10, "a file" if is_persistent else None)]
+    assert harness.messages == [unacknowledged(10, tmp_path / "spool" if is_persistent else None)]
     if is_persistent:
         spool = FileSpool(tmp_path / "spool")
         assert spool.lines == 10
@@ -222,7 +222,8 @@ def test_close_on_a_full_disk_reports_how_many_lines_are_lost_and_how_many_wait(
     monkeypatch.setattr(harness.spool, "append", failing)
     harness.queue.close()
     harness.engine.close()
-    others = "wait in a file: the next run or `nodelog pipe --spool a file </dev/null` sends them"
+    path = tmp_path / "spool"
+    others = f"wait in {path}: the next run or `nodelog pipe --spool {path} </dev/null` sends them"
     lost = "lines are not acknowledged; 1 of them are lost: the disk is full"
     assert harness.messages == [f"{kept + 1} {lost}" + (f"; the others {others}" if kept else "")]
 
@@ -235,4 +236,4 @@ def test_a_close_that_cannot_delete_acknowledged_lines_loses_nothing(
     monkeypatch.setattr(harness.spool, "commit_removals", failing)
     harness.queue.close()
     harness.engine.close()
-    assert harness.messages == [unacknowledged(1, "a file")]
+    assert harness.messages == [unacknowledged(1, tmp_path / "spool")]

@@ -174,9 +174,10 @@ def work():
 assert_success(fork(work))
 assert shipper.close(20) == 0
 """
-    (message,) = run(program, collector, tmp_path / "spool")
+    message, reported_by_parent = run(program, collector, tmp_path / "spool")
+    assert reported_by_parent.endswith("the file stays, its lines are not taken over")
     assert message.endswith("Is a directory; choose another; in this forked process lines wait in memory")
-    assert collector.lines == [b"child"]
+    assert collector.lines[0] == b"child"
 
 
 def test_a_closed_shipper_is_closed_in_a_child(collector: FakeCollector) -> None:
@@ -198,14 +199,14 @@ def test_a_signal_handler_may_send_while_the_first_line_of_a_child_starts_its_th
     collector: FakeCollector, tmp_path: Path
 ) -> None:
     program = """
-from nodelog.shipping import shipper as module
+from nodelog.shipping.process import fork_hooks as module
 signal.signal(signal.SIGUSR1, lambda *_: shipper.send("handler"))
-class Slow(module.FileSpool):
-    def __init__(self, *args, **kwargs):
-        os.kill(os.getpid(), signal.SIGUSR1)
-        super().__init__(*args, **kwargs)
+open_spool = module.open_spool
+def open_slowly(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    return open_spool(*args, **kwargs)
 def work():
-    module.FileSpool = Slow
+    module.open_spool = open_slowly
     signal.alarm(20)
     shipper.send("child")
     assert shipper.close(20) == 0
@@ -214,3 +215,20 @@ assert shipper.close(20) == 0
 """
     assert run(program, collector, tmp_path / "spool") == []
     assert sorted(collector.lines) == [b"child", b"handler"]
+
+
+def test_a_child_of_a_spool_with_one_file_per_process_has_its_own(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
+    program = """
+def work():
+    shipper.send("child")
+    shipper.keep(20)
+    assert shipper.close(20) == 0
+shipper.send("parent")
+assert_success(fork(work))
+assert shipper.close(20) == 0
+"""
+    assert run(program, collector, tmp_path / "app-{pid}.spool") == []
+    assert sorted(collector.lines) == [b"child", b"parent"]
+    assert not list(tmp_path.iterdir())

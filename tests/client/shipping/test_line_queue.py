@@ -77,7 +77,7 @@ def test_close_wakes_a_sender_that_waits_with_an_error() -> None:
 
     sender = threading.Thread(target=send)
     sender.start()
-    wait_for(lambda: queue._changed._waiters)  # type: ignore[attr-defined]
+    wait_for(lambda: queue._changed._waiters)
     queue.close()
     sender.join(30)
     assert len(errors) == 1

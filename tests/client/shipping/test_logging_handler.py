@@ -100,16 +100,47 @@ def test_a_record_that_cannot_be_formatted_is_counted_and_does_not_raise(
     assert collector.lines == [b"good"]
 
 
-def test_a_record_after_close_is_counted_and_does_not_raise(
-    collector: FakeCollector, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spool", [None, "spool"])
+def test_a_record_after_close_opens_the_handler_again(
+    collector: FakeCollector, logger: logging.Logger, tmp_path: Path, spool: str | None
 ) -> None:
-    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = NodeLogHandler(HOST, collector.port, spool=spool and tmp_path / spool)
+    logger.addHandler(handler)
+    for number in range(3):
+        logger.warning("%d", number)
+        handler.close()
+        assert collector.closed == number + 1
+    assert collector.lines == [b"0", b"1", b"2"]
+    assert handler.errors == 0
+
+
+def test_another_configuration_of_logging_costs_no_record(
+    collector: FakeCollector, logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
     handler = NodeLogHandler(HOST, collector.port)
     logger.addHandler(handler)
+    logger.warning("before")
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    assert collector.closed == 1
+    logger.warning("after")
+    assert handler.shipper.flush(PATIENCE) == 0
+    assert collector.lines == [b"before", b"after"]
+    assert not capsys.readouterr().err
+
+
+def test_close_gives_up_no_record_in_memory_while_the_program_runs(logger: logging.Logger) -> None:
+    messages: list[str] = []
+    collector = FakeCollector().start()
+    collector.crash()
+    handler = NodeLogHandler(HOST, collector.port, exit_timeout=0.01, tell=messages.append)
+    logger.addHandler(handler)
+    logger.warning("before")
     handler.close()
-    logger.warning("too late")
-    assert handler.errors == 1
-    assert not collector.lines
+    assert messages[-1] == "1 lines are not acknowledged; they wait in memory while the program runs"
+    logger.warning("after")
+    with collector:
+        assert handler.shipper.flush(PATIENCE) == 0
+        assert collector.lines == [b"before", b"after"]
 
 
 @pytest.mark.parametrize("full", ["block", "drop-newest"])
@@ -153,9 +184,9 @@ def test_a_filter_may_return_another_record(
 
 PROGRAM = """
 import logging, sys
-import nodelog.shipping.shipper
+import nodelog.shipping.process.shipping_thread
 from nodelog import NodeLogHandler
-nodelog.shipping.shipper.GRACE_SECONDS = 20.0  # on a busy machine the disk is slow, not stuck
+nodelog.shipping.process.shipping_thread.GRACE_SECONDS = 20.0  # on a busy machine the disk is slow, not stuck
 port, spool, timeout = int(sys.argv[1]), sys.argv[2] or None, float(sys.argv[3])
 handler = NodeLogHandler("127.0.0.1", port, spool=spool, exit_timeout=timeout)
 logging.basicConfig(handlers=[handler], level="INFO", format="%(message)s")

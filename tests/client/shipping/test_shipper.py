@@ -43,6 +43,17 @@ def test_a_shipper_closes_its_stream_so_that_it_can_be_forgotten(collector: Fake
     assert collector.lines == [b"a"]
 
 
+def test_with_all_acknowledged_a_collector_that_does_not_say_goodbye_is_no_fault_of_the_disk(
+    collector: FakeCollector, spool: str | None
+) -> None:
+    collector.says_goodbye = False
+    messages: list[str] = []
+    shipper = Shipper(HOST, collector.port, spool=spool, tell=messages.append)
+    shipper.send("a")
+    assert shipper.close(PATIENCE) == 0
+    assert (collector.lines, collector.closed, messages) == ([b"a"], 1, [])
+
+
 def test_a_spool_that_is_in_use_is_an_error(collector: FakeCollector, tmp_path: Path) -> None:
     path = tmp_path / "spool"
     with Shipper(HOST, collector.port, spool=path), pytest.raises(SpoolError, match="in use by process"):
@@ -130,7 +141,7 @@ def test_keep_returns_when_all_lines_are_in_the_spool(tmp_path: Path) -> None:
     for number in range(1000):
         shipper.send(str(number))
     assert shipper.keep(PATIENCE) == 0
-    engine = shipper._driver.engine  # type: ignore[union-attr]
+    engine = shipper._thread.driver.engine  # type: ignore[union-attr]
     assert engine.spool.lines == 1000
     shipper.close(0)
     spool = FileSpool(path)

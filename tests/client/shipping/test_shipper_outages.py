@@ -190,7 +190,7 @@ def test_a_full_disk_loses_nothing(collector: FakeCollector, tmp_path: Path) -> 
     with Shipper(HOST, collector.port, spool=tmp_path / "spool", tell=messages.append) as shipper:
         shipper.send("before")
         shipper.flush(PATIENCE)
-        file = shipper._driver.engine.spool._database  # type: ignore[union-attr]
+        file = shipper._thread.driver.engine.spool._database  # type: ignore[union-attr]
         file.execute("PRAGMA max_page_count = 1")
         pages = file.execute("PRAGMA max_page_count").fetchone()[0]
         big = "x" * 60_000

@@ -13,6 +13,8 @@ from nodelog.spool.spool_lock import SpoolLock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nodelog.own_descriptor import OwnDescriptor
+
 FORKING = """
 import os, sys
 from pathlib import Path
@@ -50,11 +52,11 @@ def test_a_lock_file_that_was_removed_in_the_meantime_is_created_again(
     path = tmp_path / "spool"
     took = SpoolLock._open_and_lock
 
-    def slow(self: SpoolLock, path: Path) -> int:
-        fd = took(self, path)
+    def slow(self: SpoolLock, path: Path) -> OwnDescriptor:
+        file = took(self, path)
         monkeypatch.undo()
         self._path.unlink()
-        return fd
+        return file
 
     monkeypatch.setattr(SpoolLock, "_open_and_lock", slow)
     lock = SpoolLock(path)

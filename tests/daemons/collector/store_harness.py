@@ -50,6 +50,16 @@ def failing_once(
     return intercept_os_calls(before)
 
 
+def failing(name: str, error: OSError) -> Any:  # noqa: ANN401
+    """Let every call of this name fail."""
+
+    def before(called: str, _: tuple[Any, ...]) -> None:
+        if called == name:
+            raise error
+
+    return intercept_os_calls(before)
+
+
 def disk_full() -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -17,8 +17,9 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
 from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.metrics import Metrics
@@ -84,6 +85,17 @@ def send_over_failed_syncs(store: LogStore, on_acked: Callable[[int], None]) -> 
         store.verify_position()
         store.commits.sync()
         on_acked(written[-1][0])
+
+
+def send_with_journals_in_place(store: LogStore, on_acked: Callable[[int], None]) -> None:
+    """Do the same amid foreign changes where no file can be created for a new journal."""
+
+    def refuse(*_: Path, **__: int) -> NoReturn:
+        raise PermissionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_file, "publish_atomically", refuse)
+        send_amid_foreign_changes(store, on_acked)
 
 
 def send_in_streams(store: LogStore, on_acked: Callable[[int], None]) -> None:
@@ -212,7 +224,13 @@ def kill_in_streams(directory: Path, workload: Callable[..., None]) -> int:
     return calls
 
 
-WORKLOADS = (send_blocks, send_amid_foreign_changes, send_over_failed_syncs, send_in_streams)
+WORKLOADS = (
+    send_blocks,
+    send_amid_foreign_changes,
+    send_over_failed_syncs,
+    send_with_journals_in_place,
+    send_in_streams,
+)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from tests.waiting import PATIENCE, wait_for
 
 from nodelog import __version__
 from nodelogd.collector.daemon import Collector
+from nodelogd.collector.network.listener import ListeningSockets
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.wiring import Wiring
 from nodelogd.service.disk_budget import Budget
@@ -231,7 +232,7 @@ async def test_shutdown_during_the_start_waits_within_the_grace_for_what_clients
     log = tmp_path / "node_log"
     grace = PATIENCE if opens_in_time else 0.2
     collector = Collector(Settings(log=log, keep=Budget(min_free_share=None), grace=grace))
-    collector.start([listener], [])
+    collector.start(ListeningSockets([listener]))
     with socket.create_connection(listener.getsockname()) as client:
         client.sendall(b"one\n")
     if opens_in_time:

@@ -17,7 +17,7 @@ from nodelogd.collector.pipeline.disk_errors import DiskErrors
 from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.pipeline.writer import Writer, WriterReports
 from nodelogd.collector.store.file_names import FileNames
-from nodelogd.collector.store.log_store import LogStore, StoreSettings
+from nodelogd.collector.store.log_store import LogStore, StoreNeighbours, StoreSettings
 from nodelogd.service.health import Health
 
 if TYPE_CHECKING:
@@ -50,7 +50,12 @@ class Bench:
         self.opened: list[OSError | None] = []
         self.stored: list[Receipts] = []  # receipts in the order of their batches
         self.writer = Writer(
-            lambda close_file: LogStore(FileNames.resolve(log), StoreSettings(), self.metrics, close_file),
+            lambda close_file: LogStore(
+                FileNames.resolve(log),
+                StoreSettings(),
+                self.metrics,
+                StoreNeighbours(close_file=close_file, health=self.health),
+            ),
             self.arenas,
             policy,
             WriterReports(

@@ -139,3 +139,21 @@ def test_the_requested_number_of_bytes_stays_free() -> None:
     disk = FreeSpace(size=1000 * MIN_FREE_BYTES, free=300 * MIN_FREE_BYTES)
     budget = Budget(max_bytes=None, min_free_share=0.1, min_free_bytes=302 * MIN_FREE_BYTES)
     assert removed([file(size=MIN_FREE_BYTES)] * 5, budget, disk) == ["keep-free"] * 2
+
+
+@pytest.mark.parametrize(
+    ("free_inodes", "share", "count"),
+    [(None, 0.15, 0), (3, 0.15, 0), (2, 0.15, 1), (0, 0.15, 3), (0, None, 0)],
+)
+def test_the_oldest_go_while_too_few_inodes_are_free(
+    free_inodes: int | None, share: float | None, count: int
+) -> None:
+    budget = Budget(max_bytes=None, min_free_share=share)
+    disk = FreeSpace(size=LARGE.size, free=LARGE.free, free_inodes=free_inodes)
+    assert removed([file() for _ in range(5)], budget, disk) == ["keep-free"] * count
+
+
+def test_no_file_goes_for_inodes_if_all_of_them_would_not_be_enough() -> None:
+    budget = Budget(max_bytes=None, min_free_share=0.15)
+    disk = FreeSpace(size=LARGE.size, free=LARGE.free, free_inodes=0)
+    assert removed([file(), file()], budget, disk) == []

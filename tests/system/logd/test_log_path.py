@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes.logd import LOGD
 from tests.waiting import wait_for
 
 from nodelogd.collector.store.file_names import FileNames
@@ -85,15 +87,6 @@ def missing(tmp_path: Path) -> Path:
     return tmp_path / "nowhere" / "node_log"
 
 
-def directory(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-def pipe(tmp_path: Path) -> Path:
-    os.mkfifo(tmp_path / "node_log")
-    return tmp_path / "node_log"
-
-
 def below_a_file(tmp_path: Path) -> Path:
     (tmp_path / "file").touch()
     return tmp_path / "file" / "node_log"
@@ -108,8 +101,6 @@ def loop_of_links(tmp_path: Path) -> Path:
     ("make_path", "reason"),
     [
         (missing, "No such file or directory"),
-        (directory, "Is a directory"),
-        (pipe, "Not a regular file"),
         (below_a_file, "Not a directory"),
         (loop_of_links, "Too many levels of symbolic links"),
     ],
@@ -124,6 +115,48 @@ def test_a_path_that_only_an_operator_can_fix_is_one_error_and_exit_code_1(
     assert reason in message
     assert "--log" in message
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def pipe(folder: Path) -> str:
+    os.mkfifo(folder / "pipe")
+    return str(folder / "pipe")
+
+
+def link_to_a_pipe(folder: Path) -> str:
+    (folder / "link").symlink_to(pipe(folder))
+    return str(folder / "link")
+
+
+def bound_socket(folder: Path) -> str:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(folder / "socket"))
+    return str(folder / "socket")
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        (pipe, "a pipe"),
+        (link_to_a_pipe, "a pipe"),
+        (bound_socket, "a socket"),
+        (str, "a directory"),
+        (lambda _: "/dev/null", "a device"),
+        (lambda _: "/dev/stdout", "a stream of the process"),
+        (lambda _: "/dev/fd/2", "a stream of the process"),
+        (lambda _: "/proc/self/fd/1", "a stream of the process"),
+    ],
+    ids=["pipe", "link", "socket", "directory", "null", "stdout", "descriptor", "proc"],
+)
+def test_a_log_that_is_no_file_is_refused_in_one_line_with_exit_2(
+    tmp_path: Path, place: Callable[[Path], str], kind: str
+) -> None:
+    log = place(tmp_path)
+    there = sorted(tmp_path.rglob("*"))
+    done = subprocess.run([LOGD, "--log", log], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"logd: --log: {log!r} is {kind}, and lines are kept in a file")
+    assert sorted(tmp_path.rglob("*")) == there
 
 
 def test_a_read_only_file_system_is_one_error_and_exit_code_1(small_disk: SmallDisk, logd: StartLogd) -> None:

@@ -15,11 +15,21 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from nodelog.backoff import delays
+from nodelog.commands.stop_signals import POLL_SECONDS
+from nodelog.shipping.network.name_lookup import (
+    LOOKUP_SECONDS,
+    NO_ANSWER,
+    NameLookup,
+    connect_to,
+    lookup_failure,
+)
+from nodelog.shipping.network.path_check import CHECK_SECONDS, PathCheck, enable_keepalive, read_tcp_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nodelog.commands.stop_signals import StopSignals
+    from nodelog.shipping.network.name_lookup import Endpoint
 
 _CONNECT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 2.0
@@ -33,6 +43,10 @@ class PlainTcp:
 
     def __init__(self, host: str, port: int, stop: StopSignals, on_message: Callable[[str], None]) -> None:
         self._address = (host, port)
+        self._lookup = NameLookup([host], port, lambda: None)
+        self._lookup_since: float | None = None
+        self._untried: list[Endpoint] = []  # addresses of this round
+        self._path_check = PathCheck()
         self._stop = stop
         self._on_message = on_message
         self._socket: socket.socket | None = None
@@ -46,29 +60,30 @@ class PlainTcp:
         end = time.monotonic() + seconds
         while True:
             left = max(0.0, end - time.monotonic())
-            events = self._poll(left, select.POLLIN)
+            events = self._poll(min(left, CHECK_SECONDS), select.POLLIN)
             if self._stop.fileno() in events:
                 return True
-            if not events and left <= 0:
-                return False
-            if events and self._is_closed_by_collector():
+            if self._is_path_dead() or (events and self._is_closed_by_collector()):
                 self._disconnect()
+            elif not events and left <= 0:
+                return False
 
     def send(self, line: bytes) -> bool:
         """Send `line`, over as many connections as it takes; return False if a stop signal came first."""
         pauses = delays(random.random)
         pause = 0.0
         while not self.wait(pause):
-            pause = 0.0
             try:
                 if self._socket is None:
-                    self._connect()  # and check for a signal and a FIN once more before the line is sent
+                    pause = self._connect()  # and check for a signal and a FIN before the line is sent
                 else:
                     return self._write(self._socket, line)
             except OSError as error:
                 self._disconnect()
-                self._report(error)
-                pause = next(pauses)
+                pause = 0.0
+                if not self._untried:
+                    self._report(lookup_failure(error))
+                    pause = next(pauses)
         return False
 
     def close(self) -> None:
@@ -87,13 +102,39 @@ class PlainTcp:
         host, port = self._address
         return f"{sent} lines sent to {host} port {port}"
 
-    def _connect(self) -> None:
-        self._socket = socket.create_connection(self._address, timeout=_CONNECT_SECONDS)
+    def _connect(self) -> float:
+        """Connect to the next address, unless it is not known yet; return the seconds to wait then."""
+        endpoints = self._untried or self._lookup.take_result()
+        if endpoints is None:
+            self._report_slow_lookup()
+            return POLL_SECONDS
+        self._lookup_since = None
+        endpoint, *self._untried = endpoints
+        self._socket = connect_to([endpoint], _CONNECT_SECONDS)
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        enable_keepalive(self._socket)
+        self._path_check = PathCheck()
+        self._untried.clear()
         if self._failing:
             self._failing = False
             self._on_message(f"connected to {self}")
+        return 0.0
+
+    def _report_slow_lookup(self) -> None:
+        now = time.monotonic()
+        if self._lookup_since is None:
+            self._lookup_since = now
+        elif now - self._lookup_since >= LOOKUP_SECONDS:
+            self._report(NO_ANSWER)
+
+    def _is_path_dead(self) -> bool:
+        """Return whether the kernel at the other end does not answer any more, and report that."""
+        if self._socket is None:
+            return False
+        seconds = self._path_check.silent_seconds(read_tcp_state(self._socket), time.monotonic())
+        if seconds:
+            self._report(f"its host has not answered for {seconds:.0f} s")
+        return bool(seconds)
 
     def _write(self, connection: socket.socket, line: bytes) -> bool:
         rest = memoryview(line)
@@ -119,7 +160,7 @@ class PlainTcp:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._report(error)
+            self._report(error.strerror or str(error))
             return True
 
     def _disconnect(self) -> None:
@@ -127,12 +168,11 @@ class PlainTcp:
             self._socket.close()
             self._socket = None
 
-    def _report(self, error: OSError) -> None:
+    def _report(self, reason: str) -> None:
         """Report an outage once, not at every retry."""
         if not self._failing:
             self._failing = True
-            text = f"no connection to {self}: {error.strerror or error}; trying again, nothing is skipped"
-            self._on_message(text)
+            self._on_message(f"no connection to {self}: {reason}; trying again, nothing is skipped")
 
     def __str__(self) -> str:
         host, port = self._address

@@ -10,7 +10,7 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Final
 
-from nodelog.shipping.line_splitting import MAX_LINE_BYTES, split_into_batches
+from nodelog.commands.stdio.line_assembly import LineAssembler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +34,19 @@ class StdinReader:
         self._poll.register(fd, select.POLLIN)
         self._poll.register(stop, select.POLLIN)
         self._left: int | None = None  # bytes still to be read after a stop signal
-        self._partial = bytearray()  # the beginning of a line whose end has not arrived
+        self._lines = LineAssembler()
 
     def batches(self) -> Iterator[bytes]:
         """Yield whole lines, each with its LF, in batches of at most 64 KiB or one longer line."""
         while data := self._read():
-            yield from self._split(data)
-        if self._partial:
-            yield bytes(self._partial) + b"\n"
+            yield from self._lines.feed(data)
+        if rest := self._lines.finish():
+            yield rest
 
     def _read(self) -> bytes:
         while True:
             if self._left is None and self._stop.fileno() in [number for number, _ in self._poll.poll()]:
-                self._left = _bytes_in_pipe(self._fd)
+                self._left = bytes_in_pipe(self._fd)
             try:
                 data = os.read(self._fd, _READ if self._left is None else min(_READ, self._left))
             except BlockingIOError:  # another process made the pipe non-blocking and read what was in it
@@ -57,21 +57,8 @@ class StdinReader:
                 self._left -= len(data)
             return data
 
-    def _split(self, data: bytes) -> Iterator[bytes]:
-        """Yield the whole lines of `data` after what was left of the last; keep the rest."""
-        end = data.rfind(b"\n") + 1
-        if not end:
-            self._partial += data
-            while len(self._partial) > MAX_LINE_BYTES:
-                yield bytes(self._partial[:MAX_LINE_BYTES]) + b"\n"
-                del self._partial[:MAX_LINE_BYTES]
-            return
-        whole = b"".join((self._partial, memoryview(data)[:end]))
-        self._partial = bytearray(data[end:])
-        yield from split_into_batches(whole)
 
-
-def _bytes_in_pipe(fd: int) -> int:
+def bytes_in_pipe(fd: int) -> int:
     """Return the number of bytes that were written into a pipe or socket and not read yet, else 0."""
     mode = os.fstat(fd).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):

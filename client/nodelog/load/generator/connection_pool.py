@@ -14,12 +14,16 @@ import select
 import socket
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from nodelog.shipping.network.name_lookup import NameLookup, connect_to
 
 if TYPE_CHECKING:
     from nodelog.load.generator.connection import Connection
 
 CONNECT_SECONDS: Final = 5.0
+LOOKUP_SECONDS: Final = 30.0
+"""The time for the name server: a resolver asks it several times."""
 
 
 class ConnectionPool:
@@ -36,7 +40,7 @@ class ConnectionPool:
         self._connections = connections
         self._address = address
         self._family = socket.AF_UNSPEC
-        self._target: tuple[str, int] = address
+        self._target: Any = address
         self._by_fd: dict[int, Connection] = {}
         self._retries: list[tuple[float, int, Connection]] = []
         self._gives_up = False
@@ -58,9 +62,13 @@ class ConnectionPool:
 
     def connect_all(self) -> None:
         """Connect all of them. Raises OSError: a load that cannot start is of no use."""
+        endpoints = NameLookup([self._address[0]], self._address[1], lambda: None).wait_for_result(
+            LOOKUP_SECONDS
+        )
         for connection in self._connections:
-            sock = socket.create_connection(self._address, CONNECT_SECONDS)
+            sock = connect_to(endpoints, CONNECT_SECONDS)
             self._family, self._target = sock.family, sock.getpeername()
+            endpoints = [(self._family, self._target)]
             connection.sock = sock
             connection.start_session()
             connection.wait_for_session()

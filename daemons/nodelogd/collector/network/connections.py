@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nodelogd.collector.metrics import Metrics
+    from nodelogd.collector.network.framing.framed_connection import FramedConnection
     from nodelogd.collector.network.line_connection import LineConnection
     from nodelogd.collector.network.protocol_detection import UndecidedConnection
     from nodelogd.collector.network.relp_clients import RelpClients
 
-    Connection = LineConnection | RelpConnection | UndecidedConnection
+    Lines = LineConnection | FramedConnection
+    Connection = Lines | RelpConnection | UndecidedConnection
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: closing sends a reset
 
@@ -42,6 +44,7 @@ class Connections:
         self.unfinished = 0  # bytes, of all connections
         self.accepts_relp = True  # False at shutdown: a connection that turns out to be RELP is closed
         self.all_closed = Event()
+        self.on_drop: Callable[[Connection, str], None] = lambda *_: None  # before a line is dropped
         self.on_closed: Callable[[], None] = lambda: None  # called for every connection that has ended
         clients.on_replaced = self._close_replaced
 
@@ -76,6 +79,12 @@ class Connections:
         self._drop_and_detach(connection, reason)
         self.close_detached(connection, reason)
 
+    def drop_unfinished(self, connection: Connection, reason: str) -> None:
+        """Drop the unfinished line or frame of a connection, and report it."""
+        if connection.unfinished:
+            self.on_drop(connection, reason)
+            connection.drop_unfinished(reason)
+
     def close_detached(self, connection: Connection, reason: str) -> None:
         """Close a connection that is not in the set any more."""
         if isinstance(connection, RelpConnection):
@@ -99,7 +108,7 @@ class Connections:
             self._drop_and_detach(connection, "stop")
         return detached
 
-    def detach_lines(self) -> list[LineConnection | UndecidedConnection]:
+    def detach_lines(self) -> list[Lines | UndecidedConnection]:
         """Remove and return the other connections, with their unfinished lines. Closing one now resets it."""
         detached = [connection for connection in self if not isinstance(connection, RelpConnection)]
         for connection in detached:
@@ -118,7 +127,7 @@ class Connections:
 
     def _drop_and_detach(self, connection: Connection, reason: str) -> None:
         self.unfinished -= connection.unfinished
-        connection.drop_unfinished(reason)
+        self.drop_unfinished(connection, reason)
         self._detach(connection)
 
     def _detach(self, connection: Connection) -> None:

@@ -148,6 +148,11 @@ class LineConnection:
                 self._stamp(arena, start)
         return count
 
+    def held(self, size: int) -> bytes:
+        """Return the first `size` bytes of the unfinished line."""
+        line = self._long.view[: self._long.filled] if self._long else self._tail
+        return bytes(line[:size])
+
     def feed(self, data: bytes, arena: Arena) -> None:
         """Process what was read elsewhere, no more than one read brings, as if `receive` had read it."""
         self.receive_into = BytesIO(data).readinto

@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nodelog.wire.sniffing import Protocol
@@ -16,10 +16,11 @@ from nodelogd.service.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.network.connection_factory import ConnectionFactory
+    from nodelogd.collector.network.framing.decoders import Framing
     from nodelogd.collector.network.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class ListeningSockets:
 
     lines_and_relp: Sequence[socket.socket]
     relp_only: Sequence[socket.socket] = ()
+    framings: Mapping[socket.socket, Framing] = field(default_factory=dict)  # of those that do not take LF
 
 
 class Listener:
@@ -59,6 +61,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._sockets = [*sockets.lines_and_relp, *sockets.relp_only]
         self._relp_sockets = frozenset(sockets.relp_only)
+        self._framings = sockets.framings
         self._reader = reader
         self._connections = reader.connections
         self._short_connections = ShortConnections(reader, factory.limits, metrics)
@@ -103,6 +106,10 @@ class Listener:
         if sock in self._relp_sockets:
             for connection in self._accept(sock, size):
                 connection.protocol = Protocol.RELP
+                self._keep_open(connection)
+        elif sock in self._framings:
+            for connection in self._accept(sock, size):
+                connection.framing = self._framings[sock]
                 self._keep_open(connection)
         else:
             self._short_connections.serve(self._accept(sock, size), self._keep_open)

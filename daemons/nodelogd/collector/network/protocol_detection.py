@@ -49,6 +49,10 @@ class UndecidedConnection:
         """Bytes of the unfinished line or frame."""
         return self._current.unfinished
 
+    def held(self, size: int) -> bytes:
+        """Return the first `size` bytes of the unfinished line."""
+        return self._lines.held(size)
+
     def receive(self, arena: Arena) -> int:
         """Read once, and decide if possible. Returns and raises as the other connections do."""
         data = self.sock.recv(self._read_size)

@@ -18,8 +18,7 @@ from nodelogd.collector.network.protocol_detection import UndecidedConnection
 if TYPE_CHECKING:
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.network.acks import Acks
-    from nodelogd.collector.network.connections import Connection, Connections
-    from nodelogd.collector.network.line_connection import LineConnection
+    from nodelogd.collector.network.connections import Connection, Connections, Lines
     from nodelogd.collector.network.memory_limit import MemoryLimit
     from nodelogd.collector.pipeline.arena import Arena
     from nodelogd.collector.pipeline.arena_exchange import ArenaExchange
@@ -118,7 +117,7 @@ class Reader:
             self._acks.close_or_rearm(self.connections.by_descriptor[descriptor])
 
     async def drain_detached(
-        self, detached: LineConnection | UndecidedConnection, rest: bytes, *, at_eof: bool
+        self, detached: Lines | UndecidedConnection, rest: bytes, *, at_eof: bool
     ) -> None:
         """Process the `rest` that was read from a detached connection before its reset.
 
@@ -139,7 +138,7 @@ class Reader:
             self._draining -= count
         if at_eof:
             connection.finish(self._arenas.current)
-        connection.drop_unfinished("stop")
+        self.connections.drop_unfinished(connection, "stop")
         self.connections.count_closed("end of stream" if at_eof else "stop")
 
     async def flush(self) -> None:

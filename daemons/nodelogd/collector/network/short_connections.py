@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from nodelog.wire.sniffing import Protocol, sniff_protocol
+from nodelogd.collector.network.framing.decoders import Framing
 from nodelogd.collector.network.protocol_detection import FIRST_READ_SIZE
 from nodelogd.collector.network.stamp import peer_name, stamp_in_place
 
@@ -33,12 +34,13 @@ FIRST_BYTES = 64  # more than it takes to tell RELP from lines
 class AcceptedConnection:
     """A connection that is accepted and not watched."""
 
-    __slots__ = ("address", "descriptor", "protocol", "rest")
+    __slots__ = ("address", "descriptor", "framing", "protocol", "rest")
 
     def __init__(self, descriptor: int, address: PeerAddress) -> None:
         """Own a descriptor that does not block."""
         self.descriptor = descriptor
         self.address = address
+        self.framing = Framing.LF
         self.protocol: Protocol | None = None  # None as long as its first bytes may be those of both
         self.rest: list[bytes] = []  # what was read and is not in an arena
 

@@ -18,6 +18,7 @@ from nodelogd.collector.store.transient_errors import RETRY_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Event
 
     from nodelogd.collector.pipeline.arena import Arena
     from nodelogd.collector.pipeline.disk_errors import DiskErrors
@@ -39,15 +40,30 @@ class Batches:
     """The batches of one store; used by the writer thread only."""
 
     def __init__(
-        self, store: LogStore, mode: SyncMode, disk_errors: DiskErrors, on_stored: Callable[[Arena], None]
+        self,
+        store: LogStore,
+        mode: SyncMode,
+        disk_errors: DiskErrors,
+        on_stored: Callable[[Arena], None],
+        rotation_requested: Event,
     ) -> None:
-        """Start with none. `on_stored` gets each arena back once it is stored as `mode` requires."""
+        """Start with none. `on_stored` gets each arena back once it is stored as `mode` requires.
+
+        While `rotation_requested` is set, the log is sealed even before a batch that the disk does not take.
+        """
+        self._rotation_requested = rotation_requested
         self._store = store
         self._mode = mode
         self._disk_errors = disk_errors
         self._on_stored = on_stored
         self._is_rewriting = False
         self.held: list[HeldBatch] = []
+
+    def rotate_if_requested(self) -> None:
+        """Seal the log if that was requested, however long that takes."""
+        if self._rotation_requested.is_set():
+            self._rotation_requested.clear()
+            self.retry(self._store.rotate)
 
     def write(self, arena: Arena) -> None:
         """Write a batch, however long that takes."""
@@ -89,6 +105,7 @@ class Batches:
             except OSError as error:
                 self._disk_errors.report(error, "write")
                 time.sleep(RETRY_INTERVAL)
+                self._rotate_before_retry()
             else:
                 if not self._is_rewriting:
                     self._disk_errors.note_success()
@@ -103,6 +120,18 @@ class Batches:
         for batch in held:
             self.write(batch.arena)
         self._is_rewriting = before
+
+    def _rotate_before_retry(self) -> None:
+        """Seal the log if that was requested: a new file may be what the disk accepts."""
+        if self._rotation_requested.is_set():
+            self._rotation_requested.clear()
+            try:
+                self._store.rotate()
+            except SyncError as error:
+                self._disk_errors.report(error, "sync")
+                self.rewrite_held()
+            except OSError as error:
+                self._disk_errors.report(error, "write")
 
     def _release_durable(self) -> None:
         while self.held and self.held[0].number <= self._store.commits.last_synced:

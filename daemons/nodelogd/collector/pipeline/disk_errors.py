@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.transient_errors import RETRY_INTERVAL
+from nodelogd.service.free_space import describe_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class DiskErrors:
         """Count a failed action (open, write, sync); log it unless it is the same as before."""
         self._metrics.failures.labels(action).inc()
         text = (
-            f"cannot {action} {error.filename or self._path}: {os.strerror(error.errno or 0)}; "
+            f"cannot {action} {error.filename or self._path}: {describe_error(error, self._path.parent)}; "
             f"reading is paused, nothing is lost, retrying every {RETRY_INTERVAL:g} s"
         )
         if self._failing_since is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.pipeline.arena import Arena
@@ -66,6 +66,7 @@ class Writer:
         self._disk_errors = disk_errors
         self._on_stored = reports.on_stored
         self._commands: SimpleQueue[Command] = SimpleQueue()
+        self._rotation_requested = Event()
         self._background_sync = BackgroundSync(
             reports.metrics, lambda job, error: self._commands.put((job, error)), reports.on_file_closed
         )
@@ -84,7 +85,8 @@ class Writer:
         self._commands.put(arena)
 
     def rotate(self) -> None:
-        """Queue a rotation: the active file is sealed."""
+        """Request a rotation: after what is queued, or before a batch that the disk refuses."""
+        self._rotation_requested.set()
         self._commands.put(Rotate())
 
     def forget(self, stream: bytes) -> None:
@@ -122,7 +124,7 @@ class Writer:
                     self._write(command)
                     self._schedule.note_written(now)
                 case Rotate():
-                    batches.retry(store.rotate)
+                    batches.rotate_if_requested()
                 case ForgetStream():
                     store.streams.forget(command.stream)
                 case (job, error):
@@ -153,7 +155,9 @@ class Writer:
             else:
                 self._disk_errors.note_success()
                 break
-        self._batches = Batches(self._store, self._policy.mode, self._disk_errors, self._finish)
+        self._batches = Batches(
+            self._store, self._policy.mode, self._disk_errors, self._finish, self._rotation_requested
+        )
         self._reports.on_open(None)
         return True
 

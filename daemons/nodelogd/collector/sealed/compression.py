@@ -11,14 +11,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.store.permissions import DEFAULT_MODE, Permissions
 from nodelogd.service.atomic_publish import publish_atomically
 from nodelogd.service.deflate import SMALL_LEVEL, GzipFile, crc32, small
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from typing import BinaryIO
 
 CHUNK = 1024 * 1024  # bytes
@@ -40,13 +42,21 @@ def compress(source: Path, *, is_stopped: Callable[[], object] = lambda: False) 
     if not (target.exists() and _is_copy(source, target, is_stopped)):
         with (
             source.open("rb") as plain,
-            publish_atomically(target, mode=0o640) as file,
+            _publish_alike(target, plain) as file,
             GzipFile(source.name, "wb", SMALL_LEVEL, file, mtime=time) as packed,
         ):
             for chunk in _chunks(plain, is_stopped):
                 packed.write(chunk)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     source.unlink(missing_ok=True)
+
+
+@contextmanager
+def _publish_alike(target: Path, source: BinaryIO) -> Generator[BinaryIO]:
+    """Publish a file with the permissions of another one."""
+    with publish_atomically(target, mode=DEFAULT_MODE) as file:
+        Permissions.of(source.fileno()).apply(file.fileno())
+        yield file
 
 
 def _is_copy(source: Path, target: Path, is_stopped: Callable[[], object]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -12,9 +11,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.journal_format import JournalError, decode_header
-from nodelogd.service.disk_budget import Budget, FinishedFile, FreeSpace, files_to_remove
+from nodelogd.service.disk_budget import Budget, FinishedFile, files_to_remove
+from nodelogd.service.free_space import free_space
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -71,8 +72,7 @@ class Retention:
         """Remove what the budget does not allow, oldest first. Never raises."""
         try:
             files = self._list_files()
-            status = os.statvfs(self._names.directory)
-            disk = FreeSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+            disk = free_space(self._names.directory)
             removed = {
                 file.path
                 for file, reason in files_to_remove(files, self._budget, disk, time.time())

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.store.permissions import DEFAULT_MODE
+from nodelogd.service.atomic_publish import temporary_path
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    from nodelogd.collector.store.permissions import Permissions
+
+
+log = logging.getLogger(__name__)
+
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class ActiveFile:
@@ -18,11 +29,15 @@ class ActiveFile:
     Others may append to it, truncate it, move it or remove it at any time; some methods check for that.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or create it. Raises OSError."""
+    def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
+        """Open the file, or create it with these permissions. Raises OSError."""
         self._path = path
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
-        self.fd = os.open(path, flags, 0o640)
+        try:
+            self.fd = os.open(path, _FLAGS)
+        except FileNotFoundError:
+            self.fd = os.open(path, _FLAGS | os.O_CREAT, DEFAULT_MODE)
+            if permissions:
+                permissions.apply(self.fd)
         self.end = 0
         self._partial = 0  # bytes of an unfinished batch at its end
         self._is_disk_full = False  # at the last attempt
@@ -65,6 +80,18 @@ class ActiveFile:
         except FileNotFoundError:
             return False
 
+    def set_mode(self, mode: int) -> None:
+        """Set the mode of the file, if it is ours."""
+        try:
+            os.fchmod(self.fd, mode)
+        except OSError as error:
+            log.warning("cannot set the mode of %s to %04o: %s; going on", self._path, mode, error.strerror)
+
+    def move_to(self, path: Path) -> None:
+        """Rename the file, over whatever has that name. Raises OSError."""
+        self._path.rename(path)
+        self._path = path
+
     def terminate_last_line(self) -> int:
         """Append an LF if the last line has none; return the actual length of the file."""
         size = os.fstat(self.fd).st_size
@@ -89,11 +116,30 @@ class ActiveFile:
 
 
 @contextmanager
-def opening(path: Path) -> Generator[ActiveFile]:
-    """Open an active file; close it if the body fails. Raises OSError."""
-    file = ActiveFile(path)
+def opening(path: Path, permissions: Permissions | None = None) -> Generator[ActiveFile]:
+    """Open an active file, or create it with these permissions; close it if the body fails.
+
+    Raises OSError.
+    """
+    file = ActiveFile(path, permissions)
     try:
         yield file
     except OSError:
         os.close(file.fd)
+        raise
+
+
+@contextmanager
+def creating_successor(log: Path, permissions: Permissions) -> Generator[ActiveFile]:
+    """Create the next active file beside the log, with a temporary name; the body moves it to the log's path.
+
+    If the body fails, the file is closed, and removed unless it was moved. Raises OSError.
+    """
+    temporary = temporary_path(log)
+    try:
+        with opening(temporary, permissions) as file:
+            yield file
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise

@@ -18,7 +18,7 @@ from nodelogd.collector.store.parallel_sync import sync_in_parallel
 from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nodelogd.collector.metrics import Metrics
     from nodelogd.collector.store.active_file import ActiveFile
@@ -62,9 +62,14 @@ class Commits:
         self._durable_end = 0  # offset up to which the file is known to be on the disk, bytes
         self._journal = self._create_journal(file, file.terminate_last_line(), start.created_at)
 
-    def switch_file(self, file: ActiveFile, created_at: float) -> None:
-        """Replace the journal by one of another file, which was created at `created_at`."""
-        self._replace(self._create_journal(file, file.terminate_last_line(), created_at))
+    def switch_file(
+        self, file: ActiveFile, created_at: float, move: Callable[[], None] = lambda: None
+    ) -> None:
+        """Replace the journal by one of another file, which was created at `created_at`.
+
+        `move` gives the files their names, once there is space for the journal. Raises OSError.
+        """
+        self._replace(self._create_journal(file, file.terminate_last_line(), created_at, move))
 
     def restart_journal(self, end: int) -> None:
         """Sync the file and start a new journal for it, from offset `end` on. Raises OSError."""
@@ -96,10 +101,10 @@ class Commits:
         self.is_awaited |= is_awaited
 
     def mark_end(self, flags: int = 0) -> None:
-        """Record what is durable, as an empty batch; no other record follows in this journal."""
+        """Record what is durable, as an empty batch; a batch that follows after all replaces it."""
         number, end = self.last_written + 1, self._file.end
         record = Record(number=number, start=end, end=end, durable=self._durable_end, crc=0, flags=flags)
-        self._journal.append(record.encode())
+        self._journal.mark_end(record.encode())
 
     def sync(self) -> None:
         """Make everything written durable. Raises SyncError."""
@@ -145,7 +150,9 @@ class Commits:
         self._sync(self._journal.fd)
         self._journal.close()
 
-    def _create_journal(self, file: ActiveFile, end: int, created_at: float) -> JournalFile:
+    def _create_journal(
+        self, file: ActiveFile, end: int, created_at: float, move: Callable[[], None] = lambda: None
+    ) -> JournalFile:
         """Replace the journal on disk by a new one, for a file that is durable up to `end`."""
         status = os.fstat(file.fd)
         header = Header(
@@ -159,7 +166,7 @@ class Commits:
             boot_id=self._boot_id,
             streams=self._streams.snapshot(),
         )
-        journal = JournalFile(self._names.journal, header.encode())
+        journal = JournalFile(self._names.journal, header.encode(), move)
         file.seek_end(end)
         self._file, self._created_at = file, created_at
         self._generation, self.pending = header.generation, None

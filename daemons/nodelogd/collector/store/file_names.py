@@ -109,7 +109,7 @@ class FileNames:
     def leftovers(self) -> list[Path]:
         """List the temporary files of killed processes; only the holder of the lock may call this."""
         name = re.escape(self.log.name)
-        pattern = re.compile(rf"\.(?:\.{name}\.journal|{name}(?:{_SEALED}\.gz|{_TORN}))\.tmp-\d+-[0-9a-f]+")
+        pattern = re.compile(rf"\.(?:\.{name}\.journal|{name}(?:{_SEALED}\.gz|{_TORN})?)\.tmp-\d+-[0-9a-f]+")
         return [path for path in self.directory.iterdir() if pattern.fullmatch(path.name)]
 
     def last_number(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import resource
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from nodelogd.collector.store.permissions import DEFAULT_MODE, Permissions
 from nodelogd.service.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
@@ -15,28 +17,10 @@ if TYPE_CHECKING:
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
-def rename_without_replacing(source: Path, target: Path) -> None:
-    """Rename a file, never onto another one. Raises FileExistsError if `target` exists.
-
-    This uses `link` and `unlink` because Python does not have `renameat2`. A crash in between leaves both
-    names, and the next start sees by the inode that they are one file.
-    """
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}:
-            raise
-        # A file system without hard links. We hold the lock, so nobody else creates such names.
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-        source.rename(target)
-    else:
-        source.unlink()
-
-
 def copy_tail(fd: int, start: int, target: Path) -> None:
     """Copy everything from offset `start` on to `target`, durably."""
-    with publish_atomically(target, mode=0o640) as copy:
+    with publish_atomically(target, mode=DEFAULT_MODE) as copy:
+        Permissions.of(fd).apply(copy.fileno())
         while piece := os.pread(fd, 1024 * 1024, start):
             copy.write(piece)
             start += len(piece)
@@ -51,6 +35,12 @@ def end_of_last_line(fd: int, length: int) -> int:
             return start + found + 1
         length = start
     return 0
+
+
+def file_size_limit() -> int:
+    """Return the largest size of a file that this process may write (`ulimit -f`), bytes."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
 
 
 def boot_id() -> bytes:

@@ -3,7 +3,9 @@
 A journal describes what of one file is committed. It begins with a `Header` (which file, from which offset
 on, and the stream table at that time), followed by one `Record` per batch, written before the batch itself.
 After the last record come zeros: the space is allocated in advance, so a full disk stops the data and never
-the journal. All numbers are little-endian; the header and every record end in their own CRC-32.
+the journal. Where no file can be created, a new journal goes into the file of the old one, by turns at offset
+0 and at SPARE_SLOT: the old one stays whole until the new one is, and the higher generation counts. All
+numbers are little-endian; the header and every record end in their own CRC-32.
 
     header   magic 8, version u16, unused u16, streams u32, generation u64, device u64, inode u64, base u64,
              first batch u64, last sealed u64, created at f64, boot id 16, streams x (id 16, last block u64),
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"nodelog\0"
 VERSION = 1
+SPARE_SLOT = 16 * 1024 * 1024  # bytes; offset of the second place in the file
 CLOSED = 1  # flag of a record: the writer closed the file; whatever lies behind `end` is not its own
 
 _HEADER = struct.Struct("<8sHHIQQQQQQd16s")
@@ -92,7 +95,15 @@ class Record:
 
 def decode_header(journal: bytes) -> Header:
     """Decode the header of a journal. Raises JournalError if it cannot be trusted."""
-    return _decode_header(journal)[0]
+    return _decode_header(current_slot(journal)[1])[0]
+
+
+def current_slot(journal: bytes) -> tuple[int, bytes]:
+    """Return the offset of the journal that counts, and its bytes."""
+    spare = journal[SPARE_SLOT:]
+    if spare and _generation(spare) > _generation(journal):
+        return SPARE_SLOT, spare
+    return 0, journal
 
 
 def decode(journal: bytes) -> tuple[Header, list[Record]]:
@@ -100,6 +111,7 @@ def decode(journal: bytes) -> tuple[Header, list[Record]]:
 
     Raises JournalError if even the header cannot be trusted.
     """
+    _, journal = current_slot(journal)
     header, offset = _decode_header(journal)
     records: list[Record] = []
     number, end = header.first_batch, header.base
@@ -110,6 +122,13 @@ def decode(journal: bytes) -> tuple[Header, list[Record]]:
         number, end = number + 1, record.end
         offset += _CRC.size + _RECORD.size + len(record.last_blocks) * _LAST_BLOCK.size
     return header, records
+
+
+def _generation(journal: bytes) -> int:
+    try:
+        return _decode_header(journal)[0].generation
+    except JournalError:
+        return -1
 
 
 def _decode_header(journal: bytes) -> tuple[Header, int]:

@@ -64,9 +64,9 @@ def recover_log(names: FileNames, *, boot_id: bytes) -> StartState:
         # What another program appended behind our lines may end in the middle of a line.
         _cut_unfinished_line(names, max(names.last_number(), header.last_sealed) + 1)
         if sealed := names.find_sealed(names.log.stat()):
-            names.log.unlink()
-            log.info("an interrupted rotation is finished", extra={"path": str(sealed)})
-            owner = sealed
+            owner = _finish_rotation(names, sealed)
+    if result == "moved":
+        log.warning("the file that the journal describes is gone; continuing in a new one")
     return StartState(
         streams=point.streams,
         generation=header.generation,
@@ -76,6 +76,18 @@ def recover_log(names: FileNames, *, boot_id: bytes) -> StartState:
         boot_id=boot_id,
         result=result,
     )
+
+
+def _finish_rotation(names: FileNames, sealed: Path) -> Path:
+    """Remove the old name of a file that has its final one; return the name that it has now."""
+    try:
+        names.log.unlink()
+    except OSError as error:
+        text = "cannot remove the name %s of the sealed file %s: %s; the log goes on in it"
+        log.warning(text, names.log, sealed.name, error.strerror)
+        return names.log
+    log.info("an interrupted rotation is finished", extra={"path": str(sealed)})
+    return sealed
 
 
 def _read_journal(names: FileNames) -> tuple[bytes, Header | None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nodelog.archive.index import index_path
-from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, FinishedFile, FreeSpace, files_to_remove
+from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, FinishedFile, files_to_remove
+from nodelogd.service.free_space import free_space
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def apply_retention(names: ArchiveNames, target: Path, budget: Budget, metrics: 
     removed: set[Path] = set()
     errors: list[OSError] = []
     budget = _with_room(budget, archives)
-    for file, reason in files_to_remove(archives, budget, _disk_space(names.out), time.time()):
+    for file, reason in files_to_remove(archives, budget, free_space(names.out), time.time()):
         try:
             file.path.unlink(missing_ok=True)
             index_path(file.path).unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def apply_retention(names: ArchiveNames, target: Path, budget: Budget, metrics: 
         log.info("removed by --%s", reason, extra={"path": str(file.path), "bytes": file.size})
     metrics.archives.set(len(archives) - len(removed))
     metrics.archives_bytes.set(sum(file.size for file in archives if file.path not in removed))
-    metrics.disk_free.set(_disk_space(names.out).free)
+    metrics.disk_free.set(free_space(names.out).free)
     if errors:
         raise errors[0]
 
@@ -60,8 +60,3 @@ def _finished_file(path: Path) -> FinishedFile:
     except FileNotFoundError:
         size = status.st_size
     return FinishedFile(path=path, size=size, time=status.st_mtime)
-
-
-def _disk_space(path: Path) -> FreeSpace:
-    status = os.statvfs(path)
-    return FreeSpace(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)

@@ -1,9 +1,12 @@
 import os
-import signal
 import threading
+from collections.abc import Callable
 
 from nodelog.commands.stdio.tee import Tee
-from nodelog.commands.stop_signals import handle_stop_signals
+
+
+def tee_to(fd: int, messages: list[str], gives_up: Callable[[], bool] = lambda: False) -> Tee:
+    return Tee(fd, "standard output", gives_up=gives_up, on_message=messages.append)
 
 
 def test_a_slow_reader_receives_everything() -> None:
@@ -18,8 +21,7 @@ def test_a_slow_reader_receives_everything() -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    with handle_stop_signals() as stop:
-        Tee(writer, stop, messages.append).write(data)
+    tee_to(writer, messages).write(data)
     os.close(writer)
     thread.join()
     os.close(reader)
@@ -30,21 +32,18 @@ def test_a_closed_pipe_is_reported_once() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     messages: list[str] = []
-    with handle_stop_signals() as stop:
-        tee = Tee(writer, stop, messages.append)
-        tee.write(b"one\n")
-        tee.write(b"two\n")
+    tee = tee_to(writer, messages)
+    tee.write(b"one\n")
+    tee.write(b"two\n")
     os.close(writer)
     assert messages == ["standard output: Broken pipe; lines still go to the collector"]
 
 
-def test_a_second_signal_ends_the_wait_for_a_reader() -> None:
+def test_giving_up_ends_the_wait_for_a_reader() -> None:
     reader, writer = os.pipe()
     messages: list[str] = []
-    with handle_stop_signals() as stop:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-        Tee(writer, stop, messages.append).write(b"x" * 1024 * 1024)
+    answers = iter([False, False, True])
+    tee_to(writer, messages, gives_up=lambda: next(answers)).write(b"x" * 1024 * 1024)
     os.close(reader)
     os.close(writer)
     assert messages == []

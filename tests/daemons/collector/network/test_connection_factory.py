@@ -7,6 +7,8 @@ import pytest
 from tests.daemons.collector.reader_harness import ReaderHarness, tcp_pair
 
 from nodelog.wire.sniffing import Protocol
+from nodelogd.collector.network.framing.decoders import Framing
+from nodelogd.collector.network.framing.framed_connection import FramedConnection
 from nodelogd.collector.network.line_connection import LineConnection, LineLimits
 from nodelogd.collector.network.protocol_detection import UndecidedConnection
 from nodelogd.collector.network.relp_connection import RelpConnection
@@ -36,6 +38,15 @@ async def test_the_first_bytes_decide_unless_the_protocol_is_known(
     connection = harness.factory.create(accepted)
     with connection.sock:
         assert isinstance(connection, kind)
+
+
+async def test_another_framing_is_known_before_the_first_byte(
+    harness: ReaderHarness, accepted: AcceptedConnection
+) -> None:
+    accepted.framing = Framing.NUL
+    connection = harness.factory.create(accepted)
+    with connection.sock:
+        assert isinstance(connection, FramedConnection)
 
 
 @pytest.mark.parametrize(("stamp", "peer"), [(False, b""), (True, b"10.1.2.3:40000")])

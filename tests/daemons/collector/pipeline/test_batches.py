@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,48 @@ def test_a_full_disk_loses_and_duplicates_nothing_and_is_reported(log: Path, pol
             wait_for(lambda: not bench.health.not_ready_reasons())
     assert log.read_bytes() == b"one\ntwo\nthree\n"
     assert bench.count("nodelog_write_failures_total", what="write") > 0
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EDQUOT, errno.EIO, errno.EPERM, errno.EACCES])
+def test_whatever_the_disk_refuses_a_batch_with_it_is_written_once_it_no_longer_does(
+    log: Path, number: int
+) -> None:
+    refused = OSError(number, os.strerror(number))
+    with writing(log) as bench:
+        bench.put(b"one\n", {STREAM: 1})
+        wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+        is_refused = True
+
+        def refuse(name: str, _: tuple[Any, ...]) -> None:
+            if is_refused and name in {"write", "pwrite", "link", "rename", "replace"}:
+                raise refused
+
+        with intercept_os_calls(refuse):
+            bench.put(b"two\n", {STREAM: 2})
+            wait_for(lambda: os.strerror(number) in bench.health.not_ready_reasons().get("disk", ""))
+            bench.writer.rotate()
+            wait_for(lambda: "rotation" in bench.health.degraded_reasons())
+            is_refused = False
+            wait_for(lambda: not bench.health.not_ready_reasons())
+        bench.writer.rotate()
+        wait_for(lambda: not bench.health.degraded_reasons())
+    assert [file.path.read_bytes() for file in FileNames(log).sealed_files()] == [b"one\ntwo\n"]
+
+
+def test_a_requested_rotation_does_not_wait_behind_a_batch_that_the_disk_refuses(log: Path) -> None:
+    with writing(log) as bench:
+        bench.put(b"one\n")
+        wait_for(lambda: bench.count("nodelog_written_bytes_total") == 4)
+        space = threading.Event()
+        with disk_full(space):
+            bench.put(b"two\n")
+            wait_for(lambda: "disk" in bench.health.not_ready_reasons())
+            bench.writer.rotate()
+            wait_for(lambda: bench.count("nodelog_rotations_total") == 1)
+            space.set()
+            wait_for(lambda: not bench.health.not_ready_reasons())
+    assert log.read_bytes() == b"two\n"
+    assert [file.path.read_bytes() for file in FileNames(log).sealed_files()] == [b"one\n"]
 
 
 def test_a_batch_that_owes_acks_is_held_until_it_is_synced_and_so_are_lines_behind_it(log: Path) -> None:

@@ -42,11 +42,13 @@ def test_a_file_becomes_a_gz_of_the_same_bytes(source: Path, size: int) -> None:
     assert subprocess.check_output(["gzip", "-dc", packed(source)]) == data
 
 
-def test_name_time_and_mode_are_kept(source: Path) -> None:
+@pytest.mark.parametrize("mode", [0o640, 0o644, 0o600])
+def test_name_time_and_mode_are_kept(source: Path, mode: int) -> None:
+    source.chmod(mode)
     compress(source)
     status = packed(source).stat()
     assert status.st_mtime == MOMENT
-    assert stat.S_IMODE(status.st_mode) == 0o640
+    assert stat.S_IMODE(status.st_mode) == mode
     assert source.name.encode() in packed(source).read_bytes()[:100]
     with gzip.open(packed(source)) as file:
         file.read(1)

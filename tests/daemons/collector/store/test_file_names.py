@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -143,9 +144,11 @@ def test_foreign_files_are_not_listed(names: FileNames, name: str) -> None:
 
 def test_the_temporary_files_of_a_killed_process_are_found(names: FileNames) -> None:
     sealed = names.sealed_path(1, MOMENT)
-    targets = [names.journal, sealed.with_name(f"{sealed.name}.gz"), names.torn_path(2)]
-    with publish_atomically(targets[0]), publish_atomically(targets[1]), publish_atomically(targets[2]):
-        assert len(names.leftovers()) == 3
+    targets = [names.journal, sealed.with_name(f"{sealed.name}.gz"), names.torn_path(2), names.log]
+    with ExitStack() as stack:
+        for target in targets:
+            stack.enter_context(publish_atomically(target))
+        assert len(names.leftovers()) == 4
         assert set(names.leftovers()) == set(names.directory.iterdir())
     assert names.leftovers() == []
 

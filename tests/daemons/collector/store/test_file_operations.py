@@ -1,46 +1,18 @@
 from __future__ import annotations
 
-import errno
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.faults.os_calls import intercept_os_calls
 
 from nodelogd.collector.store.file_operations import (
     boot_id,
     copy_tail,
     end_of_last_line,
-    rename_without_replacing,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_a_rename_never_replaces(tmp_path: Path) -> None:
-    (tmp_path / "one").write_text("1")
-    (tmp_path / "two").write_text("2")
-    with pytest.raises(FileExistsError):
-        rename_without_replacing(tmp_path / "one", tmp_path / "two")
-    assert (tmp_path / "two").read_text() == "2"
-    rename_without_replacing(tmp_path / "one", tmp_path / "three")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["three", "two"]
-
-
-def test_a_rename_never_replaces_where_there_are_no_hard_links_either(tmp_path: Path) -> None:
-    (tmp_path / "one").write_text("1")
-    (tmp_path / "two").write_text("2")
-
-    def refuse(name: str, _: tuple[Any, ...]) -> None:
-        if name == "link":
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-    with intercept_os_calls(refuse):
-        with pytest.raises(FileExistsError):
-            rename_without_replacing(tmp_path / "one", tmp_path / "two")
-        rename_without_replacing(tmp_path / "one", tmp_path / "three")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["three", "two"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tests.daemons.collector.store_harness import (
     append_foreign,
     append_lines,
     disk_full,
+    failing,
     failing_once,
     io_error,
     open_store,
@@ -172,13 +173,26 @@ def test_the_numbers_of_removed_sealed_files_are_not_reused(log: Path) -> None:
     assert [sealed.number for sealed in FileNames.resolve(log).sealed_files()] == [3]
 
 
-def test_a_rotation_interrupted_by_a_full_disk_continues_where_it_stopped(log: Path) -> None:
+def test_a_rotation_that_a_full_disk_refuses_leaves_the_log_as_it_is(log: Path) -> None:
     store = open_store(log)
     append_lines(store, b"one\n", 1)
-    with failing_once("posix_fallocate", disk_full()), pytest.raises(OSError, match="No space"):
+    with failing("posix_fallocate", disk_full()):
+        store.rotate()
+    append_lines(store, b"two\n", 2)
+    assert (read_sealed(log), log.read_bytes()) == ([], b"one\ntwo\n")
+    store.rotate()
+    append_lines(store, b"three\n", 3)
+    store.close()
+    assert (read_sealed(log), log.read_bytes()) == ([b"one\ntwo\n"], b"three\n")
+    assert open_store(log).streams.durable == {STREAM: 3}
+
+
+def test_a_rotation_that_fails_after_its_renames_continues_where_it_stopped(log: Path) -> None:
+    store = open_store(log)
+    append_lines(store, b"one\n", 1)
+    with failing_once("replace", io_error()), pytest.raises(OSError, match="Input/output"):
         store.rotate()
     assert read_sealed(log) == [b"one\n"]
-    store.rotate()
     append_lines(store, b"two\n", 2)
     store.close()
     assert (read_sealed(log), log.read_bytes()) == ([b"one\n"], b"two\n")
@@ -216,7 +230,7 @@ def test_an_interrupted_rotation_keeps_its_blocks_even_if_the_sealed_file_is_gon
     store = open_store(log)
     append_lines(store, b"one\n", 1)
     append_lines(store, b"two\n", 2)
-    with failing_once("posix_fallocate", disk_full()), pytest.raises(OSError, match="No space"):
+    with failing_once("replace", io_error()), pytest.raises(OSError, match="Input/output"):
         store.rotate()
     FileNames.resolve(log).sealed_files()[0].path.unlink()  # as if it was compressed meanwhile
     assert open_store(log).streams.durable == {STREAM: 2}

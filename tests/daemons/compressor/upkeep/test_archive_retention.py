@@ -85,10 +85,10 @@ def test_room_is_made_for_another_archive_of_the_same_size(
     with new.open("wb") as file:
         file.truncate(size)
     budget = replace(NO_LIMITS, min_free_share=0.01)
-    monkeypatch.setattr(archive_retention, "_disk_space", lambda _: FreeSpace(size=100 * size, free=size))
+    monkeypatch.setattr(archive_retention, "free_space", lambda _: FreeSpace(size=100 * size, free=size))
     apply_retention(names, new, budget, Metrics())
     assert old.exists()
-    monkeypatch.setattr(archive_retention, "_disk_space", lambda _: FreeSpace(size=100 * size, free=size - 1))
+    monkeypatch.setattr(archive_retention, "free_space", lambda _: FreeSpace(size=100 * size, free=size - 1))
     apply_retention(names, new, budget, Metrics())
     assert not old.exists()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import wait_for
 
-from nodelog.shipping.tcp_connection import TcpConnection, format_endpoint, resolve
+from nodelog.shipping.network.tcp_connection import TcpConnection, format_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,16 +33,6 @@ def pair(listener: socket.socket) -> Generator[tuple[TcpConnection, socket.socke
             peer.settimeout(30)
             assert connection.finish_connecting()
             yield connection, peer
-
-
-def test_an_address_is_one_endpoint_and_a_name_may_be_several() -> None:
-    assert resolve(["127.0.0.1", "::1", "127.0.0.1"], 7) == [
-        (socket.AF_INET, ("127.0.0.1", 7)),
-        (socket.AF_INET6, ("::1", 7)),
-    ]
-    assert (socket.AF_INET, ("127.0.0.1", 7)) in resolve(["localhost"], 7)
-    with pytest.raises(OSError, match=r"Name or service not known|No address associated"):
-        resolve(["no.such.host.invalid"], 7)
 
 
 def test_an_endpoint_is_formatted_as_address_and_port() -> None:

@@ -5,8 +5,8 @@ import threading
 from contextlib import closing
 
 from nodelog.shipping.driver import NEVER
-from nodelog.shipping.tcp_connection import TcpConnection
-from nodelog.shipping.wakeup import Wakeup
+from nodelog.shipping.network.tcp_connection import TcpConnection
+from nodelog.shipping.process.wakeup import Wakeup
 
 
 def test_a_wakeup_before_the_wait_ends_it_at_once() -> None:

@@ -7,7 +7,7 @@ from tests.daemons.collector.relp_peer import all_bytes_accounted, open_peer
 
 from nodelog.wire.client_session import Acked, ServerClosing
 from nodelogd.collector.network import relp_clients as clients_module
-from nodelogd.collector.network.idle_timeout import close_idle, close_unopened
+from nodelogd.collector.network.timeouts.idle_timeout import close_idle, close_unopened
 
 if TYPE_CHECKING:
     import pytest

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
+# Not for the connection itself: gevent and eventlet replace the class in `socket`.
+import _socket
 import os
 import socket
+import struct
 from collections import deque
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
+
+from nodelog.shipping.network.own_socket import OwnSocket
+from nodelog.shipping.network.path_check import PathCheck, enable_keepalive, read_tcp_state
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-Endpoint: TypeAlias = "tuple[int, Any]"
-"""The address family, and the address with its port."""
+    from nodelog.shipping.network.name_lookup import Endpoint
 
 _MAX_PIECES: Final = 64  # per system call, whose limit is 1024
 _READ_BYTES: Final = 64 * 1024
-
-
-def resolve(hosts: Iterable[str], port: int) -> list[Endpoint]:
-    """Return the endpoints to connect to, in order; only names need a lookup. Raises OSError."""
-    return list(dict.fromkeys(endpoint for host in hosts for endpoint in _resolve_host(host, port)))
-
-
-def _resolve_host(host: str, port: int) -> list[Endpoint]:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        # Without getaddrinfo: it uses locks and imports, which a forked child may find in mid-operation.
-        return [(family, (host, port))]
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in infos]
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, and discard what is unsent
 
 
 def format_endpoint(endpoint: Endpoint) -> str:
@@ -57,12 +46,13 @@ class TcpConnection:
         self.closed_by_peer = False
         """True if the failure is that the other side hung up."""
         self._unsent: deque[memoryview] = deque()
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._path_check = PathCheck()
+        raw = _socket.socket(family, socket.SOCK_STREAM)
+        self.socket = OwnSocket(raw)
         with self._recording_failure():
-            self.socket.connect(address)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            enable_keepalive(raw)
+            raw.connect(address)
 
     @property
     def wants_write(self) -> bool:
@@ -71,8 +61,10 @@ class TcpConnection:
 
     def finish_connecting(self) -> bool:
         """Finish the connection attempt, once the socket is ready; return whether it succeeded."""
+        if self.failure:  # it failed at once, as without a free port; the kernel does not say so again
+            return False
         with self._recording_failure():
-            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            code = self.socket.get().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
             self.is_connecting = False
@@ -83,16 +75,25 @@ class TcpConnection:
         self._unsent.extend(memoryview(piece) for piece in pieces if piece)
         with self._recording_failure():
             while self._unsent:
-                self._discard_sent(self.socket.sendmsg(list(islice(self._unsent, _MAX_PIECES))))
+                self._discard_sent(self.socket.get().sendmsg(list(islice(self._unsent, _MAX_PIECES))))
 
     def read(self) -> list[bytes]:
         """Return all that has arrived."""
         received: list[bytes] = []
         with self._recording_failure():
-            while data := self.socket.recv(_READ_BYTES):
+            while data := self.socket.get().recv(_READ_BYTES):
                 received.append(data)
             self.failure, self.closed_by_peer = "it closed the connection", True
         return received
+
+    def check_path(self, now: float) -> None:
+        """Fail if the other side's kernel does not answer any more; `now` is a monotonic time in seconds."""
+        with self._recording_failure():
+            silent_seconds = self._path_check.silent_seconds(read_tcp_state(self.socket.get()), now)
+            if silent_seconds and not self.failure:
+                self.failure = f"its host has not answered for {silent_seconds:.0f} s"
+                # A path that comes back must not deliver what is sent again over the next connection.
+                self.socket.get().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
     def close(self) -> None:
         """Close the socket."""

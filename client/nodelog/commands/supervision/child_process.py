@@ -1,0 +1,78 @@
+"""Starts the command with pipes for its output; it inherits standard input, and nothing that is ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NOT_FOUND: Final = 127
+NOT_EXECUTABLE: Final = 126
+SIGNALED: Final = 128
+"""Exit codes that shells use; the number of the signal is added to the last one."""
+_STANDARD_STREAMS: Final = (0, 1, 2)
+_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that was started."""
+
+    pid: int
+    stdout: int
+    """File descriptor from which its standard output is read."""
+    stderr: int
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null in place of each standard stream that is closed.
+
+    Otherwise a file of ours would get its number, and the command would take it for the stream.
+    """
+    for fd in _STANDARD_STREAMS:
+        try:
+            os.fstat(fd)
+        except OSError:  # all smaller numbers are in use, so it gets this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def start_command(argv: list[str], mask: Iterable[int]) -> Command:
+    """Start a command, found by PATH, with this mask of blocked signals. Raises OSError if it cannot.
+
+    Python opens all files close-on-exec: only the standard streams and what we ourselves inherited reach it.
+    """
+    stdout, stdout_end = os.pipe()
+    stderr, stderr_end = os.pipe()
+    try:
+        pid = os.posix_spawnp(
+            argv[0],
+            argv,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, stdout_end, 1), (os.POSIX_SPAWN_DUP2, stderr_end, 2)],
+            setsigmask=mask,
+            setsigdef=_IGNORED_BY_PYTHON,
+        )
+    except OSError:
+        os.close(stdout)
+        os.close(stderr)
+        raise
+    finally:
+        os.close(stdout_end)
+        os.close(stderr_end)
+    return Command(pid, stdout, stderr)
+
+
+def exit_code_of_error(error: OSError) -> int:
+    """Return the exit code that a shell would use for a command that cannot be started."""
+    return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+
+
+def exit_code_of_status(status: int) -> int:
+    """Return the exit code that a shell would use for a command that ended with this wait status."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else SIGNALED - code

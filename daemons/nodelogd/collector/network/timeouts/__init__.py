@@ -1,0 +1,1 @@
+"""Timeouts: connections whose client is idle, or whose peer does not answer."""
