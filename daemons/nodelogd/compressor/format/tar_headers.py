@@ -23,17 +23,20 @@ def tar_header(metadata: FileMetadata) -> bytes:
     info.size = metadata.length
     info.mode = metadata.mode
     info.uid, info.gid = metadata.uid, metadata.gid
-    info.uname, info.gname = metadata.user, metadata.group
+    info.uname, info.gname = user_name(metadata.uid), group_name(metadata.gid)
     info.mtime = metadata.mtime_ns // 10**9
+    if metadata.link:
+        info.type, info.linkname = tarfile.LNKTYPE, metadata.link
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def header_size(name: str) -> int:
-    """Return the length of a member's header: a name of over 100 bytes needs extra blocks."""
-    length = len(name.encode("utf-8", "surrogateescape"))
-    if length <= tarfile.LENGTH_NAME:
-        return BLOCK
-    return BLOCK + -(-(length + 1) // BLOCK) * BLOCK + BLOCK
+def header_size(name: bytes, link: bytes = b"") -> int:
+    """Return the length of a member's header: a name of over 100 bytes needs extra blocks, a link as well."""
+    return BLOCK + _long_name_size(len(name)) + _long_name_size(len(link))
+
+
+def _long_name_size(length: int) -> int:
+    return 0 if length <= tarfile.LENGTH_NAME else BLOCK - (-(length + 1) // BLOCK) * BLOCK
 
 
 def tar_end(size: int) -> bytes:

@@ -6,7 +6,8 @@ file has not grown since the previous cycle, or the fragment is so long that it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import stat
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.scan.log_reader import SMALL_READ
@@ -14,7 +15,7 @@ from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nodelog.archive.index import FileMetadata
     from nodelogd.compressor.scan.log_reader import LogReader
@@ -28,6 +29,11 @@ MAX_FRAGMENT: Final = 1024 * 1024
 """Bytes; a longer unfinished line is archived as it is."""
 SETTLE_TIME: Final = 50_000_000
 """Nanoseconds within which a second change may not show in a file's times: kernels count in ticks."""
+COARSE_SETTLE_TIME: Final = 2_100_000_000
+"""The same where times are whole seconds, as on ext3, or even ones, as on FAT."""
+HOLE_CRC: Final = crc32(bytes(CHUNK))
+"""CRC-32 of a finished piece of zeros."""
+_SECOND: Final = 1_000_000_000
 
 
 def finished_length(length: int) -> int:
@@ -35,30 +41,77 @@ def finished_length(length: int) -> int:
     return length // CHUNK * CHUNK
 
 
-def take_snapshot(log: LogReader, old: FileMetadata | None) -> tuple[int, bool]:
-    """Return the length of a new snapshot of `log`, and whether the file continues the snapshot `old`."""
+class Snapshot(NamedTuple):
+    """How much of a file is archived, and what is known of it from the previous archive."""
+
+    length: int
+    continues: bool
+    """Whether the file begins with everything that was archived of it."""
+    final: int
+    """Bytes from its beginning that are as they were archived. From there on each finished piece is compared."""
+
+
+def take_snapshot(log: LogReader, old: FileMetadata | None, *, is_same_name: bool) -> Snapshot:
+    """Return a new snapshot of `log`; `old` is what was archived of the same inode."""
+    size = log.status.st_size
     continues = old is not None and is_continued(old, log.status, log.read)
-    return snapshot_length(log.status.st_size, old if continues else None, log.read), continues
+    length = snapshot_length(size, old if continues else None, log.read)
+    if old is None or (not continues and size != old.seen):
+        return Snapshot(length, continues, 0)
+    if not continues or is_changed_in_place(old, log.status, is_same_name=is_same_name):
+        return Snapshot(size if size == old.seen else length, continues, 0)
+    return Snapshot(length, continues, finished_length(old.filled))
 
 
-def is_unchanged(old: FileMetadata, status: os.stat_result, ctime_ns: int) -> bool:
-    """Return whether nothing has to be read: no time or length has changed, and no fragment waits.
+def is_changed_in_place(old: FileMetadata, status: os.stat_result, *, is_same_name: bool) -> bool:
+    """Return whether the times of a file have changed, and its length has not: nothing was appended.
 
-    `ctime_ns` is the change time at the snapshot, 0 if it proves nothing.
+    Renaming a file changes its ctime, too; appending a line and removing it as well, but who would do that.
     """
-    return (
-        ctime_ns == status.st_ctime_ns
-        and old.seen == status.st_size
-        and old.mtime_ns == status.st_mtime_ns
-        and old.inode == status.st_ino
-        and old.device == status.st_dev
+    if status.st_size > old.seen:
+        return False
+    is_touched = bool(old.ctime_ns) and old.ctime_ns != status.st_ctime_ns
+    return old.mtime_ns != status.st_mtime_ns or (is_same_name and is_touched)
+
+
+def is_append_only(old: FileMetadata) -> bool:
+    """Return whether a file has only ever been appended to, as far as we know.
+
+    Otherwise it ends in NULs that are filled in later, or has been changed in place: then its times prove
+    nothing, since a change through mmap may leave them as they are.
+    """
+    return old.filled >= old.length
+
+
+def is_still_snapshot(old: FileMetadata, log: LogReader, chunks: Sequence[int]) -> bool:
+    """Return whether a file whose times prove nothing is as it was archived; `chunks` are CRC-32s.
+
+    At most 2 MiB are read: the tail, and the finished piece that is filled next.
+    """
+    status = log.status
+    is_same = (
+        (old.device, old.inode, old.seen, old.mtime_ns)
+        == (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        and (old.mode, old.uid, old.gid) == (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
         and old.length == old.seen
+        and is_continued(old, status, log.read)
     )
+    number = old.filled // CHUNK
+    if not is_same or is_append_only(old) or number >= len(chunks):
+        return is_same
+    return chunk_crc(log, number * CHUNK) == chunks[number]
+
+
+def chunk_crc(log: LogReader, offset: int) -> int:
+    """Return the CRC-32 of the finished piece at `offset`; one in a hole is not read."""
+    return HOLE_CRC if log.is_hole(offset, CHUNK) else crc32(log.read(offset, CHUNK))
 
 
 def settled_ctime(status: os.stat_result, now_ns: int) -> int:
     """Return the change time of a file as seen now, or 0 if another change might not show in it."""
-    return status.st_ctime_ns if status.st_ctime_ns < now_ns - SETTLE_TIME else 0
+    is_coarse = status.st_ctime_ns % _SECOND == 0
+    settle_time = COARSE_SETTLE_TIME if is_coarse else SETTLE_TIME
+    return status.st_ctime_ns if status.st_ctime_ns < now_ns - settle_time else 0
 
 
 def is_continued(old: FileMetadata, status: os.stat_result, read: Read) -> bool:
