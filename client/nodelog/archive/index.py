@@ -186,7 +186,11 @@ def decode_index(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
         raise InvalidIndexError("it is not an index of an archive")
     if (version := first.pop("version", None)) != VERSION:
         raise InvalidIndexError(f"its version is {version}, this program knows {VERSION}")
-    if {name: type(value) for name, value in first.items()} != _PIECE:
+    if (
+        {name: type(value) for name, value in first.items()} != _PIECE
+        or not _in_range(first)
+        or first["size"] > _MAX_ID
+    ):
         raise InvalidIndexError("its first line has unexpected fields")
     return Trailer(**first), _parse_rows(lines[1:])
 
@@ -195,14 +199,32 @@ def _parse_rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         row = _parse_line(line)
         fields = _MEMBER if "name" in row else _PIECE
-        if {name: type(value) for name, value in row.items()} != fields or any(
-            row.get(name, 0) < 0 for name in _LENGTHS
-        ):
+        if {name: type(value) for name, value in row.items()} != fields or not _in_range(row):
             raise InvalidIndexError("a line has unexpected fields")
         yield row
 
 
-_LENGTHS: Final = ("header", "length", "size")
+def _in_range(row: dict[str, Any]) -> bool:
+    """Return whether all numbers are as those of files; later steps compute with them unchecked."""
+    return all(
+        _LOWEST.get(name, 0) <= row[name] <= _HIGHEST.get(name, _MAX_INT) for name in row.keys() - _TEXTS
+    )
+
+
+_MAX_INT: Final = 2**63 - 1
+_MAX_ID: Final = 2**32 - 1
+_LOWEST: Final = {"mtime_ns": -_MAX_INT, "ctime_ns": -_MAX_INT}
+_HIGHEST: Final = {
+    "mode": 0o7777,
+    "uid": _MAX_ID,
+    "gid": _MAX_ID,
+    "device": 2**64 - 1,
+    "inode": 2**64 - 1,
+    "crc": _MAX_ID,
+    "head": _MAX_ID,
+    "finished": _MAX_ID,
+    "tail": _MAX_ID,
+}
 _TEXTS: Final = {"name", "user", "group"}
 _MEMBER: Final = {name: str if name in _TEXTS else int for name in FileMetadata.__dataclass_fields__}
 _PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)
@@ -211,7 +233,7 @@ _PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)
 def _parse_line(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter from ten thousand brackets
         raise InvalidIndexError("a line is not JSON") from None
     if not isinstance(row, dict):
         raise InvalidIndexError("a line is not an object")

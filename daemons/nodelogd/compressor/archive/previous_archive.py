@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nodelog.archive.index import (
+    GZIP_HEADER,
     InvalidIndexError,
+    Piece,
     Trailer,
     check_matches,
     decode_index,
@@ -20,9 +23,10 @@ from nodelogd.compressor.format.pieces import archive_end, join_spans
 from nodelogd.compressor.format.units import parse_units
 from nodelogd.compressor.plan.planning import CopyUnit
 from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.own_files import make_way_for_rename, read_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from nodelogd.compressor.format.pieces import Span
@@ -30,6 +34,13 @@ if TYPE_CHECKING:
     from nodelogd.compressor.plan.planning import BuildUnit
 
 log = logging.getLogger(__name__)
+
+MAX_INDEX_BYTES: Final = 1024**3
+
+
+def max_index_bytes(archive_bytes: int) -> int:
+    """Return the longest index that an archive of this length may have; it is read whole."""
+    return min(MAX_INDEX_BYTES, 1024**2 + 64 * archive_bytes)
 
 
 class FileIdentity(NamedTuple):
@@ -49,7 +60,7 @@ def file_identity(status: os.stat_result) -> FileIdentity:
 def file_identity_at(path: Path) -> FileIdentity | None:
     """Return the identity of the file at `path`, or None if there is none."""
     try:
-        return file_identity(path.stat())
+        return file_identity(path.lstat())
     except FileNotFoundError:
         return None
 
@@ -66,11 +77,24 @@ class PreviousArchive:
     """None if the content is unknown."""
     end: bytes = b""
     """The index line for the end of the tar stream."""
+    is_verified: bool = False
+    """Whether this process has compared all pieces with their checksums."""
 
     def is_reproduced_by(self, steps: Sequence[CopyUnit | BuildUnit]) -> bool:
         """Return whether these steps would produce the same archive again."""
         units = self.table.units
         return self.trailer is not None and steps == [CopyUnit(number) for number in range(len(units))]
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield its pieces, in order."""
+        offset, start = GZIP_HEADER, 0
+        for lines in (*(unit.lines for unit in self.table.units), self.end):
+            for line in lines.splitlines():
+                row = json.loads(line)
+                if "name" not in row:
+                    yield Piece(offset=offset, start=start, **row)
+                    offset += row["length"]
+                    start += row["size"]
 
     def encode_index(self) -> bytes:
         """Return the content of its index."""
@@ -79,6 +103,7 @@ class PreviousArchive:
 
     def publish_index(self, archive: Path, mode: int) -> None:
         """Write the index. Raises OSError."""
+        make_way_for_rename(index_path(archive))
         with publish_atomically(index_path(archive), mode=mode) as file:
             file.write(self.encode_index())
             file.flush()
@@ -97,7 +122,7 @@ def read_previous_archive(archive: Path, fd: int) -> PreviousArchive:
     """
     identity = file_identity(os.fstat(fd))
     try:
-        trailer, rows = decode_index(index_path(archive).read_bytes())
+        trailer, rows = decode_index(read_own(index_path(archive), max_index_bytes(identity.size)))
         check_matches(trailer, fd)
         units, end = _parse_checked(trailer, rows)
         return PreviousArchive(
@@ -106,7 +131,8 @@ def read_previous_archive(archive: Path, fd: int) -> PreviousArchive:
     except FileNotFoundError:
         log.warning("%s has no index; everything is compressed again", archive)
     except (InvalidIndexError, OSError) as error:
-        log.warning("cannot use %s: %s; everything is compressed again", index_path(archive), error)
+        reason = error.strerror if isinstance(error, OSError) else error
+        log.warning("cannot use %s: %s; everything is compressed again", index_path(archive), reason)
     return PreviousArchive(MemberTable([]), identity)
 
 

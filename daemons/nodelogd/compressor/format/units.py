@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1024 * 1024
 """Bytes of content in a finished piece."""
+MAX_PIECE: Final = 64 * CHUNK
+"""Bytes of a piece, in the archive or out of it; a larger one is not of this program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def parse_units(rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
     spans: list[Span] = []
     for row in rows:
         if "name" not in row:
+            if max(row["length"], row["size"]) > MAX_PIECE:
+                raise InvalidIndexError(f"a piece is larger than {MAX_PIECE} bytes")
             spans.append(piece_span(**row))
             continue
         if spans:

@@ -12,7 +12,7 @@ from nodelogd.compressor.plan.planning import LARGE, PlanItem
 from nodelogd.compressor.plan.snapshots import is_continued, is_unchanged, settled_ctime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nodelog.archive.index import FileMetadata
     from nodelogd.compressor.format.member_table import MemberLocation, MemberTable
@@ -43,6 +43,25 @@ def detect_changes(files: Sequence[LogFile], previous: MemberTable, access: File
                 is_large,
                 is_unchanged=False,
             )
+
+
+def keeps_all(files: Iterable[LogFile], previous: MemberTable, access: FileAccess) -> bool:
+    """Return whether each archived file is still there with everything that was archived of it."""
+    present = {file.name: file for file in files}
+    return all(
+        name in present
+        and (
+            _is_unchanged(present[name], location, previous, access)
+            or _is_continued(present[name], location.metadata, access)
+        )
+        for name, location in previous.by_name.items()
+    )
+
+
+def _is_continued(file: LogFile, metadata: FileMetadata, access: FileAccess) -> bool:
+    access.check_stop()
+    buffer = memoryview(bytearray(CHUNK))
+    return access.inspect(file, buffer, lambda log: is_continued(metadata, log.status, log.read))
 
 
 def _is_unchanged(file: LogFile, location: MemberLocation, previous: MemberTable, access: FileAccess) -> bool:

@@ -39,7 +39,7 @@ class ScanSettings:
     include: tuple[str, ...] = ("*.log",)
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
-    out: bytes = b""  # the directory in which `is_own` is called
+    own_folders: tuple[bytes, ...] = ()  # the directories in which `is_own` is called
     is_own: Callable[[str], bool] = field(default=lambda _: False)  # names that are never archived
 
 
@@ -107,7 +107,7 @@ class _Walk:
         self._settings = settings
         self._links = settings.follow_links
         self._on_error = on_error
-        self._out = os.stat(settings.out) if settings.out else None
+        self._own_folders = [os.stat(folder) for folder in settings.own_folders]
         self._waiting: list[_Folder] = []
 
     def list_subfolders(self) -> None:
@@ -130,7 +130,7 @@ class _Walk:
         status = os.stat(path)
         if any(os.path.samestat(status, each) for each in above):  # a link that leads back up
             return
-        holds_own = self._out is not None and os.path.samestat(status, self._out)
+        holds_own = any(os.path.samestat(status, folder) for folder in self._own_folders)
         start = member_name(os.path.join(path, b"").lstrip(b"/"))
         with os.scandir(path) as entries:
             for entry in entries:

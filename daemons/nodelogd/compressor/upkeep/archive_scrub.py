@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import GZIP_END, InvalidIndexError, index_path, read_index, trailer_bytes
 from nodelogd.compressor.archive.output import is_intact
-from nodelogd.compressor.format.pieces import GZIP_HEADER, LAST_BLOCK, Span, join_spans
+from nodelogd.compressor.format.pieces import EMPTY_SPAN, GZIP_HEADER, LAST_BLOCK, Span, join_spans
 from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.plan.snapshots import finished_length, is_continued
 from nodelogd.service.deflate import crc32
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelog.archive.index import Index, Member
+    from nodelogd.compressor.archive.previous_archive import PreviousArchive
     from nodelogd.compressor.scan.discovery import LogFile
     from nodelogd.compressor.scan.file_access import FileAccess
     from nodelogd.compressor.scan.log_reader import LogReader
@@ -41,26 +42,28 @@ class ScrubResult:
     """Files that differ from their archived content."""
 
 
-def find_damage(index: Index, fd: int, access: FileAccess) -> str:
+def find_damage(archive: PreviousArchive, fd: int, access: FileAccess) -> str:
     """Decompress all of an open archive; return one line about what is wrong with it, empty if nothing is."""
     try:
-        return _find_damage(index, fd, access)
+        return _find_damage(archive, fd, access)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
 
 
-def _find_damage(index: Index, fd: int, access: FileAccess) -> str:
-    end = index.trailer.length - GZIP_END
+def _find_damage(archive: PreviousArchive, fd: int, access: FileAccess) -> str:
+    assert archive.trailer is not None  # noqa: S101 (without a trailer there are no pieces)
+    end = archive.trailer.length - GZIP_END
     if os.pread(fd, len(GZIP_HEADER), 0) != GZIP_HEADER:
         return "its header is damaged"
-    if os.pread(fd, GZIP_END, end) != LAST_BLOCK + trailer_bytes(index.trailer):
+    if os.pread(fd, GZIP_END, end) != LAST_BLOCK + trailer_bytes(archive.trailer):
         return "its end is damaged"
-    for piece in index.pieces:
+    whole = EMPTY_SPAN
+    for piece in archive.pieces():
         access.check_stop()
         if not is_intact(os.pread(fd, piece.length, piece.offset), piece.size, piece.crc):
             return f"{piece.length} bytes at {piece.offset} are damaged"
-    whole = join_spans(Span(0, piece.size, piece.crc, b"") for piece in index.pieces)
-    return "" if whole.crc == index.trailer.crc else "its checksum does not match its pieces"
+        whole = join_spans([whole, Span(0, piece.size, piece.crc, b"")])
+    return "" if whole.crc == archive.trailer.crc else "its checksum does not match its pieces"
 
 
 def index_matches(archive: Path, index: Index) -> bool:

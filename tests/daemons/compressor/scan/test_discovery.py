@@ -86,7 +86,7 @@ def test_own_archives_are_never_found_by_any_path(logs: Path) -> None:
     (logs.parent / "link").symlink_to(logs)
     settings = replace(
         scan_settings(logs, "**/*.log"),
-        out=os.fsencode(logs.parent / "link"),
+        own_folders=(os.fsencode(logs.parent / "link"),),
         is_own=lambda name: name == "own.log",
     )
     assert names(settings) == ["a.log", "deep/own.log"]
