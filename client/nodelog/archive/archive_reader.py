@@ -42,6 +42,8 @@ class ArchiveMember:
     tar: tarfile.TarFile
     """The TarFile that reads it."""
     info: tarfile.TarInfo
+    link_target: Callable[[str], ArchiveMember | None] | None = None
+    """Finds the member that a hard link is a link to, if `tar` cannot do that itself."""
 
     @property
     def name(self) -> str:
@@ -50,6 +52,10 @@ class ArchiveMember:
 
     def open_content(self) -> IO[bytes] | None:
         """Open its content, following links; return None if it has none, as a directory."""
+        if self.info.islnk() and self.link_target is not None:
+            target = self.link_target(self.info.linkname)
+            # A link never leads to another one; in an archive made to harm, it could lead to itself.
+            return None if target is None or target.info.islnk() else target.open_content()
         try:
             return self.tar.extractfile(self.info)
         except KeyError:  # a link to something that is not in the archive
@@ -109,26 +115,26 @@ class Archive:
     def _by_index(
         self, own: index.Index, names: Collection[str] | None
     ) -> Iterator[ArchiveMember | DamagedPart]:
-        for member in own.members:
-            if names is None or member.name in names:
-                try:
-                    yield self._read_member(member)
-                except DamageError as error:
-                    yield DamagedPart(member.name, str(error))
+        for member in own.find(names):
+            try:
+                yield self._read_member(member)
+            except DamageError as error:
+                yield DamagedPart(member.name, str(error))
 
     def _read_member(self, member: index.Member) -> ArchiveMember:
         self._stream.seek(member.start)
         tar = self._open_tar()
         info = tar.next()
-        if info is None or (info.name, info.size, info.offset_data) != (
+        if info is None or (info.name, info.size, info.offset_data, info.linkname) != (
             member.name,
-            member.length,
+            member.length + member.metadata.holes,
             member.content,
+            member.metadata.link,
         ):
             raise DamageError(
                 f"its header, at byte {member.start} of the tar stream, does not match the index"
             )
-        return ArchiveMember(tar, info)
+        return ArchiveMember(tar, info, lambda name: self.find_last({name}))
 
     def _by_scan(self, names: Collection[str] | None) -> Iterator[ArchiveMember | DamagedPart]:
         name = "the beginning"

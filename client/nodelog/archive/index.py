@@ -1,9 +1,9 @@
 """The index of an archive: which bytes of the archive hold which bytes of which file.
 
 The index is a file beside the archive, `<archive>.index`. Its first line is JSON; it names the format, its
-version, and the archive it belongs to (its length and its gzip trailer). Compressed blocks follow, one per unit
-of the archive (see `index_blocks`), and a checksum of everything. Version 1 consisted of JSON lines (see
-`json_index`). The layout of an archive is: 10 bytes of gzip header, the pieces, `03 00`, CRC-32, length.
+version, and the archive it belongs to (its length and its gzip trailer). Compressed blocks follow, one per
+unit of the archive (see `index_blocks`), and a checksum of everything. Version 1 consisted of JSON lines
+(see `json_index`). The layout of an archive is: 10 bytes of gzip header, the pieces, `03 00`, CRC-32, length.
 
 An index is trusted only if it is intact and belongs to its archive. Without one, tar still reads the archive.
 """
@@ -14,7 +14,7 @@ import json
 import os
 import zlib
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from nodelog.archive.index_blocks import Block, decode_block, end_frame, read_blocks
 from nodelog.archive.index_model import (
@@ -80,11 +80,10 @@ class MemberBlock:
             return
         begin = self.start
         for found in block.members():
-            content = begin + found.header
+            member = Member(found, begin)
             if names is None or found.name in names:
-                values = {field: getattr(found, field) for field in FileMetadata.__dataclass_fields__}
-                yield Member(start=begin, content=content, **values)
-            begin = content + padded_size(found.length)
+                yield member
+            begin = member.end
 
 
 def index_path(archive: Path) -> Path:
@@ -134,9 +133,10 @@ def open_blocks(file: BinaryIO) -> tuple[Trailer, Iterator[bytes]]:
         raise InvalidIndexError(f"its version is {version}, this program writes {VERSION}")
     if row.keys() != _FIELDS or not all(type(value) is int and 0 <= value < 2**62 for value in row.values()):
         raise InvalidIndexError("its first line has unexpected fields")
-    if max(row["crc"], row["size"]) >= 2**32:
+    trailer = Trailer(**row)
+    if max(trailer.crc, trailer.size) >= 2**32:
         raise InvalidIndexError("its first line has unexpected fields")
-    return Trailer(**row), read_blocks(file, zlib.crc32(first))
+    return trailer, read_blocks(file, zlib.crc32(first))
 
 
 def read_matching_index(archive: Path) -> Index:
@@ -182,7 +182,7 @@ def _version(file: BinaryIO) -> object:
     return _parse_first(first).get("version")
 
 
-def _parse_first(line: bytes) -> dict[str, object]:
+def _parse_first(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,15 +1,16 @@
 """The blocks of an index of version 2: one per unit of the archive, compressed, each with its own checksum.
 
-A block lists the pieces of a unit and the members that begin in it, column by column, since columns of numbers
-that resemble each other compress best: about 30 bytes per member. It holds lengths, not positions, so the block
-of an unchanged unit stays the same bytes. Blocks are written, read and decoded one at a time, so that an index
-of a million members takes little memory.
+A block lists the pieces of a unit and the members that begin in it, column by column, since columns of
+numbers that resemble each other compress best: about 30 bytes per member. It holds lengths, not positions, so
+the block of an unchanged unit stays the same bytes. Blocks are written, read and decoded one at a time, so
+that an index of a million members takes little memory.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nodelog.archive.index_model import FileMetadata, InvalidIndexError
@@ -24,13 +25,12 @@ MAX_RATIO: Final = 256
 """How many times as long a block may become. Names that differ in a digit reach a tenth of that."""
 
 _FRAME: Final = struct.Struct("<II")
-"""Length of the compressed block, and its CRC-32. Length 0 ends the index; the CRC is that of everything before."""
+"""Length and CRC-32 of the compressed block. Length 0 ends the index; the CRC is of all bytes before it."""
 _COUNTS: Final = struct.Struct("<II")
 _PIECE: Final = struct.Struct("<QQI")
-_COLUMNS: Final = {
+_COLUMNS: Final = {  # in the order of the fields of FileMetadata, between the name and the link
     "header": "q",
     "length": "q",
-    "holes": "q",
     "mode": "I",
     "uid": "I",
     "gid": "I",
@@ -43,6 +43,7 @@ _COLUMNS: Final = {
     "finished": "I",
     "tail": "I",
     "filled": "q",
+    "holes": "q",
 }
 _LENGTHS: Final = ("header", "length", "holes", "seen", "filled")
 _LEVEL: Final = 3
@@ -83,29 +84,27 @@ class Block:
 
     def members(self) -> Iterator[FileMetadata]:
         """Yield the members, in order."""
-        names = map(_text, self.names)
-        links = map(_text, self._links)
-        for name, link, values in zip(names, links, zip(*self._columns, strict=True), strict=True):
-            yield FileMetadata(name=name, link=link, **dict(zip(_COLUMNS, values, strict=True)))
+        texts = map(_text, self.names), map(_text, self._links)
+        return map(FileMetadata._make, zip(texts[0], *self._columns, texts[1], strict=True))
 
     def sizes(self) -> Iterator[tuple[int, int]]:
         """Yield the bytes of header and of content of each member."""
-        names = list(_COLUMNS)
-        return zip(self._columns[names.index("header")], self._columns[names.index("length")], strict=True)
+        return zip(self._columns[0], self._columns[1], strict=True)
 
 
 def encode_block(members: Sequence[FileMetadata], pieces: Sequence[PieceSize]) -> bytes:
     """Return a block as it stands in an index."""
-    columns = [
-        struct.pack(f"<{len(members)}{code}", *[getattr(member, name) for member in members])
-        for name, code in _COLUMNS.items()
+    table = zip(*members, strict=True) if members else [()] * len(FileMetadata._fields)
+    names, *columns, links = table
+    packed = [
+        struct.pack(f"<{len(members)}{code}", *column)
+        for code, column in zip(_COLUMNS.values(), columns, strict=True)
     ]
-    texts = [member.name for member in members] + [member.link for member in members]
     parts = [
         _COUNTS.pack(len(members), len(pieces)),
         b"".join(_PIECE.pack(*piece) for piece in pieces),
-        *columns,
-        "\0".join(texts).encode("utf-8", "surrogateescape"),
+        *packed,
+        "\0".join(chain(names, links)).encode("utf-8", "surrogateescape"),
     ]
     data = zlib.compress(b"".join(parts), _LEVEL)
     return _FRAME.pack(len(data), zlib.crc32(data)) + data

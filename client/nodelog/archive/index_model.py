@@ -1,9 +1,9 @@
-"""What an index says about an archive: its pieces, and the files in it as they were when they were archived."""
+"""What an index says about an archive: its pieces, and its files as they were when they were archived."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -48,8 +48,7 @@ class Piece:
     """CRC-32 of this part of the tar stream."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileMetadata:
+class FileMetadata(NamedTuple):
     """A file as it was when it was archived."""
 
     name: str
@@ -81,19 +80,34 @@ class FileMetadata:
     """Bytes of holes that are left out of the content; 0 unless the member is a sparse file of GNU tar."""
     link: str = ""
     """The member that this one is a hard link to; it has no content of its own."""
-    user: str = ""
-    """Empty in an index of version 2."""
-    group: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member(FileMetadata):
+class Member(NamedTuple):
     """A file in the archive and its position."""
 
+    metadata: FileMetadata
     start: int
     """Position of its header in the tar stream."""
-    content: int
-    """Position of its content in the tar stream."""
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        return self.metadata.name
+
+    @property
+    def content(self) -> int:
+        """Position of its content in the tar stream."""
+        return self.start + self.metadata.header
+
+    @property
+    def length(self) -> int:
+        """Bytes of content in the tar stream."""
+        return self.metadata.length
+
+    @property
+    def end(self) -> int:
+        """Position of what follows it in the tar stream."""
+        return self.content + padded_size(self.metadata.length)
 
 
 class MemberSource(Protocol):

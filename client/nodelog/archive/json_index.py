@@ -1,8 +1,8 @@
 """An index of version 1, as it was written until this program's version 1: JSON lines. It is only read.
 
 The first line names the format and the archive; the last line is the CRC-32 of all lines before it. Between
-them, in archive order, is one line per member and one per piece: the members that begin in a piece come before
-the pieces that hold them.
+them, in archive order, is one line per member and one per piece: the members that begin in a piece come
+before the pieces that hold them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from nodelog.archive.index_model import (
     Member,
     Piece,
     Trailer,
-    padded_size,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +49,10 @@ def parse_json_index(data: bytes) -> Index:
     offset, start, begin = GZIP_HEADER, 0, 0
     for row in rows:
         if "name" in row:
-            content = begin + row["header"]
-            members.append(Member(start=begin, content=content, **row))
-            begin = content + padded_size(row["length"])
+            values = {field: value for field, value in row.items() if field not in _DROPPED}
+            member = Member(FileMetadata(**values), begin)
+            members.append(member)
+            begin = member.end
         else:
             pieces.append(Piece(offset=offset, start=start, **row))
             offset += row["length"]
@@ -76,7 +76,11 @@ def decode_index(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
         raise InvalidIndexError("it is not an index of an archive")
     if (version := first.pop("version", None)) != VERSION:
         raise InvalidIndexError(f"its version is {version}, this program knows {VERSION}")
-    if {name: type(value) for name, value in first.items()} != _PIECE:
+    if (
+        {name: type(value) for name, value in first.items()} != _PIECE
+        or not _in_range(first)
+        or first["size"] > _MAX_ID
+    ):
         raise InvalidIndexError("its first line has unexpected fields")
     return Trailer(**first), _parse_rows(lines[1:])
 
@@ -85,26 +89,43 @@ def _parse_rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         row = _parse_line(line)
         fields = _MEMBER if "name" in row else _PIECE
-        if {name: type(value) for name, value in row.items()} != fields or any(
-            row.get(name, 0) < 0 for name in _LENGTHS
-        ):
+        if {name: type(value) for name, value in row.items()} != fields or not _in_range(row):
             raise InvalidIndexError("a line has unexpected fields")
         yield row
 
 
-_LENGTHS: Final = ("header", "length", "size")
-_TEXTS: Final = {"name", "user", "group"}
-_ADDED: Final = {"filled", "holes", "link"}  # by version 2
-_MEMBER: Final = {
-    name: str if name in _TEXTS else int for name in FileMetadata.__dataclass_fields__ if name not in _ADDED
+def _in_range(row: dict[str, Any]) -> bool:
+    """Return whether all numbers are as those of files; later steps compute with them unchecked."""
+    return all(
+        _LOWEST.get(name, 0) <= row[name] <= _HIGHEST.get(name, _MAX_INT) for name in row.keys() - _TEXTS
+    )
+
+
+_MAX_INT: Final = 2**63 - 1
+_MAX_ID: Final = 2**32 - 1
+_LOWEST: Final = {"mtime_ns": -_MAX_INT, "ctime_ns": -_MAX_INT}
+_HIGHEST: Final = {
+    "mode": 0o7777,
+    "uid": _MAX_ID,
+    "gid": _MAX_ID,
+    "device": 2**64 - 1,
+    "inode": 2**64 - 1,
+    "crc": _MAX_ID,
+    "head": _MAX_ID,
+    "finished": _MAX_ID,
+    "tail": _MAX_ID,
 }
+_TEXTS: Final = {"name", "user", "group"}
+_DROPPED: Final = ("user", "group")  # in version 2
+_ADDED: Final = {"filled", "holes", "link"}  # by version 2
+_MEMBER: Final = dict.fromkeys({*FileMetadata._fields} - _ADDED, int) | dict.fromkeys(_TEXTS, str)
 _PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)
 
 
 def _parse_line(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter from ten thousand brackets
         raise InvalidIndexError("a line is not JSON") from None
     if not isinstance(row, dict):
         raise InvalidIndexError("a line is not an object")

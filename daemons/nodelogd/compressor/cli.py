@@ -61,7 +61,18 @@ option = partial(click.option, cls=DaemonOption)
     type=click.Path(path_type=Path),
     default=None,
     show_default="the same as --dir",
-    help="Directory of the archives.",
+    help="Directory of the archives. Nobody else should be able to write to it.",
+)
+@option(
+    "--link/--no-link",
+    default=DEFAULTS.link,
+    help="If --out is another directory, keep symbolic links to the archives in --dir.",
+)
+@option(
+    "--copy-to",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Directory for copies of the archives, for readers that cannot see --out.",
 )
 @option(
     "--name",
@@ -147,6 +158,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         exclude=tuple(options["exclude"]),
         follow_links=options["follow_links"],
         out=_absolute(options["out"]) if options["out"] else directory,
+        link=options["link"],
+        copy_to=_absolute(options["copy_to"]) if options["copy_to"] else None,
         name=options["name"],
         mode=options["mode"],
         zone=options["tz"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nodelogd.compressor.scan.file_access import FileAnomaly
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Container
 
     from nodelogd.compressor.metrics import Metrics
 
@@ -38,7 +38,7 @@ class FileWarnings:
         self.unreadable = 0
         self._reported = set()
 
-    def end_cycle(self, names: Collection[str]) -> None:
+    def end_cycle(self, names: Container[str]) -> None:
         """Forget what was logged about files that no longer exist, so that memory stays bounded.
 
         Folders that cannot be listed are not in `names`, but have been reported in this cycle.

@@ -22,6 +22,8 @@ class Settings:
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
     out: Path = Path("/var/log")  # absolute
+    link: bool = True  # in `directory`, if the archives are elsewhere
+    copy_to: Path | None = None  # absolute
     name: str = "all-logs-{date}.tar.gz"
     mode: int = 0o600
     zone: tzinfo = UTC

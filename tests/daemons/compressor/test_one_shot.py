@@ -121,6 +121,7 @@ def test_a_signal_stops_once_immediately_without_leftovers(logs: Path, number: i
     assert "stopped by a signal; the last archive is unchanged" in stderr
     assert sorted(path.name for path in logs.iterdir()) == [
         f".{ARCHIVE_NAME}.lock",
+        f".{ARCHIVE_NAME}.record",
         f".{ARCHIVE_NAME}.scrubbed",
         "a.log",
     ]

@@ -7,7 +7,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from nodelogd.compressor.archive_updater import ArchiveUpdater
-from nodelogd.compressor.scan.discovery import LogFile, ScanSettings, find_log_files, open_log_file
+from nodelogd.compressor.scan.discovery import ScanSettings, find_log_files, open_log_file
 from nodelogd.compressor.scan.file_access import FileAccess
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nodelogd.compressor.archive_updater import UpdateReport
     from nodelogd.compressor.scan.file_access import FileAnomaly
+    from nodelogd.compressor.scan.listing import Listing, LogFile
     from nodelogd.compressor.upkeep.archive_scrub import ScrubResult
 
 
@@ -39,7 +40,7 @@ class Workspace:
         """Open a file as a daemon does."""
         return open_log_file(file, self._settings)
 
-    def files(self) -> list[LogFile]:
+    def files(self) -> Listing:
         """Return all log files."""
         return find_log_files(self._settings, lambda _path, _error: None)
 

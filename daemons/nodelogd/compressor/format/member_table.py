@@ -70,6 +70,8 @@ class MemberTable:
 
     def find(self, name: str) -> MemberLocation | None:
         """Return a member by its name."""
+        if self._decoded and (position := self._decoded[1].positions.get(name)):
+            return MemberLocation(self._decoded[1].members[position[0]], self._decoded[0], *position)
         key = name.encode("utf-8", "surrogateescape")
         unit = bisect_right(self._first_names, key) - 1
         if unit < 0 or key > self.units[unit].last_name:
@@ -94,6 +96,6 @@ class MemberTable:
         self.units[unit] = self.units[unit].with_row(number, row)
 
     def mark_edited(self, name: str) -> None:
-        """Remember that the archived content of a member is wrong, so that the next cycle archives it again."""
+        """Remember that the archived content of a member is wrong; the next cycle archives it again."""
         if (location := self.find(name)) is not None:
             self.replace_row(location.unit, location.number, EDITED_ROW)

@@ -65,11 +65,16 @@ def compress_piece_fast(data: bytes | memoryview) -> bytes:
 
 
 def decompress_piece(data: bytes, size: int) -> bytes:
-    """Return the content of a piece, of `size` bytes or not. Raises ValueError if it is no piece."""
+    """Return the content of a piece, of `size` bytes or fewer. Raises ValueError if it is no such piece."""
+    inflater = fast.decompressobj(_RAW)
     try:
-        return fast.decompress(data + LAST_BLOCK, _RAW, size)
+        # One byte more than expected, so that data that goes on is noticed and a bomb costs no memory.
+        content: bytes = inflater.decompress(data + LAST_BLOCK, size + 1)
     except fast.error as error:  # type: ignore[misc]  # its types make it a value
         raise ValueError(str(error)) from None
+    if len(content) > size or not inflater.eof:
+        raise ValueError("it does not end where it should")
+    return content
 
 
 def alignment_filler(end: int) -> bytes:

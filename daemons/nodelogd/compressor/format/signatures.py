@@ -1,7 +1,7 @@
-"""What `lstat` says of a file, packed into a row of bytes: a unit is compared with its files in one comparison.
+"""What `lstat` says of a file, packed into a row of bytes: a unit is compared with its files at once.
 
-A row is evidence that a file has not changed, not proof. Rows that must not be taken for it never equal that of
-a file: they contain a change time of 0, or an impossible size.
+A row is evidence that a file has not changed, not proof. Rows that must not be taken for it never equal that
+of a file: they contain a change time of 0, or an impossible size.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class Signature(NamedTuple):
 
 def file_row(status: os.stat_result) -> bytes:
     """Return the row of a file with this status."""
-    return _ROW.pack(
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    )
+    return _ROW.pack(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def link_row(device: int, inode: int, target: str) -> bytes:
@@ -73,3 +71,8 @@ def row_size(rows: bytes | bytearray, number: int) -> int:
 def is_unproven(archived: bytes, found: bytes) -> bool:
     """Return whether a file seems unchanged, but the change time at its snapshot proves nothing."""
     return archived[:_CTIME_OFFSET] == found[:_CTIME_OFFSET] and not any(archived[_CTIME_OFFSET:])
+
+
+def may_be_unchanged(archived: bytes, found: bytes) -> bool:
+    """Return whether nothing says that a file has changed."""
+    return archived == found or is_unproven(archived, found)

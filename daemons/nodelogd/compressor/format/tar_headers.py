@@ -30,13 +30,11 @@ def tar_header(metadata: FileMetadata) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def header_size(name: bytes, link: bytes = b"") -> int:
-    """Return the length of a member's header: a name of over 100 bytes needs extra blocks, a link as well."""
-    return BLOCK + _long_name_size(len(name)) + _long_name_size(len(link))
-
-
-def _long_name_size(length: int) -> int:
-    return 0 if length <= tarfile.LENGTH_NAME else BLOCK - (-(length + 1) // BLOCK) * BLOCK
+def header_size(name: bytes) -> int:
+    """Return the length of a file's header: a name of over 100 bytes needs extra blocks."""
+    if len(name) <= tarfile.LENGTH_NAME:
+        return BLOCK
+    return BLOCK - (-(len(name) + 1) // BLOCK) * BLOCK + BLOCK
 
 
 def tar_end(size: int) -> bytes:

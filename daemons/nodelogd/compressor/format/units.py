@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1024 * 1024
 """Bytes of content in a finished piece."""
+MAX_PIECE: Final = 64 * CHUNK
+"""Bytes of a piece, in the archive or out of it; a larger one is not of this program."""
 _SEPARATOR: Final = b"\0"
 _LARGE_PIECES: Final = 2
 """Pieces of a large file besides those that are finished."""
@@ -118,6 +120,8 @@ def read_unit(data: bytes) -> Unit | Span:
     """
     block = decode_block(data)
     pieces = [Span(*piece) for piece in block.pieces]
+    if any(max(piece.length, piece.size) > MAX_PIECE for piece in pieces):
+        raise InvalidIndexError(f"a piece is larger than {MAX_PIECE} bytes")
     if not block.count:
         return join_spans(pieces)
     members = list(block.members())

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import padded_size
-from nodelogd.compressor.format.signatures import ROW, is_unproven
+from nodelogd.compressor.format.signatures import ROW, is_unproven, member_row
 from nodelogd.compressor.format.tar_headers import header_size
 from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.plan.planning import LARGE, Run
-from nodelogd.compressor.plan.snapshots import is_append_only, is_still_snapshot, settled_ctime
+from nodelogd.compressor.plan.snapshots import (
+    is_append_only,
+    is_continued,
+    is_still_snapshot,
+    settled_ctime,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nodelog.archive.index import FileMetadata
     from nodelogd.compressor.format.member_table import MemberTable
-    from nodelogd.compressor.format.units import Unit
     from nodelogd.compressor.scan.file_access import FileAccess
     from nodelogd.compressor.scan.listing import Listing
     from nodelogd.compressor.scan.log_reader import LogReader
@@ -57,6 +61,10 @@ class Changes:
         """Return whether a new file cannot be opened."""
         return self._verdicts[position] == _SKIPPED
 
+    def skipped(self) -> set[int]:
+        """Return the positions of new files that cannot be opened."""
+        return {position for position, verdict in enumerate(self._verdicts) if verdict == _SKIPPED}
+
     def item_size(self, position: int) -> int:
         """Return the bytes of header and content that a file takes, about."""
         return header_size(self.listing.names[position]) + padded_size(self.listing.size(position))
@@ -64,9 +72,9 @@ class Changes:
     def find_runs(self) -> Iterator[Run]:
         """Compare each unit with the files that are listed in its place.
 
-        Files that may have changed without a trace are read. New files are opened, as long as nothing else has
-        changed: one that cannot be opened is no change; otherwise every cycle would write a new archive because
-        of it.
+        Files that may have changed without a trace are read. New files are opened, as long as nothing else
+        has changed: one that cannot be opened is no change; otherwise every cycle would write a new archive
+        because of it.
         """
         names, rows, at = self.listing.names, self.listing.rows, 0
         for number, unit in enumerate(self._previous.units):
@@ -95,12 +103,12 @@ class Changes:
             is_same = self._is_unchanged(position, number, found[0], contents.members[found[0]])
             self._verdicts[position] = _UNCHANGED if is_same else _CHANGED
             self._is_any |= not is_same
-        is_whole = self._verdicts[start:stop].count(_UNCHANGED) == unit.count == known
-        if is_whole and stop - start == unit.count:
+        verdicts = self._verdicts[start:stop]
+        if verdicts.count(_UNCHANGED) == unit.count and not verdicts.count(_CHANGED):
             yield Run(start, stop, unit.span.size, unit.is_large, number)
         else:
             self._is_any |= known < unit.count
-            yield from self._runs(start, stop, unit)
+            yield from self._runs(start, stop, number if unit.is_large else None)
 
     def _judge_new(self, position: int) -> None:
         target = self.listing.links.get(position)
@@ -115,28 +123,31 @@ class Changes:
             self._judge_new(position)
         yield from self._runs(start, stop, None)
 
-    def _runs(self, start: int, stop: int, unit: Unit | None) -> Iterator[Run]:
-        """Yield the large files each as a run, and what is between them."""
-        at, size = start, 0
+    def _runs(self, start: int, stop: int, large: int | None) -> Iterator[Run]:
+        """Yield the large files each as a run, and what is between them; `large` is the unit of one."""
+        at, size, count = start, 0, 0
         for position in range(start, stop):
             if self.is_skipped(position):
                 continue
-            is_kept = unit is not None and unit.is_large and self.is_unchanged(position)
+            is_kept = large is not None and self.is_unchanged(position)
             if is_kept or self.listing.size(position) >= LARGE:
-                if at < position:
+                if count:
                     yield Run(at, position, size)
-                yield Run(position, position + 1, self.item_size(position), is_large=True)
-                at, size = position + 1, 0
+                unit = large if is_kept else None
+                yield Run(position, position + 1, self.item_size(position), is_large=True, unit=unit)
+                at, size, count = position + 1, 0, 0
             else:
-                size += self.item_size(position)
-        if at < stop:
+                size, count = size + self.item_size(position), count + 1
+        if count:
             yield Run(at, stop, size)
 
     def _is_unchanged(self, position: int, unit: int, number: int, metadata: FileMetadata) -> bool:
         archived = self._previous.units[unit].rows[number * ROW : (number + 1) * ROW]
         found = self.listing.row(position)
         return archived == found or (
-            is_unproven(archived, found) and not metadata.link and self._verify(position, unit, number, metadata)
+            is_unproven(archived, found)
+            and not metadata.link
+            and self._verify(position, unit, number, metadata)
         )
 
     def _verify(self, position: int, unit: int, number: int, metadata: FileMetadata) -> bool:
@@ -152,3 +163,29 @@ class Changes:
             return True
 
         return self._access.inspect(self.listing.file(position), self._buffer, verify)
+
+
+def keeps_all(listing: Listing, previous: MemberTable, access: FileAccess) -> bool:
+    """Return whether each archived file is still there with everything that was archived of it."""
+    buffer = memoryview(bytearray(CHUNK))
+    for number, unit in enumerate(previous.units):
+        at = bisect_left(listing.names, unit.first_name)
+        if unit.matches(
+            listing.names[at : at + unit.count], listing.rows[at * ROW : (at + unit.count) * ROW]
+        ):
+            continue
+        for metadata in previous.contents(number).members:
+            access.check_stop()
+            position = listing.find(metadata.name)
+            if position is None or not _keeps(listing, position, metadata, access, buffer):
+                return False
+    return True
+
+
+def _keeps(
+    listing: Listing, position: int, metadata: FileMetadata, access: FileAccess, buffer: memoryview
+) -> bool:
+    if metadata.link or listing.row(position) == member_row(metadata):
+        return True  # what a link had is in the member that it links to
+    file = listing.file(position)
+    return access.inspect(file, buffer, lambda log: is_continued(metadata, log.status, log.read))

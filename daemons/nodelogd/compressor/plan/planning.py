@@ -1,7 +1,7 @@
 """Plan which units of the previous archive are copied and which files are built into new ones: pure rules.
 
 Groups keep their boundaries from cycle to cycle, so that a change in one does not shift the boundaries of
-those after it. The plan goes by units: an unchanged one costs the same whether it holds one file or a thousand.
+those after it. The plan goes by units: an unchanged one costs the same, whatever number of files it holds.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ class Snapshot(NamedTuple):
     continues: bool
     """Whether the file begins with everything that was archived of it."""
     final: int
-    """Bytes from its beginning that are as they were archived. From there on each finished piece is compared."""
+    """Bytes from its beginning that are as they were archived; later finished pieces are compared."""
+    is_in_place: bool = False
+    """Whether other bytes are where there were archived ones, in a file of the same length."""
 
 
 def take_snapshot(log: LogReader, old: FileMetadata | None, *, is_same_name: bool) -> Snapshot:
@@ -59,7 +61,8 @@ def take_snapshot(log: LogReader, old: FileMetadata | None, *, is_same_name: boo
     if old is None or (not continues and size != old.seen):
         return Snapshot(length, continues, 0)
     if not continues or is_changed_in_place(old, log.status, is_same_name=is_same_name):
-        return Snapshot(size if size == old.seen else length, continues, 0)
+        is_in_place = not continues and is_append_only(old)
+        return Snapshot(length, continues, 0, is_in_place)
     return Snapshot(length, continues, finished_length(old.filled))
 
 

@@ -10,22 +10,23 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelogd.compressor.format.signatures import file_row
 from nodelogd.compressor.scan.beneath import has_openat2, open_beneath
 from nodelogd.compressor.scan.glob_patterns import FolderPatterns, parse_pattern
-from nodelogd.compressor.scan.listing import Listing
 from nodelogd.compressor.scan.size_limits import UNLIMITED, Found, SizeLimits, apply_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.compressor.scan.listing import LogFile
+    from nodelogd.compressor.scan.listing import Listing, LogFile
 
 FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a blocking open would hang on a FIFO
 SECTOR: Final = 512  # bytes of a block as `stat` counts them
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # removed meanwhile, or a dangling link
 
 
@@ -37,7 +38,7 @@ class ScanSettings:
     include: tuple[str, ...] = ("*.log",)
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
-    out: bytes = b""  # the directory in which `is_own` is called
+    own_folders: tuple[bytes, ...] = ()  # the directories in which `is_own` is called
     is_own: Callable[[str], bool] = field(default=lambda _: False)  # names that are never archived
     limits: SizeLimits = UNLIMITED
 
@@ -54,8 +55,8 @@ def find_log_files(
 ) -> Listing:
     """List the files, sorted by name. Raises OSError if the directory itself cannot be listed.
 
-    `on_error` is called for each file and folder in it that cannot be examined, `on_left_out` for each file that
-    exceeds a limit.
+    `on_error` is called for each file and folder in it that cannot be examined, `on_left_out` for each file
+    that exceeds a limit.
     """
     walk = _Walk(settings, on_error)
     walk.list_folder(
@@ -86,8 +87,13 @@ def open_log_file(file: LogFile, settings: ScanSettings) -> int:
 def _check(fd: int, file: LogFile, settings: ScanSettings) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise OSError(errno.EINVAL, "not a regular file any more", file.path)
-    if not (_is_checked_by_kernel(settings) or _is_beneath(_path_of(fd), settings.directory)):
+    if _is_checked_by_kernel(settings):
+        return
+    path = os.readlink(b"/proc/self/fd/%d" % fd)
+    if not _is_beneath(path, settings.directory):
         raise OSError(errno.EXDEV, "it lies outside the directory", file.path)
+    if not settings.follow_links and path != _real_path(file.path, settings.directory):
+        raise OSError(errno.ENOENT, "it has another name by now", file.path)
 
 
 def _open(path: bytes, settings: ScanSettings, flags: int) -> int:
@@ -102,8 +108,9 @@ def _is_checked_by_kernel(settings: ScanSettings) -> bool:
     return not settings.follow_links and has_openat2()
 
 
-def _path_of(fd: int) -> bytes:
-    return os.readlink(b"/proc/self/fd/%d" % fd)
+def _real_path(path: bytes, directory: bytes) -> bytes:
+    """Return a path in the directory if there is no link below the directory."""
+    return os.path.join(os.path.realpath(directory), path[len(directory) :].lstrip(b"/"))
 
 
 def _is_beneath(path: bytes, directory: bytes) -> bool:
@@ -127,7 +134,7 @@ class _Walk:
         self._settings = settings
         self._links = settings.follow_links
         self._on_error = on_error
-        self._out = os.stat(settings.out) if settings.out else None
+        self._own_folders = [os.stat(folder) for folder in settings.own_folders]
         self._waiting: list[_Folder] = []
 
     def list_subfolders(self) -> None:
@@ -156,41 +163,43 @@ class _Walk:
             os.close(fd)
 
     def _list_entries(self, fd: int, folder: _Folder) -> None:
-        is_own = self._own_names(folder.above[-1])
-        matches, excludes, links = folder.include.matches, folder.exclude.matches, self._links
+        """Add the files of a folder; this loop is most of what a cycle without changes costs."""
+        links, matches, is_hidden = self._links, folder.include.matches, self._hidden_names(folder)
         start = os.path.join(folder.path, b"").lstrip(b"/")
         with os.scandir(fd) as entries:
             for entry in entries:
                 name = entry.name
-                if excludes(name) or (is_own and is_own(name)):
-                    continue
                 try:
                     if entry.is_file(follow_symlinks=links):
-                        if matches(name) and not self._leads_out(entry, folder):
-                            self._add_file(entry, start + os.fsencode(name))
-                    elif entry.is_dir(follow_symlinks=links) and not self._leads_out(entry, folder):
-                        self._add_folder(name, folder)
+                        if matches(name) and not is_hidden(name) and not self._leads_out(entry, folder):
+                            self._add_file(start, name, entry.stat(follow_symlinks=links))
+                    elif entry.is_dir(follow_symlinks=links) and not is_hidden(name):
+                        self._add_folder(entry, folder)
                 except OSError as error:
                     self._report(os.path.join(folder.path, os.fsencode(name)), error)
 
-    def _own_names(self, status: os.stat_result) -> Callable[[str], bool] | None:
-        if self._out is None or not os.path.samestat(status, self._out):
-            return None
-        return self._settings.is_own
+    def _hidden_names(self, folder: _Folder) -> Callable[[str], object]:
+        """Return what tells whether a name in a folder is excluded or one of our own."""
+        excluded, is_own = folder.exclude.matches, self._settings.is_own
+        if any(os.path.samestat(folder.above[-1], own) for own in self._own_folders):
+            return lambda name: excluded(name) or is_own(name)
+        return excluded
 
-    def _add_folder(self, name: str, folder: _Folder) -> None:
-        if include := folder.include.descend(name):
+    def _add_folder(self, entry: os.DirEntry[str], folder: _Folder) -> None:
+        name = entry.name
+        if (include := folder.include.descend(name)) and not self._leads_out(entry, folder):
             path = os.path.join(folder.path, os.fsencode(name))
             self._waiting.append(_Folder(path, include, folder.exclude.descend(name), folder.above))
 
-    def _add_file(self, entry: os.DirEntry[str], name: bytes) -> None:
-        status = entry.stat(follow_symlinks=self._links)
+    def _add_file(self, start: bytes, name: str, status: os.stat_result) -> None:
+        found = self.found
+        encoded = start + name.encode(_ENCODING, _ERRORS)
         if status.st_nlink > 1 or self._links:
-            self.found.shared.append(len(self.found.names))
-        self.found.names.append(name)
-        self.found.rows.append(file_row(status))
+            found.shared.append(len(found.names))
+        found.names.append(encoded)
+        found.rows.append(file_row(status))
         if status.st_blocks * SECTOR < status.st_size:
-            self.found.allocated[name] = status.st_blocks * SECTOR
+            found.allocated[encoded] = status.st_blocks * SECTOR
 
     def _leads_out(self, entry: os.DirEntry[str], folder: _Folder) -> bool:
         if not self._links or not entry.is_symlink():

@@ -14,7 +14,7 @@ from nodelogd.compressor.scan.log_reader import LogReader, ShrankError, Unreadab
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.listing import LogFile
 
 
 ATTEMPTS: Final = 10

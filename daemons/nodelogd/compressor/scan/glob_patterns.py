@@ -13,11 +13,13 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Segments: TypeAlias = tuple[str, ...]
 
 ANY_FOLDERS: Final = "**"
+NOTHING: Final = r"(?!)"
+"""An expression that matches nothing."""
 
 
 def parse_pattern(text: str) -> Segments:
@@ -38,15 +40,12 @@ class FolderPatterns:
         self._hidden = hidden
         self._patterns = sorted(set(_with_skipped_folders(patterns)))
         last = [_expression(pattern[0], hidden=hidden) for pattern in self._patterns if len(pattern) == 1]
-        self._names = re.compile("|".join(last)) if last else None
+        self.matches: Callable[[str], object] = re.compile("|".join(last) if last else NOTHING).match
+        """Returns something true if a name in this folder matches."""
 
     def __bool__(self) -> bool:
         """Return whether anything in this folder or below can match."""
         return bool(self._patterns)
-
-    def matches(self, name: str) -> bool:
-        """Return whether a name in this folder matches."""
-        return self._names is not None and self._names.match(name) is not None
 
     def descend(self, name: str) -> FolderPatterns:
         """Return the patterns for a folder in this folder."""

@@ -41,11 +41,15 @@ class Listing:
         """Yield all files."""
         return map(self.file, range(len(self)))
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         """Return whether there is a file of this member name."""
+        return isinstance(name, str) and self.find(name) is not None
+
+    def find(self, name: str) -> int | None:
+        """Return the position of the file of this member name."""
         key = name.encode("utf-8", "surrogateescape")
         at = bisect_left(self.names, key)
-        return at < len(self.names) and self.names[at] == key
+        return at if at < len(self.names) and self.names[at] == key else None
 
     def file(self, position: int) -> LogFile:
         """Return a file."""

@@ -1,4 +1,4 @@
-"""Limits on what is archived: whoever may write in the directory could otherwise fill the disk of the archives.
+"""Limits on what is archived: anyone who may write in the directory could otherwise fill the disk.
 
 What a limit leaves out is always named. Holes count for nothing, as they cost nothing.
 """
@@ -52,7 +52,9 @@ class Found:
         if self.shared:
             is_shared = set(self.shared)
             shared = [at for at, number in enumerate(order) if number in is_shared]
-        return Listing([names[number] for number in order], b"".join(rows[number] for number in order), shared)
+        return Listing(
+            [names[number] for number in order], b"".join(rows[number] for number in order), shared
+        )
 
 
 def apply_limits(found: Found, limits: SizeLimits, on_left_out: Callable[[bytes, str], None]) -> Found:

@@ -12,6 +12,7 @@ from nodelog.archive.index import index_path
 from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, DiskSpace, FinishedFile, files_to_remove
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nodelogd.compressor.metrics import Metrics
@@ -20,19 +21,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def apply_retention(names: ArchiveNames, target: Path, budget: Budget, metrics: Metrics) -> None:
+def apply_retention(
+    names: ArchiveNames,
+    target: Path,
+    budget: Budget,
+    metrics: Metrics,
+    before_removal: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Remove what the budget does not allow, the oldest day first, but never `target`.
 
+    Only our own archives count, and of those only the ones that are not of a later day than `target`: neither
+    a file that someone else has put there nor one from a time when the clock was wrong costs an archive.
     Call only under the lock. An archive that cannot be removed does not stop the removal of others; the first
-    OSError is raised at the end.
+    OSError is raised at the end. `before_removal` is called for each archive that is removed.
     """
-    archives = [_finished_file(path) for path in names.list_archives()]
-    archives.sort(key=lambda file: file.path == target)  # it counts as the newest, whatever the clock says
+    today = names.day(target).date
+    paths = [path for path in names.list_archives() if names.day(path).date <= today]
+    archives = [_finished_file(path) for path in paths]
+    archives.sort(key=lambda file: file.path == target)  # it counts as the newest
     removed: set[Path] = set()
     errors: list[OSError] = []
     budget = _with_room(budget, archives)
     for file, reason in files_to_remove(archives, budget, _disk_space(names.out), time.time()):
         try:
+            before_removal(file.path)
             file.path.unlink(missing_ok=True)
             index_path(file.path).unlink(missing_ok=True)
         except OSError as error:
@@ -54,9 +66,9 @@ def _with_room(budget: Budget, archives: list[FinishedFile]) -> Budget:
 
 
 def _finished_file(path: Path) -> FinishedFile:
-    status = path.stat()
+    status = path.lstat()
     try:
-        size = status.st_size + index_path(path).stat().st_size
+        size = status.st_size + index_path(path).lstat().st_size
     except FileNotFoundError:
         size = status.st_size
     return FinishedFile(path=path, size=size, time=status.st_mtime)

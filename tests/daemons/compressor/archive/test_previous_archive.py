@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.daemons.compressor.workspace import Workspace, log_lines
 
-from nodelog.archive.index import decode_index, encode_index, index_path, read_matching_index
+from nodelog.archive.index import encode_index, index_path, open_blocks, read_matching_index
+from nodelog.archive.index_blocks import decode_block, encode_block
 
 if TYPE_CHECKING:
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.listing import LogFile
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"x" * 1000])
@@ -33,13 +34,19 @@ def test_without_a_valid_index_everything_is_compressed_again(
     read_matching_index(workspace.target)
 
 
-def test_an_index_whose_lines_do_not_add_up_is_not_trusted(workspace: Workspace) -> None:
+def test_an_index_whose_blocks_do_not_add_up_is_not_trusted(workspace: Workspace) -> None:
     (workspace.logs / "a.log").write_bytes(log_lines(1, 3_000_000))
     workspace.update()
-    trailer, _ = decode_index(index_path(workspace.target).read_bytes())
-    rows = index_path(workspace.target).read_bytes().splitlines(keepends=True)
-    del rows[3]  # a piece of a mebibyte
-    index_path(workspace.target).write_bytes(encode_index(trailer, rows[1:-1]))
+    with index_path(workspace.target).open("rb") as file:
+        trailer, blocks = open_blocks(file)
+        (unit, end) = blocks
+    block = decode_block(unit)
+    (member,) = block.members()
+    del block.pieces[2]  # of a mebibyte
+    member = member._replace(length=member.length - 1024**2)
+    index_path(workspace.target).write_bytes(
+        b"".join(encode_index(trailer, [encode_block([member], block.pieces), end]))
+    )
     workspace.restart()
     assert workspace.update().bytes_copied == 0
     assert workspace.members() == {"a.log": log_lines(1, 3_000_000)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,8 +35,7 @@ def read_function(data: bytes) -> Callable[[int, int], bytes]:
 
 def snapshot_of(data: bytes, size: int | None = None) -> FileMetadata:
     end = finished_length(len(data))
-    return replace(
-        metadata("x", len(data)),
+    return metadata("x", len(data))._replace(
         seen=len(data) if size is None else size,
         head=crc32(data[:PROBE]),
         finished=crc32(data[max(0, end - PROBE) : end]),
