@@ -18,7 +18,8 @@ from nodelogd.compressor.format.pieces import (
     join_spans,
 )
 from nodelogd.compressor.format.units import CHUNK, LargeUnit, Unit, make_group
-from nodelogd.compressor.plan.snapshots import PROBE, finished_length, settled_ctime, take_snapshot
+from nodelogd.compressor.plan.finished_pieces import ZEROS_CRC
+from nodelogd.compressor.plan.snapshots import PROBE, Snapshot, finished_length, settled_ctime, take_snapshot
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.scan.log_reader import ShrankError, UnreadableError
 from nodelogd.service.deflate import SMALL_LEVEL, crc32
@@ -105,9 +106,10 @@ class Assembly:
             self._close_group()
             self._add_large(file, log)
             return
-        length, _ = self._take_snapshot(file, log)
+        snapshot, _ = self._take_snapshot(file, log)
+        length = snapshot.length
         content = bytes(log.read(0, length))
-        metadata = _metadata(file, log, length)
+        metadata = _metadata(file, log, snapshot)
         metadata = replace(metadata, head=crc32(content[:PROBE]), tail=crc32(content))
         self._members.append(metadata)
         self._parts += [tar_headers.tar_header(metadata), content, _padding(length)]
@@ -141,50 +143,66 @@ class Assembly:
     def _add_large(self, file: LogFile, log: LogReader) -> None:
         savepoint = self._output.savepoint()
         try:
-            length, reusable = self._take_snapshot(file, log)
-            self.units.append(self._write_large(_metadata(file, log, length), log, reusable))
+            snapshot, reusable = self._take_snapshot(file, log)
+            metadata = _metadata(file, log, snapshot)
+            is_in_place = snapshot.is_in_place
+            self.units.append(self._write_large(metadata, log, reusable, is_in_place=is_in_place))
         except (ShrankError, UnreadableError):
             self._output.roll_back(savepoint)
             raise
 
-    def _take_snapshot(self, file: LogFile, log: LogReader) -> tuple[int, MemberLocation | None]:
-        """Return the length of the snapshot, and the previously archived member that the file continues."""
+    def _take_snapshot(self, file: LogFile, log: LogReader) -> tuple[Snapshot, MemberLocation | None]:
+        """Return the snapshot, and the previously archived member that the file continues."""
         inode = (log.status.st_dev, log.status.st_ino)
-        name = file.name
-        self._previous.settled_ctimes.pop(name, None)
-        same_name = self._previous.by_name.get(name)
-        is_same = same_name is not None and (same_name.metadata.device, same_name.metadata.inode) == inode
+        self._previous.settled_ctimes.pop(file.name, None)
+        same_name = self._previous.by_name.get(file.name)
+        # Not its device: a file system that is mounted again may have another number.
+        is_same = same_name is not None and same_name.metadata.inode == log.status.st_ino
         old = same_name if is_same else self._previous.by_inode.get(inode)
-        length, is_continued = take_snapshot(log, old.metadata if old else None)
-        if is_same and not is_continued:
-            self._access.report_anomaly(
-                FileAnomaly.TRUNCATED, file, "was truncated; its new content is archived"
+        metadata = old.metadata if old else None
+        snapshot = take_snapshot(log, metadata, waits=self._access.lines_wait)
+        if same_name and not (is_same and snapshot.continues):
+            self._report_discontinuity(file, log, same_name.metadata)
+        return snapshot, old if snapshot.continues else None
+
+    def _report_discontinuity(self, file: LogFile, log: LogReader, old: FileMetadata) -> None:
+        if (old.device, old.inode) != (log.status.st_dev, log.status.st_ino):
+            anomaly, text = FileAnomaly.REPLACED, "is another file by now; its content is archived"
+        elif log.status.st_size < old.length:
+            anomaly, text = FileAnomaly.TRUNCATED, "was truncated; its new content is archived"
+        else:
+            anomaly, text = (
+                FileAnomaly.TRUNCATED,
+                "was truncated or written over; its new content is archived",
             )
-        elif same_name and not is_same:
-            self._access.report_anomaly(
-                FileAnomaly.REPLACED, file, "is another file by now; its content is archived"
-            )
-        # A line that was archived unfinished and has grown since may take back what was finished with it.
-        is_complete = old is not None and is_continued and length >= finished_length(old.metadata.length)
-        return length, old if is_complete else None
+        self._access.report_anomaly(anomaly, file, text)
 
     def _write_large(
-        self, metadata: FileMetadata, log: LogReader, reusable: MemberLocation | None
+        self, metadata: FileMetadata, log: LogReader, reusable: MemberLocation | None, *, is_in_place: bool
     ) -> LargeUnit:
-        """Write header, finished pieces and the rest; finished pieces of `reusable` are copied."""
+        """Write header, finished pieces and the rest; finished pieces of `reusable` are copied.
+
+        If the file may have been changed in place, they are compared with the file first.
+        """
         header = self._write_header(metadata, is_aligned=metadata.length >= CHUNK)
         old = self._previous.units[reusable.unit] if reusable else None
-        chunks, head, done = EMPTY_SPAN, 0, 0
+        chunks, compared, head, done = EMPTY_SPAN, list[Span](), 0, 0
+        start = 0
         if reusable and isinstance(old, LargeUnit):
-            chunks, head, done = old.chunks, reusable.metadata.head, reusable.metadata.finished
             start = self._previous.unit_offsets[reusable.unit] + old.header.length
-            self._output.copy(start, chunks.length)
+            if is_in_place:
+                compared = old.chunk_spans()
+            else:
+                chunks, head, done = old.chunks, reusable.metadata.head, reusable.metadata.finished
+                self._output.copy(start, chunks.length)
         spans = [chunks]
-        for offset in range(chunks.size, finished_length(metadata.length), CHUNK):
+        for number, offset in enumerate(range(chunks.size, finished_length(metadata.length), CHUNK)):
             data = _ZEROS if log.is_hole(offset, CHUNK) else log.read(offset, CHUNK)
             head = head if offset else crc32(data[:PROBE])
-            spans.append(self._write_chunk(data))
             done = crc32(data[-PROBE:])
+            known = compared[number] if number < len(compared) else None
+            spans.append(self._copy_or_write_chunk(data, known, start))
+            start += known.length if known else 0
         rest = metadata.length % CHUNK
         data = log.read(metadata.length - rest, rest)
         head = head if metadata.length >= CHUNK else crc32(data[:PROBE])
@@ -208,6 +226,14 @@ class Assembly:
             self._hole = compress_piece(data, SMALL_LEVEL), crc32(data)
         return self._output.write_piece(self._hole[0], len(data), self._hole[1])
 
+    def _copy_or_write_chunk(self, data: memoryview, known: Span | None, start: int) -> Span:
+        """Write a finished piece; copy the one at `start` if it is `known` to hold the same."""
+        if known is None or known.crc != (ZEROS_CRC if data is _ZEROS else crc32(data)):
+            return self._write_chunk(data)
+        self._access.check_stop()
+        self._output.copy(start, known.length)
+        return known
+
     def _write_tail(self, content: memoryview, *, is_growing: bool) -> Span:
         """Compress as fast as possible what the next cycle replaces, but well what may stay for long."""
         data = b"".join([content, _padding(len(content))])
@@ -219,20 +245,20 @@ def _padding(length: int) -> bytes:
     return bytes(padded_size(length) - length)
 
 
-def _metadata(file: LogFile, log: LogReader, length: int) -> FileMetadata:
+def _metadata(file: LogFile, log: LogReader, snapshot: Snapshot) -> FileMetadata:
     """Return the metadata of a file, without the checksums of its content."""
     status = log.status
     return FileMetadata(
         name=file.name,
         header=tar_headers.header_size(file.name),
-        length=length,
+        length=snapshot.length,
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,
         user=tar_headers.user_name(status.st_uid),
         group=tar_headers.group_name(status.st_gid),
         mtime_ns=status.st_mtime_ns,
-        ctime_ns=settled_ctime(status, log.now_ns),
+        ctime_ns=settled_ctime(status, log.now_ns, is_in_place=snapshot.is_in_place),
         device=status.st_dev,
         inode=status.st_ino,
         seen=status.st_size,

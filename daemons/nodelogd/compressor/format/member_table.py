@@ -60,6 +60,11 @@ class MemberTable:
                 yield MemberLocation(metadata, number, start, metadata.header + metadata.length, is_large)
                 start += metadata.header + padded_size(metadata.length)
 
+    def finished_checksums(self, location: MemberLocation) -> list[int]:
+        """Return the CRC-32 of each finished piece of a member."""
+        unit = self.units[location.unit]
+        return [span.crc for span in unit.chunk_spans()] if isinstance(unit, LargeUnit) else []
+
     def inherit_settled_times(self, previous: MemberTable) -> None:
         """Take over the settled times of the files that are still in the archive."""
         self.settled_ctimes = {

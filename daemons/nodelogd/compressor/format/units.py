@@ -7,6 +7,7 @@ piece; otherwise 10,000 of them would cost as many headers of deflate blocks and
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,10 @@ class LargeUnit:
     header: Span
     chunks: Span
     tail: Span
+
+    def chunk_spans(self) -> list[Span]:
+        """Return the finished pieces one by one."""
+        return [piece_span(**json.loads(line)) for line in self.chunks.lines.splitlines()]
 
     @property
     def members(self) -> tuple[FileMetadata, ...]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from nodelog.archive.index import padded_size
 from nodelogd.compressor.format.tar_headers import header_size
 from nodelogd.compressor.format.units import CHUNK
+from nodelogd.compressor.plan.finished_pieces import finished_pieces_match
 from nodelogd.compressor.plan.planning import LARGE, PlanItem
-from nodelogd.compressor.plan.snapshots import is_continued, is_unchanged, settled_ctime
+from nodelogd.compressor.plan.snapshots import ends_in_zeros, is_continued, is_unchanged, settled_ctime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -71,12 +72,13 @@ def _is_unchanged(file: LogFile, location: MemberLocation, previous: MemberTable
     if (known := previous.settled_ctimes.get(metadata.name)) is not None:
         return is_unchanged(metadata, file.status, known)
     return is_unchanged(metadata, file.status, file.status.st_ctime_ns) and _is_verified(
-        file, metadata, previous, access
+        file, location, previous, access
     )
 
 
-def _is_verified(file: LogFile, metadata: FileMetadata, previous: MemberTable, access: FileAccess) -> bool:
+def _is_verified(file: LogFile, location: MemberLocation, previous: MemberTable, access: FileAccess) -> bool:
     """Read a file that was so young at its snapshot that its times prove nothing."""
+    metadata = location.metadata
 
     def verify(log: LogReader) -> bool:
         status = log.status
@@ -85,9 +87,11 @@ def _is_verified(file: LogFile, metadata: FileMetadata, previous: MemberTable, a
             and (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
             == (metadata.mode, metadata.uid, metadata.gid)
             and is_continued(metadata, status, log.read)
+            and finished_pieces_match(log, previous.finished_checksums(location), access.check_stop)
         ):
             return False
-        if time := settled_ctime(status, log.now_ns):
+        is_in_place = ends_in_zeros(log, metadata.length)
+        if time := settled_ctime(status, log.now_ns, is_in_place=is_in_place):
             previous.settled_ctimes[metadata.name] = time
         return True
 

@@ -1,7 +1,7 @@
 """Find what cycles cannot see: an archive that rotted on its disk, a log that was edited in the middle.
 
-Both checks read everything again: the archive against the checksums of its pieces, and of the logs the part
-that is archived in finished pieces, which a cycle never reads again.
+Both checks read everything again: the archive against the checksums of its pieces, and all logs against what
+is archived of them.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from nodelog.archive.index import GZIP_END, InvalidIndexError, index_path, read_index, trailer_bytes
+from nodelog.archive.index import GZIP_END, InvalidIndexError, index_path, parse_index, trailer_bytes
 from nodelogd.compressor.archive.output import is_intact
+from nodelogd.compressor.archive.previous_archive import max_index_bytes
 from nodelogd.compressor.format.pieces import EMPTY_SPAN, GZIP_HEADER, LAST_BLOCK, Span, join_spans
 from nodelogd.compressor.format.units import CHUNK
-from nodelogd.compressor.plan.snapshots import finished_length, is_continued
-from nodelogd.service.deflate import crc32
+from nodelogd.compressor.plan.finished_pieces import finished_pieces_match
+from nodelogd.compressor.plan.snapshots import finished_length, is_continued, is_unchanged
+from nodelogd.service.own_files import read_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from nodelogd.compressor.scan.discovery import LogFile
     from nodelogd.compressor.scan.file_access import FileAccess
     from nodelogd.compressor.scan.log_reader import LogReader
-
-
-_HOLE_CRC: Final = crc32(bytes(CHUNK))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +68,14 @@ def _find_damage(archive: PreviousArchive, fd: int, access: FileAccess) -> str:
 def index_matches(archive: Path, index: Index) -> bool:
     """Return whether the index file on disk equals `index`."""
     try:
-        return read_index(index_path(archive)) == index
+        return parse_index(read_own(index_path(archive), max_index_bytes(index.trailer.length))) == index
     except (OSError, InvalidIndexError):
         return False
 
 
 def find_edited(index: Index, files: Iterable[LogFile], access: FileAccess) -> Iterator[LogFile]:
-    """Yield the files whose finished pieces no longer match what was archived."""
-    members = {member.name: member for member in index.members if member.length >= CHUNK}
+    """Yield the files whose content no longer matches what was archived, and no cycle would notice it."""
+    members = {member.name: member for member in index.members}
     checksums = {piece.start: piece.crc for piece in index.pieces}
     buffer = memoryview(bytearray(CHUNK))
     for file in files:
@@ -86,14 +85,12 @@ def find_edited(index: Index, files: Iterable[LogFile], access: FileAccess) -> I
 
 
 def _is_edited(member: Member, checksums: Mapping[int, int], access: FileAccess, log: LogReader) -> bool:
-    """Compare the finished pieces; a cycle detects any other change without a scrub."""
-    if (log.status.st_dev, log.status.st_ino) != (member.device, member.inode):
+    """Compare a file with its checksums; cycles detect what shows in its times, length or ends."""
+    access.check_stop()
+    if log.status.st_ino != member.inode:
         return False
     if not is_continued(member, log.status, log.read):
-        return False
-    for offset in range(0, finished_length(member.length), CHUNK):
-        access.check_stop()
-        crc = _HOLE_CRC if log.is_hole(offset, CHUNK) else crc32(log.read(offset, CHUNK))
-        if crc != checksums.get(member.content + offset):
-            return True
-    return False
+        return is_unchanged(member, log.status, log.status.st_ctime_ns)
+    starts = range(member.content, member.content + finished_length(member.length), CHUNK)
+    finished = [checksums.get(start, -1) for start in starts]
+    return not finished_pieces_match(log, finished, access.check_stop)

@@ -58,11 +58,15 @@ def test_damage_anywhere_in_the_archive_is_found_and_repaired(share: float, work
 
 
 @pytest.mark.parametrize("offset", [10_000, 1_500_000, 4_000_000])
-def test_an_edit_in_the_middle_of_a_log_is_found_and_archived(offset: int, workspace: Workspace) -> None:
+def test_an_edit_in_the_middle_of_a_growing_log_is_found_and_archived(
+    offset: int, workspace: Workspace
+) -> None:
     log = workspace.logs / "a.log"
     with log.open("r+b") as file:
         file.seek(offset)
         file.write(b"edited")
+        file.seek(0, os.SEEK_END)
+        file.write(b"and one more line\n")
     workspace.update()
     assert workspace.members()["a.log"] != log.read_bytes()
     assert workspace.scrub() == ScrubResult(edited=1)
@@ -86,6 +90,8 @@ def test_a_found_edit_survives_a_restart(workspace: Workspace) -> None:
     with log.open("r+b") as file:
         file.seek(1_500_000)
         file.write(b"edited")
+        file.seek(0, os.SEEK_END)
+        file.write(b"and one more line\n")
     workspace.update()
     assert workspace.scrub() == ScrubResult(edited=1)
     workspace.restart()  # before it could archive the edit
