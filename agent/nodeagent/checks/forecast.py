@@ -1,7 +1,7 @@
 """How fast a limited resource (bytes, inodes) is used up, and when none of it will be left.
 
-Growth is what goes on: what was written at one time, such as an image or a first archive, is no forecast. So the
-part of the window that grew most, a 12th of it, is left out, and the rest tells the rate.
+Growth is what goes on: what was written at one time, such as an image or a first archive, is no forecast. So
+the part of the window that grew most, a 12th of it, is left out, and the rest tells the rate.
 """
 
 from __future__ import annotations
