@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 from nodelog.archive import index
+from nodelog.archive.gnu_headers import GnuTarInfo
 from nodelog.archive.tar_stream import ChecksumError, DamageError, GzipStream, PieceStream
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class ArchiveMember:
 
     def open_content(self) -> IO[bytes] | None:
         """Open its content, following links; return None if it has none, as a directory."""
+        if self.info.isdir():
+            return None
         try:
             return self.tar.extractfile(self.info)
         except KeyError:  # a link to something that is not in the archive
@@ -146,7 +149,13 @@ class Archive:
 
     def _open_tar(self) -> tarfile.TarFile:
         try:
-            return tarfile.open(fileobj=self._stream, mode="r:", encoding="utf-8", errors="surrogateescape")
+            return tarfile.open(
+                fileobj=self._stream,
+                mode="r:",
+                tarinfo=GnuTarInfo,
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
         except tarfile.TarError as error:
             raise DamageError(f"there is no tar header ({error})") from None
 
@@ -155,13 +164,14 @@ class Archive:
 def open_archive(path: Path, on_progress: Callable[[int], None] = lambda _: None) -> Generator[Archive]:
     """Open an archive made by logcd or any other program.
 
-    `on_progress` is called with the number of bytes of the file read so far. Raises ArchiveError, OSError.
+    Behind a symbolic link, its index is looked for beside the archive, not beside the link. `on_progress` is
+    called with the number of bytes of the file read so far. Raises ArchiveError, OSError.
     """
     with path.open("rb") as file:
         if file.read(len(_GZIP)) != _GZIP:
             raise ArchiveError(f"cannot read {path}: it is not a gzip file")
         file.seek(0)
-        yield Archive(path, file, on_progress)
+        yield Archive(path.resolve(), file, on_progress)
 
 
 def _read_index(path: Path, file: BinaryIO) -> tuple[index.Index | None, str]:

@@ -82,8 +82,16 @@ def open_log_file(file: LogFile, settings: ScanSettings) -> int:
 def _check(fd: int, file: LogFile, settings: ScanSettings) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise OSError(errno.EINVAL, "not a regular file any more", file.path)
-    if not _is_beneath(os.readlink(b"/proc/self/fd/%d" % fd), settings.directory):
+    if not _is_beneath(_path_of(fd, file), settings.directory):
         raise OSError(errno.EXDEV, "it lies outside the directory", file.path)
+
+
+def _path_of(fd: int, file: LogFile) -> bytes:
+    try:
+        return os.readlink(b"/proc/self/fd/%d" % fd)
+    except FileNotFoundError:
+        text = "/proc is not mounted, so nothing shows whether it lies in the directory"
+        raise OSError(errno.ENOTSUP, text, file.path) from None
 
 
 def _is_beneath(path: bytes, directory: bytes) -> bool:
