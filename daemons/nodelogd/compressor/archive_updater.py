@@ -19,10 +19,11 @@ from nodelogd.compressor.archive.previous_archive import (
     file_identity_at,
     read_previous_archive,
 )
+from nodelogd.compressor.archive.update_plan import UpdatePlan
 from nodelogd.compressor.format.member_table import MemberTable
 from nodelogd.compressor.format.pieces import GZIP_HEADER, archive_end
 from nodelogd.compressor.plan.change_detection import detect_changes, keeps_all
-from nodelogd.compressor.plan.planning import BuildUnit, CopyUnit, plan_units
+from nodelogd.compressor.plan.planning import plan_units
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.upkeep.archive_scrub import ScrubResult, find_damage, find_edited, index_matches
 from nodelogd.service.atomic_publish import publish_atomically
@@ -232,28 +233,6 @@ class ArchiveUpdater:
         if device not in self._sharing:
             self._sharing[device] = shares_extents(fd)
         return self._sharing[device]
-
-
-@dataclass(frozen=True, slots=True)
-class UpdatePlan:
-    """The steps of an update and what they work on."""
-
-    files: Sequence[LogFile]
-    steps: Sequence[CopyUnit | BuildUnit]
-    previous: PreviousArchive
-    previous_fd: int | None
-    access: FileAccess
-
-    def carry_out(self, assembly: Assembly) -> None:
-        """Take all steps, in order."""
-        for step in self.steps:
-            match step:
-                case CopyUnit(unit):
-                    assembly.copy_unit(unit)
-                case BuildUnit(items, is_large=True):
-                    assembly.add_large_file(self.files[items[0].file])
-                case BuildUnit(items):
-                    assembly.add_group((self.files[item.file], item.is_unchanged) for item in items)
 
 
 def _remove_index(archive: Path) -> None:

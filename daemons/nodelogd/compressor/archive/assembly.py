@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import FileMetadata, padded_size
 from nodelogd.compressor.archive.output import BLOCK
+from nodelogd.compressor.archive.snapshot_metadata import snapshot_metadata
 from nodelogd.compressor.format import tar_headers
 from nodelogd.compressor.format.pieces import (
     EMPTY_SPAN,
@@ -19,7 +19,7 @@ from nodelogd.compressor.format.pieces import (
 )
 from nodelogd.compressor.format.units import CHUNK, LargeUnit, Unit, make_group
 from nodelogd.compressor.plan.finished_pieces import ZEROS_CRC
-from nodelogd.compressor.plan.snapshots import PROBE, Snapshot, finished_length, settled_ctime, take_snapshot
+from nodelogd.compressor.plan.snapshots import PROBE, Snapshot, finished_length, take_snapshot
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.scan.log_reader import ShrankError, UnreadableError
 from nodelogd.service.deflate import SMALL_LEVEL, crc32
@@ -109,7 +109,7 @@ class Assembly:
         snapshot, _ = self._take_snapshot(file, log)
         length = snapshot.length
         content = bytes(log.read(0, length))
-        metadata = _metadata(file, log, snapshot)
+        metadata = snapshot_metadata(file, log, snapshot)
         metadata = replace(metadata, head=crc32(content[:PROBE]), tail=crc32(content))
         self._members.append(metadata)
         self._parts += [tar_headers.tar_header(metadata), content, _padding(length)]
@@ -144,7 +144,7 @@ class Assembly:
         savepoint = self._output.savepoint()
         try:
             snapshot, reusable = self._take_snapshot(file, log)
-            metadata = _metadata(file, log, snapshot)
+            metadata = snapshot_metadata(file, log, snapshot)
             is_in_place = snapshot.is_in_place
             self.units.append(self._write_large(metadata, log, reusable, is_in_place=is_in_place))
         except (ShrankError, UnreadableError):
@@ -243,26 +243,3 @@ class Assembly:
 
 def _padding(length: int) -> bytes:
     return bytes(padded_size(length) - length)
-
-
-def _metadata(file: LogFile, log: LogReader, snapshot: Snapshot) -> FileMetadata:
-    """Return the metadata of a file, without the checksums of its content."""
-    status = log.status
-    return FileMetadata(
-        name=file.name,
-        header=tar_headers.header_size(file.name),
-        length=snapshot.length,
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        user=tar_headers.user_name(status.st_uid),
-        group=tar_headers.group_name(status.st_gid),
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=settled_ctime(status, log.now_ns, is_in_place=snapshot.is_in_place),
-        device=status.st_dev,
-        inode=status.st_ino,
-        seen=status.st_size,
-        head=0,
-        finished=0,
-        tail=0,
-    )
