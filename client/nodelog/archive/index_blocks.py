@@ -42,10 +42,9 @@ _COLUMNS: Final = {  # in the order of the fields of FileMetadata, between the n
     "head": "I",
     "finished": "I",
     "tail": "I",
-    "filled": "q",
     "holes": "q",
 }
-_LENGTHS: Final = ("header", "length", "holes", "seen", "filled")
+_LENGTHS: Final = ("header", "length", "holes", "seen")
 _LEVEL: Final = 3
 _MAX_LENGTH: Final = 2**62
 """A sum of any two lengths still fits into the fields of a file."""

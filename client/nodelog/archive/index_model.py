@@ -63,7 +63,7 @@ class FileMetadata(NamedTuple):
     gid: int
     mtime_ns: int
     ctime_ns: int
-    """0 if the file could change without a trace: it was too young, or is being filled in place."""
+    """0 if the file could change without a trace: it was too young, or is filled in place."""
     device: int
     inode: int
     seen: int
@@ -74,8 +74,6 @@ class FileMetadata(NamedTuple):
     """CRC-32 of the last 4 KiB of the content's finished pieces; 0 if there are none."""
     tail: int
     """CRC-32 of the content after its finished pieces."""
-    filled: int = 0
-    """Bytes of the finished pieces before the first one that ends in a NUL: a log that is filled in place."""
     holes: int = 0
     """Bytes of holes that are left out of the content; 0 unless the member is a sparse file of GNU tar."""
     link: str = ""

@@ -22,6 +22,7 @@ from nodelog.archive.index_model import (
     Piece,
     Trailer,
 )
+from nodelog.archive.index_rows import MAX_UINT32, is_valid_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -76,11 +77,7 @@ def decode_index(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
         raise InvalidIndexError("it is not an index of an archive")
     if (version := first.pop("version", None)) != VERSION:
         raise InvalidIndexError(f"its version is {version}, this program knows {VERSION}")
-    if (
-        {name: type(value) for name, value in first.items()} != _PIECE
-        or not _in_range(first)
-        or first["size"] > _MAX_ID
-    ):
+    if not is_valid_row(first, _PIECE) or first["size"] > MAX_UINT32:
         raise InvalidIndexError("its first line has unexpected fields")
     return Trailer(**first), _parse_rows(lines[1:])
 
@@ -88,36 +85,14 @@ def decode_index(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
 def _parse_rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         row = _parse_line(line)
-        fields = _MEMBER if "name" in row else _PIECE
-        if {name: type(value) for name, value in row.items()} != fields or not _in_range(row):
+        if not is_valid_row(row, _MEMBER if "name" in row else _PIECE):
             raise InvalidIndexError("a line has unexpected fields")
         yield row
 
 
-def _in_range(row: dict[str, Any]) -> bool:
-    """Return whether all numbers are as those of files; later steps compute with them unchecked."""
-    return all(
-        _LOWEST.get(name, 0) <= row[name] <= _HIGHEST.get(name, _MAX_INT) for name in row.keys() - _TEXTS
-    )
-
-
-_MAX_INT: Final = 2**63 - 1
-_MAX_ID: Final = 2**32 - 1
-_LOWEST: Final = {"mtime_ns": -_MAX_INT, "ctime_ns": -_MAX_INT}
-_HIGHEST: Final = {
-    "mode": 0o7777,
-    "uid": _MAX_ID,
-    "gid": _MAX_ID,
-    "device": 2**64 - 1,
-    "inode": 2**64 - 1,
-    "crc": _MAX_ID,
-    "head": _MAX_ID,
-    "finished": _MAX_ID,
-    "tail": _MAX_ID,
-}
 _TEXTS: Final = {"name", "user", "group"}
 _DROPPED: Final = ("user", "group")  # in version 2
-_ADDED: Final = {"filled", "holes", "link"}  # by version 2
+_ADDED: Final = {"holes", "link"}  # by version 2
 _MEMBER: Final = dict.fromkeys({*FileMetadata._fields} - _ADDED, int) | dict.fromkeys(_TEXTS, str)
 _PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)
 

@@ -19,20 +19,20 @@ from nodelogd.compressor.archive.previous_archive import (
     file_identity_at,
     read_previous_archive,
 )
+from nodelogd.compressor.archive.update_plan import UpdatePlan
 from nodelogd.compressor.format.member_table import MemberTable
 from nodelogd.compressor.format.pieces import GZIP_HEADER, archive_end, join_spans
 from nodelogd.compressor.plan.change_detection import Changes, keeps_all
-from nodelogd.compressor.plan.planning import BuildUnit, CopyUnit, plan_units
+from nodelogd.compressor.plan.planning import plan_units
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.upkeep.archive_scrub import ScrubResult, find_damage, find_edited, index_matches
 from nodelogd.service.atomic_publish import publish_atomically
 from nodelogd.service.own_files import ForeignFileError, is_own, make_way_for_rename, open_own
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
     from pathlib import Path
 
-    from nodelogd.compressor.plan.planning import Step
     from nodelogd.compressor.scan.file_access import FileAccess
     from nodelogd.compressor.scan.listing import Listing
 
@@ -230,28 +230,6 @@ class ArchiveUpdater:
         if device not in self._sharing:
             self._sharing[device] = shares_extents(fd)
         return self._sharing[device]
-
-
-@dataclass(frozen=True, slots=True)
-class UpdatePlan:
-    """The steps of an update and what they work on."""
-
-    changes: Changes
-    steps: Sequence[Step]
-    previous: PreviousArchive
-    previous_fd: int | None
-    access: FileAccess
-
-    def carry_out(self, assembly: Assembly) -> None:
-        """Take all steps, in order."""
-        for step in self.steps:
-            match step:
-                case CopyUnit():
-                    assembly.copy_unit(step)
-                case BuildUnit(start, _, is_large=True):
-                    assembly.add_large_file(start)
-                case BuildUnit(start, stop):
-                    assembly.add_group(start, stop)
 
 
 def _remove_index(archive: Path) -> None:

@@ -62,8 +62,14 @@ class CycleReport:
 class Compressor:
     """Runs cycles, one at a time."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, next_try: str = "") -> None:
-        """Prepare; `next_try` is added to the log message of a failure and says when the next attempt is."""
+    def __init__(
+        self, settings: Settings, metrics: Metrics, next_try: str = "", *, lines_wait: bool = True
+    ) -> None:
+        """Prepare; `next_try` is added to the log message of a failure and says when the next attempt is.
+
+        Without `lines_wait`, unfinished lines are archived at once, since there may be no further cycle.
+        """
+        self._lines_wait = lines_wait
         self.names = ArchiveNames(settings.out, settings.name)
         self.readiness = Readiness(settings.interval)
         self.last_cycle: dict[str, object] = {}
@@ -141,7 +147,7 @@ class Compressor:
             text = f"no file matches in {self._settings.directory}; the archive is left as it is"
             self._problems.report("cycle", text)
             return CycleResult.EMPTY
-        access = FileAccess(self._open, self._warnings.report, is_stopping)
+        access = FileAccess(self._open, self._warnings.report, is_stopping, lines_wait=self._lines_wait)
         target = self._target = self._choose_target(files, access, started)
         if self._scrub_schedule.is_due(started) and is_own(target):
             self._scrub_schedule.record(target, self._updater.scrub(files, access, target))

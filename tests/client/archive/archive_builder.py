@@ -100,7 +100,7 @@ def json_lines(trailer: Trailer, lines: Iterable[bytes]) -> bytes:
 def json_member(metadata: FileMetadata) -> bytes:
     """Return the line of a member."""
     row = metadata._asdict() | {"user": OWNER, "group": OWNER}
-    return _line({name: value for name, value in row.items() if name not in {"filled", "holes", "link"}})
+    return _line({name: value for name, value in row.items() if name not in {"holes", "link"}})
 
 
 def json_piece(piece: PieceSize) -> bytes:
@@ -154,5 +154,4 @@ def _metadata(name: str, header: int, length: int) -> FileMetadata:
         head=0,
         finished=0,
         tail=0,
-        filled=length,
     )

@@ -32,7 +32,7 @@ TRAILER = Trailer(length=10 + 100 + 900 + 50 + 10, crc=7, size=512 + 1024 + 1024
 def metadata(name: str = "var/log/a.log", length: int = 1000, link: str = "") -> FileMetadata:
     return FileMetadata(
         name=name, header=512, length=length, mode=0o640, uid=0, gid=4, mtime_ns=-1, ctime_ns=2,
-        device=2**64 - 1, inode=4, seen=1010, head=5, finished=0, tail=6, filled=7, holes=8, link=link,
+        device=2**64 - 1, inode=4, seen=1010, head=5, finished=0, tail=6, holes=8, link=link,
     )  # fmt: skip
 
 

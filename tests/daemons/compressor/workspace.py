@@ -33,6 +33,7 @@ class Workspace:
         """Those of the last update or scrub, each with the name of the file."""
         self.texts: list[str] = []
         self.is_stopping: Callable[[], bool] = lambda: False
+        self.lines_wait = True
         self.open_file: Callable[[LogFile], int] = self.open
         self._settings = ScanSettings(directory=os.fsencode(self.logs), include=("*",))
 
@@ -54,7 +55,7 @@ class Workspace:
 
     def _access(self) -> FileAccess:
         self.anomalies = []
-        return FileAccess(self.open_file, self._report, self.is_stopping)
+        return FileAccess(self.open_file, self._report, self.is_stopping, lines_wait=self.lines_wait)
 
     def _report(self, anomaly: FileAnomaly, name: str, text: str) -> None:
         self.anomalies.append((anomaly, os.path.basename(name)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelog.archive.index import FileMetadata, padded_size
 from nodelogd.compressor.archive.output import BLOCK
+from nodelogd.compressor.archive.snapshot_metadata import link_metadata, snapshot_metadata
 from nodelogd.compressor.format import tar_headers
 from nodelogd.compressor.format.pieces import (
     Span,
@@ -17,15 +17,8 @@ from nodelogd.compressor.format.pieces import (
 )
 from nodelogd.compressor.format.signatures import ROW
 from nodelogd.compressor.format.units import CHUNK, Unit, make_unit
-from nodelogd.compressor.plan.snapshots import (
-    HOLE_CRC,
-    PROBE,
-    Snapshot,
-    finished_length,
-    is_append_only,
-    settled_ctime,
-    take_snapshot,
-)
+from nodelogd.compressor.plan.finished_pieces import ZEROS_CRC
+from nodelogd.compressor.plan.snapshots import PROBE, take_snapshot
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.scan.log_reader import ShrankError, UnreadableError
 from nodelogd.service.deflate import SMALL_LEVEL, crc32
@@ -37,6 +30,7 @@ if TYPE_CHECKING:
     from nodelogd.compressor.format.member_table import MemberLocation, MemberTable
     from nodelogd.compressor.plan.change_detection import Changes
     from nodelogd.compressor.plan.planning import CopyUnit
+    from nodelogd.compressor.plan.snapshots import Snapshot
     from nodelogd.compressor.scan.file_access import FileAccess
     from nodelogd.compressor.scan.listing import LogFile
     from nodelogd.compressor.scan.log_reader import LogReader
@@ -63,17 +57,12 @@ class FinishedPieces:
     pieces: list[Span] = field(default_factory=list)
     head: int = 0
     end: int = 0
-    filled: int = 0
-    is_in_place: bool = False
-    """Whether one that was taken for final has changed."""
 
-    def add_ends(self, data: memoryview, offset: int) -> None:
-        """Note how the piece at `offset` begins and ends."""
-        if not offset:
-            self.head = crc32(data[:PROBE])
+    def add(self, piece: Span, data: memoryview) -> None:
+        """Add the next piece, which holds this data."""
+        self.head = self.head if self.pieces else crc32(data[:PROBE])
         self.end = crc32(data[-PROBE:])
-        if data[-1]:
-            self.filled = offset + CHUNK
+        self.pieces.append(piece)
 
 
 class Assembly:
@@ -162,8 +151,7 @@ class Assembly:
             return
         snapshot, _ = self._take_snapshot(file, log)
         content = bytes(log.read(0, snapshot.length))
-        filled = len(content) if content[-1:] != b"\0" and not snapshot.is_in_place else 0
-        metadata = _metadata(file, log, len(content), filled)
+        metadata = snapshot_metadata(file, log, snapshot)
         metadata = metadata._replace(head=crc32(content[:PROBE]), tail=crc32(content))
         self._members.append(metadata)
         self._parts += [tar_headers.tar_header(metadata), content, _padding(len(content))]
@@ -176,10 +164,9 @@ class Assembly:
         def add(log: LogReader) -> bool:
             if (log.status.st_dev, log.status.st_ino) != (found.device, found.inode):
                 return False
-            metadata = _metadata(file, log, 0, 0)._replace(seen=0, link=link)
-            header = tar_headers.tar_header(metadata)
-            self._members.append(metadata._replace(header=len(header)))
-            self._parts.append(header)
+            metadata = link_metadata(file, log, link)
+            self._members.append(metadata)
+            self._parts.append(tar_headers.tar_header(metadata))
             return True
 
         return self._access.inspect(file, self._buffer, add)
@@ -236,68 +223,70 @@ class Assembly:
         same_name = self._previous.find(file.name)
         if same_name and same_name.metadata.link:
             same_name = None
-        is_same = same_name is not None and (same_name.metadata.device, same_name.metadata.inode) == inode
+        # Not its device: a file system that is mounted again may have another number.
+        is_same = same_name is not None and same_name.metadata.inode == log.status.st_ino
         old = same_name if is_same else self._previous.find_inode(*inode)
-        snapshot = take_snapshot(log, old.metadata if old else None, is_same_name=is_same)
+        metadata = old.metadata if old else None
+        snapshot = take_snapshot(log, metadata, waits=self._access.lines_wait)
+        if same_name and not (is_same and snapshot.continues):
+            self._report_discontinuity(file, log, same_name.metadata)
         if old and self._previous.is_edited(old):
-            snapshot = snapshot._replace(final=0)
-        if is_same and old and not snapshot.continues and is_append_only(old.metadata):
-            self._access.report_anomaly(
-                FileAnomaly.TRUNCATED, file, "was truncated; its new content is archived"
+            snapshot = snapshot._replace(is_in_place=True)
+        return snapshot, old if snapshot.continues else None
+
+    def _report_discontinuity(self, file: LogFile, log: LogReader, old: FileMetadata) -> None:
+        if (old.device, old.inode) != (log.status.st_dev, log.status.st_ino):
+            anomaly, text = FileAnomaly.REPLACED, "is another file by now; its content is archived"
+        elif log.status.st_size < old.length:
+            anomaly, text = FileAnomaly.TRUNCATED, "was truncated; its new content is archived"
+        else:
+            anomaly, text = (
+                FileAnomaly.TRUNCATED,
+                "was truncated or written over; its new content is archived",
             )
-        elif same_name and not is_same:
-            self._access.report_anomaly(
-                FileAnomaly.REPLACED, file, "is another file by now; its content is archived"
-            )
-        return snapshot, old
+        self._access.report_anomaly(anomaly, file, text)
 
     def _write_large(
         self, file: LogFile, log: LogReader, snapshot: Snapshot, old: MemberLocation | None
     ) -> Unit:
         """Write header, finished pieces and the rest; finished pieces that are known are copied."""
-        length = snapshot.length
-        header = self._write_header(_metadata(file, log, length, 0), is_aligned=length >= CHUNK)
+        metadata = snapshot_metadata(file, log, snapshot)
+        header = self._write_header(metadata, is_aligned=metadata.length >= CHUNK)
         finished = self._write_finished(log, snapshot, old)
-        rest = length % CHUNK
-        data = log.read(length - rest, rest)
-        filled = length if rest and data[-1] else finished.filled
-        is_in_place = snapshot.is_in_place or finished.is_in_place
-        metadata = _metadata(file, log, length, 0 if is_in_place else filled)._replace(
-            head=finished.head if length >= CHUNK else crc32(data[:PROBE]),
+        rest = metadata.length % CHUNK
+        data = log.read(metadata.length - rest, rest)
+        metadata = metadata._replace(
+            head=finished.head if finished.pieces else crc32(data[:PROBE]),
             finished=finished.end,
             tail=crc32(data),
         )
-        is_growing = old is not None and snapshot.continues and old.metadata.length < length
+        is_growing = old is not None and old.metadata.length < metadata.length
         tail = self._write_tail(data, is_growing=is_growing)
         return make_unit([metadata], [header, *finished.pieces, tail], is_large=True)
 
     def _write_finished(
         self, log: LogReader, snapshot: Snapshot, old: MemberLocation | None
     ) -> FinishedPieces:
-        """Write the finished pieces of a file; those that are as they were archived are copied."""
+        """Write the finished pieces of a file; those that are as they were archived are copied.
+
+        If the file may have been changed in place, they are compared with the file first.
+        """
         known = self._known_pieces(old)
         count = snapshot.length // CHUNK
-        final = min(snapshot.final // CHUNK, len(known), count)
         done = FinishedPieces()
-        if old and final:
-            self._output.copy(known[0].start, sum(piece.span.length for piece in known[:final]))
-            done.pieces = [piece.span for piece in known[:final]]
-            done.head, done.filled = old.metadata.head, final * CHUNK
-            done.end = old.metadata.finished
-        for number in range(final, count):
-            offset = number * CHUNK
+        if old and known and not snapshot.is_in_place and len(known) <= count:
+            self._output.copy(known[0].start, sum(piece.span.length for piece in known))
+            pieces = [piece.span for piece in known]
+            done = FinishedPieces(pieces, old.metadata.head, old.metadata.finished)
+        for number in range(len(done.pieces), count):
             self._access.check_stop()
+            data = _read_chunk(log, number * CHUNK)
             archived = known[number] if number < len(known) else None
-            data = _read_chunk(log, offset)
             if archived and _chunk_crc(data) == archived.span.crc:
                 self._output.copy(archived.start, archived.span.length)
-                done.pieces.append(archived.span)
+                done.add(archived.span, data)
             else:
-                done.is_in_place |= old is not None and offset + CHUNK <= finished_length(old.metadata.filled)
-                done.pieces.append(self._write_chunk(data))
-            done.add_ends(data, offset)
-        if final == count and len(known) > count:
-            done.add_ends(_read_chunk(log, (count - 1) * CHUNK), (count - 1) * CHUNK)
+                done.add(self._write_chunk(data), data)
         return done
 
     def _known_pieces(self, old: MemberLocation | None) -> list[KnownPiece]:
@@ -339,30 +328,8 @@ def _read_chunk(log: LogReader, offset: int) -> memoryview:
 
 
 def _chunk_crc(data: memoryview) -> int:
-    return HOLE_CRC if data is _ZEROS else crc32(data)
+    return ZEROS_CRC if data is _ZEROS else crc32(data)
 
 
 def _padding(length: int) -> bytes:
     return bytes(padded_size(length) - length)
-
-
-def _metadata(file: LogFile, log: LogReader, length: int, filled: int) -> FileMetadata:
-    """Return the metadata of a file, without the checksums of its content."""
-    status = log.status
-    return FileMetadata(
-        name=file.name,
-        header=tar_headers.header_size(file.path[1:]),
-        length=length,
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=settled_ctime(status, log.now_ns) if filled >= length else 0,
-        device=status.st_dev,
-        inode=status.st_ino,
-        seen=status.st_size,
-        head=0,
-        finished=0,
-        tail=0,
-        filled=filled,
-    )

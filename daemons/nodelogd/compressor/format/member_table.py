@@ -86,6 +86,10 @@ class MemberTable:
         unit = self._large_by_inode.get((device, inode))
         return None if unit is None else MemberLocation(self.contents(unit).members[0], unit, 0, 0)
 
+    def finished_checksums(self, unit: int) -> list[int]:
+        """Return the CRC-32 of each finished piece of a unit."""
+        return [piece.crc for piece in self.contents(unit).chunks] if self.units[unit].is_large else []
+
     def is_edited(self, location: MemberLocation) -> bool:
         """Return whether a scrub has found that the archived content of a member is wrong."""
         start = location.number * len(EDITED_ROW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
@@ -9,11 +10,12 @@ from nodelog.archive.index import padded_size
 from nodelogd.compressor.format.signatures import ROW, is_unproven, member_row
 from nodelogd.compressor.format.tar_headers import header_size
 from nodelogd.compressor.format.units import CHUNK
+from nodelogd.compressor.plan.finished_pieces import finished_pieces_match
 from nodelogd.compressor.plan.planning import LARGE, Run
 from nodelogd.compressor.plan.snapshots import (
-    is_append_only,
+    ends_in_zeros,
     is_continued,
-    is_still_snapshot,
+    is_unchanged,
     settled_ctime,
 )
 
@@ -152,13 +154,20 @@ class Changes:
 
     def _verify(self, position: int, unit: int, number: int, metadata: FileMetadata) -> bool:
         """Read a file whose times prove nothing: it was too young at its snapshot, or is filled in place."""
-        contents = self._previous.contents(unit)
-        chunks = contents.chunks if self._previous.units[unit].is_large else []
+        checksums = self._previous.finished_checksums(unit)
 
         def verify(log: LogReader) -> bool:
-            if not is_still_snapshot(metadata, log, [chunk.crc for chunk in chunks]):
+            status = log.status
+            if not (
+                is_unchanged(metadata, status, status.st_ctime_ns)
+                and (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+                == (metadata.mode, metadata.uid, metadata.gid)
+                and is_continued(metadata, status, log.read)
+                and finished_pieces_match(log, checksums, self._access.check_stop)
+            ):
                 return False
-            if is_append_only(metadata) and settled_ctime(log.status, log.now_ns):
+            is_in_place = ends_in_zeros(log, metadata.length)
+            if settled_ctime(status, log.now_ns, is_in_place=is_in_place):
                 self._previous.replace_row(unit, number, self.listing.row(position))
             return True
 

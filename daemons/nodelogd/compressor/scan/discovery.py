@@ -89,7 +89,7 @@ def _check(fd: int, file: LogFile, settings: ScanSettings) -> None:
         raise OSError(errno.EINVAL, "not a regular file any more", file.path)
     if _is_checked_by_kernel(settings):
         return
-    path = os.readlink(b"/proc/self/fd/%d" % fd)
+    path = _path_of(fd, file)
     if not _is_beneath(path, settings.directory):
         raise OSError(errno.EXDEV, "it lies outside the directory", file.path)
     if not settings.follow_links and path != _real_path(file.path, settings.directory):
@@ -106,6 +106,14 @@ def _open(path: bytes, settings: ScanSettings, flags: int) -> int:
 def _is_checked_by_kernel(settings: ScanSettings) -> bool:
     """Return whether the kernel refuses links on the way; links that are followed may be absolute."""
     return not settings.follow_links and has_openat2()
+
+
+def _path_of(fd: int, file: LogFile) -> bytes:
+    try:
+        return os.readlink(b"/proc/self/fd/%d" % fd)
+    except FileNotFoundError:
+        text = "/proc is not mounted, so nothing shows whether it lies in the directory"
+        raise OSError(errno.ENOTSUP, text, file.path) from None
 
 
 def _real_path(path: bytes, directory: bytes) -> bytes:

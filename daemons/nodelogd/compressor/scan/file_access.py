@@ -46,6 +46,8 @@ class FileAccess:
     """Called for each anomaly with the member's name and a line for the operator."""
     is_stopping: Callable[[], bool]
     """Returns whether to stop at once."""
+    lines_wait: bool = True
+    """Whether an unfinished line may wait for the next cycle."""
 
     def report_anomaly(self, anomaly: FileAnomaly, file: LogFile, text: str) -> None:
         """Report an anomaly; `text` continues a sentence that starts with the file's path."""

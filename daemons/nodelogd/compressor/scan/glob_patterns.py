@@ -1,16 +1,18 @@
 """Match files against shell patterns, folder by folder, while a directory is walked.
 
-Patterns are relative to the directory. `*`, `?` and `[...]` match within a name, `**` matches any number of
-folders, including none. As in a shell, hidden files match only patterns that contain the dot. The walk
-carries the patterns that can still match, so it never enters a folder in which nothing can match, and it
-tests each name in a folder against a single regular expression.
+Patterns are relative to the directory. Within a name, `*`, `?`, `[...]` and a backslash mean what they mean
+in a shell (see `shell_patterns`); `**` matches any number of folders, including none. As in a shell, hidden
+files match only patterns that contain the dot. The walk carries the patterns that can still match, so it
+never enters a folder in which nothing can match, and it tests each name in a folder against a single regular
+expression.
 """
 
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from nodelogd.compressor.scan.shell_patterns import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +31,8 @@ def parse_pattern(text: str) -> Segments:
     segments = tuple(text.split("/"))
     if not {"", ".", ".."}.isdisjoint(segments):
         raise ValueError("not a pattern: a part of it is empty, . or ..")
+    for segment in segments:
+        translate(segment)
     return (*segments, "*") if segments[-1] == ANY_FOLDERS else segments
 
 
@@ -70,4 +74,6 @@ def _with_skipped_folders(patterns: Iterable[Segments]) -> Iterator[Segments]:
 
 
 def _expression(segment: str, *, hidden: bool) -> str:
-    return translate(segment) if hidden or segment.startswith(".") else rf"(?!\.){translate(segment)}"
+    return (
+        translate(segment) if hidden or segment.startswith((".", "\\.")) else rf"(?!\.){translate(segment)}"
+    )

@@ -16,7 +16,8 @@ from nodelogd.compressor.archive.output import is_intact
 from nodelogd.compressor.format.pieces import EMPTY_SPAN, GZIP_HEADER, LAST_BLOCK, join_spans
 from nodelogd.compressor.format.signatures import ROW, may_be_unchanged
 from nodelogd.compressor.format.units import CHUNK
-from nodelogd.compressor.plan.snapshots import chunk_crc, is_continued
+from nodelogd.compressor.plan.finished_pieces import finished_pieces_match
+from nodelogd.compressor.plan.snapshots import is_continued
 from nodelogd.service.own_files import opened_own
 
 if TYPE_CHECKING:
@@ -77,36 +78,31 @@ def index_matches(path: Path, archive: PreviousArchive) -> bool:
 def find_edited(previous: MemberTable, listing: Listing, access: FileAccess) -> Iterator[LogFile]:
     """Yield the files that differ from what was archived of them, unless the next cycle sees that itself."""
     buffer = memoryview(bytearray(CHUNK))
-    for number, unit in enumerate(previous.units):
-        contents = unit.contents()
-        chunks = [piece.crc for piece in contents.chunks] if unit.is_large else []
-        for at, metadata in enumerate(contents.members):
+    for number in range(len(previous.units)):
+        for at, metadata in enumerate(previous.contents(number).members):
             access.check_stop()
             position = None if metadata.link else listing.find(metadata.name)
             row = previous.units[number].rows[at * ROW : (at + 1) * ROW]
             if position is None:
                 continue
             file, is_same = listing.file(position), may_be_unchanged(row, listing.row(position))
-            test = partial(_is_edited, metadata, chunks, access, seems_unchanged=is_same)
+            checksums = previous.finished_checksums(number)
+            test = partial(_is_edited, metadata, checksums, access, seems_unchanged=is_same)
             if access.inspect(file, buffer, test):
                 yield file
 
 
 def _is_edited(
     metadata: FileMetadata,
-    chunks: Sequence[int],
+    checksums: Sequence[int],
     access: FileAccess,
     log: LogReader,
     *,
     seems_unchanged: bool,
 ) -> bool:
     status = log.status
-    if (status.st_dev, status.st_ino) != (metadata.device, metadata.inode):
+    if status.st_ino != metadata.inode:
         return False
     if not is_continued(metadata, status, log.read):
         return seems_unchanged and status.st_size == metadata.seen
-    for number, expected in enumerate(chunks):
-        access.check_stop()
-        if chunk_crc(log, number * CHUNK) != expected:
-            return True
-    return False
+    return not finished_pieces_match(log, checksums, access.check_stop)
