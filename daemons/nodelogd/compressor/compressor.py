@@ -119,28 +119,29 @@ class Compressor:
     def _run_locked(self, is_stopping: Callable[[], bool], started: float) -> CycleResult:
         """Update the archive; remove old ones even if that fails, as a full disk may be the reason."""
         self._target = None
-        for path in self.names.list_leftovers():
+        listing = self.names.list_folder()
+        for path in listing.leftovers:
             with suppress(OSError):  # the next cycle tries again
                 path.unlink(missing_ok=True)
         try:
-            return self._update(is_stopping, started)
+            return self._update(is_stopping, started, listing.archives)
         finally:
             self._remove_old_archives(self.current_archive())
 
     def _remove_old_archives(self, target: Path) -> None:
         """Remove what the budget does not allow; a failure does not fail the cycle."""
         try:
-            apply_retention(
+            listing = apply_retention(
                 self.names, target, self._settings.retention, self._metrics, self._publications.remove
             )
-            self._problems.report("foreign", describe_foreign(self.names, target))
+            self._problems.report("foreign", describe_foreign(self.names, listing, target))
         except OSError as error:
             text = f"cannot remove an old archive: {explain(error)}; it is kept"
             self._problems.report("retain", text)
         else:
             self._problems.clear("retain")
 
-    def _update(self, is_stopping: Callable[[], bool], started: float) -> CycleResult:
+    def _update(self, is_stopping: Callable[[], bool], started: float, archives: list[Path]) -> CycleResult:
         self._warnings.begin_cycle()
         files = discovery.find_log_files(self._scan_settings, self._report_unlisted)
         if not files:
@@ -148,10 +149,10 @@ class Compressor:
             self._problems.report("cycle", text)
             return CycleResult.EMPTY
         access = FileAccess(self._open, self._warnings.report, is_stopping, lines_wait=self._lines_wait)
-        target = self._target = self._choose_target(files, access, started)
+        target = self._target = self._choose_target(files, access, started, archives)
         if self._scrub_schedule.is_due(started) and is_own(target):
             self._scrub_schedule.record(target, self._updater.scrub(files, access, target))
-        seed = None if is_own(target) else self._series.seed(target)
+        seed = None if is_own(target) else self._series.seed(target, archives)
         report = self._updater.update(files, access, target, seed)
         self._warnings.end_cycle(files)
         self._report_index(target, report.index_error)
@@ -159,9 +160,11 @@ class Compressor:
         self._count_update(report)
         return CycleResult.PUBLISHED if report.published else CycleResult.UNCHANGED
 
-    def _choose_target(self, files: Listing, access: FileAccess, started: float) -> Path:
+    def _choose_target(
+        self, files: Listing, access: FileAccess, started: float, archives: list[Path]
+    ) -> Path:
         target = self._series.choose(
-            started, lambda archive: self._updater.loses_files(files, access, archive)
+            started, archives, lambda archive: self._updater.loses_files(files, access, archive)
         )
         text = ""
         if self._series.finished:

@@ -12,7 +12,7 @@ from nodelogd.service.own_files import ForeignFileError, own_status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nodelogd.compressor.upkeep.archive_names import ArchiveNames
+    from nodelogd.compressor.upkeep.archive_names import ArchiveNames, FolderListing
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +55,12 @@ def why_replaced(archive: Path) -> str:
     return ""
 
 
-def describe_foreign(names: ArchiveNames, target: Path) -> str:
-    """Name what looks like an archive and is not treated as one; empty if nothing is. Raises OSError."""
+def describe_foreign(names: ArchiveNames, listing: FolderListing, target: Path) -> str:
+    """Name what looks like an archive and is not treated as one; empty if nothing is."""
     today = names.day(target).date
-    others = [f"{path.name}: {why}" for path, why in names.list_foreign().items()]
-    others += [
-        f"{path.name}: it is of a later day" for path in names.list_archives() if names.day(path).date > today
-    ]
+    others = [f"{path.name}: {why}" for path, why in listing.foreign.items()]
+    later = [path for path in listing.archives if names.day(path).date > today]
+    others += [f"{path.name}: it is of a later day" for path in later]
     if not others:
         return ""
     more = f", and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""

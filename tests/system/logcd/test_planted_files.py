@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import pytest
 from tests.processes.logcd import ARCHIVE_NAME, run_logcd_once
 from tests.waiting import PATIENCE
 
-from nodelog.archive.index import FileMetadata, encode_index, index_path, padded_size
+from nodelog.archive.index import FileMetadata, Trailer, encode_index, index_path, padded_size
 from nodelog.archive.index_blocks import PieceSize, encode_block
 from nodelogd.compressor.format import pieces, tar_headers
 from nodelogd.compressor.format.units import make_unit
@@ -144,7 +143,8 @@ def test_a_stamp_that_is_a_link_creates_and_changes_nothing_elsewhere(folder: Pa
 def row_of(log: Path, status: os.stat_result, data: bytes) -> FileMetadata:
     """Return what an index would say of a log with this content."""
     return FileMetadata(
-        name=str(log).lstrip("/"), header=tar_headers.header_size(os.fsencode(log).lstrip(b"/")), length=len(data),
+        name=str(log).lstrip("/"), length=len(data),
+        header=tar_headers.header_size(os.fsencode(log).lstrip(b"/")),
         mode=0o600, uid=status.st_uid, gid=status.st_gid, mtime_ns=status.st_mtime_ns,
         ctime_ns=status.st_ctime_ns, device=status.st_dev, inode=status.st_ino, seen=len(data),
         head=crc32(data[:4096]), finished=0, tail=crc32(data),
@@ -187,22 +187,20 @@ def test_an_archive_that_others_made_or_may_change_is_not_taken_for_ours(how: st
 def test_a_secret_is_not_copied_through_a_link_and_a_made_up_index(folder: Path) -> None:
     secret = folder / "private/canary.pem"
     secret.parent.mkdir()
-    secret.write_bytes(b"-----BEGIN CANARY-----\n" + b"secret " * 60 + b"END12345")
+    crc, length = int.from_bytes(b"END1", "little"), 1024 + 10240
+    secret.write_bytes(b"-----BEGIN CANARY-----\n" + b"secret " * 60 + b"END1" + length.to_bytes(4, "little"))
     os.chown(secret, 2000, 2000)
     secret.chmod(0o600)
     size = secret.stat().st_size
     evil, archive = folder / "evil.log", folder / ARCHIVE_NAME
     evil.write_bytes(b"nothing to see\n")
     row = row_of(evil, evil.stat(), b"nothing to see\n")
-    rows = [encode_member(row), *(b'{"length":%d,"size":%d,"crc":%d}\n' % each for each in (
-        (0, 0, 0), (size - 20, 0, 0),
-        (0, int.from_bytes(b"2345", "little"), int.from_bytes(b"END1", "little")),
-    ))]  # fmt: skip
-    first = {"format": "nodelog archive index", "version": 1, "length": size}
-    first |= {"crc": int.from_bytes(b"END1", "little"), "size": int.from_bytes(b"2345", "little")}
-    body = b"".join([json.dumps(first).encode() + b"\n", *rows])
-    text = body + b'{"crc":%d}\n' % zlib.crc32(body)
-    plant(folder, f"ln -s {secret} {archive}; cat >{archive}.index <<'X'\n{text.decode()}X\n", POWERLESS_ROOT)
+    # CRC-32 can be made up: that of the first piece is 0, so that of all of it is that of the last one.
+    unit = encode_block([row], [PieceSize(size - 20, 1024, 0)])
+    end = encode_block([], [PieceSize(0, 10240, crc)])
+    index = b"".join(encode_index(Trailer(length=size, crc=crc, size=length), [unit, end]))
+    text = base64.b64encode(index).decode()
+    plant(folder, f"ln -s {secret} {archive}; echo {text} | base64 -d >{archive}.index", POWERLESS_ROOT)
     assert archive.is_symlink()
     assert run_logcd_once(folder, prefix=CONFINED).returncode == 0
     assert b"secret" not in archive.read_bytes()

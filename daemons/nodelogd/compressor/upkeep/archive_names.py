@@ -38,6 +38,17 @@ class Day(NamedTuple):
     number: int
 
 
+class FolderListing(NamedTuple):
+    """What a directory has of our names."""
+
+    archives: list[Path]
+    """Our archives, the oldest day first."""
+    foreign: dict[Path, str]
+    """What has the name of an archive and is not ours, with the reason."""
+    leftovers: list[Path]
+    """What killed processes left, and indexes without an archive."""
+
+
 def check_template(text: str) -> str:
     """Return a name for archives if it is valid. Raises a ValueError that says what is wrong with it."""
     if text in {"", ".", ".."} or "/" in text or "\0" in text:
@@ -91,41 +102,40 @@ class ArchiveNames:
         """The file whose modification time is the time of the last scrub."""
         return self.out / f".{self.template}.scrubbed"
 
-    def list_archives(self) -> list[Path]:
-        """Return our archives, the oldest day first; files of others that have such names are left out."""
-        return [path for path in self._list_candidates() if is_own(path)]
-
-    def list_foreign(self) -> dict[Path, str]:
-        """Return what has the name of an archive and is not ours, with the reason."""
-        foreign = {}
-        for path in self._list_candidates():
-            try:
-                own_status(path)
-            except ForeignFileError as error:
-                foreign[path] = error.strerror or str(error)
-        return foreign
-
-    def list_leftovers(self) -> list[Path]:
-        """Return what killed processes left, and indexes without an archive; call only under the lock."""
+    def list_folder(self) -> FolderListing:
+        """List the directory once; call only under the lock if leftovers are to be removed."""
+        archive = re.compile(_archive_pattern(self.template))
         temporary = re.compile(rf"\.{_archive_pattern(self.template)}(\.index)?\.tmp-\d+-[0-9a-f]+")
         index = re.compile(rf"{_archive_pattern(self.template)}\.index")
-        names = set(os.listdir(self.out))  # not paths: 10,000 logs may be in the same directory
-        found = [
+        start = self.template.split(DATE_FIELD)[0]
+        # Not paths, and few: 10,000 logs may be in the same directory.
+        names = {name for name in os.listdir(self.out) if name.startswith((start, f".{start}"))}
+        leftovers = [
             self.out / name
             for name in sorted(names)
             if temporary.fullmatch(name)
             or (index.fullmatch(name) and name.removesuffix(".index") not in names)
         ]
-        return [path for path in found if is_own(path)]
+        archives, foreign = [], {}
+        for path in sorted((self.out / name for name in names if archive.fullmatch(name)), key=self.day):
+            try:
+                if own_status(path) is not None:
+                    archives.append(path)
+            except ForeignFileError as error:
+                foreign[path] = error.strerror or str(error)
+        return FolderListing(archives, foreign, [path for path in leftovers if is_own(path)])
+
+    def list_archives(self) -> list[Path]:
+        """Return our archives, the oldest day first; files of others that have such names are left out."""
+        return self.list_folder().archives
+
+    def list_leftovers(self) -> list[Path]:
+        """Return what killed processes left, and indexes without an archive; call only under the lock."""
+        return self.list_folder().leftovers
 
     def is_own(self, name: str) -> bool:
         """Return whether a file of this name in the directory belongs to logcd."""
         return _own_names(self.template).fullmatch(name) is not None
-
-    def _list_candidates(self) -> list[Path]:
-        archive = _archive_name(self.template)
-        paths = [self.out / name for name in os.listdir(self.out) if archive.fullmatch(name)]
-        return sorted(paths, key=self.day)
 
 
 @cache

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodelogd.compressor.metrics import Metrics
-    from nodelogd.compressor.upkeep.archive_names import ArchiveNames
+    from nodelogd.compressor.upkeep.archive_names import ArchiveNames, FolderListing
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +27,18 @@ def apply_retention(
     budget: Budget,
     metrics: Metrics,
     before_removal: Callable[[Path], None] = lambda _: None,
-) -> None:
+) -> FolderListing:
     """Remove what the budget does not allow, the oldest day first, but never `target`.
 
     Only our own archives count, and of those only the ones that are not of a later day than `target`: neither
     a file that someone else has put there nor one from a time when the clock was wrong costs an archive.
     Call only under the lock. An archive that cannot be removed does not stop the removal of others; the first
     OSError is raised at the end. `before_removal` is called for each archive that is removed.
+    Return what was there.
     """
     today = names.day(target).date
-    paths = [path for path in names.list_archives() if names.day(path).date <= today]
+    listing = names.list_folder()
+    paths = [path for path in listing.archives if names.day(path).date <= today]
     archives = [_finished_file(path) for path in paths]
     archives.sort(key=lambda file: file.path == target)  # it counts as the newest
     removed: set[Path] = set()
@@ -58,6 +60,7 @@ def apply_retention(
     metrics.disk_free.set(_disk_space(names.out).free)
     if errors:
         raise errors[0]
+    return listing
 
 
 def _with_room(budget: Budget, archives: list[FinishedFile]) -> Budget:

@@ -30,8 +30,8 @@ class ArchiveSeries:
         """Return the path of today's archive, unless that is finished already."""
         return self._names.archive_path(now, self._zone)
 
-    def choose(self, now: float, loses: Callable[[Path], bool]) -> Path:
-        """Return the archive to update at `now`, and record that it is not finished.
+    def choose(self, now: float, archives: list[Path], loses: Callable[[Path], bool]) -> Path:
+        """Return the archive to update at `now`, and record that it is not finished; `archives` are all.
 
         An archive that was not the last one written is finished, whatever the clock says now. `loses` returns
         whether an update would remove anything that an archive holds; if so, a finished one is left alone,
@@ -40,21 +40,26 @@ class ArchiveSeries:
         """
         record = read_record(self._names.record)
         self._check_directory(record)
-        target = self._choose(self.todays(now), record, loses)
+        target = self._choose(self.todays(now), archives, record, loses)
         wanted = ArchiveRecord(directory=str(self._directory), archive=target.name)
         if record != wanted:
             write_record(self._names.record, wanted)
         return target
 
-    def seed(self, target: Path) -> Path | None:
+    def seed(self, target: Path, archives: list[Path]) -> Path | None:
         """Return the archive that a new one starts from: the one before it, or else the newest."""
-        others = [path for path in self._names.list_archives() if path != target]
+        others = [path for path in archives if path != target]
         day = self._names.day(target)
         earlier = [path for path in others if self._names.day(path) < day]
         return max(earlier or others, key=self._names.day, default=None)
 
-    def _choose(self, today: Path, record: ArchiveRecord | None, loses: Callable[[Path], bool]) -> Path:
-        archives = self._names.list_archives()
+    def _choose(
+        self,
+        today: Path,
+        archives: list[Path],
+        record: ArchiveRecord | None,
+        loses: Callable[[Path], bool],
+    ) -> Path:
         date = self._names.day(today).date
         of_today = [path for path in archives if self._names.day(path).date == date]
         self.finished = None
