@@ -119,6 +119,7 @@ class Compressor:
     def _run_locked(self, is_stopping: Callable[[], bool], started: float) -> CycleResult:
         """Update the archive; remove old ones even if that fails, as a full disk may be the reason."""
         self._target = None
+        self._series.check_directory()
         listing = self.names.list_folder()
         for path in listing.leftovers:
             with suppress(OSError):  # the next cycle tries again

@@ -30,16 +30,24 @@ class ArchiveSeries:
         """Return the path of today's archive, unless that is finished already."""
         return self._names.archive_path(now, self._zone)
 
+    def check_directory(self) -> None:
+        """Raise an OSError if these are archives of another directory, which would be replaced."""
+        record = read_record(self._names.record)
+        if record is not None and record.directory != str(self._directory):
+            raise OSError(
+                errno.EEXIST,
+                f"{self._names.out / self._names.template} has the logs of {record.directory}; "
+                f"set another --out or --name, or remove {self._names.record} if they are to be replaced",
+            )
+
     def choose(self, now: float, archives: list[Path], loses: Callable[[Path], bool]) -> Path:
         """Return the archive to update at `now`, and record that it is not finished; `archives` are all.
 
         An archive that was not the last one written is finished, whatever the clock says now. `loses` returns
         whether an update would remove anything that an archive holds; if so, a finished one is left alone,
-        and another of the same day is made. Raises OSError, also if the archives are those of another
-        directory.
+        and another of the same day is made. Raises OSError.
         """
         record = read_record(self._names.record)
-        self._check_directory(record)
         target = self._choose(self.todays(now), archives, record, loses)
         wanted = ArchiveRecord(directory=str(self._directory), archive=target.name)
         if record != wanted:
@@ -75,12 +83,3 @@ class ArchiveSeries:
         if record is None:  # by an earlier version
             return self._names.day(archives[-1]).date > self._names.day(archive).date
         return archive.name != record.archive
-
-    def _check_directory(self, record: ArchiveRecord | None) -> None:
-        """Raise an OSError if these are archives of another directory, which would be overwritten."""
-        if record is not None and record.directory != str(self._directory):
-            raise OSError(
-                errno.EEXIST,
-                f"{self._names.out / self._names.template} has the logs of {record.directory}; "
-                f"set another --out or --name, or remove {self._names.record} if they are to be replaced",
-            )

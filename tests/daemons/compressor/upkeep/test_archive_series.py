@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MONDAY, TUESDAY = timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))  # never the same day
-BUDGET = Budget(max_bytes=None, max_files=7, min_free_share=None, always_kept=1)
 
 
-def compressor(logs: Path, zone: tzinfo, out: Path | None = None) -> Compressor:
-    settings = Settings(directory=logs, out=out or logs, zone=zone, retention=BUDGET, link=False)
+def compressor(logs: Path, zone: tzinfo, out: Path | None = None, *, keep: int = 7) -> Compressor:
+    budget = Budget(max_bytes=None, max_files=keep, min_free_share=None, always_kept=1)
+    settings = Settings(directory=logs, out=out or logs, zone=zone, retention=budget, link=False)
     return Compressor(settings, Metrics(), lines_wait=False)
 
 
@@ -102,10 +102,13 @@ def test_two_compressors_with_the_same_output_do_not_overwrite_each_other(tmp_pa
     (one / "a.log").write_bytes(b"1\n")
     (two / "b.log").write_bytes(b"2\n")
     archive = cycle(compressor(one, UTC, out))
-    second = compressor(two, UTC, out)
+    old = out / "all-logs-2026-01-01.tar.gz"
+    old.write_bytes(b"old")
+    second = compressor(two, UTC, out, keep=1)
     assert second.run_cycle(lambda: False, lambda _: False).result is CycleResult.FAILED
     assert f"has the logs of {one}; set another --out" in second.readiness.not_ready_reasons()["start"]
     assert archive_contents(archive, one) == {"a.log": b"1\n"}
+    assert old.exists()
     second.names.record.unlink()
     cycle(second)
     assert archive_contents(archive, two) == {"b.log": b"2\n"}
