@@ -21,6 +21,7 @@ from nodelogd.compressor.publications import Publications
 from nodelogd.compressor.readiness import Readiness
 from nodelogd.compressor.scan import discovery
 from nodelogd.compressor.scan.file_access import FileAccess, FileAnomaly, StoppedError
+from nodelogd.compressor.scan.size_limits import SizeLimits
 from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 from nodelogd.compressor.upkeep.archive_retention import apply_retention
 from nodelogd.compressor.upkeep.archive_series import ArchiveSeries
@@ -92,6 +93,7 @@ class Compressor:
             follow_links=settings.follow_links,
             own_folders=tuple(os.fsencode(folder) for folder in self._publications.folders),
             is_own=self.names.is_own,
+            limits=SizeLimits(file=settings.max_file, total=settings.max_total),
         )
 
     def run_cycle(self, is_stopping: Callable[[], bool], pause: Callable[[float], bool]) -> CycleReport:
@@ -144,7 +146,7 @@ class Compressor:
 
     def _update(self, is_stopping: Callable[[], bool], started: float, archives: list[Path]) -> CycleResult:
         self._warnings.begin_cycle()
-        files = discovery.find_log_files(self._scan_settings, self._report_unlisted)
+        files = discovery.find_log_files(self._scan_settings, self._report_unlisted, self._report_left_out)
         if not files:
             text = f"no file matches in {self._settings.directory}; the archive is left as it is"
             self._problems.report("cycle", text)
@@ -192,6 +194,10 @@ class Compressor:
     def _report_unlisted(self, path: bytes, error: OSError) -> None:
         text = f"cannot list {os.fsdecode(path)}: {error.strerror}; its content is not archived"
         self._warnings.report(FileAnomaly.UNREADABLE, discovery.member_name(path.lstrip(b"/")), text)
+
+    def _report_left_out(self, name: bytes, why: str) -> None:
+        text = f"{os.fsdecode(b'/' + name)} {why}; it is not archived"
+        self._warnings.report(FileAnomaly.TOO_LARGE, discovery.member_name(name), text)
 
     def _count_update(self, report: UpdateReport) -> None:
         m = self._metrics

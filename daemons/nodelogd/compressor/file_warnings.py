@@ -18,6 +18,7 @@ LEVELS: Final = {
     FileAnomaly.UNREADABLE: logging.WARNING,
     FileAnomaly.SHRANK: logging.WARNING,
     FileAnomaly.EDITED: logging.WARNING,
+    FileAnomaly.TOO_LARGE: logging.WARNING,
 }
 """Anomalies that an operator should look into; the others are part of a log's normal life, at level INFO."""
 
@@ -50,7 +51,7 @@ class FileWarnings:
     def report(self, anomaly: FileAnomaly, name: str, text: str) -> None:
         """Count an anomaly of a file, and log `text` unless it was logged before."""
         self._metrics.unusual_files.labels(anomaly.name.lower()).inc()
-        self.unreadable += anomaly is FileAnomaly.UNREADABLE
+        self.unreadable += anomaly in {FileAnomaly.UNREADABLE, FileAnomaly.TOO_LARGE}
         self._reported.add(name)
         logged = self._logged.setdefault(name, set())
         if anomaly not in logged:

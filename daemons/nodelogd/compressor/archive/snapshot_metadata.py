@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nodelog.archive.index import FileMetadata
 from nodelogd.compressor.format import tar_headers
 from nodelogd.compressor.plan.snapshots import Snapshot, settled_ctime
+from nodelogd.compressor.scan.sparse_extents import Extent
 
 if TYPE_CHECKING:
     from nodelogd.compressor.scan.listing import LogFile
@@ -19,7 +20,7 @@ def snapshot_metadata(file: LogFile, log: LogReader, snapshot: Snapshot) -> File
     status = log.status
     return FileMetadata(
         name=file.name,
-        header=tar_headers.header_size(file.path[1:]),
+        header=tar_headers.header_size(file.path[1:], sparse_map(log, snapshot.length)),
         length=snapshot.length,
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
@@ -32,7 +33,19 @@ def snapshot_metadata(file: LogFile, log: LogReader, snapshot: Snapshot) -> File
         head=0,
         finished=0,
         tail=0,
+        holes=log.file_offset(snapshot.length) - snapshot.length,
     )
+
+
+def sparse_map(log: LogReader, length: int) -> list[Extent]:
+    """Return where the first `length` bytes of content are in a file whose holes are left out.
+
+    Empty if none are left out. The last extent is empty and ends where the file does.
+    """
+    end = log.file_offset(length)
+    if log.extents is None or end == length:
+        return []
+    return [*log.extents_until(length), Extent(end, 0)]
 
 
 def link_metadata(file: LogFile, log: LogReader, target: str) -> FileMetadata:

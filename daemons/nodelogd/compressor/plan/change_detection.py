@@ -155,11 +155,12 @@ class Changes:
     def _verify(self, position: int, unit: int, number: int, metadata: FileMetadata) -> bool:
         """Read a file whose times prove nothing: it was too young at its snapshot, or is filled in place."""
         checksums = self._previous.finished_checksums(unit)
+        whole = metadata._replace(length=metadata.length + metadata.holes)
 
         def verify(log: LogReader) -> bool:
             status = log.status
             if not (
-                is_unchanged(metadata, status, status.st_ctime_ns)
+                is_unchanged(whole, status, status.st_ctime_ns)
                 and (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
                 == (metadata.mode, metadata.uid, metadata.gid)
                 and is_continued(metadata, status, log.read)

@@ -56,10 +56,18 @@ def take_snapshot(log: LogReader, old: FileMetadata | None, *, waits: bool = Tru
 
     Without `waits`, an unfinished line does not wait for the next cycle.
     """
-    size = log.status.st_size
-    continued = old if old is not None and is_continued(old, log.status, log.read) else None
+    size = log.size
+    continued = None
+    if old is not None and size >= old.length and is_continued(old, log.status, log.read):
+        continued = old._replace(seen=old.seen - old.holes, holes=0)
+    waits = waits and not log.ends_in_hole
     length = snapshot_length(size, continued, log.read) if waits else size
-    is_in_place = (continued is not None and continued.seen == size) or ends_in_zeros(log, length)
+    is_in_place = (
+        (continued is not None and continued.seen == size)
+        or (old is not None and old.holes > 0)
+        or log.extents is not None
+        or ends_in_zeros(log, length)
+    )
     return Snapshot(length, continued is not None, is_in_place)
 
 

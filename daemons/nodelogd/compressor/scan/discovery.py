@@ -18,6 +18,7 @@ from nodelogd.compressor.format.signatures import file_row
 from nodelogd.compressor.scan.beneath import has_openat2, open_beneath
 from nodelogd.compressor.scan.glob_patterns import FolderPatterns, parse_pattern
 from nodelogd.compressor.scan.size_limits import UNLIMITED, Found, SizeLimits, apply_limits
+from nodelogd.compressor.scan.sparse_extents import SECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from nodelogd.compressor.scan.listing import Listing, LogFile
 
 FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a blocking open would hang on a FIFO
-SECTOR: Final = 512  # bytes of a block as `stat` counts them
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # removed meanwhile, or a dangling link
 

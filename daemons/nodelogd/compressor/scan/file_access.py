@@ -30,6 +30,7 @@ class FileAnomaly(Enum):
     UNREADABLE = auto()
     SHRANK = auto()
     EDITED = auto()
+    TOO_LARGE = auto()
 
 
 class StoppedError(Exception):

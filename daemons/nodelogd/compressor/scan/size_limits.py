@@ -25,6 +25,8 @@ class SizeLimits:
     """Of all files together; the largest are left out until the rest fits."""
 
 
+_INODE: Final = 16
+"""Bytes of a row that tell a file from any other: its device and inode."""
 UNLIMITED: Final = SizeLimits()
 
 
@@ -62,30 +64,39 @@ def apply_limits(found: Found, limits: SizeLimits, on_left_out: Callable[[bytes,
     if limits == UNLIMITED:
         return found
     left_out = {}
-    total = 0
-    for number in range(len(found.names)):
-        size = found.size(number)
-        if limits.file is not None and size > limits.file:
-            left_out[number] = f"has {size} bytes, --max-file allows {limits.file}"
-        else:
-            total += size
-    if limits.total is not None and total > limits.total:
-        left_out |= _exceeding(found, left_out.keys(), total - limits.total, limits.total)
+    sizes = _sizes(found)
+    if limits.file is not None:
+        for number in range(len(found.names)):
+            if (size := found.size(number)) > limits.file:
+                left_out[number] = f"has {size} bytes, --max-file allows {limits.file}"
+    if limits.total is not None:
+        rest = {number: size for number, size in sizes.items() if number not in left_out}
+        left_out |= _exceeding(rest, limits.total)
     for number, why in left_out.items():
         on_left_out(found.names[number], why)
     return _without(found, left_out.keys()) if left_out else found
 
 
-def _exceeding(found: Found, known: Collection[int], excess: int, limit: int) -> dict[int, str]:
+def _sizes(found: Found) -> dict[int, int]:
+    """Return the size of each file by its number; further names of a file have none."""
+    sizes, seen, shared = {}, set(), set(found.shared)
+    for number, row in enumerate(found.rows):
+        inode = row[:_INODE]
+        sizes[number] = 0 if inode in seen else found.size(number)
+        if number in shared:
+            seen.add(inode)
+    return sizes
+
+
+def _exceeding(sizes: dict[int, int], limit: int) -> dict[int, str]:
     """Return the largest files that have to go, with the reason."""
     left_out = {}
-    rest = (number for number in range(len(found.names)) if number not in known)
-    for number in sorted(rest, key=found.size, reverse=True):
+    excess = sum(sizes.values()) - limit
+    for number in sorted(sizes, key=sizes.__getitem__, reverse=True):
         if excess <= 0:
             break
-        size = found.size(number)
-        excess -= size
-        left_out[number] = f"has {size} bytes, and --max-total allows {limit} for all files together"
+        excess -= sizes[number]
+        left_out[number] = f"has {sizes[number]} bytes, and --max-total allows {limit} for all files together"
     return left_out
 
 

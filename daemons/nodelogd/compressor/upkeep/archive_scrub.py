@@ -103,6 +103,8 @@ def _is_edited(
     status = log.status
     if status.st_ino != metadata.inode:
         return False
+    if metadata.holes != (log.file_offset(metadata.length) - metadata.length):
+        return seems_unchanged
     if not is_continued(metadata, status, log.read):
         return seems_unchanged and status.st_size == metadata.seen
     return not finished_pieces_match(log, checksums, access.check_stop)
