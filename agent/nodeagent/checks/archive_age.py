@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from nodeagent.checks.newest_archive import newest_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 LATE_AFTER: Final = 3
 """An archive is late when it is older than this many intervals."""
-CLOCK_TOLERANCE: Final = 60.0
-"""Seconds by which the clock of a file server may be ahead."""
 
 
 class ArchiveAge:
@@ -80,26 +77,3 @@ class ArchiveAge:
         age = max(0.0, time.time() - max(updated, self._last_success() or 0.0))
         self._metrics.archive_age.set(age)
         return age
-
-
-def newest_archive(pattern: Path) -> tuple[Path, os.stat_result] | None:
-    """Return the archive written last among the files that match `pattern`. Raises OSError.
-
-    Only files that root or this user has made count, and that no one else may write to: anyone may put files
-    into a folder of logs. One from the future says nothing about today's.
-    """
-    found: list[tuple[Path, os.stat_result]] = []
-    latest = time.time() + CLOCK_TOLERANCE
-    for path in pattern.parent.glob(pattern.name):
-        with suppress(FileNotFoundError):  # it was removed just now, or the link leads nowhere
-            if _is_trusted(path, file_status := path.stat()) and file_status.st_mtime <= latest:
-                found.append((path, file_status))
-    return max(found, key=lambda one: one[1].st_mtime_ns, default=None)
-
-
-def _is_trusted(path: Path, file_status: os.stat_result) -> bool:
-    return (
-        stat.S_ISREG(file_status.st_mode)
-        and not file_status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        and {file_status.st_uid, path.lstat().st_uid} <= {0, os.geteuid()}
-    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.checks.archive_age import ArchiveAge, newest_archive
+from nodeagent.checks.archive_age import ArchiveAge
 from nodeagent.metrics import Metrics
 from nodeagent.problems import Problems
 
@@ -27,20 +27,6 @@ class CheckedFolder:
 def set_age(path: Path, seconds: float) -> None:
     """Set the modification time of a file to `seconds` ago."""
     os.utime(path, (time.time() - seconds,) * 2)
-
-
-def test_the_newest_archive_is_the_one_written_last(archive: Path) -> None:
-    older = archive.with_name("all-logs-2026-11-23.tar.gz")
-    older.touch()
-    set_age(older, 10)
-    archive.with_name("all-logs-2026-11-24.tar.gz.index").touch()
-    found = newest_archive(archive.with_name("all-logs-*.tar.gz"))
-    assert found is not None
-    assert found[0] == archive
-
-
-def test_a_directory_is_no_archive(archive: Path) -> None:
-    assert newest_archive(archive.parent) is None
 
 
 async def test_an_archive_is_late_after_three_intervals(archive: Path) -> None:
@@ -73,19 +59,3 @@ async def test_a_missing_archive_is_a_problem_after_three_intervals(
     assert folder.problems.reasons()["archive"].startswith(f"there is no archive at {tmp_path}/all-logs-*")
     folder.last_success = started + 190  # logcd found nothing to archive
     assert await folder.check.run()
-
-
-def test_files_of_others_and_from_the_future_are_not_looked_at(tmp_path: Path) -> None:
-    own = tmp_path / "all-logs-2026-11-22.tar.gz"
-    own.write_bytes(b"ours")
-    for name in ("all-logs-a.tar.gz", "all-logs-b.tar.gz", "all-logs-c.tar.gz"):
-        (tmp_path / name).write_bytes(b"newer")
-    os.chown(tmp_path / "all-logs-a.tar.gz", 1000, 1000)
-    (tmp_path / "all-logs-b.tar.gz").chmod(0o666)
-    os.utime(tmp_path / "all-logs-c.tar.gz", (4e9, 4e9))
-    (tmp_path / "all-logs-d.tar.gz").symlink_to(own)
-    os.chown(tmp_path / "all-logs-d.tar.gz", 1000, 1000, follow_symlinks=False)
-    os.utime(own, (1e9, 1e9))
-    found = newest_archive(tmp_path / "all-logs-*.tar.gz")
-    assert found is not None
-    assert found[0] == own
