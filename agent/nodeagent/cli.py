@@ -12,7 +12,7 @@ import click
 
 from nodeagent import config_file, run_command, watch_command
 from nodeagent.cli_options import NamedAddress, common_options, option
-from nodeagent.settings import CollectorAddress, DaemonAddress, Settings, WatchTargets
+from nodeagent.settings import ChildLimits, CollectorAddress, DaemonAddress, Settings, WatchTargets
 from nodeagent.supervision.programs import PROGRAMS, ConfigError, Program, option_name
 from nodelog import __version__
 from nodelog.shipping.addresses import NoHostError, collector_addresses
@@ -94,9 +94,16 @@ def nodeagent() -> None:
     default=40.0,
     help="Time for the programs to end before they are killed; should exceed their own --grace.",
 )
+@option(
+    "--hang-limit",
+    type=Duration("1s", "1h", off=True),
+    default=30.0,
+    help="Time without a good answer at /healthz after which a program that listens is ended and started "
+    "again.",
+)
 @common_options
 @program_options
-def run(config: config_file.Tables, program: tuple[str, ...], grace: float, **options: Any) -> int:  # noqa: ANN401 (as `watch`)
+def run(config: config_file.Tables, program: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 (as `watch`)
     """Run and watch the daemons of a node without a kubelet.
 
     Every option of the programs is also an option of this command, with the program's name in front:
@@ -111,8 +118,9 @@ def run(config: config_file.Tables, program: tuple[str, ...], grace: float, **op
             PROGRAMS[name].settings(children[name])
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
+    limits = ChildLimits(grace=options["grace"], hang=options["hang_limit"])
     logging_setup.setup("nodeagent", options["log_level"])
-    return _run_to_end(lambda: run_command.run(children, _settings(options), grace))
+    return _run_to_end(lambda: run_command.run(children, _settings(options), limits))
 
 
 def _program_values(program: Program, options: dict[str, Any]) -> dict[str, Any]:

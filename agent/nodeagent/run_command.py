@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nodeagent.settings import CollectorAddress, DaemonAddress, WatchTargets
 from nodeagent.supervision.child_process import ChildProcess
 from nodeagent.supervision.children import Children
+from nodeagent.supervision.liveness import Liveness
 from nodeagent.supervision.programs import PROGRAMS, ConfigError
 from nodeagent.watcher import Watcher
 from nodelogd.collector.settings import FramedAddress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nodeagent.settings import Settings
+    from nodeagent.settings import ChildLimits, Settings
 
 LOG: Final = logging.getLogger(__name__)
 START_DELAY: Final = 1.0
@@ -27,24 +28,30 @@ START_DELAY: Final = 1.0
 _LOOPBACK: Final = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (to connect, not to listen)
 
 
-async def run(children: Mapping[str, list[str]], settings: Settings, grace: float) -> int:
+async def run(children: Mapping[str, list[str]], settings: Settings, limits: ChildLimits) -> int:
     """Keep these programs running with their arguments until SIGTERM or SIGINT; return the exit code.
 
     0 if all children then ended well within the grace. Raises ConfigError, ListenError.
     """
     targets = watch_targets({name: PROGRAMS[name].settings(args) for name, args in children.items()})
     watcher = Watcher(targets, settings)
+    results = (watcher.metrics, watcher.problems)
     supervised = Children(
         [
-            ChildProcess(name, PROGRAMS[name].start_command(args), watcher.metrics, watcher.problems)
-            for name, args in children.items()
+            ChildProcess(
+                daemon.name,
+                PROGRAMS[daemon.name].start_command(children[daemon.name]),
+                *results,
+                Liveness(daemon.url, limits.hang) if limits.hang else None,
+            )
+            for daemon in targets.daemons
         ]
     )
     watcher.extra_status["children"] = supervised.status
     with handling_signals(supervised.forward_sighup) as stop:
         async with (
             watcher.serving_pages(),
-            supervised.running(grace),
+            supervised.running(limits.grace),
             watcher.running_checks(START_DELAY),
         ):
             await stop.wait()

@@ -45,6 +45,16 @@ class WatchTargets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildLimits:
+    """How long the children of `nodeagent run` may take. Seconds."""
+
+    grace: float = 40.0
+    """From SIGTERM to SIGKILL."""
+    hang: float | None = 30.0
+    """Without a good answer at `/healthz`, until a child is started again; None: it never is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How often to check, and where to show the results. Times in seconds."""
 

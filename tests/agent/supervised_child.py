@@ -5,15 +5,16 @@ from pathlib import Path
 from nodeagent.metrics import Metrics
 from nodeagent.problems import Problems
 from nodeagent.supervision.child_process import ChildProcess
+from nodeagent.supervision.liveness import Liveness
 
 
 class SupervisedChild:
     """A child that runs `command`, named "it"."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, liveness: Liveness | None = None) -> None:
         self.metrics = Metrics()
         self.problems = Problems(self.metrics)
-        self.child = ChildProcess("it", command, self.metrics, self.problems)
+        self.child = ChildProcess("it", command, self.metrics, self.problems, liveness)
 
     @property
     def ends(self) -> float | None:

@@ -6,7 +6,7 @@ import pytest
 
 from nodeagent import run_command, watch_command
 from nodeagent.cli import nodeagent
-from nodeagent.settings import CollectorAddress, DaemonAddress, Settings, WatchTargets
+from nodeagent.settings import ChildLimits, CollectorAddress, DaemonAddress, Settings, WatchTargets
 from nodeagent.supervision.programs import PROGRAMS
 from nodelogd.service import command_line, event_loop, logging_setup
 from nodelogd.service.listening_sockets import Address, ListenError
@@ -16,13 +16,13 @@ class RecordedCommand:
     """What the command line passes to `run` and `watch`, which do not run."""
 
     children: Mapping[str, list[str]]
-    grace: float
+    limits: ChildLimits
     targets: WatchTargets
     settings: Settings
 
-    async def run(self, children: Mapping[str, list[str]], settings: Settings, grace: float) -> int:
+    async def run(self, children: Mapping[str, list[str]], settings: Settings, limits: ChildLimits) -> int:
         """Replace `nodeagent run`."""
-        self.children, self.settings, self.grace = children, settings, grace
+        self.children, self.settings, self.limits = children, settings, limits
         return 3
 
     async def watch(self, targets: WatchTargets, settings: Settings) -> int:
@@ -56,14 +56,20 @@ def test_everything_is_started_by_default(recorded: RecordedCommand) -> None:
     assert command_line.run(nodeagent, ["run"]) == 3
     assert recorded.children == {"logd": [], "logcd": []}
     assert recorded.settings == Settings()
-    assert recorded.grace == 40
+    assert recorded.limits == ChildLimits()
 
 
 def test_the_file_configures_programs_and_the_agent(recorded: RecordedCommand, config: Path) -> None:
     assert command_line.run(nodeagent, ["run", f"--config={config}"]) == 3
     assert recorded.children == {"logd": ["--listen=7000", "--stamp"]}
     assert recorded.settings == Settings(http=(Address(None, 9000),), verify_every=60.0)
-    assert recorded.grace == 7
+    assert recorded.limits.grace == 7
+
+
+@pytest.mark.parametrize(("text", "expected"), [("5s", 5.0), ("off", None)])
+def test_the_limit_of_a_hang_can_be_set(recorded: RecordedCommand, text: str, expected: float | None) -> None:
+    assert command_line.run(nodeagent, ["run", f"--hang-limit={text}"]) == 3
+    assert recorded.limits == ChildLimits(hang=expected)
 
 
 def test_the_command_line_overrides_the_file(recorded: RecordedCommand, config: Path) -> None:
@@ -81,7 +87,7 @@ def test_the_command_line_overrides_the_file(recorded: RecordedCommand, config: 
         "--max-line=2KiB",
         "--no-stamp",
     ]
-    assert recorded.grace == 1
+    assert recorded.limits.grace == 1
 
 
 def test_a_variable_overrides_the_file(
@@ -90,7 +96,7 @@ def test_a_variable_overrides_the_file(
     monkeypatch.setenv("NODEAGENT_GRACE", "2s")
     monkeypatch.setenv("NODEAGENT_CONFIG", str(config))
     assert command_line.run(nodeagent, ["run"]) == 3
-    assert recorded.grace == 2
+    assert recorded.limits.grace == 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.deploy.manifests import COMPONENTS, FIRST, KUBERNETES, Object, kustomize, mix, pod, rendered
+from tests.deploy.manifests import COMPONENTS, FIRST, KUBERNETES, MIXES, Object, kustomize, mix, pod, rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,9 +129,12 @@ def test_with_a_shared_volume_each_node_has_a_folder_of_its_own() -> None:
     for name in ("logcd", "client2"):
         spec = pod(found[name])
         assert spec is not None
-        assert spec["volumes"] == [{"name": "logdir", "persistentVolumeClaim": {"claimName": "logdir"}}]
-        (mount,) = spec["containers"][0]["volumeMounts"]
-        assert mount["subPathExpr"] == "$(NODE_NAME)"
+        claim = {"claimName": "logdir"}
+        assert [volume["persistentVolumeClaim"] for volume in spec["volumes"]] == [claim] * len(
+            spec["volumes"]
+        )
+        folders = [mount["subPathExpr"] for mount in spec["containers"][0]["volumeMounts"]]
+        assert folders == ["$(NODE_NAME)", *(["nodelog-archive/$(NODE_NAME)"] if name == "logcd" else [])]
         assert {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in spec[
             "containers"
         ][0]["env"]
@@ -139,6 +142,11 @@ def test_with_a_shared_volume_each_node_has_a_folder_of_its_own() -> None:
 
 def test_with_a_shared_volume_the_agent_checks_the_archive_of_its_node() -> None:
     found = {item["metadata"]["name"]: item for item in rendered(AGENT_AND_VOLUME)}
+    assert archive_mount(found["node-agent"]) == {
+        **archive_mount(found["logcd"]),
+        "name": "archive",
+        "readOnly": True,
+    }
     assert log_mount(found["node-agent"]) == log_mount(found["logcd"]) | {"readOnly": True}
     assert log_mount(found["logcd"])["subPathExpr"] == "$(NODE_NAME)"
 
@@ -153,12 +161,49 @@ def test_with_a_cron_job_the_agent_checks_the_single_archive_and_expects_no_comp
     assert [option for option in options if option.startswith("--daemon")] == ["--daemon=logd=9166"]
 
 
-def log_mount(found: Object) -> dict[str, Any]:
-    """Return the mount and the volume of /var/log in the container of an object."""
+ARCHIVE = "/var/lib/nodelog-archive"
+
+
+@pytest.mark.parametrize("components", MIXES, ids="+".join)
+def test_no_pod_that_writes_logs_reaches_the_archives(components: tuple[str, ...]) -> None:
+    pods = {found["metadata"]["name"]: spec for found in rendered(components) if (spec := pod(found))}
+    options = pods["logcd"]["containers"][0]["args"]
+    out = "/var/log" if "cronjob" in components else ARCHIVE  # of a claim of which others mount folders alone
+    assert ("cronjob" in components) != (f"--out={ARCHIVE}" in options)
+    (archives,) = (place for path, place in _reachable(pods["logcd"]) if path == out)
+    readers = {"logcd", "node-agent"}
+    for name in pods.keys() - readers:
+        assert archives not in {place for _, place in _reachable(pods[name])}, name
+    if "node-agent" in pods:
+        option = f"--archives={ARCHIVE}/all-logs-*.tar.gz"
+        args = pods["node-agent"]["containers"][0]["args"]
+        assert ("cronjob" in components) != (option in args)
+        assert archives in {place for _, place in _reachable(pods["node-agent"])}
+
+
+def _reachable(spec: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (JSON)
+    """Yield where each volume is mounted, and what it is on the node or the claim."""
+    volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
+    for container in spec["containers"]:
+        for mount in container.get("volumeMounts", []):
+            volume = volumes[mount["name"]]
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName", "")
+            path = volume.get("hostPath", {}).get("path") or claim
+            below = mount.get("subPath") or mount.get("subPathExpr") or ""
+            yield mount["mountPath"], f"{path}/{below}"
+
+
+def archive_mount(found: Object) -> dict[str, Any]:
+    """Return the mount and the volume of the archives in the container of an object."""
+    return log_mount(found, ARCHIVE)
+
+
+def log_mount(found: Object, path: str = "/var/log") -> dict[str, Any]:
+    """Return the mount and the volume of `path` in the container of an object."""
     spec = pod(found)
     assert spec is not None
     (container,) = spec["containers"]
-    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == "/var/log")
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == path)
     (volume,) = (volume for volume in spec["volumes"] if volume["name"] == mount["name"])
     assert ("subPathExpr" in mount) <= (
         "NODE_NAME" in {variable["name"] for variable in container.get("env", [])}

@@ -24,12 +24,13 @@ ALLOWED_VOLUMES = {
 EXCEPTIONS = {
     "logd": {"hostPath nodelog", "hostPort 6666", "owner runs as root", "owner adds CHOWN"},
     "client": set[str](),
-    "logcd": {"hostPath logdir", "logcd runs as root", "logcd adds DAC_READ_SEARCH"},
+    "logcd": {"hostPath logdir", "hostPath archive", "logcd runs as root", "logcd adds DAC_READ_SEARCH"},
     "client2": {"hostPath logdir", "client2 runs as root"},
 }
 AGENT_EXCEPTIONS = {
     "hostPath node",
     "hostPath logdir",
+    "hostPath archive",
     "node-agent runs as root",
     "node-agent adds DAC_READ_SEARCH",
 }
@@ -83,7 +84,7 @@ def expected(name: str, components: tuple[str, ...]) -> set[str]:
     if "host-network" in components and name == "logd":
         exceptions.add("hostNetwork")
     if "shared-volume" in components:
-        exceptions.discard("hostPath logdir")
+        exceptions -= {"hostPath logdir", "hostPath archive"}
     return exceptions
 
 

@@ -153,11 +153,8 @@ class ArchiveDay:
         if name == BUSY:
             if fault := SteadyWriter.fault(content, self._busy):
                 raise ArchiveFault(f"{name}: {fault}")
-        elif content not in (expected := self.logs.expected(name, was_interrupted=self._was_killed)):
-            lengths = " or ".join(str(len(form)) for form in expected)
-            raise ArchiveFault(
-                f"{name!a} has {len(content)} bytes and should have {lengths}, or its bytes differ"
-            )
+        elif fault := self.logs.check(name, content, was_interrupted=self._was_killed):
+            raise ArchiveFault(fault)
 
     def _check_sparse(self, content: IO[bytes]) -> None:
         offset = 0

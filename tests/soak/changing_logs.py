@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from itertools import count
 from typing import TYPE_CHECKING, Final, Self
+
+from tests.daemons.compressor.snapshot_rule import Snapshot, expected_content
 
 if TYPE_CHECKING:
     import random
@@ -40,9 +41,8 @@ class ChangingLogs:
         self.folder = folder
         self._chance = chance
         self._number = 0
-        self._changes = count()
-        self._changed: dict[int, int] = {}  # the last change of each inode
-        self._seen: set[tuple[int, int]] = set()
+        self._previous: dict[int, Snapshot] = {}  # by inode, of the last cycle
+        self._archived: dict[int, Snapshot] = {}  # of this one, as far as it is checked
         self._operations = (
             *(self._append,) * 6,
             self._append_unaligned,
@@ -74,24 +74,21 @@ class ChangingLogs:
         """Return the names of the logs, without the busy and the sparse one."""
         return {name for name in os.listdir(self.folder) if name.endswith(".log")} - {BUSY, SPARSE}  # noqa: PTH208
 
-    def expected(self, name: str, *, was_interrupted: bool) -> tuple[bytes, ...]:
-        """Return what the last cycle may have archived of a log: two forms after an interrupted cycle."""
-        data = self._path(name).read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if whole == data or len(data) - len(whole) > MIB:
-            return (data,)
-        if was_interrupted:
-            return data, whole
-        # An unfinished line is archived once it has not grown for a cycle, even if the file was renamed.
-        return (data,) if self._state(name) in self._seen else (whole,)
+    def check(self, name: str, content: bytes, *, was_interrupted: bool) -> str:
+        """Return what is wrong with the archived content of a log, and remember it; empty if nothing is."""
+        path = self._path(name)
+        data, inode = path.read_bytes(), path.stat().st_ino
+        self._archived[inode] = Snapshot(content, len(data))
+        expected = expected_content(data, self._previous.get(inode))
+        whole = data.rfind(b"\n") + 1
+        # A cycle that was interrupted may have been the one for which an unfinished line has waited.
+        if content == expected or (was_interrupted and len(content) >= whole and data.startswith(content)):
+            return ""
+        return f"{name!a} has {len(content)} bytes and should have {len(expected)}, or its bytes differ"
 
     def note_cycle(self) -> None:
-        """Remember the state of the logs that the last cycle has seen."""
-        self._seen = {self._state(name) for name in self.names()}
-
-    def _state(self, name: str) -> tuple[int, int]:
-        inode = self._path(name).stat().st_ino
-        return inode, self._changed[inode]
+        """Take what was checked for what the next cycle starts from."""
+        self._previous, self._archived = self._archived, {}
 
     def _lines(self, size: int) -> bytes:
         self._number += 1
@@ -101,13 +98,9 @@ class ChangingLogs:
     def _path(self, name: str) -> Path:
         return self.folder / name
 
-    def _change(self, name: str) -> None:
-        self._changed[self._path(name).stat().st_ino] = next(self._changes)
-
     def _write(self, name: str, mode: str, data: bytes) -> None:
         with self._path(name).open(mode) as file:
             file.write(data)
-        self._change(name)
 
     def _append(self, name: str) -> None:
         self._write(name, "ab", self._lines(self._chance.choice(SIZES)))
@@ -123,7 +116,6 @@ class ChangingLogs:
     def _copytruncate(self, name: str) -> None:
         old = f"{name.removesuffix('.log')[:190]}.1.log"
         shutil.copyfile(self._path(name), self._path(old))
-        self._change(old)
         self._write(name, "wb", b"")
 
     def _regrow(self, name: str) -> None:
@@ -133,7 +125,6 @@ class ChangingLogs:
 
     def _truncate(self, name: str) -> None:
         os.truncate(self._path(name), int(self._path(name).stat().st_size * self._chance.random()))
-        self._change(name)
 
     def _delete(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)

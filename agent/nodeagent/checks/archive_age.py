@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from nodeagent.checks.newest_archive import newest_archive
+
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
     from pathlib import Path
 
@@ -78,13 +77,3 @@ class ArchiveAge:
         age = max(0.0, time.time() - max(updated, self._last_success() or 0.0))
         self._metrics.archive_age.set(age)
         return age
-
-
-def newest_archive(pattern: Path) -> tuple[Path, os.stat_result] | None:
-    """Return the regular file written last among those that match `pattern`. Raises OSError."""
-    found: list[tuple[Path, os.stat_result]] = []
-    for path in pattern.parent.glob(pattern.name):
-        with suppress(FileNotFoundError):  # it was removed just now
-            if stat.S_ISREG((file_status := path.stat()).st_mode):
-                found.append((path, file_status))
-    return max(found, key=lambda one: one[1].st_mtime_ns, default=None)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nodeagent.checks.archive_age import newest_archive
+from nodeagent.checks.newest_archive import newest_archive
 from nodeagent.supervision.parent_death_guard import guarded_command
 
 if TYPE_CHECKING:

@@ -1,4 +1,8 @@
-"""How fast a limited resource (bytes, inodes) is used up, and when none of it will be left."""
+"""How fast a limited resource (bytes, inodes) is used up, and when none of it will be left.
+
+Growth is what goes on: what was written at one time, such as an image or a first archive, is no forecast. So
+the part of the window that grew most, a 12th of it, is left out, and the rest tells the rate.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,24 @@ def time_to_full(free: int, growth: float) -> float:
     return free / growth if growth > 0 else math.inf
 
 
+def without_largest_burst(samples: Sequence[Sample], span: float) -> list[Sample]:
+    """Return the samples without the `span` seconds in which the usage grew most, and without that growth.
+
+    What comes after is moved back, so that the samples before and after it are one line.
+    """
+    first, last, most = 0, 0, 0
+    end = 0
+    for start, sample in enumerate(samples):
+        end = max(end, min(start + 1, len(samples) - 1))
+        while end + 1 < len(samples) and samples[end + 1].time - sample.time <= span:
+            end += 1
+        if (grown := samples[end].used - sample.used) > most:
+            first, last, most = start, end, grown
+    seconds = samples[last].time - samples[first].time if samples else 0.0
+    moved = (Sample(later.time - seconds, later.used - most) for later in samples[last + 1 :])
+    return [*samples[: first + 1], *moved] if most else list(samples)
+
+
 class UsageTrend:
     """The usage samples of a sliding window (seconds), at most MAX_SAMPLES + 1 of them."""
 
@@ -59,5 +81,11 @@ class UsageTrend:
 
     @property
     def growth(self) -> float:
-        """Growth per second."""
-        return growth_rate(self._samples, self._window / WARMUP_DIVISOR)
+        """Growth per second, apart from its largest burst."""
+        span = self._samples[-1].time - self._samples[0].time if self._samples else 0.0
+        warmup = self._window / WARMUP_DIVISOR
+        if span < warmup:
+            return 0.0
+        burst = min(warmup, span * 2 / 3)
+        rest = without_largest_burst(list(self._samples), burst)
+        return growth_rate(rest, (span - burst) / 2)

@@ -1,4 +1,4 @@
-"""A supervised program: started, restarted after a pause when it ends, and stopped in order."""
+"""A supervised program: started, restarted after a pause when it ends or hangs, and stopped in order."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nodeagent.metrics import Metrics
     from nodeagent.problems import Problems
+    from nodeagent.supervision.liveness import Liveness
 
 LOG: Final = logging.getLogger(__name__)
 OUTPUT_TIMEOUT: Final = 1.0
@@ -31,9 +32,17 @@ KILL_TIMEOUT: Final = 1.0
 class ChildProcess:
     """One program; `supervise` runs it from the first start to the final stop."""
 
-    def __init__(self, name: str, command: Sequence[str], metrics: Metrics, problems: Problems) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        metrics: Metrics,
+        problems: Problems,
+        liveness: Liveness | None = None,
+    ) -> None:
         self.name = name
         self._command = command
+        self._liveness = liveness
         self._metrics = metrics
         self._problems = problems
         self._backoff = RestartBackoff()
@@ -51,11 +60,14 @@ class ChildProcess:
                 await self._pause(stop, 0.0, f"cannot be started: {error.strerror}")
                 continue
             async with _relaying_stderr(process, self.name):
-                if not await _ended_before_stop(process, stop):
-                    return await self._terminate(process, grace)
+                hang = await self._wait(process, stop)
+                if process.returncode is None:
+                    ended_well = await self._terminate(process, grace, hang)
+                    if stop.is_set():
+                        return ended_well
                 uptime = time.monotonic() - started
-                how = f"{describe_exit(process.returncode)} after {uptime:.0f} s"
-            await self._pause(stop, time.monotonic() - started, how)
+                how = hang or f"{describe_exit(process.returncode)} after {uptime:.0f} s"
+            await self._pause(stop, uptime, how)
         return True
 
     def signal(self, number: signal.Signals) -> None:
@@ -79,8 +91,23 @@ class ChildProcess:
         self._problems.report(self._problem_name, "")
         return process
 
-    async def _terminate(self, process: Process, grace: float) -> bool:
+    async def _wait(self, process: Process, stop: asyncio.Event) -> str:
+        """Wait until the process ends, hangs, or `stop` is set; return how it hangs, or an empty text."""
+        waits = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
+        hung = asyncio.create_task(self._liveness.wait_hung()) if self._liveness else None
+        try:
+            await asyncio.wait([*waits, hung] if hung else waits, return_when=asyncio.FIRST_COMPLETED)
+            return hung.result() if hung and hung.done() else ""
+        finally:
+            for task in (*waits, hung):
+                if task:
+                    task.cancel()
+
+    async def _terminate(self, process: Process, grace: float, hang: str) -> bool:
         """Send SIGTERM, and SIGKILL after the grace; return whether it ended well."""
+        if hang:
+            text = f"{self.name} (process {process.pid}) {hang}; it is ended, and then started again"
+            self._problems.report(self._problem_name, text)
         self.signal(signal.SIGTERM)
         with suppress(TimeoutError):
             code = await asyncio.wait_for(process.wait(), grace)
@@ -107,15 +134,6 @@ class ChildProcess:
     @property
     def _problem_name(self) -> str:
         return f"child {self.name}"
-
-
-async def _ended_before_stop(process: Process, stop: asyncio.Event) -> bool:
-    """Wait until the process ends or `stop` is set; return whether the process has ended."""
-    ended, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
-    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    ended.cancel()
-    return process.returncode is not None
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ sealed before it could be opened, or the current log.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import aiofiles
 import aiofiles.os
 
+from nodeagent.tail.content_sample import ContentSample
 from nodeagent.tail.sealed_files import last_sealed, next_sealed, read_end
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """The file was truncated; it is followed from its new beginning."""
+    """The file was truncated, or its content replaced; it is followed from its new beginning."""
 
 
 Event: TypeAlias = "Lines | Skipped | Truncated"
@@ -58,6 +60,7 @@ class LogFollower:
         self._path = path
         self._file: AsyncFileIO | None = None
         self._status: os.stat_result  # of the open file
+        self._sample = ContentSample()
         self._offset = 0
         self._partial = b""  # a line whose LF is still missing
         self._skipped = 0
@@ -103,8 +106,8 @@ class LogFollower:
 
     async def _read_open_file(self, file: AsyncFileIO, room: int) -> list[bytes]:
         """Return the new lines of the open file; close it at its end if another file is now the log."""
-        self._status = await aiofiles.os.stat(file.fileno())
-        if self._status.st_size < self._offset:
+        previous, self._status = self._status, await aiofiles.os.stat(file.fileno())
+        if await self._is_rewritten(file, previous):
             self._restart()
             self._is_truncation_pending = True
         self._skip_to(self._status.st_size - max(room, 0))
@@ -114,6 +117,15 @@ class LogFollower:
             await self._record_sealed_number()
             await self._close()
         return lines
+
+    async def _is_rewritten(self, file: AsyncFileIO, previous: os.stat_result) -> bool:
+        """Return whether what was read is no longer what the open file holds."""
+        status = self._status
+        if status.st_size < self._offset:
+            return True
+        if (status.st_size, status.st_mtime_ns) == (previous.st_size, previous.st_mtime_ns):
+            return False
+        return not await asyncio.to_thread(self._sample.matches, file.fileno())
 
     async def _read_sealed_file(self, room: int) -> list[bytes]:
         """Return the lines of the next file that was sealed before it could be opened."""
@@ -165,6 +177,7 @@ class LogFollower:
         """Read from `offset` to the end that the file had at the last stat."""
         await file.seek(offset)
         data = await file.read(self._status.st_size - offset)
+        self._sample.add(file.fileno(), offset, data)
         self._offset = offset + len(data)
         return data
 
@@ -179,6 +192,7 @@ class LogFollower:
         return (await aiofiles.os.stat(file.fileno())).st_size == self._offset
 
     def _restart(self) -> None:
+        self._sample = ContentSample()
         self._offset, self._partial, self._is_mid_line = 0, b"", False
 
     def _skip_to(self, offset: int) -> None:

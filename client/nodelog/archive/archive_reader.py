@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 from nodelog.archive import index
+from nodelog.archive.gnu_headers import GnuTarInfo
 from nodelog.archive.tar_stream import ChecksumError, DamageError, GzipStream, PieceStream
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class ArchiveMember:
     tar: tarfile.TarFile
     """The TarFile that reads it."""
     info: tarfile.TarInfo
+    link_target: Callable[[str], ArchiveMember | None] | None = None
+    """Finds the member that a hard link is a link to, if `tar` cannot do that itself."""
 
     @property
     def name(self) -> str:
@@ -50,6 +53,12 @@ class ArchiveMember:
 
     def open_content(self) -> IO[bytes] | None:
         """Open its content, following links; return None if it has none, as a directory."""
+        if self.info.isdir():
+            return None
+        if self.info.islnk() and self.link_target is not None:
+            target = self.link_target(self.info.linkname)
+            # A link never leads to another one; in an archive made to harm, it could lead to itself.
+            return None if target is None or target.info.islnk() else target.open_content()
         try:
             return self.tar.extractfile(self.info)
         except KeyError:  # a link to something that is not in the archive
@@ -109,26 +118,26 @@ class Archive:
     def _by_index(
         self, own: index.Index, names: Collection[str] | None
     ) -> Iterator[ArchiveMember | DamagedPart]:
-        for member in own.members:
-            if names is None or member.name in names:
-                try:
-                    yield self._read_member(member)
-                except DamageError as error:
-                    yield DamagedPart(member.name, str(error))
+        for member in own.find(names):
+            try:
+                yield self._read_member(member)
+            except DamageError as error:
+                yield DamagedPart(member.name, str(error))
 
     def _read_member(self, member: index.Member) -> ArchiveMember:
         self._stream.seek(member.start)
         tar = self._open_tar()
         info = tar.next()
-        if info is None or (info.name, info.size, info.offset_data) != (
+        if info is None or (info.name, info.size, info.offset_data, info.linkname) != (
             member.name,
-            member.length,
+            member.length + member.metadata.holes,
             member.content,
+            member.metadata.link,
         ):
             raise DamageError(
                 f"its header, at byte {member.start} of the tar stream, does not match the index"
             )
-        return ArchiveMember(tar, info)
+        return ArchiveMember(tar, info, lambda name: self.find_last({name}))
 
     def _by_scan(self, names: Collection[str] | None) -> Iterator[ArchiveMember | DamagedPart]:
         name = "the beginning"
@@ -146,7 +155,13 @@ class Archive:
 
     def _open_tar(self) -> tarfile.TarFile:
         try:
-            return tarfile.open(fileobj=self._stream, mode="r:", encoding="utf-8", errors="surrogateescape")
+            return tarfile.open(
+                fileobj=self._stream,
+                mode="r:",
+                tarinfo=GnuTarInfo,
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
         except tarfile.TarError as error:
             raise DamageError(f"there is no tar header ({error})") from None
 
@@ -155,13 +170,14 @@ class Archive:
 def open_archive(path: Path, on_progress: Callable[[int], None] = lambda _: None) -> Generator[Archive]:
     """Open an archive made by logcd or any other program.
 
-    `on_progress` is called with the number of bytes of the file read so far. Raises ArchiveError, OSError.
+    Behind a symbolic link, its index is looked for beside the archive, not beside the link. `on_progress` is
+    called with the number of bytes of the file read so far. Raises ArchiveError, OSError.
     """
     with path.open("rb") as file:
         if file.read(len(_GZIP)) != _GZIP:
             raise ArchiveError(f"cannot read {path}: it is not a gzip file")
         file.seek(0)
-        yield Archive(path, file, on_progress)
+        yield Archive(path.resolve(), file, on_progress)
 
 
 def _read_index(path: Path, file: BinaryIO) -> tuple[index.Index | None, str]:

@@ -1,11 +1,9 @@
 """The index of an archive: which bytes of the archive hold which bytes of which file.
 
-The index is a file of JSON lines beside the archive, `<archive>.index`. The first line names the format and
-the archive it belongs to (its length and its gzip trailer); the last line is the CRC-32 of all lines before
-it. Between them, in archive order, is one line per member and one line per piece: the members that begin in a
-piece come before the pieces that hold them. Lines contain lengths, not positions, so the line of an unchanged
-file stays the same text; positions are sums of lengths. The layout of an archive is: 10 bytes of gzip header,
-the pieces, `03 00`, CRC-32, length.
+The index is a file beside the archive, `<archive>.index`. Its first line is JSON; it names the format, its
+version, and the archive it belongs to (its length and its gzip trailer). Compressed blocks follow, one per
+unit of the archive (see `index_blocks`), and a checksum of everything. Version 1 consisted of JSON lines
+(see `json_index`). The layout of an archive is: 10 bytes of gzip header, the pieces, `03 00`, CRC-32, length.
 
 An index is trusted only if it is intact and belongs to its archive. Without one, tar still reads the archive.
 """
@@ -15,103 +13,77 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from nodelog.archive.index_blocks import Block, decode_block, end_frame, read_blocks
+from nodelog.archive.index_model import (
+    BLOCK,
+    GZIP_END,
+    GZIP_HEADER,
+    FileMetadata,
+    Index,
+    InvalidIndexError,
+    Member,
+    Piece,
+    Trailer,
+    padded_size,
+)
+from nodelog.archive.json_index import FORMAT, parse_json_index
+from nodelog.archive.json_index import VERSION as JSON_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-FORMAT: Final = "nodelog archive index"
-VERSION: Final = 1
-GZIP_HEADER: Final = 10
-"""Bytes before the first piece."""
-GZIP_END: Final = 10
-"""Bytes after the last piece: an empty final block, CRC-32, length."""
-BLOCK: Final = 512
-"""Bytes of a tar block; every header and every member's content takes whole blocks."""
+__all__ = [
+    "BLOCK",
+    "FORMAT",
+    "GZIP_END",
+    "GZIP_HEADER",
+    "VERSION",
+    "FileMetadata",
+    "Index",
+    "InvalidIndexError",
+    "Member",
+    "Piece",
+    "Trailer",
+    "check_matches",
+    "encode_index",
+    "index_path",
+    "open_blocks",
+    "padded_size",
+    "read_index",
+    "read_matching_index",
+    "trailer_bytes",
+]
+
+VERSION: Final = 2
+MAX_JSON_INDEX: Final = 1 << 30
+"""Bytes of an index of version 1, which is read as a whole."""
+_MAX_FIRST_LINE: Final = 4096
+_FIELDS: Final = {field.name for field in fields(Trailer)}
 
 
-class InvalidIndexError(ValueError):
-    """The index cannot be used; the message says why in one line."""
+@dataclass(frozen=True, slots=True)
+class MemberBlock:
+    """The members of a unit, in their block, which is decoded when they are asked for."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trailer:
-    """The archive an index belongs to."""
-
-    length: int
-    """Bytes of the archive file."""
-    crc: int
-    """CRC-32 of the whole tar stream."""
-    size: int
-    """Bytes of the tar stream, modulo 2**32."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """Raw deflate data that inflates on its own (no final block): one part of the tar stream."""
-
-    offset: int
-    """Position in the archive."""
-    length: int
-    """Bytes in the archive."""
+    block: bytes
     start: int
-    """Position in the tar stream."""
-    size: int
-    """Bytes in the tar stream."""
-    crc: int
-    """CRC-32 of this part of the tar stream."""
+    """Position of the unit in the tar stream."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileMetadata:
-    """A file as it was when it was archived."""
-
-    name: str
-    """The member's name; bytes that are not UTF-8 are escaped by surrogateescape."""
-    header: int
-    """Bytes of tar header before the content."""
-    length: int
-    """Bytes of content."""
-    mode: int
-    """Permission bits only."""
-    uid: int
-    gid: int
-    user: str
-    group: str
-    mtime_ns: int
-    ctime_ns: int
-    """0 if the file was so young that a change could have been missed."""
-    device: int
-    inode: int
-    seen: int
-    """Length of the file; larger than the content if an unfinished last line was left out."""
-    head: int
-    """CRC-32 of the first 4 KiB of the content."""
-    finished: int
-    """CRC-32 of the last 4 KiB of the content's finished pieces; 0 if there are none."""
-    tail: int
-    """CRC-32 of the content after its finished pieces."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member(FileMetadata):
-    """A file in the archive and its position."""
-
-    start: int
-    """Position of its header in the tar stream."""
-    content: int
-    """Position of its content in the tar stream."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """The contents of an archive; the pieces cover the whole tar stream without gaps."""
-
-    trailer: Trailer
-    pieces: list[Piece]
-    members: list[Member]
+    def find(self, names: Collection[str] | None) -> Iterator[Member]:
+        """Yield the members, or those of these names."""
+        block = decode_block(self.block)
+        if names is not None and not any(_decoded(name) in names for name in block.names):
+            return
+        begin = self.start
+        for found in block.members():
+            member = Member(found, begin)
+            if names is None or found.name in names:
+                yield member
+            begin = member.end
 
 
 def index_path(archive: Path) -> Path:
@@ -119,34 +91,52 @@ def index_path(archive: Path) -> Path:
     return archive.with_name(f"{archive.name}.index")
 
 
-def padded_size(length: int) -> int:
-    """Return the bytes that content of `length` bytes takes in a tar stream."""
-    return -(-length // BLOCK) * BLOCK
-
-
 def read_index(path: Path) -> Index:
     """Read an index file. Raises InvalidIndexError if it is damaged or not an index, and OSError."""
-    return parse_index(path.read_bytes())
+    with path.open("rb") as file:
+        return parse_index(file)
 
 
-def parse_index(data: bytes) -> Index:
-    """Return the index in `data`. Raises InvalidIndexError if it is damaged or not an index."""
-    trailer, rows = decode_index(data)
+def parse_index(file: BinaryIO) -> Index:
+    """Read an open index of either version. Raises InvalidIndexError and OSError."""
+    if _version(file) == JSON_VERSION:
+        data = file.read(MAX_JSON_INDEX + 1)
+        if len(data) > MAX_JSON_INDEX:
+            raise InvalidIndexError(f"it has more than {MAX_JSON_INDEX} bytes")
+        return parse_json_index(data)
+    trailer, blocks = open_blocks(file)
     pieces: list[Piece] = []
-    members: list[Member] = []
-    offset, start, begin = GZIP_HEADER, 0, 0
-    for row in rows:
-        if "name" in row:
-            content = begin + row["header"]
-            members.append(Member(start=begin, content=content, **row))
-            begin = content + padded_size(row["length"])
-        else:
-            pieces.append(Piece(offset=offset, start=start, **row))
-            offset += row["length"]
-            start += row["size"]
-    if offset + GZIP_END != trailer.length or start % 2**32 != trailer.size or begin > start:
-        raise InvalidIndexError("its lines do not add up to its archive")
-    return Index(trailer=trailer, pieces=pieces, members=members)
+    units: list[MemberBlock] = []
+    offset, start = GZIP_HEADER, 0
+    for data in blocks:
+        block = decode_block(data)
+        if block.count:
+            _check_extent(block)
+            units.append(MemberBlock(data, start))
+        for length, size, crc in block.pieces:
+            pieces.append(Piece(offset=offset, length=length, start=start, size=size, crc=crc))
+            offset += length
+            start += size
+    if offset + GZIP_END != trailer.length or start % 2**32 != trailer.size:
+        raise InvalidIndexError("its blocks do not add up to its archive")
+    return Index(trailer=trailer, pieces=pieces, units=units)
+
+
+def open_blocks(file: BinaryIO) -> tuple[Trailer, Iterator[bytes]]:
+    """Return the trailer and the blocks of an open index, which are read one at a time.
+
+    Raises InvalidIndexError if it is of another version or no index, for a bad block when it is reached.
+    """
+    first = file.readline(_MAX_FIRST_LINE)
+    row = _parse_first(first)
+    if (version := row.pop("version", None)) != VERSION:
+        raise InvalidIndexError(f"its version is {version}, this program writes {VERSION}")
+    if row.keys() != _FIELDS or not all(type(value) is int and 0 <= value < 2**62 for value in row.values()):
+        raise InvalidIndexError("its first line has unexpected fields")
+    trailer = Trailer(**row)
+    if max(trailer.crc, trailer.size) >= 2**32:
+        raise InvalidIndexError("its first line has unexpected fields")
+    return trailer, read_blocks(file, zlib.crc32(first))
 
 
 def read_matching_index(archive: Path) -> Index:
@@ -162,7 +152,7 @@ def check_matches(trailer: Trailer, archive: int) -> None:
     length = os.fstat(archive).st_size
     if length != trailer.length:
         raise InvalidIndexError(f"it belongs to an archive of {trailer.length} bytes, this one has {length}")
-    end = os.pread(archive, 8, length - 8)
+    end = os.pread(archive, 8, max(0, length - 8))
     if end != trailer_bytes(trailer):
         raise InvalidIndexError("it belongs to an archive with another checksum")
 
@@ -172,71 +162,41 @@ def trailer_bytes(trailer: Trailer) -> bytes:
     return trailer.crc.to_bytes(4, "little") + trailer.size.to_bytes(4, "little")
 
 
-def decode_index(data: bytes) -> tuple[Trailer, Iterator[dict[str, Any]]]:
-    """Return the trailer and the lines of an index, each as the fields of a `FileMetadata` or a `Piece`.
-
-    Raises InvalidIndexError, for a bad line when the iterator reaches it.
-    """
-    end = data.rfind(b"\n", 0, -1) + 1
-    if _parse_line(data[end:]) != {"crc": zlib.crc32(data[:end])}:
-        raise InvalidIndexError("its checksum is missing or wrong")
-    lines = data[:end].splitlines()
-    first = _parse_line(lines[0]) if lines else {}
-    if first.pop("format", None) != FORMAT:
-        raise InvalidIndexError("it is not an index of an archive")
-    if (version := first.pop("version", None)) != VERSION:
-        raise InvalidIndexError(f"its version is {version}, this program knows {VERSION}")
-    if {name: type(value) for name, value in first.items()} != _PIECE:
-        raise InvalidIndexError("its first line has unexpected fields")
-    return Trailer(**first), _parse_rows(lines[1:])
+def encode_index(trailer: Trailer, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts of an index with these blocks, which come from `encode_block`."""
+    row = {"format": FORMAT, "version": VERSION}
+    row |= {"length": trailer.length, "crc": trailer.crc, "size": trailer.size}
+    first = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+    crc = zlib.crc32(first)
+    yield first
+    for block in blocks:
+        crc = zlib.crc32(block, crc)
+        yield block
+    yield end_frame(crc)
 
 
-def _parse_rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        row = _parse_line(line)
-        fields = _MEMBER if "name" in row else _PIECE
-        if {name: type(value) for name, value in row.items()} != fields or any(
-            row.get(name, 0) < 0 for name in _LENGTHS
-        ):
-            raise InvalidIndexError("a line has unexpected fields")
-        yield row
+def _version(file: BinaryIO) -> object:
+    """Return the version that the first line names, and go back to the beginning."""
+    first = file.readline(_MAX_FIRST_LINE)
+    file.seek(0)
+    return _parse_first(first).get("version")
 
 
-_LENGTHS: Final = ("header", "length", "size")
-_TEXTS: Final = {"name", "user", "group"}
-_MEMBER: Final = {name: str if name in _TEXTS else int for name in FileMetadata.__dataclass_fields__}
-_PIECE: Final = dict.fromkeys(("length", "size", "crc"), int)
-
-
-def _parse_line(line: bytes) -> dict[str, Any]:
+def _parse_first(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError:
-        raise InvalidIndexError("a line is not JSON") from None
-    if not isinstance(row, dict):
-        raise InvalidIndexError("a line is not an object")
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict) or row.pop("format", None) != FORMAT:
+        raise InvalidIndexError("it is not an index of an archive")
     return row
 
 
-def encode_index(trailer: Trailer, lines: Iterable[bytes]) -> bytes:
-    """Return a whole index made of lines from `encode_member` and `encode_piece`."""
-    first = _encode_line(
-        {"format": FORMAT, "version": VERSION}
-        | {"length": trailer.length, "crc": trailer.crc, "size": trailer.size}
-    )
-    body = b"".join([first, *lines])
-    return body + _encode_line({"crc": zlib.crc32(body)})
+def _check_extent(block: Block) -> None:
+    size = sum(header + padded_size(length) for header, length in block.sizes())
+    if size != sum(piece.size for piece in block.pieces):
+        raise InvalidIndexError("the members of a block do not add up to its pieces")
 
 
-def encode_member(metadata: FileMetadata) -> bytes:
-    """Return the line of a member."""
-    return _encode_line({name: getattr(metadata, name) for name in FileMetadata.__dataclass_fields__})
-
-
-def encode_piece(length: int, size: int, crc: int) -> bytes:
-    """Return the line of a piece: bytes of the archive, bytes of the tar stream, and their CRC-32."""
-    return b'{"length":%d,"size":%d,"crc":%d}\n' % (length, size, crc)
-
-
-def _encode_line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

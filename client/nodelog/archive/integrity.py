@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.archive_reader import ARCHIVE, Archive, ArchiveMember, DamagedPart, damaged_part
-from nodelog.archive.index import GZIP_END, padded_size
+from nodelog.archive.index import GZIP_END
 from nodelog.archive.tar_stream import DamageError, inflate_piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from nodelog.archive.index import Index, Member, Piece
 
@@ -43,25 +43,33 @@ class IntegrityReport:
 def check_integrity(archive: Archive) -> IntegrityReport:
     """Read and check a whole archive. Raises OSError."""
     if archive.index is None:
-        report = _summarize(list(_read_members(archive)))
+        report = _summarize(_read_members(archive))
         # The only checksum is at the end and covers everything.
         return IntegrityReport(0, 0, report.damaged) if report.damaged else report
     bad_pieces, damaged = _check_bytes(archive, archive.index)
-    members = [(member, _describe_damage(member, bad_pieces)) for member in archive.index.members]
-    damaged += [DamagedPart(member.name, why) for member, why in members if why]
-    if bad_pieces and not damaged:
+    if not bad_pieces and not damaged:
+        return _summarize(_check_structure(archive, archive.index))
+    count = size = 0
+    for member in archive.index.find():
+        if why := _describe_damage(member, bad_pieces):
+            damaged.append(DamagedPart(member.name, why))
+        else:
+            count, size = count + 1, size + member.length
+    if not damaged:
         damaged.append(DamagedPart(ARCHIVE, "what follows its last member is damaged"))
-    if damaged:
-        intact = [member.length for member, why in members if not why]
-        return IntegrityReport(len(intact), sum(intact), tuple(damaged))
-    return _summarize(list(_check_structure(archive, archive.index)))
+    return IntegrityReport(count, size, tuple(damaged))
 
 
-def _summarize(results: list[int | DamagedPart]) -> IntegrityReport:
+def _summarize(results: Iterable[int | DamagedPart]) -> IntegrityReport:
     """Return a report on the sizes of intact members and on damaged parts."""
-    damaged = tuple(result for result in results if isinstance(result, DamagedPart))
-    sizes = [result for result in results if isinstance(result, int)]
-    return IntegrityReport(len(sizes), sum(sizes), damaged)
+    damaged = []
+    count = size = 0
+    for result in results:
+        if isinstance(result, DamagedPart):
+            damaged.append(result)
+        else:
+            count, size = count + 1, size + result
+    return IntegrityReport(count, size, tuple(damaged))
 
 
 def _read_members(archive: Archive) -> Iterator[int | DamagedPart]:
@@ -84,7 +92,7 @@ def _read_content(member: ArchiveMember) -> int:
 def _check_structure(archive: Archive, index: Index) -> Iterator[int | DamagedPart]:
     """Check that the tar stream consists of the index's members, without gaps, and its end."""
     position = 0
-    for member, found in zip(index.members, archive.members(), strict=True):
+    for member, found in zip(index.find(), archive.members(), strict=True):
         if isinstance(found, DamagedPart):
             yield found
         elif member.start != position:
@@ -92,7 +100,7 @@ def _check_structure(archive: Archive, index: Index) -> Iterator[int | DamagedPa
             yield DamagedPart(member.name, why)
         else:
             yield member.length
-        position = member.content + padded_size(member.length)
+        position = member.end
     try:
         archive.check_end(position)
     except DamageError as error:

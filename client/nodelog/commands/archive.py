@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import tarfile
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,6 @@ from nodelog.commands.stdio.stdout import is_terminal, write, write_line
 from nodelog.commands.stdio.terminal_escaping import escape
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
@@ -30,7 +30,13 @@ print_message = MessagePrinter("archive")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; return its exit code."""
+    """Run the command; return its exit code, of several archives the highest."""
+    if args.action == "verify":
+        return max([_run(argparse.Namespace(**{**vars(args), "archive": path})) for path in args.archives])
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return _ACTIONS[args.action](args)
     except BrokenPipeError:

@@ -22,7 +22,7 @@ _NOTES: Final = """\
 examples:
   nodelog archive list /var/log/all-logs-2026-11-22.tar.gz
   nodelog archive cat /var/log/all-logs-2026-11-22.tar.gz var/log/app.log | tail
-  nodelog archive verify /var/log/all-logs-2026-11-22.tar.gz
+  nodelog archive verify /var/log/all-logs-*.tar.gz
   nodelog archive extract --to /tmp/logs /var/log/all-logs-2026-11-22.tar.gz
 
 Exit code 0: everything is in order; 1: something is damaged, missing or left out, and a message says what;
@@ -42,24 +42,27 @@ def add_archive(commands: Commands, env: Mapping[str, str]) -> None:
         "json", "print a JSON array with one object per member"
     )
     _add_action(actions, "cat", "print one member", 1, "the member's name, as printed by list")
-    _add_action(actions, "verify", "check every byte, and name the damaged members", 0)
+    verify = _add_parser(actions, "verify", *_described("check every byte, and name the damaged members"))
+    verify.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE")
+    verify.set_defaults(members=[])
     extract_parser = _add_action(actions, "extract", "write members as files", "*", _MEMBERS)
     extract_options = CommandOptions(extract_parser, env, _PREFIX)
     extract_options.add("to", Path, ".", "directory to extract into (default: the current one)")
 
 
 def _add_action(
-    commands: Commands, name: str, summary: str, members: int | str, members_help: str = ""
+    commands: Commands, name: str, summary: str, members: int | str, members_help: str
 ) -> ArgumentParser:
-    """Add an action for an archive and, unless it is 0, this number of members."""
-    description = f"{summary[0].upper()}{summary[1:]}."
-    parser = _add_parser(commands, name, summary, description)
+    """Add an action for an archive and this number of members."""
+    parser = _add_parser(commands, name, *_described(summary))
     parser.add_argument("archive", type=Path, metavar="ARCHIVE")
-    if members:
-        parser.add_argument("members", nargs=members, metavar="MEMBER", help=members_help)
-    else:
-        parser.set_defaults(members=[])
+    parser.add_argument("members", nargs=members, metavar="MEMBER", help=members_help)
     return parser
+
+
+def _described(summary: str) -> tuple[str, str]:
+    """Return a summary and the sentence that it is part of."""
+    return summary, f"{summary[0].upper()}{summary[1:]}."
 
 
 def _add_parser(

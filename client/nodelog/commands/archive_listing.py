@@ -18,6 +18,7 @@ _KINDS: Final = {
     b"3": ("c", "character device"),
     b"4": ("b", "block device"),
     b"5": ("d", "directory"),
+    b"D": ("d", "directory"),
     b"6": ("p", "named pipe"),
 }
 _UNKNOWN: Final = ("?", "unknown")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nodelog.archive.index import index_path, parse_index
+from nodelog.archive.index import index_path
 from nodelogd.compressor.archive.assembly import Assembly
 from nodelogd.compressor.archive.output import Output, PreviousArchiveError, shares_extents
 from nodelogd.compressor.archive.previous_archive import (
@@ -18,20 +19,24 @@ from nodelogd.compressor.archive.previous_archive import (
     file_identity_at,
     read_previous_archive,
 )
+from nodelogd.compressor.archive.update_plan import UpdatePlan
 from nodelogd.compressor.format.member_table import MemberTable
-from nodelogd.compressor.format.pieces import GZIP_HEADER, archive_end
-from nodelogd.compressor.plan.change_detection import detect_changes
-from nodelogd.compressor.plan.planning import BuildUnit, CopyUnit, plan_units
+from nodelogd.compressor.format.pieces import GZIP_HEADER, archive_end, join_spans
+from nodelogd.compressor.plan.change_detection import Changes, keeps_all
+from nodelogd.compressor.plan.planning import plan_units
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.upkeep.archive_scrub import ScrubResult, find_damage, find_edited, index_matches
 from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.own_files import ForeignFileError, is_own, make_way_for_rename, open_own
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
     from pathlib import Path
 
-    from nodelogd.compressor.scan.discovery import LogFile
     from nodelogd.compressor.scan.file_access import FileAccess
+    from nodelogd.compressor.scan.listing import Listing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,8 @@ class UpdateReport:
     """Of the tar stream."""
     bytes_copied: int = 0
     """Of the previous archive."""
+    index_error: OSError | None = None
+    """Why the index could not be written; the archive does not need it, but the next process does."""
 
 
 class ArchiveUpdater:
@@ -64,28 +71,37 @@ class ArchiveUpdater:
         self._previous: PreviousArchive | None = None
         self._sharing: dict[int, bool] = {}
 
-    def update(
-        self, files: Sequence[LogFile], access: FileAccess, target: Path, seed: Path | None
-    ) -> UpdateReport:
+    def update(self, files: Listing, access: FileAccess, target: Path, seed: Path | None) -> UpdateReport:
         """Bring the archive `target` up to date with `files`; if it is missing, start from `seed`.
 
+        A file at `target` that is not ours is not read; it is replaced.
         Raises StoppedError, and OSError if the archive cannot be made. A file that cannot be read is reported
         and left out, but an archive of no files never replaces one of some.
         """
-        path = target if target.exists() else seed
+        path = target if is_own(target) else seed
         with self._opened(path) as (previous, fd):
-            table = previous.table
-            changes = list(detect_changes(files, table, access))
-            steps = list(plan_units(changes, table.member_counts))
+            changes = Changes(files, previous.table, access)
+            steps = list(plan_units(changes.find_runs(), changes.item_size))
             if path == target and previous.is_reproduced_by(steps):
-                return self._unchanged(target, previous, len(changes))
+                return self._unchanged(target, previous, changes.files)
+            if path and fd is not None and not self._is_sound(path, previous, fd, access):
+                return self.update(files, access, target, seed)
             with self._distrusting_if_unreadable(path, previous):
-                published, report = self._publish(target, UpdatePlan(files, steps, previous, fd, access))
+                published, report = self._publish(target, UpdatePlan(changes, steps, previous, fd, access))
         self._previous = published
-        published.publish_index(target, self._mode)
-        return replace(report, changed=sum(not item.is_unchanged for item in changes))
+        return replace(report, changed=changes.count, index_error=self._publish_index(target, published))
 
-    def scrub(self, files: Sequence[LogFile], access: FileAccess, target: Path) -> ScrubResult:
+    def loses_files(self, files: Listing, access: FileAccess, archive: Path) -> bool:
+        """Return whether an update with `files` would remove anything that an archive holds.
+
+        That is also assumed if its content is unknown. Raises StoppedError, OSError.
+        """
+        with self._opened(archive) as (previous, fd):
+            if fd is None or previous.trailer is None:
+                return True
+            return not keeps_all(files, previous.table, access)
+
+    def scrub(self, files: Listing, access: FileAccess, target: Path) -> ScrubResult:
         """Compare the archive `target` with its checksums and with the files; the next update repairs it.
 
         Raises StoppedError, and OSError if the archive or its index cannot be read.
@@ -93,18 +109,18 @@ class ArchiveUpdater:
         with self._opened(target) as (previous, fd):
             if fd is None or previous.trailer is None:
                 return ScrubResult()  # its content is unknown; the next update rebuilds all of it
-            index = parse_index(previous.encode_index())
-            if damage := find_damage(index, fd, access):
+            if damage := find_damage(previous, fd, access):
                 self._distrust(target, previous)
                 return ScrubResult(damage=damage)
-            if not index_matches(target, index):
+            previous.is_verified = True
+            if not index_matches(target, previous):
                 previous.index = None
-            edited = list(find_edited(index, files, access))
+            edited = list(find_edited(previous.table, files, access))
         if edited:  # should this process die, the next one must not take these files for archived
-            index_path(target).unlink(missing_ok=True)
+            _remove_index(target)
             previous.index = None
         for file in edited:
-            previous.table.forget(file.name)
+            previous.table.mark_edited(file.name)
             access.report_anomaly(
                 FileAnomaly.EDITED, file, "was edited in its archived part; it is archived again"
             )
@@ -112,8 +128,19 @@ class ArchiveUpdater:
 
     def _distrust(self, path: Path, previous: PreviousArchive) -> None:
         """Remove the index, so that this process or the next one rebuilds everything."""
-        index_path(path).unlink(missing_ok=True)
+        _remove_index(path)
         self._previous = PreviousArchive(MemberTable([]), previous.archive)
+
+    def _is_sound(self, path: Path, previous: PreviousArchive, fd: int, access: FileAccess) -> bool:
+        """Compare all pieces with their checksums, once per process: whoever wrote the index may be wrong."""
+        if previous.trailer is None or previous.is_verified:
+            return True
+        if damage := find_damage(previous, fd, access):
+            log.error("%s is damaged: %s; everything is compressed again", path, damage)
+            self._distrust(path, previous)
+            return False
+        previous.is_verified = True
+        return True
 
     @contextmanager
     def _distrusting_if_unreadable(self, path: Path | None, previous: PreviousArchive) -> Generator[None]:
@@ -127,11 +154,14 @@ class ArchiveUpdater:
 
     @contextmanager
     def _opened(self, path: Path | None) -> Generator[tuple[PreviousArchive, int | None]]:
-        """Open the previous archive and yield what it holds."""
-        if path is None or not path.exists():
+        """Open the previous archive and yield what it holds; one that is not ours holds nothing."""
+        try:
+            fd = open_own(path) if path else None
+        except (FileNotFoundError, ForeignFileError):
+            fd = None
+        if path is None or fd is None:
             yield NO_ARCHIVE, None
             return
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if self._previous is None or self._previous.archive != file_identity(os.fstat(fd)):
                 self._previous = read_previous_archive(path, fd)
@@ -141,37 +171,54 @@ class ArchiveUpdater:
 
     def _unchanged(self, target: Path, previous: PreviousArchive, files: int) -> UpdateReport:
         """Write nothing, unless the index is not the one that was published."""
-        if previous.index != file_identity_at(index_path(target)):
-            previous.publish_index(target, self._mode)
-        return UpdateReport(published=False, files=files, archive_size=previous.archive.size)
+        error = None
+        if previous.index is None or previous.index != file_identity_at(index_path(target)):
+            error = self._publish_index(target, previous)
+        return UpdateReport(
+            published=False, files=files, archive_size=previous.archive.size, index_error=error
+        )
+
+    def _publish_index(self, target: Path, archive: PreviousArchive) -> OSError | None:
+        """Write the index of an archive; return what went wrong. The archive stands without it."""
+        try:
+            archive.publish_index(target, self._mode)
+        except OSError as error:
+            archive.index = None
+            _remove_index(target)  # that of an older archive; on a full disk it may be what takes the room
+            return error
+        return None
 
     def _publish(self, target: Path, plan: UpdatePlan) -> tuple[PreviousArchive, UpdateReport]:
+        make_way_for_rename(target)
         with publish_atomically(target, mode=self._mode) as file:
             output = Output(file.fileno(), plan.previous_fd)
             assembly = Assembly(
-                output, plan.access, plan.previous.table, is_sharing=self._is_sharing(file.fileno())
+                output,
+                plan.access,
+                plan.previous.table,
+                plan.changes,
+                is_sharing=self._is_sharing(file.fileno()),
             )
             output.write(GZIP_HEADER)
             plan.carry_out(assembly)
             if not assembly.units:
-                raise OSError(errno.ENODATA, f"none of {len(plan.files)} files could be read")
-            whole = assembly.finish()
-            end, trailer = archive_end(whole)
+                raise OSError(errno.ENODATA, f"none of {len(plan.changes.listing)} files could be read")
+            last = assembly.finish()
+            end, trailer = archive_end(join_spans([*(unit.span for unit in assembly.units), last]))
             output.write(end)
             output.flush()
             for _ in output.verify_new_pieces():
                 plan.access.check_stop()
-            table = MemberTable(assembly.units)
-            table.inherit_settled_times(plan.previous.table)
             published = PreviousArchive(
-                table,
+                MemberTable(assembly.units),
                 file_identity(os.fstat(file.fileno())),
                 trailer=trailer,
-                end=whole.lines,
+                end=last,
+                is_verified=True,
             )
         return published, UpdateReport(
             published=True,
-            files=sum(published.table.member_counts),
+            files=published.table.files,
             archive_size=trailer.length,
             bytes_read=assembly.bytes_read,
             bytes_compressed=output.compressed,
@@ -185,23 +232,7 @@ class ArchiveUpdater:
         return self._sharing[device]
 
 
-@dataclass(frozen=True, slots=True)
-class UpdatePlan:
-    """The steps of an update and what they work on."""
-
-    files: Sequence[LogFile]
-    steps: Sequence[CopyUnit | BuildUnit]
-    previous: PreviousArchive
-    previous_fd: int | None
-    access: FileAccess
-
-    def carry_out(self, assembly: Assembly) -> None:
-        """Take all steps, in order."""
-        for step in self.steps:
-            match step:
-                case CopyUnit(unit):
-                    assembly.copy_unit(unit)
-                case BuildUnit(items, is_large=True):
-                    assembly.add_large_file(self.files[items[0].file])
-                case BuildUnit(items):
-                    assembly.add_group((self.files[item.file], item.is_unchanged) for item in items)
+def _remove_index(archive: Path) -> None:
+    """Remove the index of an archive; what is not ours is never trusted and stays."""
+    if is_own(index_path(archive)):
+        index_path(archive).unlink(missing_ok=True)

@@ -61,13 +61,36 @@ option = partial(click.option, cls=DaemonOption)
     type=click.Path(path_type=Path),
     default=None,
     show_default="the same as --dir",
-    help="Directory of the archives.",
+    help="Directory of the archives. Nobody else should be able to write to it.",
+)
+@option(
+    "--link/--no-link",
+    default=DEFAULTS.link,
+    help="If --out is another directory, keep symbolic links to the archives in --dir.",
+)
+@option(
+    "--copy-to",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Directory for copies of the archives, for readers that cannot see --out.",
 )
 @option(
     "--name",
     type=ArchiveName(),
     default=DEFAULTS.name,
     help="Name of the archives; {date} is the day. Files of such a name are never archived themselves.",
+)
+@option(
+    "--max-file",
+    type=Size("1", "1024TiB", off=True),
+    default=DEFAULTS.max_file,
+    help="Maximum size of a file, without its holes. A larger one is left out, and named in the log.",
+)
+@option(
+    "--max-total",
+    type=Size("1", "1024TiB", off=True),
+    default=DEFAULTS.max_total,
+    help="Maximum size of all files together. The largest are left out until the rest fits, and named.",
 )
 @option("--mode", type=Mode(), default=DEFAULTS.mode, help="Permissions of archives and indexes.")
 @option("--tz", type=Zone(), default=DEFAULTS.zone, help="Time zone in which a day ends.")
@@ -147,7 +170,11 @@ def _settings(options: dict[str, Any]) -> Settings:
         exclude=tuple(options["exclude"]),
         follow_links=options["follow_links"],
         out=_absolute(options["out"]) if options["out"] else directory,
+        link=options["link"],
+        copy_to=_absolute(options["copy_to"]) if options["copy_to"] else None,
         name=options["name"],
+        max_file=options["max_file"],
+        max_total=options["max_total"],
         mode=options["mode"],
         zone=options["tz"],
         interval=options["every"],

@@ -26,6 +26,8 @@ class Mode(OptionType[int]):
             raise ValueError("not a mode")
         if not int(text, 8) & 0o400:
             raise ValueError("not readable for logcd itself")
+        if int(text, 8) & 0o022:  # such an archive is not taken for our own
+            raise ValueError("writable for others")
         return int(text, 8)
 
     def to_text(self, value: int) -> str:
@@ -34,7 +36,7 @@ class Mode(OptionType[int]):
 
     def allowed_values(self) -> str:
         """Describe a mode."""
-        return "octal digits from 0400 to 0777, such as 0640"
+        return "octal digits from 0400 to 0755, such as 0640, writable for the owner alone"
 
 
 class Zone(OptionType[tzinfo]):

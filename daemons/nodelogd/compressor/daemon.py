@@ -98,7 +98,7 @@ class Daemon:
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "directory": str(self._settings.directory),
-            "archive": str(self._compressor.names.archive_path(time.time(), self._settings.zone)),
+            "archive": str(self._compressor.current_archive()),
             "last_cycle": self._compressor.last_cycle,
             "not_ready": self.health.not_ready_reasons(),
         }
@@ -118,6 +118,5 @@ class Daemon:
             else:
                 self.health.clear_not_ready(name)
         if not reasons and not self._is_ready:
-            archive = self._compressor.names.archive_path(time.time(), self._settings.zone)
-            log.info("ready: %s", archive)
+            log.info("ready: %s", self._compressor.current_archive())
         self._is_ready = not reasons

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nodelogd.compressor.scan.file_access import FileAnomaly
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Container
 
     from nodelogd.compressor.metrics import Metrics
 
@@ -18,6 +18,7 @@ LEVELS: Final = {
     FileAnomaly.UNREADABLE: logging.WARNING,
     FileAnomaly.SHRANK: logging.WARNING,
     FileAnomaly.EDITED: logging.WARNING,
+    FileAnomaly.TOO_LARGE: logging.WARNING,
 }
 """Anomalies that an operator should look into; the others are part of a log's normal life, at level INFO."""
 
@@ -38,7 +39,7 @@ class FileWarnings:
         self.unreadable = 0
         self._reported = set()
 
-    def end_cycle(self, names: Collection[str]) -> None:
+    def end_cycle(self, names: Container[str]) -> None:
         """Forget what was logged about files that no longer exist, so that memory stays bounded.
 
         Folders that cannot be listed are not in `names`, but have been reported in this cycle.
@@ -50,7 +51,7 @@ class FileWarnings:
     def report(self, anomaly: FileAnomaly, name: str, text: str) -> None:
         """Count an anomaly of a file, and log `text` unless it was logged before."""
         self._metrics.unusual_files.labels(anomaly.name.lower()).inc()
-        self.unreadable += anomaly is FileAnomaly.UNREADABLE
+        self.unreadable += anomaly in {FileAnomaly.UNREADABLE, FileAnomaly.TOO_LARGE}
         self._reported.add(name)
         logged = self._logged.setdefault(name, set())
         if anomaly not in logged:

@@ -21,10 +21,14 @@ log = logging.getLogger(__name__)
 DONE: Final = 0
 FAILED: Final = 1
 UNREADABLE: Final = 3
+NO_FILES: Final = 4
 
 
 def run_once(settings: Settings) -> int:
-    """Run one cycle; return the exit code: 3 if some files could not be read and the rest is archived."""
+    """Run one cycle; return the exit code.
+
+    3 means that some files could not be read and the rest is archived, 4 that no file matches the patterns.
+    """
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -34,7 +38,8 @@ def run_once(settings: Settings) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, stop)
     try:
-        report = Compressor(settings, Metrics()).run_cycle(lambda: bool(received), lambda _: False)
+        compressor = Compressor(settings, Metrics(), lines_wait=False)
+        report = compressor.run_cycle(lambda: bool(received), lambda _: False)
     except BusyError as error:
         log.info("%s, which updates the archive; nothing to do", error)
         return DONE
@@ -44,5 +49,7 @@ def run_once(settings: Settings) -> int:
         case CycleResult.STOPPED:
             log.warning("stopped by a signal; the last archive is unchanged")
             return 128 + received[0]
+        case CycleResult.EMPTY:
+            return NO_FILES
         case _:
             return UNREADABLE if report.unreadable else DONE

@@ -22,9 +22,13 @@ class Settings:
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
     out: Path = Path("/var/log")  # absolute
+    link: bool = True  # in `directory`, if the archives are elsewhere
+    copy_to: Path | None = None  # absolute
     name: str = "all-logs-{date}.tar.gz"
     mode: int = 0o600
     zone: tzinfo = UTC
+    max_file: int | None = None  # bytes of a file; a larger one is left out
+    max_total: int | None = None  # bytes of all files; the largest are left out
     interval: float = 60.0  # from the start of one cycle to the start of the next
     scrub_interval: float | None = 86_400.0  # from one scrub to the next
     retention: Budget = RETENTION

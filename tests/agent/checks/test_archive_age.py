@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.checks.archive_age import ArchiveAge, newest_archive
+from nodeagent.checks.archive_age import ArchiveAge
 from nodeagent.metrics import Metrics
 from nodeagent.problems import Problems
 
@@ -27,20 +27,6 @@ class CheckedFolder:
 def set_age(path: Path, seconds: float) -> None:
     """Set the modification time of a file to `seconds` ago."""
     os.utime(path, (time.time() - seconds,) * 2)
-
-
-def test_the_newest_archive_is_the_one_written_last(archive: Path) -> None:
-    older = archive.with_name("all-logs-2026-11-23.tar.gz")
-    older.touch()
-    set_age(older, 10)
-    archive.with_name("all-logs-2026-11-24.tar.gz.index").touch()
-    found = newest_archive(archive.with_name("all-logs-*.tar.gz"))
-    assert found is not None
-    assert found[0] == archive
-
-
-def test_a_directory_is_no_archive(archive: Path) -> None:
-    assert newest_archive(archive.parent) is None
 
 
 async def test_an_archive_is_late_after_three_intervals(archive: Path) -> None:

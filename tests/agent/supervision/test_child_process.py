@@ -1,13 +1,16 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+from tests.agent.fake_peer import fake_peer, never_answer
 from tests.agent.supervised_child import SupervisedChild, executes
 from tests.waiting import until
 
 from nodeagent.supervision.child_process import describe_exit
 from nodeagent.supervision.children import Children
+from nodeagent.supervision.liveness import Liveness
 
 
 async def test_a_child_that_is_killed_is_started_again() -> None:
@@ -44,6 +47,24 @@ async def test_a_child_that_sigterm_kills_has_not_ended_well() -> None:
     assert not children.ended_well  # sigwait does not catch a signal that is not blocked
     assert supervised.process is None
     assert supervised.ends == 0
+
+
+async def test_a_child_that_hangs_is_killed_and_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with fake_peer(never_answer) as port:
+        liveness = Liveness(f"http://127.0.0.1:{port}", 0.3)
+        supervised = SupervisedChild("sleep", "1000", liveness=liveness)
+        children = Children([supervised.child])
+        async with children.running(0.2):
+            await until(lambda: executes(supervised, "sleep"))
+            first = supervised.process
+            assert first is not None
+            os.kill(first, signal.SIGSTOP)  # so it does not react to SIGTERM either
+            await until(lambda: supervised.process not in (None, first))
+            assert supervised.ends == 1
+    assert not Path(f"/proc/{first}").exists()
+    said = [record.getMessage() for record in caplog.records]
+    hung = f"it (process {first}) has not answered at http://127.0.0.1:{port}/healthz for "
+    assert any(line.startswith(hung) and line.endswith("started again") for line in said)
 
 
 async def test_a_stop_during_a_pause_takes_effect_at_once() -> None:

@@ -50,6 +50,26 @@ async def test_a_truncation_is_reported_and_followed(log: Path, follower: LogFol
     assert await follower.poll(ROOM) == [Truncated(), Lines([b"new"])]
 
 
+async def test_a_truncated_log_that_has_outgrown_its_old_size_is_followed_from_its_beginning(
+    log: Path, follower: LogFollower
+) -> None:
+    append(log, b"four\n")
+    assert await follower.poll(ROOM) == [Lines([b"four"])]
+    log.write_bytes(b"a new line that is longer than all before\nand another\n")
+    expected = [b"a new line that is longer than all before", b"and another"]
+    assert await follower.poll(ROOM) == [Truncated(), Lines(expected)]
+    append(log, b"more\n")
+    assert await follower.poll(ROOM) == [Lines([b"more"])]
+
+
+async def test_a_log_that_is_rewritten_to_the_same_size_is_followed_from_its_beginning(
+    log: Path, follower: LogFollower
+) -> None:
+    log.write_bytes(b"ONE\nTWO\nTHREE\n")
+    os.utime(log, ns=(1, 1))  # the clock's tick may be too coarse to show the write
+    assert await follower.poll(ROOM) == [Truncated(), Lines([b"ONE", b"TWO", b"THREE"])]
+
+
 async def test_a_log_that_does_not_exist_yet_is_awaited(tmp_path: Path) -> None:
     path = tmp_path / "node_log"
     async with LogFollower(path) as follower:

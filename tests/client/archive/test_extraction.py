@@ -69,8 +69,8 @@ def test_an_absolute_name_is_extracted_below_the_directory(tmp_path: Path) -> No
     assert list(files_below(directory).values()) == [b"good"]
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_are_left_out(tmp_path: Path, kind: bytes) -> None:
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_symbolic_links_and_devices_are_left_out(tmp_path: Path, kind: bytes) -> None:
     path, directory = tmp_path / "x.tar.gz", tmp_path / "out"
     odd = tarfile.TarInfo("odd")
     odd.type, odd.linkname = kind, "good"
@@ -78,6 +78,40 @@ def test_links_and_devices_are_left_out(tmp_path: Path, kind: bytes) -> None:
     _, left = extract_to(path, directory)
     assert isinstance(left, LeftOut)
     assert list(directory.iterdir()) == [directory / "good"]
+
+
+def hard_link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.LNKTYPE, target
+    return info
+
+
+def test_a_hard_link_is_linked_to_the_file_that_was_extracted(tmp_path: Path) -> None:
+    path, directory = tmp_path / "x.tar.gz", tmp_path / "out"
+    write_plain_archive(path, {"good": b"good"}, hard_link("dir/again", "good"))
+    assert extract_to(path, directory) == [Extracted("good", 4), Extracted("dir/again", 4)]
+    assert (directory / "good").samefile(directory / "dir/again")
+
+
+def test_a_hard_link_alone_gets_the_content_of_its_member(tmp_path: Path) -> None:
+    path, directory = tmp_path / "x.tar.gz", tmp_path / "out"
+    write_plain_archive(path, {"good": b"good"}, hard_link("again", "good"))
+    with open_archive(path) as archive:
+        assert list(extract(archive, directory, {"again"})) == [Extracted("again", 4)]
+    assert files_below(directory) == {"again": b"good"}
+
+
+@pytest.mark.parametrize("target", ["../outside", "/etc/passwd", "kept", "linked", "missing", "evil"])
+def test_a_hard_link_leads_to_nothing_but_what_was_extracted(tmp_path: Path, target: str) -> None:
+    path, directory = tmp_path / "x.tar.gz", tmp_path / "out"
+    directory.mkdir()
+    (tmp_path / "outside").write_bytes(b"outside")
+    (directory / "kept").write_bytes(b"kept")
+    (directory / "linked").symlink_to(tmp_path / "outside")
+    write_plain_archive(path, {"good": b"good"}, hard_link("evil", target))
+    _, result = extract_to(path, directory)
+    assert isinstance(result, LeftOut)
+    assert not (directory / "evil").exists()
 
 
 def test_existing_symbolic_links_are_not_followed(tmp_path: Path) -> None:

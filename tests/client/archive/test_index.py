@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,12 @@ from nodelog.archive.index import (
     Piece,
     Trailer,
     encode_index,
-    encode_member,
-    encode_piece,
     index_path,
     read_index,
     read_matching_index,
     trailer_bytes,
 )
+from nodelog.archive.index_blocks import PieceSize, encode_block, end_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,26 +29,30 @@ if TYPE_CHECKING:
 TRAILER = Trailer(length=10 + 100 + 900 + 50 + 10, crc=7, size=512 + 1024 + 10240)
 
 
-def metadata(name: str = "var/log/a.log", length: int = 1000) -> FileMetadata:
+def metadata(name: str = "var/log/a.log", length: int = 1000, link: str = "") -> FileMetadata:
     return FileMetadata(
-        name=name, header=512, length=length, mode=0o640, uid=0, gid=4, user="root", group="adm",
-        mtime_ns=1, ctime_ns=2, device=3, inode=4, seen=1010, head=5, finished=0, tail=6,
+        name=name, header=512, length=length, mode=0o640, uid=0, gid=4, mtime_ns=-1, ctime_ns=2,
+        device=2**64 - 1, inode=4, seen=1010, head=5, finished=0, tail=6, holes=8, link=link,
     )  # fmt: skip
 
 
-LINES = [
-    encode_member(metadata()),
-    encode_piece(100, 512, 1),
-    encode_piece(900, 1024, 2),
-    encode_piece(50, 10240, 3),
-]
+END = encode_block([], [PieceSize(50, 10240, 3)])
+
+
+def unit(name: str = "var/log/a.log", link: str = "", length: int = 1000) -> bytes:
+    return encode_block([metadata(name, length, link)], [PieceSize(100, 512, 1), PieceSize(900, 1024, 2)])
+
+
+def written(path: Path, *blocks: bytes) -> Path:
+    index_path(path).write_bytes(b"".join(encode_index(TRAILER, blocks)))
+    return index_path(path)
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     path = tmp_path / "all-logs.tar.gz"
     path.write_bytes(b"x" * (TRAILER.length - 8) + trailer_bytes(TRAILER))
-    index_path(path).write_bytes(encode_index(TRAILER, LINES))
+    written(path, unit(), END)
     return path
 
 
@@ -61,22 +65,37 @@ def test_positions_are_sums_of_the_preceding_lengths(archive: Path) -> None:
         Piece(offset=1010, length=50, start=1536, size=10240, crc=3),
     ]
     (member,) = index.members
-    assert (member.start, member.content, member.length, member.seen) == (0, 512, 1000, 1010)
+    assert (member.start, member.content, member.end) == (0, 512, 1536)
+    assert member.metadata == metadata()
 
 
 @pytest.mark.parametrize(
     "name", ["a\nb", "ä", b"\xff.log".decode("utf-8", "surrogateescape"), '"', "n" * 200]
 )
-def test_any_name_survives_encoding_and_parsing(name: str, archive: Path) -> None:
-    index_path(archive).write_bytes(encode_index(TRAILER, [encode_member(metadata(name)), *LINES[1:]]))
-    assert read_index(index_path(archive)).members[0].name == name
+def test_any_name_and_link_survive_encoding_and_parsing(name: str, archive: Path) -> None:
+    written(archive, unit(name, name), END)
+    (member,) = read_index(index_path(archive)).members
+    assert (member.name, member.metadata.link) == (name, name)
 
 
-def test_the_lines_are_readable_json(archive: Path) -> None:
-    lines = index_path(archive).read_text().splitlines()
-    assert lines[0] == '{"format":"nodelog archive index","version":1,"length":1070,"crc":7,"size":11776}'
-    assert lines[1].startswith('{"name":"var/log/a.log","header":512,"length":1000,')
-    assert lines[2] == '{"length":100,"size":512,"crc":1}'
+def test_a_member_is_found_by_its_name(archive: Path) -> None:
+    index = read_matching_index(archive)
+    assert [member.name for member in index.find({"var/log/a.log", "x"})] == ["var/log/a.log"]
+    assert list(index.find({"x"})) == []
+
+
+def test_one_member_of_a_million_takes_little_memory(tmp_path: Path) -> None:
+    block = encode_block(
+        [metadata(f"var/log/{number:03}.log", 0) for number in range(1000)], [PieceSize(10, 512_000, 1)]
+    )
+    trailer = Trailer(length=20 + 10 * 1000, crc=1, size=512_000_000)
+    path = tmp_path / "index"
+    path.write_bytes(b"".join(encode_index(trailer, [block] * 1000)))
+    tracemalloc.start()
+    assert len(list(read_index(path).find({"var/log/500.log"}))) == 1000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -84,13 +103,16 @@ def test_the_lines_are_readable_json(archive: Path) -> None:
     [
         lambda _: b"",
         lambda _: b"\n",
-        lambda data: data[:-1] + b"x",
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
         lambda data: data[:-30],
-        lambda data: data.replace(b"var", b"vax"),
-        lambda data: data.splitlines(keepends=True)[-1],
+        lambda data: data[:-8],
+        lambda data: data + b"x",
+        lambda data: data.replace(b'"crc":7', b'"crc":8'),
         lambda data: b"\x00" * len(data),
+        lambda data: data[:150] + bytes([data[150] ^ 1]) + data[151:],
+        lambda data: data[: data.index(b"\n") + 1] + end_frame(zlib.crc32(data[: data.index(b"\n") + 1])),
     ],
-    ids=["empty", "blank", "last byte", "cut", "a letter", "last line alone", "zeros"],
+    ids=["empty", "blank", "last byte", "cut", "no end", "more", "a digit", "zeros", "a byte", "no blocks"],
 )
 def test_a_damaged_index_is_refused(spoil: Callable[[bytes], bytes], archive: Path) -> None:
     path = index_path(archive)
@@ -100,35 +122,39 @@ def test_a_damaged_index_is_refused(spoil: Callable[[bytes], bytes], archive: Pa
     assert len(str(caught.value).splitlines()) == 1
 
 
-def with_checksum(lines: list[bytes]) -> bytes:
-    body = b"".join(lines)
-    return body + b'{"crc":%d}\n' % zlib.crc32(body)
-
-
-FIRST = {"format": "nodelog archive index", "version": 1, "length": 1070, "crc": 7, "size": 11776}
+def frame(plain: bytes) -> bytes:
+    data = zlib.compress(plain)
+    return len(data).to_bytes(4, "little") + zlib.crc32(data).to_bytes(4, "little") + data
 
 
 @pytest.mark.parametrize(
-    ("lines", "why"),
+    ("block", "why"),
     [
-        ([], "not an index"),
-        ([json.dumps(FIRST | {"format": "x"}).encode()], "not an index"),
-        ([json.dumps(FIRST | {"version": 2}).encode()], "its version is 2, this program knows 1"),
-        ([json.dumps(FIRST | {"more": 2}).encode()], "unexpected fields"),
-        ([json.dumps(FIRST | {"length": "2"}).encode()], "unexpected fields"),
-        ([json.dumps(FIRST).encode(), b"[1]"], "not an object"),
-        ([json.dumps(FIRST).encode(), b"{"], "not JSON"),
-        ([json.dumps(FIRST).encode(), b"{}"], "unexpected fields"),
-        ([json.dumps(FIRST).encode(), b'{"length":-1,"size":1,"crc":1}'], "unexpected fields"),
-        ([json.dumps(FIRST).encode(), b'{"length":1,"size":"1","crc":1}'], "unexpected fields"),
-        ([json.dumps(FIRST).encode(), b'{"length":1,"size":-1,"crc":1}'], "unexpected fields"),
-        ([json.dumps(FIRST).encode(), b'{"name":"x"}'], "unexpected fields"),
-        ([json.dumps(FIRST).encode(), *LINES[1:3]], "do not add up"),
+        (unit(length=100), "do not add up to its pieces"),
+        (encode_block([], [PieceSize(1, 1, 1)]), "do not add up to its archive"),
+        (frame(b""), "ends in the middle"),
+        (frame(b"\xff" * 8), "ends in the middle"),
+        (frame(bytes(8 * 10**6)), "too long"),
+        (unit(length=2**62 + 1), "impossible length"),
+        (encode_block([], [PieceSize(2**63, 1, 1)]), "impossible length"),
+        (b"\xff\xff\xff\x7f" + bytes(4), "at most 67108864 are allowed"),
+        (b"\x04\0\0\0" + zlib.crc32(b"abcd").to_bytes(4, "little") + b"abcd", "cannot be decompressed"),
     ],
 )
-def test_an_inconsistent_index_is_refused(lines: list[bytes], why: str, archive: Path) -> None:
-    index_path(archive).write_bytes(with_checksum([line.rstrip(b"\n") + b"\n" for line in lines]))
+def test_an_inconsistent_index_is_refused(block: bytes, why: str, archive: Path) -> None:
+    written(archive, block, END)
     with pytest.raises(InvalidIndexError, match=why):
+        read_index(index_path(archive))
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 3}, {"length": -1}, {"crc": 2**32}, {"more": 1}, {"size": "1"}]
+)
+def test_an_index_with_another_first_line_is_refused(change: dict[str, object], archive: Path) -> None:
+    first, rest = index_path(archive).read_bytes().split(b"\n", 1)
+    row = json.loads(first) | change
+    index_path(archive).write_bytes(json.dumps(row).encode() + b"\n" + rest)
+    with pytest.raises(InvalidIndexError, match=r"version is 3|unexpected fields"):
         read_index(index_path(archive))
 
 

@@ -128,6 +128,15 @@ def test_verify_reports_what_is_damaged(run: Run, tmp_path: Path) -> None:
     assert err == f"nodelog archive: {path}: var/log/a.log is damaged: bytes 0 to 4095 are damaged\n"
 
 
+def test_verify_checks_several_archives_and_exits_with_the_worst_result(
+    run: Run, path: Path, tmp_path: Path
+) -> None:
+    code, out, err = result_of(run("archive", "verify", path, tmp_path / "missing", path))
+    assert code == 2
+    assert out.decode() == f"{path}: whole: 3 members, 16,388 bytes in 9 pieces\n" * 2
+    assert err.count("\n") == 1
+
+
 def test_verify_reports_why_an_index_is_not_used(run: Run, path: Path) -> None:
     flip_byte(index_path(path), 100)
     code, _, err = result_of(run("archive", "verify", path))

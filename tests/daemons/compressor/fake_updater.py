@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from nodelogd.compressor.compressor import Compressor, CycleReport
     from nodelogd.compressor.metrics import Metrics
-    from nodelogd.compressor.scan.discovery import LogFile
     from nodelogd.compressor.scan.file_access import FileAccess, FileAnomaly
+    from nodelogd.compressor.scan.listing import Listing
 
 
 NO_LIMITS = Budget(max_bytes=None, max_files=None, max_age=None, min_free_share=None, always_kept=1)
@@ -31,9 +31,7 @@ class FakeUpdater:
         self.published = True
         self.anomalies: list[tuple[FileAnomaly, str, str]] = []
 
-    def update(
-        self, files: list[LogFile], access: FileAccess, target: Path, seed: Path | None
-    ) -> UpdateReport:
+    def update(self, files: Listing, access: FileAccess, target: Path, seed: Path | None) -> UpdateReport:
         """Open all files and write an archive."""
         self.calls.append(([file.name for file in files], target, seed))
         for file in files:

@@ -20,4 +20,9 @@ def expected_content(data: bytes, previous: Snapshot | None) -> bytes:
     if previous is not None and previous.size == len(data):
         return data
     end = data.rfind(b"\n") + 1
-    return data if len(data) - end > MIB else data[:end]
+    if len(data) - end > MIB:
+        return data
+    if previous is not None and end <= len(previous.content):
+        has_waited = previous.size > len(previous.content)
+        return data if has_waited else previous.content
+    return data[:end]

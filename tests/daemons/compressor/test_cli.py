@@ -152,7 +152,10 @@ def test_every_option_has_an_environment_variable_and_is_in_the_help(
             ["--name", "{day}"],
             "--name: '{day}' is not a name: it may contain {date} once and no other braces; allowed are",
         ),
-        (["--mode", "rw"], "--mode: 'rw' is not a mode; allowed are octal digits from 0400 to 0777"),
+        (
+            ["--mode", "rw"],
+            "--mode: 'rw' is not a mode; allowed are octal digits from 0400 to 0755, such as 0640",
+        ),
         (["--mode", "0888"], "--mode: '0888' is not a mode; allowed are octal digits"),
         (["--mode", "0044"], "--mode: '0044' is not readable for logcd itself; allowed are octal digits"),
         (["--tz", "Mars/Base"], "--tz: 'Mars/Base' is not a time zone of this system; allowed are UTC and"),

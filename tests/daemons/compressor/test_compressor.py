@@ -125,12 +125,12 @@ def test_a_folder_that_cannot_be_listed_counts_as_unreadable(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     (settings.directory / "pod").mkdir()
-    real = os.scandir
+    real, denied = os.scandir, (settings.directory / "pod").stat()
 
-    def listing(path: bytes) -> Any:  # noqa: ANN401 (the type of scandir)
-        if path.endswith(b"/pod"):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return real(path)
+    def listing(fd: int) -> Any:  # noqa: ANN401 (the type of scandir)
+        if os.path.samestat(os.fstat(fd), denied):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(fd)
 
     monkeypatch.setattr(os, "scandir", listing)
     compressor = Compressor(replace(settings, include=("**/*.log",)), metrics)

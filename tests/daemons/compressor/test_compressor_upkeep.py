@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,16 +45,25 @@ def test_the_budget_is_applied_after_every_cycle_even_a_failed_one(
 
 
 def test_an_archive_that_cannot_be_removed_neither_blocks_others_nor_fails_the_cycle(
-    updater: FakeUpdater, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture
-) -> None:
-    archive_path(settings.out, -3).mkdir()
+    updater: FakeUpdater, settings: Settings, metrics: Metrics, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    stuck = archive_path(settings.out, -3)
+    stuck.write_bytes(b"old")
+    real = Path.unlink
+
+    def unlink(path: Path, *, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+        real(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
     archive_path(settings.out, -2).write_bytes(b"old")
     compressor = Compressor(replace(settings, retention=replace(NO_LIMITS, max_files=1)), metrics)
     for _ in range(2):
         assert run_cycle(compressor).result is CycleResult.PUBLISHED
     assert not archive_path(settings.out, -2).exists()
-    stuck = archive_path(settings.out, -3)
-    assert caplog.messages == [f"cannot remove an old archive: Is a directory: {stuck}; it is kept"]
+    assert caplog.messages == [f"cannot remove an old archive: Operation not permitted: {stuck}; it is kept"]
     assert len(updater.calls) == 2
 
 

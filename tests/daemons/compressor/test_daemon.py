@@ -81,7 +81,8 @@ def test_options_select_the_files(logs: Path, logcd: StartLogcd, tmp_path: Path)
     daemon.archive = tmp_path / "out" / ARCHIVE_NAME
     assert set(daemon.contents()) == {"a.log", "pods/p/0.log"}
     assert daemon.archive.stat().st_mode & 0o777 == 0o640
-    assert sorted(path.name for path in logs.iterdir()) == ["a.log", "b.txt", "pods"]
+    assert sorted(path.name for path in logs.iterdir()) == ["a.log", ARCHIVE_NAME, "b.txt", "pods"]
+    assert (logs / ARCHIVE_NAME).readlink() == daemon.archive
 
 
 def test_a_missing_directory_is_waited_for(logs: Path, logcd: StartLogcd, tmp_path: Path) -> None:

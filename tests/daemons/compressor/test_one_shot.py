@@ -41,9 +41,9 @@ def test_nothing_new_exits_0_and_writes_nothing(logs: Path) -> None:
     assert file_identity_at(logs / ARCHIVE_NAME) == before
 
 
-def test_no_file_exits_0_with_a_message(logs: Path) -> None:
+def test_no_file_exits_4_with_a_message(logs: Path) -> None:
     done = run_logcd_once(logs)
-    assert done.returncode == 0
+    assert done.returncode == 4
     (record,) = log_records(done)
     assert record["message"] == f"no file matches in {logs}; the archive is left as it is"
     assert not (logs / ARCHIVE_NAME).exists()
@@ -121,6 +121,7 @@ def test_a_signal_stops_once_immediately_without_leftovers(logs: Path, number: i
     assert "stopped by a signal; the last archive is unchanged" in stderr
     assert sorted(path.name for path in logs.iterdir()) == [
         f".{ARCHIVE_NAME}.lock",
+        f".{ARCHIVE_NAME}.record",
         f".{ARCHIVE_NAME}.scrubbed",
         "a.log",
     ]

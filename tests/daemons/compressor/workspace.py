@@ -7,7 +7,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from nodelogd.compressor.archive_updater import ArchiveUpdater
-from nodelogd.compressor.scan.discovery import LogFile, ScanSettings, find_log_files, open_log_file
+from nodelogd.compressor.scan.discovery import ScanSettings, find_log_files, open_log_file
 from nodelogd.compressor.scan.file_access import FileAccess
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nodelogd.compressor.archive_updater import UpdateReport
     from nodelogd.compressor.scan.file_access import FileAnomaly
+    from nodelogd.compressor.scan.listing import Listing, LogFile
     from nodelogd.compressor.upkeep.archive_scrub import ScrubResult
 
 
@@ -32,6 +33,7 @@ class Workspace:
         """Those of the last update or scrub, each with the name of the file."""
         self.texts: list[str] = []
         self.is_stopping: Callable[[], bool] = lambda: False
+        self.lines_wait = True
         self.open_file: Callable[[LogFile], int] = self.open
         self._settings = ScanSettings(directory=os.fsencode(self.logs), include=("*",))
 
@@ -39,7 +41,7 @@ class Workspace:
         """Open a file as a daemon does."""
         return open_log_file(file, self._settings)
 
-    def files(self) -> list[LogFile]:
+    def files(self) -> Listing:
         """Return all log files."""
         return find_log_files(self._settings, lambda _path, _error: None)
 
@@ -53,7 +55,7 @@ class Workspace:
 
     def _access(self) -> FileAccess:
         self.anomalies = []
-        return FileAccess(self.open_file, self._report, self.is_stopping)
+        return FileAccess(self.open_file, self._report, self.is_stopping, lines_wait=self.lines_wait)
 
     def _report(self, anomaly: FileAnomaly, name: str, text: str) -> None:
         self.anomalies.append((anomaly, os.path.basename(name)))

@@ -19,7 +19,6 @@ TRIALS = 20
 
 def test_a_kill_at_any_time_leaves_a_whole_archive(logs: Path) -> None:
     dice = random.Random(5)  # noqa: S311 (chooses the moment)
-    assert run_logcd_once(logs).returncode == 0
     (logs / "still.log").write_bytes(b"".join(b"%d\n" % number for number in range(500_000)))
     with ExitStack() as stack:
         growing = [

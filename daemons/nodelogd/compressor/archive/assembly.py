@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nodelog.archive.index import FileMetadata, padded_size
-from nodelogd.compressor.archive.output import BLOCK
+from nodelogd.compressor.archive.file_history import FileHistory
+from nodelogd.compressor.archive.large_files import LargeFiles
+from nodelogd.compressor.archive.snapshot_metadata import link_metadata, snapshot_metadata
 from nodelogd.compressor.format import tar_headers
-from nodelogd.compressor.format.pieces import (
-    EMPTY_SPAN,
-    Span,
-    alignment_filler,
-    compress_piece,
-    compress_piece_fast,
-    join_spans,
-)
-from nodelogd.compressor.format.units import CHUNK, LargeUnit, Unit, make_group
-from nodelogd.compressor.plan.snapshots import PROBE, finished_length, settled_ctime, take_snapshot
-from nodelogd.compressor.scan.file_access import FileAnomaly
+from nodelogd.compressor.format.pieces import Span, compress_piece, compress_piece_fast
+from nodelogd.compressor.format.signatures import ROW
+from nodelogd.compressor.format.units import CHUNK, Unit, make_unit
+from nodelogd.compressor.plan.snapshots import PROBE
 from nodelogd.compressor.scan.log_reader import ShrankError, UnreadableError
-from nodelogd.service.deflate import SMALL_LEVEL, crc32
+from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from nodelogd.compressor.archive.output import Output
     from nodelogd.compressor.format.member_table import MemberLocation, MemberTable
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.plan.change_detection import Changes
+    from nodelogd.compressor.plan.planning import CopyUnit
     from nodelogd.compressor.scan.file_access import FileAccess
+    from nodelogd.compressor.scan.listing import LogFile
     from nodelogd.compressor.scan.log_reader import LogReader
 
 GROUP_LEVEL: Final = 6
 """For groups, whose pieces are shorter than finished ones; few are rebuilt."""
-MIN_SHARED: Final = 16 * BLOCK
-"""Bytes of a run of pieces; sharing a shorter one is not worth a new header."""
-_ZEROS: Final = memoryview(bytes(CHUNK))
 
 
 class Assembly:
     """An archive that is being assembled."""
 
     def __init__(
-        self, output: Output, access: FileAccess, previous: MemberTable, *, is_sharing: bool
+        self, output: Output, access: FileAccess, previous: MemberTable, changes: Changes, *, is_sharing: bool
     ) -> None:
         """Write to `output`; where extents are shared, align long runs so that they can be shared."""
         self.units: list[Unit] = []
@@ -51,73 +43,102 @@ class Assembly:
         self._output = output
         self._access = access
         self._previous = previous
+        self._changes = changes
+        self._listing = changes.listing
         self._is_sharing = is_sharing
         self._buffer = memoryview(bytearray(CHUNK))
         self._members: list[FileMetadata] = []
         self._parts: list[bytes] = []
         self._group_unit: int | None = None  # a group of the previous archive
         self._group_content: bytes | None = None  # and its content
-        self._hole: tuple[bytes, int] | None = None
+        self._history = FileHistory(previous, access)
+        self._large_files = LargeFiles(output, access, previous, is_sharing=is_sharing)
+        self._missing = changes.skipped()  # positions of files that are not archived
 
-    def copy_unit(self, number: int) -> None:
-        """Copy a unit of the previous archive."""
-        unit, start = self._previous.units[number], self._previous.unit_offsets[number]
-        if isinstance(unit, LargeUnit) and self._is_sharing and unit.chunks.length >= MIN_SHARED:
-            skipped = unit.header.length
-            if (start + skipped) % BLOCK or (self._output.position + skipped) % BLOCK:
-                header = self._write_header(unit.metadata, is_aligned=True)
-                self._output.copy(start + skipped, unit.chunks.length + unit.tail.length)
-                self.units.append(replace(unit, header=header))
-                return
+    def copy_unit(self, step: CopyUnit) -> None:
+        """Copy a unit of the previous archive, unless it links to a file that could not be archived."""
+        unit, start = self._previous.units[step.unit], self._previous.unit_offsets[step.unit]
+        if unit.has_links and self._missing and self._has_missing_target(step):
+            self.add_group(step.start, step.stop)
+            return
+        if unit.is_large and self._is_sharing:
+            self.units.append(self._large_files.copy(step.unit))
+            return
         self._output.copy(start, unit.span.length)
         self.units.append(unit)
 
-    def add_large_file(self, file: LogFile) -> None:
+    def add_large_file(self, position: int) -> None:
         """Archive a file as a unit of its own."""
-        self._read(file, self._add_large)
+        self._read(position, self._add_large)
 
-    def add_group(self, files: Iterable[tuple[LogFile, bool]]) -> None:
-        """Archive files in one piece, each given with whether it is unchanged.
+    def add_group(self, start: int, stop: int) -> None:
+        """Archive the files from `start` to before `stop` in one piece.
 
         A file that turns out to be too large gets a unit of its own.
         """
-        for file, is_unchanged in files:
-            if not (is_unchanged and self._reuse(file.name)):
-                self._read(file, self._add_small)
+        for position in range(start, stop):
+            if self._changes.is_skipped(position):
+                continue
+            target = self._listing.links.get(position)
+            is_lost = target is not None and target in self._missing
+            if not is_lost and self._changes.is_unchanged(position) and self._reuse(position):
+                continue
+            if target is not None and not is_lost and self._add_link(position, target):
+                continue
+            self._read(position, self._add_small)
         self._close_group()
 
     def finish(self) -> Span:
-        """Write the end of the tar stream; return the span of all pieces.
+        """Write the end of the tar stream; return its span."""
+        data = tar_headers.tar_end(sum(unit.span.size for unit in self.units))
+        return self._output.write_piece(compress_piece_fast(data), len(data), crc32(data))
 
-        Its only index line is that of the end.
-        """
-        done = join_spans(unit.span._replace(lines=b"") for unit in self.units)
-        data = tar_headers.tar_end(done.size)
-        end = self._output.write_piece(compress_piece_fast(data), len(data), crc32(data))
-        return join_spans([done, end])
+    def _has_missing_target(self, step: CopyUnit) -> bool:
+        links = self._listing.links
+        return any(links.get(position) in self._missing for position in range(step.start, step.stop))
 
-    def _read(self, file: LogFile, work: Callable[[LogFile, LogReader], None]) -> None:
+    def _read(self, position: int, work: Callable[[LogFile, LogReader], None]) -> None:
         self._access.check_stop()
-        self.bytes_read += self._access.read(file, self._buffer, work)
+        before = len(self.units), len(self._members)
+        self.bytes_read += self._access.read(self._listing.file(position), self._buffer, work)
+        if before == (len(self.units), len(self._members)):
+            self._missing.add(position)
 
     def _add_small(self, file: LogFile, log: LogReader) -> None:
         if log.status.st_size >= CHUNK:
             self._close_group()
             self._add_large(file, log)
             return
-        length, _ = self._take_snapshot(file, log)
-        content = bytes(log.read(0, length))
-        metadata = _metadata(file, log, length)
-        metadata = replace(metadata, head=crc32(content[:PROBE]), tail=crc32(content))
+        snapshot, _ = self._history.take_snapshot(file, log)
+        content = bytes(log.read(0, snapshot.length))
+        metadata = snapshot_metadata(file, log, snapshot)
+        metadata = metadata._replace(head=crc32(content[:PROBE]), tail=crc32(content))
         self._members.append(metadata)
-        self._parts += [tar_headers.tar_header(metadata), content, _padding(length)]
+        self._parts += [tar_headers.tar_header(metadata), content, _padding(len(content))]
 
-    def _reuse(self, name: str) -> bool:
+    def _add_link(self, position: int, target: int) -> bool:
+        """Archive a file as a hard link; return False if it is another file by now."""
+        file, link = self._listing.file(position), self._listing.file(target).name
+        found = self._listing.signature(position)
+
+        def add(log: LogReader) -> bool:
+            if (log.status.st_dev, log.status.st_ino) != (found.device, found.inode):
+                return False
+            metadata = link_metadata(file, log, link)
+            self._members.append(metadata)
+            self._parts.append(tar_headers.tar_header(metadata))
+            return True
+
+        return self._access.inspect(file, self._buffer, add)
+
+    def _reuse(self, position: int) -> bool:
         """Take an unchanged file from the previous archive, which is cheaper than opening it.
 
         Return False if its piece is damaged.
         """
-        location = self._previous.by_name[name]
+        location = self._previous.find(self._listing.file(position).name)
+        if location is None or self._previous.units[location.unit].is_large:
+            return False
         if self._group_unit != location.unit:
             span = self._previous.units[location.unit].span
             start = self._previous.unit_offsets[location.unit]
@@ -125,118 +146,37 @@ class Assembly:
             self._group_content = self._output.read_previous_piece(start, span)
         if self._group_content is None:
             return False
-        start, metadata = location.start, location.metadata
-        self._members.append(metadata)
-        end = start + metadata.header + padded_size(metadata.length)
-        self._parts.append(self._group_content[start:end])
+        self._members.append(self._known_metadata(location, position))
+        self._parts.append(self._group_content[location.start : location.end])
         return True
+
+    def _known_metadata(self, location: MemberLocation, position: int) -> FileMetadata:
+        """Return the metadata of an unchanged file, with a change time that has been verified since."""
+        metadata = location.metadata
+        if metadata.ctime_ns or metadata.link:
+            return metadata
+        archived = self._previous.units[location.unit].rows
+        start = location.number * ROW
+        if archived[start : start + ROW] == self._listing.row(position):
+            return metadata._replace(ctime_ns=self._listing.signature(position).ctime_ns)
+        return metadata
 
     def _close_group(self) -> None:
         if self._members:
             data = b"".join(self._parts)
             span = self._output.write_piece(compress_piece(data, GROUP_LEVEL), len(data), crc32(data))
-            self.units.append(make_group(tuple(self._members), span))
+            self.units.append(make_unit(self._members, [span], is_large=False))
             self._members, self._parts = [], []
 
     def _add_large(self, file: LogFile, log: LogReader) -> None:
         savepoint = self._output.savepoint()
         try:
-            length, reusable = self._take_snapshot(file, log)
-            self.units.append(self._write_large(_metadata(file, log, length), log, reusable))
+            snapshot, old = self._history.take_snapshot(file, log)
+            self.units.append(self._large_files.write(file, log, snapshot, old))
         except (ShrankError, UnreadableError):
             self._output.roll_back(savepoint)
             raise
 
-    def _take_snapshot(self, file: LogFile, log: LogReader) -> tuple[int, MemberLocation | None]:
-        """Return the length of the snapshot, and the previously archived member that the file continues."""
-        inode = (log.status.st_dev, log.status.st_ino)
-        name = file.name
-        self._previous.settled_ctimes.pop(name, None)
-        same_name = self._previous.by_name.get(name)
-        is_same = same_name is not None and (same_name.metadata.device, same_name.metadata.inode) == inode
-        old = same_name if is_same else self._previous.by_inode.get(inode)
-        length, is_continued = take_snapshot(log, old.metadata if old else None)
-        if is_same and not is_continued:
-            self._access.report_anomaly(
-                FileAnomaly.TRUNCATED, file, "was truncated; its new content is archived"
-            )
-        elif same_name and not is_same:
-            self._access.report_anomaly(
-                FileAnomaly.REPLACED, file, "is another file by now; its content is archived"
-            )
-        # A line that was archived unfinished and has grown since may take back what was finished with it.
-        is_complete = old is not None and is_continued and length >= finished_length(old.metadata.length)
-        return length, old if is_complete else None
-
-    def _write_large(
-        self, metadata: FileMetadata, log: LogReader, reusable: MemberLocation | None
-    ) -> LargeUnit:
-        """Write header, finished pieces and the rest; finished pieces of `reusable` are copied."""
-        header = self._write_header(metadata, is_aligned=metadata.length >= CHUNK)
-        old = self._previous.units[reusable.unit] if reusable else None
-        chunks, head, done = EMPTY_SPAN, 0, 0
-        if reusable and isinstance(old, LargeUnit):
-            chunks, head, done = old.chunks, reusable.metadata.head, reusable.metadata.finished
-            start = self._previous.unit_offsets[reusable.unit] + old.header.length
-            self._output.copy(start, chunks.length)
-        spans = [chunks]
-        for offset in range(chunks.size, finished_length(metadata.length), CHUNK):
-            data = _ZEROS if log.is_hole(offset, CHUNK) else log.read(offset, CHUNK)
-            head = head if offset else crc32(data[:PROBE])
-            spans.append(self._write_chunk(data))
-            done = crc32(data[-PROBE:])
-        rest = metadata.length % CHUNK
-        data = log.read(metadata.length - rest, rest)
-        head = head if metadata.length >= CHUNK else crc32(data[:PROBE])
-        is_growing = reusable is not None and reusable.metadata.length < metadata.length
-        tail = self._write_tail(data, is_growing=is_growing)
-        metadata = replace(metadata, head=head, finished=done, tail=crc32(data))
-        return LargeUnit(metadata, header, join_spans(spans), tail)
-
-    def _write_header(self, metadata: FileMetadata, *, is_aligned: bool) -> Span:
-        data = tar_headers.tar_header(metadata)
-        piece = compress_piece_fast(data)
-        if is_aligned and self._is_sharing:
-            piece += alignment_filler(self._output.position + len(piece))
-        return self._output.write_piece(piece, len(data), crc32(data))
-
-    def _write_chunk(self, data: memoryview) -> Span:
-        self._access.check_stop()
-        if data is not _ZEROS:
-            return self._output.write_piece(compress_piece(data, SMALL_LEVEL), len(data), crc32(data))
-        if self._hole is None:
-            self._hole = compress_piece(data, SMALL_LEVEL), crc32(data)
-        return self._output.write_piece(self._hole[0], len(data), self._hole[1])
-
-    def _write_tail(self, content: memoryview, *, is_growing: bool) -> Span:
-        """Compress as fast as possible what the next cycle replaces, but well what may stay for long."""
-        data = b"".join([content, _padding(len(content))])
-        piece = compress_piece_fast(data) if is_growing else compress_piece(data, SMALL_LEVEL)
-        return self._output.write_piece(piece, len(data), crc32(data))
-
 
 def _padding(length: int) -> bytes:
     return bytes(padded_size(length) - length)
-
-
-def _metadata(file: LogFile, log: LogReader, length: int) -> FileMetadata:
-    """Return the metadata of a file, without the checksums of its content."""
-    status = log.status
-    return FileMetadata(
-        name=file.name,
-        header=tar_headers.header_size(file.name),
-        length=length,
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        user=tar_headers.user_name(status.st_uid),
-        group=tar_headers.group_name(status.st_gid),
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=settled_ctime(status, log.now_ns),
-        device=status.st_dev,
-        inode=status.st_ino,
-        seen=status.st_size,
-        head=0,
-        finished=0,
-        tail=0,
-    )

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelogd.compressor.format.pieces import Span, decompress_piece, piece_span
+from nodelogd.compressor.format.pieces import Span, decompress_piece
 from nodelogd.service.deflate import crc32
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ WRITE_SIZE: Final = 1024 * 1024
 """Bytes that are gathered before they are written."""
 _MAX_BUFFERS: Final = 512
 """Buffers per `pwritev`; the kernel takes up to 1024."""
-_NO_COPY: Final = frozenset(
-    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO}
-)
-"""Errors after which we copy in user space: the kernel cannot, or we need to know which file failed."""
 _FICLONERANGE: Final = 0x4020940D
 
 
@@ -69,7 +66,7 @@ class Output:
 
     def write_piece(self, data: bytes, size: int, crc: int) -> Span:
         """Write a piece that holds `size` bytes of the tar stream."""
-        span = piece_span(len(data), size, crc)
+        span = Span(len(data), size, crc)
         self._new.append((self.position, span))
         self.compressed += size
         self.write(data)
@@ -133,27 +130,33 @@ class Output:
     def _copy_run(self) -> None:
         start, left = self._run
         self._run = (0, 0)
-        while left:
-            done = _copy_range(self._previous_fd, self._fd, left, start, self._written)
+        assert self._previous_fd is not None or not left  # noqa: S101 (without one nothing is copied)
+        while left and self._previous_fd is not None:
+            done = copy_range(self._previous_fd, self._fd, left, start, self._written)
             if not done:
                 raise PreviousArchiveError("the previous archive is shorter than it was")
             start, left, self._written = start + done, left - done, self._written + done
 
 
-def _copy_range(previous_fd: int | None, fd: int, length: int, start: int, position: int) -> int:
-    assert previous_fd is not None  # noqa: S101 (without one nothing is copied)
+def copy_range(source: int, fd: int, length: int, start: int, position: int) -> int:
+    """Copy up to `length` bytes of a file; return how many, 0 only at its end. Raises OSError.
+
+    In the kernel if that can, else in user space. Kernels and file systems that cannot have answered with a
+    dozen errors, some of no name, and with 0; reading and writing shows what is wrong, and with which file.
+    """
+    with suppress(OSError):
+        if done := os.copy_file_range(source, fd, length, start, position):
+            return done
+    return os.pwrite(fd, _read_range(source, min(length, WRITE_SIZE), start), position)
+
+
+def _read_range(source: int, length: int, start: int) -> bytes:
     try:
-        return os.copy_file_range(previous_fd, fd, length, start, position)
-    except OSError as error:
-        if error.errno not in _NO_COPY:
-            raise
-    try:
-        data = os.pread(previous_fd, min(length, WRITE_SIZE), start)
+        return os.pread(source, length, start)
     except OSError as error:
         raise PreviousArchiveError(
             f"the previous archive cannot be read at {start}: {error.strerror}"
         ) from error
-    return os.pwrite(fd, data, position)
 
 
 def piece_content(data: bytes, size: int, crc: int) -> bytes | None:

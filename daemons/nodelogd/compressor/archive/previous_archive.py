@@ -5,29 +5,32 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelog.archive.index import (
+    GZIP_HEADER,
     InvalidIndexError,
     Trailer,
     check_matches,
-    decode_index,
     encode_index,
     index_path,
+    open_blocks,
 )
+from nodelog.archive.index_blocks import PieceSize, encode_block
 from nodelogd.compressor.format.member_table import MemberTable
-from nodelogd.compressor.format.pieces import archive_end, join_spans
-from nodelogd.compressor.format.units import parse_units
+from nodelogd.compressor.format.pieces import EMPTY_SPAN, Span, archive_end, join_spans
+from nodelogd.compressor.format.units import read_unit
 from nodelogd.compressor.plan.planning import CopyUnit
 from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.own_files import make_way_for_rename, opened_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from nodelogd.compressor.format.pieces import Span
     from nodelogd.compressor.format.units import Unit
-    from nodelogd.compressor.plan.planning import BuildUnit
+    from nodelogd.compressor.plan.planning import Step
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ def file_identity(status: os.stat_result) -> FileIdentity:
 def file_identity_at(path: Path) -> FileIdentity | None:
     """Return the identity of the file at `path`, or None if there is none."""
     try:
-        return file_identity(path.stat())
+        return file_identity(path.lstat())
     except FileNotFoundError:
         return None
 
@@ -64,23 +67,36 @@ class PreviousArchive:
     """None if the index is still to be published."""
     trailer: Trailer | None = None
     """None if the content is unknown."""
-    end: bytes = b""
-    """The index line for the end of the tar stream."""
+    end: Span = EMPTY_SPAN
+    """The piece with the end of the tar stream."""
+    is_verified: bool = False
+    """Whether this process has compared all pieces with their checksums."""
 
-    def is_reproduced_by(self, steps: Sequence[CopyUnit | BuildUnit]) -> bool:
+    def is_reproduced_by(self, steps: Sequence[Step]) -> bool:
         """Return whether these steps would produce the same archive again."""
-        units = self.table.units
-        return self.trailer is not None and steps == [CopyUnit(number) for number in range(len(units))]
+        numbers = [step.unit if isinstance(step, CopyUnit) else None for step in steps]
+        return self.trailer is not None and numbers == list(range(len(self.table.units)))
 
-    def encode_index(self) -> bytes:
-        """Return the content of its index."""
+    def pieces(self) -> Iterator[tuple[int, Span]]:
+        """Yield its pieces, in order, each with its position in the archive."""
+        offset = GZIP_HEADER
+        for unit in self.table.units:
+            for piece in unit.contents().pieces:
+                yield offset, piece
+                offset += piece.length
+        yield offset, self.end
+
+    def encode_index(self) -> Iterator[bytes]:
+        """Yield the parts of its index."""
         assert self.trailer is not None  # noqa: S101 (without a trailer the content is unknown)
-        return encode_index(self.trailer, [*(unit.lines for unit in self.table.units), self.end])
+        end = encode_block([], [PieceSize(*self.end)])
+        return encode_index(self.trailer, chain((unit.block for unit in self.table.units), [end]))
 
     def publish_index(self, archive: Path, mode: int) -> None:
         """Write the index. Raises OSError."""
+        make_way_for_rename(index_path(archive))
         with publish_atomically(index_path(archive), mode=mode) as file:
-            file.write(self.encode_index())
+            file.writelines(self.encode_index())
             file.flush()
             status = os.fstat(file.fileno())
         self.index = file_identity(status)
@@ -97,22 +113,38 @@ def read_previous_archive(archive: Path, fd: int) -> PreviousArchive:
     """
     identity = file_identity(os.fstat(fd))
     try:
-        trailer, rows = decode_index(index_path(archive).read_bytes())
-        check_matches(trailer, fd)
-        units, end = _parse_checked(trailer, rows)
-        return PreviousArchive(
-            MemberTable(units), identity, file_identity_at(index_path(archive)), trailer, end.lines
-        )
+        with opened_own(index_path(archive)) as index, open(index, "rb", closefd=False) as file:
+            trailer, blocks = open_blocks(file)
+            check_matches(trailer, fd)
+            units, end = _read_checked(trailer, blocks)
+            status = os.fstat(index)
+        return PreviousArchive(MemberTable(units), identity, file_identity(status), trailer, end)
     except FileNotFoundError:
         log.warning("%s has no index; everything is compressed again", archive)
     except (InvalidIndexError, OSError) as error:
-        log.warning("cannot use %s: %s; everything is compressed again", index_path(archive), error)
+        reason = error.strerror if isinstance(error, OSError) else error
+        log.warning("cannot use %s: %s; everything is compressed again", index_path(archive), reason)
     return PreviousArchive(MemberTable([]), identity)
 
 
-def _parse_checked(trailer: Trailer, rows: Iterable[dict[str, Any]]) -> tuple[list[Unit], Span]:
+def _read_checked(trailer: Trailer, blocks: Iterable[bytes]) -> tuple[list[Unit], Span]:
     """Return units and end. They are copied unread, so they have to make up the whole archive."""
-    units, end = parse_units(rows)
+    units: list[Unit] = []
+    end, last, length = None, b"", 0
+    for block in blocks:
+        unit = read_unit(block)
+        if end is not None:
+            raise InvalidIndexError("something follows the end of the archive")
+        if isinstance(unit, Span):
+            end = unit
+            continue
+        length += unit.span.length
+        if unit.first_name <= last or length > trailer.length:
+            raise InvalidIndexError("its blocks are not in order")
+        last = unit.last_name
+        units.append(unit)
+    if end is None:
+        raise InvalidIndexError("the end of the archive is not in it")
     if archive_end(join_spans([*(unit.span for unit in units), end]))[1] != trailer:
-        raise InvalidIndexError("its lines do not add up to its archive")
+        raise InvalidIndexError("its blocks do not add up to its archive")
     return units, end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelog.archive.index import Trailer, encode_piece, trailer_bytes
+from nodelog.archive.index import Trailer, trailer_bytes
 from nodelogd.service import deflate
 from nodelogd.service.deflate import fast, small
 
@@ -37,28 +37,19 @@ class Span(NamedTuple):
     """Bytes of the tar stream."""
     crc: int
     """CRC-32 of those."""
-    lines: bytes
-    """Index lines, one per piece."""
 
 
-EMPTY_SPAN: Final = Span(0, 0, 0, b"")
+EMPTY_SPAN: Final = Span(0, 0, 0)
 
 
 def join_spans(spans: Iterable[Span]) -> Span:
     """Return one span for several consecutive ones."""
     length = size = crc = 0
-    lines = []
     for span in spans:
         length += span.length
-        size += span.size
         crc = deflate.crc32_combine(crc, span.crc, span.size)
-        lines.append(span.lines)
-    return Span(length, size, crc, b"".join(lines))
-
-
-def piece_span(length: int, size: int, crc: int) -> Span:
-    """Return the span of a single piece."""
-    return Span(length, size, crc, encode_piece(length, size, crc))
+        size += span.size
+    return Span(length, size, crc)
 
 
 def compress_piece(data: bytes | memoryview, level: int) -> bytes:
@@ -74,11 +65,16 @@ def compress_piece_fast(data: bytes | memoryview) -> bytes:
 
 
 def decompress_piece(data: bytes, size: int) -> bytes:
-    """Return the content of a piece, of `size` bytes or not. Raises ValueError if it is not a piece."""
+    """Return the content of a piece, of `size` bytes or fewer. Raises ValueError if it is no such piece."""
+    inflater = fast.decompressobj(_RAW)
     try:
-        return fast.decompress(data + LAST_BLOCK, _RAW, size)
+        # One byte more than expected, so that data that goes on is noticed and a bomb costs no memory.
+        content: bytes = inflater.decompress(data + LAST_BLOCK, size + 1)
     except fast.error as error:  # type: ignore[misc]  # its types make it a value
         raise ValueError(str(error)) from None
+    if len(content) > size or not inflater.eof:
+        raise ValueError("it does not end where it should")
+    return content
 
 
 def alignment_filler(end: int) -> bytes:

@@ -1,16 +1,15 @@
 """Plan which units of the previous archive are copied and which files are built into new ones: pure rules.
 
 Groups keep their boundaries from cycle to cycle, so that a change in one does not shift the boundaries of
-those after it.
+those after it. The plan goes by units: an unchanged one costs the same, whatever number of files it holds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 LARGE: Final = 128 * 1024
 """Bytes of content; a file of at least this size is a unit of its own."""
@@ -18,103 +17,91 @@ GROUP_TARGET: Final = 256 * 1024
 """Bytes of a newly built group; it may grow to twice that and shrink to a quarter."""
 
 
-class PlanItem(NamedTuple):
-    """A file to archive."""
+class Run(NamedTuple):
+    """Files that follow each other in the listing, and belonged to one unit or to none."""
 
-    file: int
-    """Its position among the files of this cycle."""
+    start: int
+    """Position of the first file in the listing."""
+    stop: int
+    """Position after the last file."""
     size: int
-    """Bytes of header and content."""
-    unit: int | None
-    """Its unit in the previous archive, if it is still the same file and of the same kind."""
-    is_large: bool
-    is_unchanged: bool
+    """Bytes of headers and contents."""
+    is_large: bool = False
+    unit: int | None = None
+    """The unit of the previous archive that these files still are, all of them unchanged."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopyUnit:
+class CopyUnit(NamedTuple):
     """Copy a unit of the previous archive."""
 
     unit: int
+    start: int
+    stop: int
+    is_large: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BuildUnit:
+class BuildUnit(NamedTuple):
     """Build a new unit: of one large file, or of several that share a piece."""
 
-    items: tuple[PlanItem, ...]
+    start: int
+    stop: int
     is_large: bool
 
 
-def plan_units(items: Iterable[PlanItem], member_counts: Sequence[int]) -> Iterator[CopyUnit | BuildUnit]:
-    """Plan an archive of these files in this order; `member_counts` are those of the previous units."""
-    stretch: list[PlanItem] = []
-    for item in items:
-        if item.is_large:
-            yield from _groups(stretch, member_counts)
-            stretch = []
-            yield _step([item], member_counts, is_large=True)
-        else:
-            stretch.append(item)
-    yield from _groups(stretch, member_counts)
+Step = CopyUnit | BuildUnit
 
 
-def _groups(items: list[PlanItem], member_counts: Sequence[int]) -> Iterator[CopyUnit | BuildUnit]:
-    for run in _sized(_runs(items)):
-        yield _step(run, member_counts, is_large=False)
-
-
-def _step(items: list[PlanItem], member_counts: Sequence[int], *, is_large: bool) -> CopyUnit | BuildUnit:
-    unit = items[0].unit
-    if (
-        unit is not None
-        and len(items) == member_counts[unit]
-        and all(item.is_unchanged and item.unit == unit for item in items)
-    ):
-        return CopyUnit(unit)
-    return BuildUnit(tuple(items), is_large)
-
-
-def _runs(items: list[PlanItem]) -> Iterator[list[PlanItem]]:
-    """Split where the previous archive did; new files join the group before them."""
-    run: list[PlanItem] = []
-    unit: int | None = None
-    for item in items:
-        if unit is not None and item.unit is not None and item.unit != unit:
-            yield run
-            run, unit = [], None
-        run.append(item)
-        unit = unit if item.unit is None else item.unit
-    if run:
-        yield run
-
-
-def _sized(runs: Iterable[list[PlanItem]]) -> Iterator[list[PlanItem]]:
-    """Merge runs that are too small and split those that are too large."""
-    waiting: list[PlanItem] = []
+def plan_units(runs: Iterable[Run], size_of: Callable[[int], int]) -> Iterator[Step]:
+    """Plan an archive of these runs; `size_of` returns the bytes of header and content of a file."""
+    stretch: list[Run] = []
     for run in runs:
-        if waiting and (_size(waiting) < GROUP_TARGET // 4 or _size(run) < GROUP_TARGET // 4):
-            waiting = waiting + run
+        if run.is_large:
+            yield from _groups(stretch, size_of)
+            stretch = []
+            yield _step(run)
         else:
-            yield from _split(waiting)
+            stretch.append(run)
+    yield from _groups(stretch, size_of)
+
+
+def _groups(runs: list[Run], size_of: Callable[[int], int]) -> Iterator[Step]:
+    for run in _sized(runs):
+        for part in _split(run, size_of):
+            yield _step(part)
+
+
+def _step(run: Run) -> Step:
+    if run.unit is not None:
+        return CopyUnit(run.unit, run.start, run.stop, run.is_large)
+    return BuildUnit(run.start, run.stop, run.is_large)
+
+
+def _sized(runs: Iterable[Run]) -> Iterator[Run]:
+    """Merge runs that are too small."""
+    waiting: Run | None = None
+    for run in runs:
+        if waiting is None:
             waiting = run
-    yield from _split(waiting)
+        elif min(waiting.size, run.size) < GROUP_TARGET // 4:
+            waiting = Run(waiting.start, run.stop, waiting.size + run.size)
+        else:
+            yield waiting
+            waiting = run
+    if waiting is not None:
+        yield waiting
 
 
-def _split(run: list[PlanItem]) -> Iterator[list[PlanItem]]:
-    size = _size(run)
-    share = size if size <= 2 * GROUP_TARGET else size / round(size / GROUP_TARGET)
-    part: list[PlanItem] = []
-    done = 0.0
-    for item in run:
-        part.append(item)
-        done += item.size
-        if done >= share:
-            yield part
-            part, done = [], done - share
-    if part:
-        yield part
-
-
-def _size(run: list[PlanItem]) -> int:
-    return sum(item.size for item in run)
+def _split(run: Run, size_of: Callable[[int], int]) -> Iterator[Run]:
+    """Split a run that is too large."""
+    if run.unit is not None or run.size <= 2 * GROUP_TARGET:
+        yield run
+        return
+    share = run.size / round(run.size / GROUP_TARGET)
+    start, size, done = run.start, 0, 0.0
+    for position in range(run.start, run.stop):
+        size += size_of(position)
+        if done + size >= share:
+            yield Run(start, position + 1, size)
+            start, size, done = position + 1, 0, done + size - share
+    if start < run.stop:
+        yield Run(start, run.stop, size)

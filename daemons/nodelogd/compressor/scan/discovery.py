@@ -10,25 +10,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from nodelogd.compressor.format.signatures import file_row
+from nodelogd.compressor.scan.beneath import has_openat2, open_beneath
 from nodelogd.compressor.scan.glob_patterns import FolderPatterns, parse_pattern
+from nodelogd.compressor.scan.size_limits import UNLIMITED, Found, SizeLimits, apply_limits
+from nodelogd.compressor.scan.sparse_extents import SECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nodelogd.compressor.scan.listing import Listing, LogFile
+
 FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a blocking open would hang on a FIFO
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # removed meanwhile, or a dangling link
-
-
-class LogFile(NamedTuple):
-    """A file to archive: its member name, its path, and its status when it was found."""
-
-    name: str  # as in the index: the absolute path without the leading slash
-    path: bytes  # absolute
-    status: os.stat_result  # of the file itself, also behind a link that is followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +38,9 @@ class ScanSettings:
     include: tuple[str, ...] = ("*.log",)
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
-    out: bytes = b""  # the directory in which `is_own` is called
+    own_folders: tuple[bytes, ...] = ()  # the directories in which `is_own` is called
     is_own: Callable[[str], bool] = field(default=lambda _: False)  # names that are never archived
+    limits: SizeLimits = UNLIMITED
 
 
 def member_name(name: bytes) -> str:
@@ -48,10 +48,15 @@ def member_name(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def find_log_files(settings: ScanSettings, on_error: Callable[[bytes, OSError], None]) -> list[LogFile]:
+def find_log_files(
+    settings: ScanSettings,
+    on_error: Callable[[bytes, OSError], None],
+    on_left_out: Callable[[bytes, str], None] = lambda _name, _why: None,
+) -> Listing:
     """List the files, sorted by name. Raises OSError if the directory itself cannot be listed.
 
-    `on_error` is called for each file and folder in it that cannot be examined.
+    `on_error` is called for each file and folder in it that cannot be examined, `on_left_out` for each file
+    that exceeds a limit.
     """
     walk = _Walk(settings, on_error)
     walk.list_folder(
@@ -61,16 +66,16 @@ def find_log_files(settings: ScanSettings, on_error: Callable[[bytes, OSError], 
         (),
     )
     walk.list_subfolders()
-    walk.files.sort(key=itemgetter(0))
-    return walk.files
+    return apply_limits(walk.found, settings.limits, on_left_out).listing()
 
 
 def open_log_file(file: LogFile, settings: ScanSettings) -> int:
     """Open a file for reading and return its descriptor, which the caller closes.
 
-    Raises OSError if it is gone, cannot be read, is no longer a regular file, or lies outside the directory.
+    Raises OSError if it is gone, cannot be read, is no longer a regular file, or lies outside the directory,
+    or if a link is on the way to it and links are not followed.
     """
-    fd = os.open(file.path, FLAGS if settings.follow_links else FLAGS | os.O_NOFOLLOW)
+    fd = _open(file.path, settings, FLAGS)
     try:
         _check(fd, file, settings)
     except BaseException:
@@ -82,8 +87,38 @@ def open_log_file(file: LogFile, settings: ScanSettings) -> int:
 def _check(fd: int, file: LogFile, settings: ScanSettings) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise OSError(errno.EINVAL, "not a regular file any more", file.path)
-    if not _is_beneath(os.readlink(b"/proc/self/fd/%d" % fd), settings.directory):
+    if _is_checked_by_kernel(settings):
+        return
+    path = _path_of(fd, file)
+    if not _is_beneath(path, settings.directory):
         raise OSError(errno.EXDEV, "it lies outside the directory", file.path)
+    if not settings.follow_links and path != _real_path(file.path, settings.directory):
+        raise OSError(errno.ENOENT, "it has another name by now", file.path)
+
+
+def _open(path: bytes, settings: ScanSettings, flags: int) -> int:
+    if _is_checked_by_kernel(settings):
+        return open_beneath(settings.directory, path, flags)
+    is_root = path == settings.directory
+    return os.open(path, flags if settings.follow_links or is_root else flags | os.O_NOFOLLOW)
+
+
+def _is_checked_by_kernel(settings: ScanSettings) -> bool:
+    """Return whether the kernel refuses links on the way; links that are followed may be absolute."""
+    return not settings.follow_links and has_openat2()
+
+
+def _path_of(fd: int, file: LogFile) -> bytes:
+    try:
+        return os.readlink(b"/proc/self/fd/%d" % fd)
+    except FileNotFoundError:
+        text = "/proc is not mounted, so nothing shows whether it lies in the directory"
+        raise OSError(errno.ENOTSUP, text, file.path) from None
+
+
+def _real_path(path: bytes, directory: bytes) -> bytes:
+    """Return a path in the directory if there is no link below the directory."""
+    return os.path.join(os.path.realpath(directory), path[len(directory) :].lstrip(b"/"))
 
 
 def _is_beneath(path: bytes, directory: bytes) -> bool:
@@ -103,11 +138,11 @@ class _Walk:
     """A walk through the folders that can contain a match."""
 
     def __init__(self, settings: ScanSettings, on_error: Callable[[bytes, OSError], None]) -> None:
-        self.files: list[LogFile] = []
+        self.found = Found()
         self._settings = settings
         self._links = settings.follow_links
         self._on_error = on_error
-        self._out = os.stat(settings.out) if settings.out else None
+        self._own_folders = [os.stat(folder) for folder in settings.own_folders]
         self._waiting: list[_Folder] = []
 
     def list_subfolders(self) -> None:
@@ -127,45 +162,58 @@ class _Walk:
         above: tuple[os.stat_result, ...],
     ) -> None:
         """List the folder `path`, which lies in the folders `above`."""
-        status = os.stat(path)
-        if any(os.path.samestat(status, each) for each in above):  # a link that leads back up
-            return
-        holds_own = self._out is not None and os.path.samestat(status, self._out)
-        start = member_name(os.path.join(path, b"").lstrip(b"/"))
-        with os.scandir(path) as entries:
+        fd = _open(path, self._settings, FLAGS | os.O_DIRECTORY)
+        try:
+            status = os.fstat(fd)
+            if not any(os.path.samestat(status, each) for each in above):  # else a link that leads back up
+                self._list_entries(fd, _Folder(path, include, exclude, (*above, status)))
+        finally:
+            os.close(fd)
+
+    def _list_entries(self, fd: int, folder: _Folder) -> None:
+        """Add the files of a folder; this loop is most of what a cycle without changes costs."""
+        links, matches, is_hidden = self._links, folder.include.matches, self._hidden_names(folder)
+        start = os.path.join(folder.path, b"").lstrip(b"/")
+        with os.scandir(fd) as entries:
             for entry in entries:
-                name = member_name(entry.name)
-                if exclude.matches(name) or (holds_own and self._settings.is_own(name)):
-                    continue
+                name = entry.name
                 try:
-                    if entry.is_file(follow_symlinks=self._links):
-                        if include.matches(name):
-                            self._add_file(entry, start + name)
-                    elif entry.is_dir(follow_symlinks=self._links) and (inner := include.descend(name)):
-                        self._add_folder(entry, inner, exclude.descend(name), (*above, status))
+                    if entry.is_file(follow_symlinks=links):
+                        if matches(name) and not is_hidden(name) and not self._leads_out(entry, folder):
+                            self._add_file(start, name, entry.stat(follow_symlinks=links))
+                    elif entry.is_dir(follow_symlinks=links) and not is_hidden(name):
+                        self._add_folder(entry, folder)
                 except OSError as error:
-                    self._report(entry.path, error)
+                    self._report(os.path.join(folder.path, os.fsencode(name)), error)
 
-    def _add_folder(
-        self,
-        entry: os.DirEntry[bytes],
-        include: FolderPatterns,
-        exclude: FolderPatterns,
-        above: tuple[os.stat_result, ...],
-    ) -> None:
-        if not self._leads_out(entry):
-            self._waiting.append(_Folder(entry.path, include, exclude, above))
+    def _hidden_names(self, folder: _Folder) -> Callable[[str], object]:
+        """Return what tells whether a name in a folder is excluded or one of our own."""
+        excluded, is_own = folder.exclude.matches, self._settings.is_own
+        if any(os.path.samestat(folder.above[-1], own) for own in self._own_folders):
+            return lambda name: excluded(name) or is_own(name)
+        return excluded
 
-    def _add_file(self, entry: os.DirEntry[bytes], name: str) -> None:
-        if not self._leads_out(entry):
-            self.files.append(LogFile(name, entry.path, entry.stat(follow_symlinks=self._links)))
+    def _add_folder(self, entry: os.DirEntry[str], folder: _Folder) -> None:
+        name = entry.name
+        if (include := folder.include.descend(name)) and not self._leads_out(entry, folder):
+            path = os.path.join(folder.path, os.fsencode(name))
+            self._waiting.append(_Folder(path, include, folder.exclude.descend(name), folder.above))
 
-    def _leads_out(self, entry: os.DirEntry[bytes]) -> bool:
-        return (
-            self._links
-            and entry.is_symlink()
-            and not _is_beneath(os.path.realpath(entry.path), self._settings.directory)
-        )
+    def _add_file(self, start: bytes, name: str, status: os.stat_result) -> None:
+        found = self.found
+        encoded = start + name.encode(_ENCODING, _ERRORS)
+        if status.st_nlink > 1 or self._links:
+            found.shared.append(len(found.names))
+        found.names.append(encoded)
+        found.rows.append(file_row(status))
+        if status.st_blocks * SECTOR < status.st_size:
+            found.allocated[encoded] = status.st_blocks * SECTOR
+
+    def _leads_out(self, entry: os.DirEntry[str], folder: _Folder) -> bool:
+        if not self._links or not entry.is_symlink():
+            return False
+        path = os.path.join(folder.path, os.fsencode(entry.name))
+        return not _is_beneath(os.path.realpath(path), self._settings.directory)
 
     def _report(self, path: bytes, error: OSError) -> None:
         if error.errno not in GONE:

@@ -14,7 +14,7 @@ from nodelogd.compressor.scan.log_reader import LogReader, ShrankError, Unreadab
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.listing import LogFile
 
 
 ATTEMPTS: Final = 10
@@ -30,6 +30,7 @@ class FileAnomaly(Enum):
     UNREADABLE = auto()
     SHRANK = auto()
     EDITED = auto()
+    TOO_LARGE = auto()
 
 
 class StoppedError(Exception):
@@ -46,6 +47,8 @@ class FileAccess:
     """Called for each anomaly with the member's name and a line for the operator."""
     is_stopping: Callable[[], bool]
     """Returns whether to stop at once."""
+    lines_wait: bool = True
+    """Whether an unfinished line may wait for the next cycle."""
 
     def report_anomaly(self, anomaly: FileAnomaly, file: LogFile, text: str) -> None:
         """Report an anomaly; `text` continues a sentence that starts with the file's path."""

@@ -1,23 +1,27 @@
 """Match files against shell patterns, folder by folder, while a directory is walked.
 
-Patterns are relative to the directory. `*`, `?` and `[...]` match within a name, `**` matches any number of
-folders, including none. As in a shell, hidden files match only patterns that contain the dot. The walk
-carries the patterns that can still match, so it never enters a folder in which nothing can match, and it
-tests each name in a folder against a single regular expression.
+Patterns are relative to the directory. Within a name, `*`, `?`, `[...]` and a backslash mean what they mean
+in a shell (see `shell_patterns`); `**` matches any number of folders, including none. As in a shell, hidden
+files match only patterns that contain the dot. The walk carries the patterns that can still match, so it
+never enters a folder in which nothing can match, and it tests each name in a folder against a single regular
+expression.
 """
 
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from nodelogd.compressor.scan.shell_patterns import translate
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Segments: TypeAlias = tuple[str, ...]
 
 ANY_FOLDERS: Final = "**"
+NOTHING: Final = r"(?!)"
+"""An expression that matches nothing."""
 
 
 def parse_pattern(text: str) -> Segments:
@@ -27,6 +31,8 @@ def parse_pattern(text: str) -> Segments:
     segments = tuple(text.split("/"))
     if not {"", ".", ".."}.isdisjoint(segments):
         raise ValueError("not a pattern: a part of it is empty, . or ..")
+    for segment in segments:
+        translate(segment)
     return (*segments, "*") if segments[-1] == ANY_FOLDERS else segments
 
 
@@ -38,15 +44,12 @@ class FolderPatterns:
         self._hidden = hidden
         self._patterns = sorted(set(_with_skipped_folders(patterns)))
         last = [_expression(pattern[0], hidden=hidden) for pattern in self._patterns if len(pattern) == 1]
-        self._names = re.compile("|".join(last)) if last else None
+        self.matches: Callable[[str], object] = re.compile("|".join(last) if last else NOTHING).match
+        """Returns something true if a name in this folder matches."""
 
     def __bool__(self) -> bool:
         """Return whether anything in this folder or below can match."""
         return bool(self._patterns)
-
-    def matches(self, name: str) -> bool:
-        """Return whether a name in this folder matches."""
-        return self._names is not None and self._names.match(name) is not None
 
     def descend(self, name: str) -> FolderPatterns:
         """Return the patterns for a folder in this folder."""
@@ -71,4 +74,6 @@ def _with_skipped_folders(patterns: Iterable[Segments]) -> Iterator[Segments]:
 
 
 def _expression(segment: str, *, hidden: bool) -> str:
-    return translate(segment) if hidden or segment.startswith(".") else rf"(?!\.){translate(segment)}"
+    return (
+        translate(segment) if hidden or segment.startswith((".", "\\.")) else rf"(?!\.){translate(segment)}"
+    )

@@ -8,12 +8,13 @@ import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from nodelogd.service.own_files import open_or_create_own
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
 RETRY_INTERVAL: Final = 0.1  # seconds
-FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class BusyError(Exception):
@@ -25,10 +26,11 @@ def hold_cycle_lock(path: Path, pause: Callable[[float], bool]) -> Generator[Non
     """Hold the lock for the duration of the block.
 
     While another process holds it, call `pause` with the seconds to wait; if that returns False, raise
-    BusyError. Raises OSError if the file cannot be opened.
+    BusyError. A lock file that is not ours is replaced, whoever holds it. Raises OSError if the file cannot
+    be opened.
     """
     while True:
-        fd = os.open(path, FLAGS, 0o600)
+        fd = open_or_create_own(path)
         try:
             if _try_lock(fd, path):
                 _write_holder(fd)
@@ -47,7 +49,7 @@ def _try_lock(fd: int, path: Path) -> bool:
     except BlockingIOError:
         return False
     with suppress(FileNotFoundError):  # the file was removed meanwhile; the next attempt creates it
-        return os.path.samestat(os.fstat(fd), path.stat())
+        return os.path.samestat(os.fstat(fd), path.lstat())
     return False
 
 

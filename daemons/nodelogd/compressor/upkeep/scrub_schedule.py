@@ -7,6 +7,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from nodelogd.service.own_files import ForeignFileError, open_or_create_own, own_status
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,12 +31,8 @@ class ScrubSchedule:
         """Return whether to scrub now; without a marker the interval starts now. Raises OSError."""
         if self._interval is None:
             return False
-        try:
-            last = self._marker.stat().st_mtime
-        except FileNotFoundError:
-            self._set_last(now)
-            return False
-        if last > now:  # the clock was set back
+        last = self._last()
+        if last is None or last > now:  # the first time, or the clock was set back
             self._set_last(now)
             return False
         self._metrics.last_scrub.set(last)
@@ -49,7 +47,18 @@ class ScrubSchedule:
             log.error("%s is damaged: %s; it is rebuilt", archive, result.damage)
         self._set_last(time.time())
 
+    def _last(self) -> float | None:
+        """Return the time of the last scrub, None if there is no marker of ours."""
+        try:
+            status = own_status(self._marker)
+        except ForeignFileError:
+            return None
+        return None if status is None else status.st_mtime
+
     def _set_last(self, now: float) -> None:
-        self._marker.touch(mode=0o600)
-        os.utime(self._marker, (now, now))
+        fd = open_or_create_own(self._marker)
+        try:
+            os.utime(fd, (now, now))
+        finally:
+            os.close(fd)
         self._metrics.last_scrub.set(now)

@@ -23,11 +23,11 @@ def test_a_sparse_log_of_nine_gibibytes_takes_no_time(workspace: Workspace) -> N
         file.seek(5 * 1024 * MIB + 12345)
         file.write(b"in the middle\n")
     report = workspace.update()
-    assert report.bytes_read < 20 * MIB
+    assert report.bytes_read < MIB
     index = read_matching_index(workspace.target)
     (member,) = index.members
-    assert member.length == 9 * 1024 * MIB
-    assert report.archive_size < 12 * MIB
+    assert member.length + member.metadata.holes == 9 * 1024 * MIB
+    assert report.archive_size < MIB
     with log.open("ab") as file:
         file.write(b"and at the end\n")
     assert workspace.update().bytes_compressed < MIB

@@ -197,7 +197,11 @@ def test_an_archive_that_cannot_be_copied_fails_only_one_update(
 def test_an_archive_truncated_while_it_is_copied_is_rebuilt(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
+    def truncating(*_: object) -> int:
+        os.truncate(workspace.target, 20)
+        return 0
+
+    monkeypatch.setattr(os, "copy_file_range", truncating)
     with pytest.raises(OSError, match="the previous archive is shorter than it was"):
         workspace.update()
     assert workspace.leftovers() == []

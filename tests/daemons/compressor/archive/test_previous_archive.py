@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import errno
+import io
+import struct
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.daemons.compressor.format.test_tar_headers import metadata
 from tests.daemons.compressor.workspace import Workspace, log_lines
 
-from nodelog.archive.index import decode_index, encode_index, index_path, read_matching_index
+from nodelog.archive.index import (
+    InvalidIndexError,
+    encode_index,
+    index_path,
+    open_blocks,
+    parse_index,
+    read_matching_index,
+)
+from nodelog.archive.index_blocks import decode_block, encode_block
+from nodelogd.compressor.archive.previous_archive import PreviousArchive
+from nodelogd.compressor.format.pieces import Span
+from nodelogd.compressor.format.tar_headers import tar_header
+from nodelogd.compressor.format.units import Unit, make_unit, read_unit
 
 if TYPE_CHECKING:
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.listing import LogFile
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"x" * 1000])
@@ -33,13 +52,19 @@ def test_without_a_valid_index_everything_is_compressed_again(
     read_matching_index(workspace.target)
 
 
-def test_an_index_whose_lines_do_not_add_up_is_not_trusted(workspace: Workspace) -> None:
+def test_an_index_whose_blocks_do_not_add_up_is_not_trusted(workspace: Workspace) -> None:
     (workspace.logs / "a.log").write_bytes(log_lines(1, 3_000_000))
     workspace.update()
-    trailer, _ = decode_index(index_path(workspace.target).read_bytes())
-    rows = index_path(workspace.target).read_bytes().splitlines(keepends=True)
-    del rows[3]  # a piece of a mebibyte
-    index_path(workspace.target).write_bytes(encode_index(trailer, rows[1:-1]))
+    with index_path(workspace.target).open("rb") as file:
+        trailer, blocks = open_blocks(file)
+        (unit, end) = blocks
+    block = decode_block(unit)
+    (member,) = block.members()
+    del block.pieces[2]  # of a mebibyte
+    member = member._replace(length=member.length - 1024**2)
+    index_path(workspace.target).write_bytes(
+        b"".join(encode_index(trailer, [encode_block([member], block.pieces), end]))
+    )
     workspace.restart()
     assert workspace.update().bytes_copied == 0
     assert workspace.members() == {"a.log": log_lines(1, 3_000_000)}
@@ -85,3 +110,70 @@ def test_a_removed_archive_is_rebuilt(workspace: Workspace) -> None:
     workspace.target.unlink()
     assert workspace.update().bytes_copied == 0
     assert workspace.members() == {"a.log": log_lines(1, 3_000_000)}
+
+
+def test_an_index_that_cannot_be_written_is_reported_and_written_later(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace.logs / "a.log").write_bytes(log_lines(1, 300))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreviousArchive, "publish_index", full)
+        for published in (True, False):
+            report = workspace.update()
+            assert report.published == published
+            assert report.index_error is not None
+    assert workspace.members() == workspace.contents()
+    assert workspace.update().index_error is None
+    read_matching_index(workspace.target)
+
+
+def test_pieces_are_compared_with_their_checksums_before_a_new_process_copies_them(
+    workspace: Workspace,
+) -> None:
+    log = workspace.logs / "a.log"
+    log.write_bytes(log_lines(1, 3_000_000))
+    workspace.update()
+    with workspace.target.open("r+b") as file:
+        file.seek(workspace.target.stat().st_size // 2)
+        file.write(b"rotten")
+    workspace.restart()
+    with log.open("ab") as file:
+        file.write(b"more\n")
+    assert workspace.update().bytes_copied == 0
+    assert workspace.members() == workspace.contents()
+
+
+def test_an_archive_with_a_second_name_is_not_copied_from(workspace: Workspace) -> None:
+    log = workspace.logs / "a.log"
+    log.write_bytes(log_lines(1, 3_000_000))
+    workspace.update()
+    workspace.target.with_name("second").hardlink_to(workspace.target)
+    assert workspace.update().bytes_copied == 0
+    assert workspace.update().published is False
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_any_change_of_an_index_is_either_noticed_or_harmless(data: st.DataObject) -> None:
+    """Whatever an index says, the parser says in one line why it is none, or its blocks add up."""
+    unit = make_unit([metadata("var/log/a.log", 10)], [Span(20, 1536, 1)], is_large=False)
+    plain = bytearray(zlib.decompress(unit.block[8:]))
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(plain) - 1))
+        plain[at : at + data.draw(st.integers(1, 9))] = data.draw(st.binary(max_size=9))
+    packed = zlib.compress(plain)
+    block = struct.pack("<II", len(packed), zlib.crc32(packed)) + packed
+    with suppress(InvalidIndexError):
+        found = read_unit(block)
+        if isinstance(found, Unit):
+            for member in found.contents().members:
+                tar_header(member)
+
+
+def test_ten_thousand_brackets_are_no_index() -> None:
+    with pytest.raises(InvalidIndexError):
+        parse_index(io.BytesIO(b"[" * 10_000_000))

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from nodelogd.compressor.format.pieces import (
     EMPTY_SPAN,
     GZIP_HEADER,
+    Span,
     alignment_filler,
     archive_end,
     compress_piece,
     compress_piece_fast,
     decompress_piece,
     join_spans,
-    piece_span,
 )
 from nodelogd.service.deflate import crc32
 
@@ -35,9 +35,9 @@ def test_any_sequence_of_pieces_is_one_gzip_member(pieces: list[tuple[bytes, obj
     archive, spans = GZIP_HEADER, []
     for data, compress in pieces:
         deflated = compress(data)  # type: ignore[operator]
-        spans.append(piece_span(len(deflated), len(data), crc32(data)))
+        spans.append(Span(len(deflated), len(data), crc32(data)))
         archive += deflated + alignment_filler(len(archive) + len(deflated))
-        spans.append(piece_span(-(len(GZIP_HEADER) + join_spans(spans).length) % 4096, 0, 0))
+        spans.append(Span(-(len(GZIP_HEADER) + join_spans(spans).length) % 4096, 0, 0))
     end, trailer = archive_end(join_spans(spans))
     archive += end
     whole = b"".join(data for data, _ in pieces)
@@ -73,12 +73,12 @@ def test_invalid_data_is_rejected_or_decompresses_to_other_data(data: bytes) -> 
 
 @given(st.lists(st.binary(max_size=50)))
 def test_joining_spans_is_associative(parts: list[bytes]) -> None:
-    spans = [piece_span(len(part), len(part), crc32(part)) for part in parts]
+    spans = [Span(len(part), len(part), crc32(part)) for part in parts]
     for cut in range(len(spans) + 1):
         assert join_spans([join_spans(spans[:cut]), join_spans(spans[cut:])]) == join_spans(spans)
     assert join_spans([EMPTY_SPAN, *spans, EMPTY_SPAN]) == join_spans(spans)
 
 
 def test_a_size_above_four_gibibytes_wraps_as_in_gzip() -> None:
-    _, trailer = archive_end(join_spans([piece_span(1, 2**31, 0)] * 3))
+    _, trailer = archive_end(join_spans([Span(1, 2**31, 0)] * 3))
     assert trailer.size == 2**31

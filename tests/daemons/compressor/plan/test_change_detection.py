@@ -10,7 +10,7 @@ from tests.daemons.compressor.workspace import log_lines
 if TYPE_CHECKING:
     from tests.daemons.compressor.workspace import Workspace
 
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.listing import LogFile
 
 
 def test_a_log_that_was_young_at_its_snapshot_is_read_once(workspace: Workspace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,8 +35,7 @@ def read_function(data: bytes) -> Callable[[int, int], bytes]:
 
 def snapshot_of(data: bytes, size: int | None = None) -> FileMetadata:
     end = finished_length(len(data))
-    return replace(
-        metadata("x", len(data)),
+    return metadata("x", len(data))._replace(
         seen=len(data) if size is None else size,
         head=crc32(data[:PROBE]),
         finished=crc32(data[max(0, end - PROBE) : end]),
@@ -67,10 +65,12 @@ def test_a_fragment_waits_unless_it_is_too_long(size: int, lines: bytes) -> None
     assert snapshot_length(len(data), None, read_function(data)) == expected
 
 
-def test_a_fragment_that_has_not_grown_is_archived() -> None:
+def test_a_fragment_waits_once_and_what_is_archived_is_not_taken_back() -> None:
     data = b"one\ntwo"
     assert snapshot_length(7, snapshot_of(b"one\n", 7), read_function(data)) == 7
-    assert snapshot_length(7, snapshot_of(b"one\n", 6), read_function(data)) == 4
+    assert snapshot_length(7, snapshot_of(b"one\n", 6), read_function(data)) == 7
+    assert snapshot_length(7, snapshot_of(b"one\n", 4), read_function(data)) == 4
+    assert snapshot_length(7, snapshot_of(b"one\ntw", 6), read_function(data)) == 6
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nodelogd.compressor.format.signatures import file_row
+from nodelogd.compressor.scan import discovery
 from nodelogd.compressor.scan.discovery import ScanSettings, find_log_files, open_log_file
 
 
@@ -55,9 +57,9 @@ def test_files_are_found_by_their_absolute_names_in_order(logs: Path) -> None:
     (logs / "dir.log").mkdir()
     settings = scan_settings(logs)
     assert names(settings) == ["-rf.log", "a.log", "b.log"]
-    (first, *_) = find_log_files(settings, fail_on_error)
-    assert first.name == str(logs / "-rf.log").lstrip("/")
-    assert first.status == (logs / "-rf.log").lstat()
+    files = find_log_files(settings, fail_on_error)
+    assert files.file(0).name == str(logs / "-rf.log").lstrip("/")
+    assert files.row(0) == file_row((logs / "-rf.log").lstat())
 
 
 def test_names_of_any_bytes_are_found(logs: Path) -> None:
@@ -86,7 +88,7 @@ def test_own_archives_are_never_found_by_any_path(logs: Path) -> None:
     (logs.parent / "link").symlink_to(logs)
     settings = replace(
         scan_settings(logs, "**/*.log"),
-        out=os.fsencode(logs.parent / "link"),
+        own_folders=(os.fsencode(logs.parent / "link"),),
         is_own=lambda name: name == "own.log",
     )
     assert names(settings) == ["a.log", "deep/own.log"]
@@ -110,8 +112,9 @@ def test_links_are_followed_within_the_directory_only(logs: Path) -> None:
     (logs / "outer").symlink_to(outside.parent)
     settings = scan_settings(logs, "*.log", "folder/*", "outer/*", follow_links=True)
     assert names(settings) == ["folder/a.txt", "inside.log"]
-    (_, file) = find_log_files(settings, fail_on_error)
-    assert file.status == inside.stat()
+    files = find_log_files(settings, fail_on_error)
+    assert files.row(0) == file_row(inside.stat())
+    assert files.links == {1: 0}  # the same file again
 
 
 def test_circular_links_end(logs: Path) -> None:
@@ -139,12 +142,12 @@ def test_a_folder_that_cannot_be_listed_is_reported_and_others_are_searched(
 ) -> None:
     for name in ("a/x.log", "b/x.log"):
         write(logs / name)
-    real = os.scandir
+    real, denied = os.scandir, (logs / "a").stat()
 
-    def listing(path: bytes) -> object:
-        if path.endswith(b"/a"):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return real(path)
+    def listing(fd: int) -> object:
+        if os.path.samestat(os.fstat(fd), denied):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(fd)
 
     monkeypatch.setattr(os, "scandir", listing)
     errors: list[tuple[bytes, OSError]] = []
@@ -199,8 +202,25 @@ def test_a_folder_replaced_by_a_link_to_the_outside_is_refused(logs: Path, follo
     outside = write(logs.parent / "outside" / "a.log").parent
     (logs / "pod").rename(logs / "moved")
     (logs / "pod").symlink_to(outside)
-    with pytest.raises(OSError, match="outside the directory"):
+    with pytest.raises(OSError, match=r"outside the directory|symbolic links"):
         open_log_file(file, settings)
+
+
+@pytest.mark.parametrize("has_openat2", [True, False], ids=["openat2", "no openat2"])
+def test_a_log_is_opened_under_its_own_name_only(
+    logs: Path, has_openat2: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_openat2:
+        monkeypatch.setattr(discovery, "has_openat2", lambda: False)
+    write(logs / "pod" / "a.log", "pod\n")
+    write(logs / "private" / "a.log", "secret\n")
+    settings = scan_settings(logs, "**/*.log", exclude=("private",))
+    (file,) = find_log_files(settings, fail_on_error)
+    (logs / "pod").rename(logs / "moved")
+    (logs / "pod").symlink_to(logs / "private")
+    with pytest.raises(OSError, match=r"symbolic links|another name"):
+        open_log_file(file, settings)
+    assert names(settings) == ["moved/a.log"]
 
 
 def test_folders_nested_deeper_than_the_call_stack_are_walked(logs: Path) -> None:

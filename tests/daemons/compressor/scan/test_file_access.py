@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodelogd.compressor.scan.discovery import LogFile
 from nodelogd.compressor.scan.file_access import ATTEMPTS, FileAccess, FileAnomaly, StoppedError
+from nodelogd.compressor.scan.listing import LogFile
 from nodelogd.compressor.scan.log_reader import LogReader, ShrankError, UnreadableError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class OneFile:
 
     def __init__(self, path: Path, *, open_error: OSError | None = None) -> None:
         path.write_bytes(b"x\n")
-        self.file = LogFile(str(path).lstrip("/"), os.fsencode(path), path.stat())
+        self.file = LogFile(str(path).lstrip("/"), os.fsencode(path))
         self.open_error = open_error
         self.reports: list[tuple[FileAnomaly, str]] = []
         self.fds: list[int] = []

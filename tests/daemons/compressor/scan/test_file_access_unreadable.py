@@ -12,7 +12,7 @@ from tests.daemons.compressor.workspace import Workspace, log_lines
 from nodelogd.compressor.scan.file_access import FileAnomaly
 
 if TYPE_CHECKING:
-    from nodelogd.compressor.scan.discovery import LogFile
+    from nodelogd.compressor.scan.listing import LogFile
 
 
 MIB = 1024 * 1024

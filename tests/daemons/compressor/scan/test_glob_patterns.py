@@ -12,7 +12,7 @@ def matches(path: str, *patterns: str, hidden: bool = False) -> bool:
     remaining = FolderPatterns(map(parse_pattern, patterns), hidden=hidden)
     for folder in folders:
         remaining = remaining.descend(folder)
-    return remaining.matches(name)
+    return bool(remaining.matches(name))
 
 
 @pytest.mark.parametrize(

@@ -71,12 +71,24 @@ def test_a_read_error_carries_its_reason(
 
 def test_holes_are_found_without_reading(open_log: Callable[[bytes], LogReader]) -> None:
     log = open_log(b"x" * 5000)
-    os.ftruncate(log.fd, 10 * MIB)
+    os.ftruncate(log.fd, 8 * MIB)
     os.pwrite(log.fd, b"y", 6 * MIB + 5)
     log.refresh()
-    holes = [log.is_hole(number * MIB, MIB) for number in range(10)]
-    assert holes == [False, *[True] * 5, False, *[True] * 3]
+    holes = [log.is_hole(number * MIB, MIB) for number in range(8)]
+    assert holes == [False, *[True] * 5, False, True]
     assert log.bytes_read == 0
+
+
+def test_the_holes_of_a_very_sparse_file_are_left_out(open_log: Callable[[bytes], LogReader]) -> None:
+    log = open_log(b"x" * 4096)
+    os.pwrite(log.fd, b"y" * 4096, 16 * MIB)
+    os.ftruncate(log.fd, 32 * MIB)
+    log.refresh()
+    assert log.extents == [(0, 4096), (16 * MIB, 4096)]
+    assert (log.size, log.ends_in_hole) == (8192, True)
+    assert bytes(log.read(0, 8192)) == b"x" * 4096 + b"y" * 4096
+    assert [log.file_offset(at) for at in (1, 4096, 4097, 8192)] == [1, 4096, 16 * MIB + 1, 32 * MIB]
+    assert log.extents_until(4100) == [(0, 4096), (16 * MIB, 4)]
 
 
 def test_a_file_without_holes_has_none(open_log: Callable[[bytes], LogReader]) -> None:

@@ -54,13 +54,26 @@ def test_the_size_of_the_index_counts(names: ArchiveNames) -> None:
     assert not paths[0].exists()
 
 
-def test_the_current_archive_is_kept_whatever_the_clock_says(names: ArchiveNames) -> None:
+def test_the_current_archive_and_those_of_later_days_are_kept(names: ArchiveNames) -> None:
     target, *later = [write_archive(names, day) for day in (1, 2, 3)]  # the clock was set back
     apply_retention(
         names, target, replace(NO_LIMITS, max_bytes=0, max_files=1, max_age=1, min_free_share=1.0), Metrics()
     )
     assert target.exists()
-    assert not any(path.exists() for path in later)
+    assert all(path.exists() for path in later)
+
+
+def test_files_of_others_and_of_later_days_cost_no_archive(names: ArchiveNames) -> None:
+    old, target = write_archive(names, 1), write_archive(names, 2)
+    for path in (write_archive(names, 3), write_archive(names, 4)):
+        os.chown(path, 1000, 1000)
+    write_archive(names, 30)
+    (names.out / "logs-2026-10-01.tgz").symlink_to("/nonexistent")
+    apply_retention(names, target, replace(NO_LIMITS, max_files=2), Metrics())
+    assert old.exists()
+    apply_retention(names, target, replace(NO_LIMITS, max_files=1), Metrics())
+    assert not old.exists()
+    assert len([path for path in names.out.iterdir() if path.suffix == ".tgz"]) == 5
 
 
 def test_an_archive_without_an_index_counts(names: ArchiveNames) -> None:

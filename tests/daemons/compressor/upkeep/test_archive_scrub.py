@@ -27,6 +27,15 @@ def workspace(tmp_path: Path) -> Workspace:
     return workspace
 
 
+def edit_and_append(log: Path, offset: int) -> None:
+    """Change a log in the middle; with a line more, it looks to a cycle as if it had only grown."""
+    with log.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"edited")
+        file.seek(0, os.SEEK_END)
+        file.write(b"more\n")
+
+
 def test_an_intact_archive_is_left_alone(workspace: Workspace) -> None:
     assert workspace.scrub() == ScrubResult()
     assert workspace.anomalies == []
@@ -60,9 +69,7 @@ def test_damage_anywhere_in_the_archive_is_found_and_repaired(share: float, work
 @pytest.mark.parametrize("offset", [10_000, 1_500_000, 4_000_000])
 def test_an_edit_in_the_middle_of_a_log_is_found_and_archived(offset: int, workspace: Workspace) -> None:
     log = workspace.logs / "a.log"
-    with log.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"edited")
+    edit_and_append(log, offset)
     workspace.update()
     assert workspace.members()["a.log"] != log.read_bytes()
     assert workspace.scrub() == ScrubResult(edited=1)
@@ -70,6 +77,14 @@ def test_an_edit_in_the_middle_of_a_log_is_found_and_archived(offset: int, works
     assert workspace.update().published
     assert workspace.members()["a.log"] == log.read_bytes()
     assert workspace.scrub() == ScrubResult()
+
+
+def test_an_edit_of_a_log_that_goes_on_growing_is_found(workspace: Workspace) -> None:
+    log = workspace.logs / "a.log"
+    edit_and_append(log, 1_500_000)
+    assert workspace.scrub() == ScrubResult(edited=1)
+    assert workspace.update().published
+    assert workspace.members()["a.log"] == log.read_bytes()
 
 
 def test_a_hole_punched_into_a_log_is_an_edit(workspace: Workspace) -> None:
@@ -83,9 +98,7 @@ def test_a_hole_punched_into_a_log_is_an_edit(workspace: Workspace) -> None:
 
 def test_a_found_edit_survives_a_restart(workspace: Workspace) -> None:
     log = workspace.logs / "a.log"
-    with log.open("r+b") as file:
-        file.seek(1_500_000)
-        file.write(b"edited")
+    edit_and_append(log, 1_500_000)
     workspace.update()
     assert workspace.scrub() == ScrubResult(edited=1)
     workspace.restart()  # before it could archive the edit

@@ -86,10 +86,20 @@ def test_a_lock_file_that_was_removed_meanwhile_is_created_again(
         assert path.read_text() == f"{HOLDER}\n"
 
 
-def test_a_link_in_place_of_the_lock_is_not_followed(path: Path) -> None:
+def test_a_link_in_place_of_the_lock_is_replaced_and_not_followed(path: Path) -> None:
     path.symlink_to(path.parent / "other")
-    with pytest.raises(OSError, match="symbolic links"), hold_cycle_lock(path, no_wait):
-        pass
+    with hold_cycle_lock(path, no_wait):
+        assert not path.is_symlink()
+    assert not (path.parent / "other").exists()
+
+
+def test_a_lock_that_another_user_holds_is_replaced(path: Path) -> None:
+    path.touch(mode=0o666)
+    os.chown(path, 1000, 1000)
+    with path.open() as foreign:
+        fcntl.flock(foreign, fcntl.LOCK_EX)
+        with hold_cycle_lock(path, no_wait):
+            assert path.stat().st_uid == os.geteuid()
 
 
 def test_on_a_full_disk_the_lock_works_without_a_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

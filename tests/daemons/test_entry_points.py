@@ -4,9 +4,9 @@ import sys
 import pytest
 
 SCRIPTS = {
-    "logd": ("nodelogd.console_scripts", "node"),
-    "logcd": ("nodelogd.console_scripts", "node"),
-    "nodeagent": ("nodeagent.console_script", "agent"),
+    "logd": ("nodelogd.entry_points", "node"),
+    "logcd": ("nodelogd.entry_points", "node"),
+    "nodeagent": ("nodeagent.entry_point", "agent"),
 }
 
 
@@ -29,7 +29,7 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(program: str, mis
 def test_a_module_of_our_own_that_is_missing_is_not_blamed_on_an_extra() -> None:
     code = (
         "import sys; sys.modules['nodelogd.collector'] = None;"
-        " from nodelogd.console_scripts import logd as run; run()"
+        " from nodelogd.entry_points import logd as run; run()"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ModuleNotFoundError" in result.stderr
