@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.service.own_files import why_foreign
+from nodelogd.service.files.own_files import why_foreign
 
 if TYPE_CHECKING:
     from pathlib import Path

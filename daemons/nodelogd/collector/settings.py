@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodelogd.collector.pipeline.sync_schedule import SyncPolicy
 from nodelogd.collector.store.log_store import StoreSettings
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from nodelogd.compressor.plan.change_detection import Changes, keeps_all
 from nodelogd.compressor.plan.planning import plan_units
 from nodelogd.compressor.scan.file_access import FileAnomaly
 from nodelogd.compressor.upkeep.archive_scrub import ScrubResult, find_damage, find_edited, index_matches
-from nodelogd.service.atomic_publish import publish_atomically
-from nodelogd.service.own_files import ForeignFileError, is_own, make_way_for_rename, open_own
+from nodelogd.service.files.atomic_publish import publish_atomically
+from nodelogd.service.files.own_files import ForeignFileError, is_own, make_way_for_rename, open_own
 
 if TYPE_CHECKING:
     from collections.abc import Generator

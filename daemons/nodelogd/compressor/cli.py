@@ -18,7 +18,7 @@ from nodelogd.compressor.daemon import run_daemon
 from nodelogd.compressor.one_shot import run_once
 from nodelogd.compressor.settings import Settings
 from nodelogd.service import command_line, event_loop, logging_setup
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
 from nodelogd.service.option_types import ADDRESS, Count, DaemonOption, Duration, Percentage, Size
 

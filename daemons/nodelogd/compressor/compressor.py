@@ -27,7 +27,7 @@ from nodelogd.compressor.upkeep.archive_retention import apply_retention
 from nodelogd.compressor.upkeep.archive_series import ArchiveSeries
 from nodelogd.compressor.upkeep.cycle_lock import hold_cycle_lock
 from nodelogd.compressor.upkeep.scrub_schedule import ScrubSchedule
-from nodelogd.service.own_files import is_own
+from nodelogd.service.files.own_files import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable

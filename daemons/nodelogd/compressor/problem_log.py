@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.service.own_files import ForeignFileError, own_status
+from nodelogd.service.files.own_files import ForeignFileError, own_status
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Final
 
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address
 
 RETENTION: Final = Budget(max_bytes=None, max_files=7, always_kept=1)

@@ -16,7 +16,7 @@ from nodelogd.collector.settings import Settings
 from nodelogd.collector.store.log_lock import LockedError
 from nodelogd.collector.store.log_store import StoreSettings
 from nodelogd.service import command_line, logging_setup, open_file_limit
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
 
 MIB = 1024 * 1024

@@ -19,7 +19,7 @@ from nodelogd.collector.daemon import Collector
 from nodelogd.collector.network.listener import ListeningSockets
 from nodelogd.collector.settings import Settings
 from nodelogd.collector.wiring import Wiring
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, listen_on
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nodelogd.compressor.archive_updater import UpdateReport
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from nodelog import __version__
 from nodelogd.compressor import cli
 from nodelogd.compressor.settings import Settings
 from nodelogd.service import command_line, logging_setup
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 from nodelogd.service.listening_sockets import Address, ListenError
 
 

@@ -19,7 +19,7 @@ from nodelog.archive.index import FileMetadata, Trailer, encode_index, index_pat
 from nodelog.archive.index_blocks import PieceSize, encode_block
 from nodelogd.compressor.format import pieces, tar_headers
 from nodelogd.compressor.format.units import make_unit
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.transient_errors import RETRY_INTERVAL
-from nodelogd.service.free_space import describe_error
+from nodelogd.service.files.free_space import describe_error
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.permissions import DEFAULT_MODE, Permissions
-from nodelogd.service.atomic_publish import publish_atomically
-from nodelogd.service.deflate import SMALL_LEVEL, GzipFile, crc32, small
+from nodelogd.service.files.atomic_publish import publish_atomically
+from nodelogd.service.files.deflate import SMALL_LEVEL, GzipFile, crc32, small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

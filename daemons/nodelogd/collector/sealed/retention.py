@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.journal_format import JournalError, decode_header
-from nodelogd.service.disk_budget import Budget, FinishedFile, files_to_remove
-from nodelogd.service.free_space import free_space
+from nodelogd.service.files.disk_budget import Budget, FinishedFile, files_to_remove
+from nodelogd.service.files.free_space import free_space
 
 if TYPE_CHECKING:
     import os

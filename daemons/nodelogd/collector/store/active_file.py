@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.permissions import DEFAULT_MODE
-from nodelogd.service.atomic_publish import temporary_path
+from nodelogd.service.files.atomic_publish import temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nodelogd.collector.store.journal_file import JournalFile
 from nodelogd.collector.store.journal_format import CLOSED, Header, Record
 from nodelogd.collector.store.parallel_sync import sync_in_parallel
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.permissions import DEFAULT_MODE, Permissions
-from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.files.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.journal_format import SPARE_SLOT, current_slot
-from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.files.atomic_publish import publish_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from nodelogd.collector.store.journal_format import CLOSED, Header, Record, decode
 from nodelogd.collector.store.stream_table import update_lru
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable

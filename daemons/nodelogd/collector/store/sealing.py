@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nodelogd.service.free_space import describe_error
+from nodelogd.service.files.free_space import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from nodelogd.collector.store.file_operations import copy_tail, end_of_last_line
 from nodelogd.collector.store.journal_format import Header, JournalError, decode_header
 from nodelogd.collector.store.recovery import find_recovery_point
-from nodelogd.service.atomic_publish import sync_directory
+from nodelogd.service.files.atomic_publish import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -14,7 +14,7 @@ from nodelogd.compressor.format.signatures import ROW
 from nodelogd.compressor.format.units import CHUNK, Unit, make_unit
 from nodelogd.compressor.plan.snapshots import PROBE
 from nodelogd.compressor.scan.log_reader import ShrankError, UnreadableError
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable

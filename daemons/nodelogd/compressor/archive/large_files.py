@@ -13,7 +13,7 @@ from nodelogd.compressor.format.pieces import Span, alignment_filler, compress_p
 from nodelogd.compressor.format.units import CHUNK, Unit, make_unit
 from nodelogd.compressor.plan.finished_pieces import ZEROS_CRC
 from nodelogd.compressor.plan.snapshots import PROBE
-from nodelogd.service.deflate import SMALL_LEVEL, crc32
+from nodelogd.service.files.deflate import SMALL_LEVEL, crc32
 
 if TYPE_CHECKING:
     from nodelogd.compressor.archive.output import Output

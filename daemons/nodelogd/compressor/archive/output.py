@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelogd.compressor.format.pieces import Span, decompress_piece
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,8 @@ from nodelogd.compressor.format.member_table import MemberTable
 from nodelogd.compressor.format.pieces import EMPTY_SPAN, Span, archive_end, join_spans
 from nodelogd.compressor.format.units import read_unit
 from nodelogd.compressor.plan.planning import CopyUnit
-from nodelogd.service.atomic_publish import publish_atomically
-from nodelogd.service.own_files import make_way_for_rename, opened_own
+from nodelogd.service.files.atomic_publish import publish_atomically
+from nodelogd.service.files.own_files import make_way_for_rename, opened_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelog.archive.index import Trailer, trailer_bytes
-from nodelogd.service import deflate
-from nodelogd.service.deflate import fast, small
+from nodelogd.service.files import deflate
+from nodelogd.service.files.deflate import fast, small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.scan.log_reader import SMALL_READ
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     import os

@@ -21,7 +21,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nodelogd.service.own_files import ForeignFileError, is_own, own_status
+from nodelogd.service.files.own_files import ForeignFileError, is_own, own_status
 
 if TYPE_CHECKING:
     from datetime import tzinfo

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.service.atomic_publish import publish_atomically
-from nodelogd.service.own_files import ForeignFileError, make_way_for_rename, read_own
+from nodelogd.service.files.atomic_publish import publish_atomically
+from nodelogd.service.files.own_files import ForeignFileError, make_way_for_rename, read_own
 
 if TYPE_CHECKING:
     from pathlib import Path

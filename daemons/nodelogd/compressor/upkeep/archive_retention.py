@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nodelog.archive.index import index_path
-from nodelogd.service.disk_budget import MIN_FREE_BYTES, Budget, FinishedFile, files_to_remove
-from nodelogd.service.free_space import free_space
+from nodelogd.service.files.disk_budget import MIN_FREE_BYTES, Budget, FinishedFile, files_to_remove
+from nodelogd.service.files.free_space import free_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable

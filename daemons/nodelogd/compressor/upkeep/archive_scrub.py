@@ -18,7 +18,7 @@ from nodelogd.compressor.format.signatures import ROW, may_be_unchanged
 from nodelogd.compressor.format.units import CHUNK
 from nodelogd.compressor.plan.finished_pieces import finished_pieces_match
 from nodelogd.compressor.plan.snapshots import is_continued
-from nodelogd.service.own_files import opened_own
+from nodelogd.service.files.own_files import opened_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

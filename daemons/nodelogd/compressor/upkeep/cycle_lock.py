@@ -8,7 +8,7 @@ import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from nodelogd.service.own_files import open_or_create_own
+from nodelogd.service.files.own_files import open_or_create_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

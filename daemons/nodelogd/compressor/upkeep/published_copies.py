@@ -10,8 +10,14 @@ import os
 from typing import TYPE_CHECKING
 
 from nodelogd.compressor.archive.output import copy_range
-from nodelogd.service.atomic_publish import publish_atomically, sync_directory
-from nodelogd.service.own_files import ForeignFileError, is_own, make_way_for_rename, opened_own, own_status
+from nodelogd.service.files.atomic_publish import publish_atomically, sync_directory
+from nodelogd.service.files.own_files import (
+    ForeignFileError,
+    is_own,
+    make_way_for_rename,
+    opened_own,
+    own_status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from nodelogd.service.own_files import ForeignFileError, open_or_create_own, own_status
+from nodelogd.service.files.own_files import ForeignFileError, open_or_create_own, own_status
 
 if TYPE_CHECKING:
     from pathlib import Path

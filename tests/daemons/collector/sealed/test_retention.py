@@ -15,7 +15,7 @@ from nodelogd.collector.sealed import retention as retention_module
 from nodelogd.collector.sealed.retention import Retention
 from nodelogd.collector.store.file_names import FileNames
 from nodelogd.collector.store.journal_format import Header
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

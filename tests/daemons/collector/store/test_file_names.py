@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodelogd.collector.store.file_names import FileNames, SealedFile
-from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.files.atomic_publish import publish_atomically
 
 MOMENT = 1_795_352_400.0  # 2026-11-22 13:00 UTC
 

@@ -20,7 +20,7 @@ from nodelogd.compressor.format.pieces import (
     decompress_piece,
     join_spans,
 )
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 COMPRESSIONS = [
     lambda data: compress_piece(data, 5),

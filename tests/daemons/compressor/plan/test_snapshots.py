@@ -16,7 +16,7 @@ from nodelogd.compressor.plan.snapshots import (
     is_continued,
     snapshot_length,
 )
-from nodelogd.service.deflate import crc32
+from nodelogd.service.files.deflate import crc32
 
 if TYPE_CHECKING:
     import os

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nodelogd.compressor.upkeep.archive_names import MAX_TEMPLATE_BYTES, ArchiveNames, check_template
-from nodelogd.service.atomic_publish import publish_atomically
+from nodelogd.service.files.atomic_publish import publish_atomically
 
 EVENING = datetime(2026, 11, 22, 23, 30, tzinfo=UTC).timestamp()
 

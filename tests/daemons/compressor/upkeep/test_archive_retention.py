@@ -12,7 +12,7 @@ from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.upkeep import archive_retention
 from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 from nodelogd.compressor.upkeep.archive_retention import apply_retention
-from nodelogd.service.disk_budget import MIN_FREE_BYTES, FreeSpace
+from nodelogd.service.files.disk_budget import MIN_FREE_BYTES, FreeSpace
 
 if TYPE_CHECKING:
     from pathlib import Path

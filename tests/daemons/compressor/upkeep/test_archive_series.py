@@ -14,7 +14,7 @@ from nodelogd.compressor.settings import Settings
 from nodelogd.compressor.upkeep.archive_names import ArchiveNames
 from nodelogd.compressor.upkeep.archive_record import ArchiveRecord, read_record, write_record
 from nodelogd.compressor.upkeep.archive_series import ArchiveSeries
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 
 if TYPE_CHECKING:
     from datetime import tzinfo

@@ -11,7 +11,7 @@ from tests.archive_contents import archive_contents
 from nodelogd.compressor.compressor import Compressor, CycleResult
 from nodelogd.compressor.metrics import Metrics
 from nodelogd.compressor.settings import Settings
-from nodelogd.service.disk_budget import Budget
+from nodelogd.service.files.disk_budget import Budget
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nodelogd.service.disk_budget import (
+from nodelogd.service.files.disk_budget import (
     KEPT_AT_ANY_AGE,
     MIN_FREE_BYTES,
     Budget,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodelogd.service import own_files
-from nodelogd.service.own_files import (
+from nodelogd.service.files import own_files
+from nodelogd.service.files.own_files import (
     ForeignFileError,
     is_own,
     make_way,

@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nodelogd.service.atomic_publish import temporary_path
-from nodelogd.service.disk_budget import FreeSpace
+from nodelogd.service.files.atomic_publish import temporary_path
+from nodelogd.service.files.disk_budget import FreeSpace
 
 if TYPE_CHECKING:
     from pathlib import Path

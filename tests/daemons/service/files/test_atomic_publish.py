@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodelogd.service.atomic_publish import publish_atomically, sync_directory
+from nodelogd.service.files.atomic_publish import publish_atomically, sync_directory
 
 
 def leftovers(path: Path) -> list[Path]:
@@ -20,7 +20,7 @@ def leftovers(path: Path) -> list[Path]:
 
 def program(text: str, path: Path) -> subprocess.CompletedProcess[str]:
     """Run a program that publishes `path`, in another process."""
-    imports = "from pathlib import Path\nfrom nodelogd.service.atomic_publish import publish_atomically"
+    imports = "from pathlib import Path\nfrom nodelogd.service.files.atomic_publish import publish_atomically"
     code = f"import os, resource, sys\n{imports}\n{text}"
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.faults.mounts import disk_in_memory
 
-from nodelogd.service.free_space import free_space
+from nodelogd.service.files.free_space import free_space
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from tests.archive_contents import archive_contents, assert_archive_whole, log_c
 from tests.processes.logcd import ARCHIVE_NAME, run_logcd_once
 
 from nodelog.archive.index import read_matching_index
-from nodelogd.service.deflate import combine_crc32, crc32, crc32_combine, fast, small
+from nodelogd.service.files.deflate import combine_crc32, crc32, crc32_combine, fast, small
 
 if TYPE_CHECKING:
     from pathlib import Path
