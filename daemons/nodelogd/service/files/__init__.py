@@ -1,1 +1,1 @@
-"""Files of the daemons: published whole, trusted only if they are their own, compressed, and kept within a budget."""
+"""Files of the daemons: published whole, checked to be their own, compressed, kept within a budget."""
