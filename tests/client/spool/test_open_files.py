@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -9,14 +9,11 @@ from nodelog.spool.blocks import ClosedSpoolError
 from nodelog.spool.file_spool import FileSpool
 from nodelog.spool.open_files import OpenFiles
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def close_others_descriptors(path: Path, other: Path) -> None:
-    """Replace each descriptor of a spool's files by one of another file, as a program does that closes all."""
+    """Have each descriptor of a spool's files stand for another file, as a program does that closes all."""
     names = {f"{path}{suffix}" for suffix in ("", "-wal", "-shm")}
-    numbers = [int(name) for name in os.listdir("/proc/self/fd") if read_link(name) in names]
+    numbers = [int(entry.name) for entry in Path("/proc/self/fd").iterdir() if read_link(entry) in names]
     assert numbers
     file = os.open(other, os.O_RDWR | os.O_CREAT)
     for number in numbers:
@@ -24,10 +21,10 @@ def close_others_descriptors(path: Path, other: Path) -> None:
     os.close(file)
 
 
-def read_link(name: str) -> str:
+def read_link(entry: Path) -> str:
     try:
-        return os.readlink(f"/proc/self/fd/{name}")
-    except FileNotFoundError:
+        return str(entry.readlink())
+    except FileNotFoundError:  # the one of the listing itself
         return ""
 
 
