@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import logging.config
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from nodeagent.cli import nodeagent
 from nodeagent.metrics import Metrics as AgentMetrics
 from nodelog import AsyncShipper, NodeLogHandler, Shipper, Stats
 from nodelog.cli import build_parser
+from nodelog.commands.run_arguments import split_command
 from nodelogd.collector.cli import logd
 from nodelogd.collector.metrics import Metrics
 from nodelogd.compressor.cli import logcd
@@ -93,6 +95,25 @@ def test_the_section_about_nodelog_run_lists_its_options_and_no_other() -> None:
     section = CLIENT.partition("### nodelog run")[2].partition("\n### ")[0]
     named = set(re.findall(r"(?<![a-z-])(--[a-z][a-z-]*)", section))
     assert known - of_pipe < named <= known
+
+
+def _runs_in_documents() -> list[list[str]]:
+    """Return the command lines of `nodelog run` in code blocks: of shells, manifests and image files."""
+    pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+    blocks = re.findall(r"^```.*?^```", "".join(page.read_text() for page in pages), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    shells = [shlex.split(line, comments=True) for line in lines if line.startswith("nodelog run ")]
+    lists = [re.search(r"\[.*\]", line) for line in lines if '["nodelog", "run"' in line]
+    return [words[1:] for words in [*shells, *(ast.literal_eval(found[0]) for found in lists if found)]]
+
+
+def test_each_command_line_of_nodelog_run_in_the_documents_is_valid() -> None:
+    runs = _runs_in_documents()
+    assert len(runs) >= 6
+    for words in runs:
+        ours, _ = split_command(words)
+        assert "--" in words
+        build_parser({}).parse_args(ours)
 
 
 def test_the_page_about_the_client_lists_each_figure_of_the_stats() -> None:

@@ -11,6 +11,7 @@ Sockets are made with `_socket`, and `os` is used for files only: nobody patches
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import select
     from collections.abc import Callable
 
+_SIGNALS_OF_FAULTS: Final = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 _POLL_SECONDS: Final = 0.005  # of a greenlet that waits
 
 
@@ -51,11 +53,19 @@ def is_patched() -> bool:
 
 
 def start_thread(run: Callable[[], None], name: str) -> None:
-    """Start a real thread that does not keep the program from ending. Raises RuntimeError if it cannot."""
+    """Start a real thread that does not keep the program from ending. Raises RuntimeError if it cannot.
+
+    It gets no signals: a program that blocks one in its own threads and waits for it would be killed by it.
+    """
+
+    def run_without_signals() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SIGNALS_OF_FAULTS)
+        run()
+
     if is_patched():
-        start_new_thread(run, ())
+        start_new_thread(run_without_signals, ())
     else:
-        threading.Thread(target=run, name=name, daemon=True).start()
+        threading.Thread(target=run_without_signals, name=name, daemon=True).start()
 
 
 class Condition:

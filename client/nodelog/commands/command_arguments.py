@@ -43,7 +43,7 @@ At the end of the input, or at SIGTERM or Ctrl-C (what is in the pipe at that mo
 until everything is acknowledged, but no longer than --timeout. A second signal ends it at once.
 
 Exit code 0: everything is acknowledged; 1: it is not, and a message says how many lines are left and where;
-2: it could not start. A spool can be used by one process at a time; nodelog status shows its contents."""
+2: it could not start. A file can be used by one process at a time; nodelog status shows its contents."""
 
 _GREET: Final = """\
 The sample pod: sends a line with the date and a greeting every few seconds to the collector of this node, and
@@ -92,6 +92,7 @@ agent ends, the command waits until it is back.
 
 It runs until Ctrl-C. Exit code 1: the agent refuses, or cannot read the log; 2: it could not start."""
 
+_SPOOL: Final = "file in which lines wait; a folder, or {pid} in the name: one per process (default: memory)"
 _FULL: Final = "block, drop-oldest or drop-newest (default block)"
 
 
@@ -110,7 +111,7 @@ def add_shipping(options: CommandOptions, env: Mapping[str, str]) -> None:
     """Add the options of a command that ships lines: where they go, and how they wait."""
     _add_collector(options, env, "the collector's name for this client")
     add = options.add
-    add("spool", Path, None, "file in which lines wait (default: memory)")
+    add("spool", str, None, _SPOOL)
     add(
         "full",
         _one_of(*(full.value for full in FullPolicy)),
@@ -134,7 +135,7 @@ def add_greet(commands: Commands, env: Mapping[str, str]) -> None:
     add("to", _one_of(*DESTINATIONS), "tcp", f"where to send: {', '.join(DESTINATIONS)} (default tcp)")
     add("every", duration, "15s", "time between two lines, such as 500ms or 15s (default 15s)")
     add("count", integer("a number of lines", 0, 10**12), None, "end after this many lines (default: never)")
-    add("spool", Path, None, "file in which lines wait, with --to tcp (default: memory)")
+    add("spool", str, None, f"with --to tcp: {_SPOOL}")
     add("timeout", parse_timeout, "5s", "time to wait for acknowledgements at the end (default 5s)")
     add("file", Path, f"/var/log/{_hostname(env)}.log", "with --to file (default: /var/log/$HOSTNAME.log)")
 

@@ -40,7 +40,7 @@ class Settings:
     """Seconds between two greetings."""
     count: int | None
     """Number of greetings; None: until a stop signal."""
-    spool: Path | None
+    spool: str | None
     timeout: float
     """Seconds to wait for acknowledgements at the end."""
     file: Path

@@ -20,7 +20,6 @@ from nodelog.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
 STDIN: Final = 0
 STDOUT: Final = 1
@@ -35,7 +34,7 @@ class Settings:
     host: str | None
     port: int
     name: str
-    spool: Path | None
+    spool: str | None
     full: str
     max_bytes: int
     tee: bool

@@ -18,6 +18,7 @@ from nodelog.commands.stdio.terminal_escaping import escape
 from nodelog.commands.stop_signals import ShutdownDeadline
 from nodelog.commands.supervision.child_process import (
     exit_code_of_error,
+    open_pipe,
     open_standard_streams,
     start_command,
 )
@@ -29,8 +30,7 @@ from nodelog.shipping.shipper import Shipper
 if TYPE_CHECKING:
     import argparse
 
-    from nodelog.commands.supervision.child_process import Command
-
+CANNOT_START: Final = 2
 _GIVE_UP_SECONDS: Final = 1.0
 """Seconds for the thread that moves the output to notice that the time is over."""
 
@@ -39,22 +39,16 @@ print_message = MessagePrinter("run")
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code. Raises NoHostError, SpoolError."""
-    has_stdout, has_stderr = sys.__stdout__ is not None, sys.__stderr__ is not None
+    tees = _open_streams() if args.tee else {}
     open_standard_streams()
     mask = block_signals()
-    shipper = _shipper(args)
-    try:
-        command = start_command(args.command_line, mask)
-    except OSError as error:
-        print_message(
-            f"cannot start {escape(args.command_line[0].encode(errors='surrogateescape'))}: {error.strerror}"
-        )
-        shipper.close(0)
-        return exit_code_of_error(error)
-    tees = {1: "standard output"} if has_stdout else {}
-    if has_stderr:
-        tees[2] = "standard error"
-    return _Run(args, shipper, command, tees if args.tee else {}).to_end()
+    return _Run(args, _shipper(args), tees).to_end(mask)
+
+
+def _open_streams() -> dict[int, str]:
+    """Return the output streams that we were started with."""
+    streams = {1: (sys.__stdout__, "standard output"), 2: (sys.__stderr__, "standard error")}
+    return {fd: name for fd, (stream, name) in streams.items() if stream is not None}
 
 
 def _shipper(args: argparse.Namespace) -> Shipper:
@@ -70,24 +64,39 @@ def _shipper(args: argparse.Namespace) -> Shipper:
 
 
 class _Run:
-    """A command that runs, and what becomes of its output; `tees` has the streams that are printed, too."""
+    """A command and what becomes of its output; `tees` has the streams that are printed, too."""
 
-    def __init__(
-        self, args: argparse.Namespace, shipper: Shipper, command: Command, tees: dict[int, str]
-    ) -> None:
+    def __init__(self, args: argparse.Namespace, shipper: Shipper, tees: dict[int, str]) -> None:
         self._args = args
         self._shipper = shipper
         self._tees = tees
         self._is_over = threading.Event()
-        self._signals = SignalForwarder(command.pid, print_message)
-        streams = [self._stream(command.stdout, 1), self._stream(command.stderr, 2)]
+        self._pipes = (open_pipe(), open_pipe())
+        streams = [self._stream(pipe.reader, fd) for fd, pipe in enumerate(self._pipes, 1)]
         self._output = CommandOutput(streams, gives_up=self._is_over.is_set, on_message=print_message)
 
-    def to_end(self) -> int:
-        """Return its exit code once it has ended and its output is delivered, or the time is over."""
-        self._output.start()
-        code = self._signals.wait_for_command()
-        deadline = ShutdownDeadline(self._signals, self._args.timeout)
+    def to_end(self, mask: set[int]) -> int:
+        """Start the command; return its exit code once its output is delivered, or the time is over."""
+        try:
+            self._output.start()  # before the command: without a thread nobody would read what it writes
+        except RuntimeError as error:
+            print_message(f"{error}: the limit of processes is reached; the command is not started")
+            self._shipper.close(0)
+            return CANNOT_START
+        program = self._args.command_line[0]
+        try:
+            pid = start_command(self._args.command_line, mask, *self._pipes)
+        except OSError as error:
+            print_message(
+                f"cannot start {escape(program.encode(errors='surrogateescape'))}: {error.strerror}"
+            )
+            self._shipper.close(0)
+            return exit_code_of_error(error)
+        return self._wait_for(SignalForwarder(pid, print_message))
+
+    def _wait_for(self, signals: SignalForwarder) -> int:
+        code = signals.wait_for_command()
+        deadline = ShutdownDeadline(signals, self._args.timeout)
         deadline.start()
         self._output.command_ended()
         if deadline.wait(self._output.wait):

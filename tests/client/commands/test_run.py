@@ -96,6 +96,22 @@ def test_a_command_that_cannot_be_started_is_one_line(
     assert found == (code, b"", expected.encode())
 
 
+def test_without_room_for_a_thread_the_command_is_not_started(collector: FakeCollector) -> None:
+    program = (
+        "import threading; from nodelog.cli import main\n"
+        "start = threading.Thread.start\n"
+        "def limited(thread):\n"
+        "    if thread.name == 'output': raise RuntimeError(\"can't start new thread\")\n"
+        "    start(thread)\n"
+        "threading.Thread.start = limited; raise SystemExit(main())"
+    )
+    options = ["run", "--tee", "--host=127.0.0.1", f"--port={collector.port}", "--", "echo", "started"]
+    with Popen([*python(program), *options], stdout=PIPE, stderr=PIPE) as process:
+        code, out, err = result_of(process)
+    assert (code, out, err.count(b"\n")) == (2, b"", 1)
+    assert err.startswith(b"nodelog run: can't start new thread: ")
+
+
 def test_without_a_command_one_line_says_where_it_stands(run: Run) -> None:
     for arguments in ([], ["--"], ["--tee", "--"], ["app", "argument"]):
         code, out, err = result_of(run("run", *arguments))

@@ -83,6 +83,10 @@ class FakeCollector:
         self._thread.start()
         return self
 
+    def limit_receive_buffer(self, size: int) -> None:
+        """Let the kernel hold little of what later connections send and nobody reads; `size` is in bytes."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
     def crash(self) -> None:
         """Crash: reset every connection, and stop listening."""
         self._end()

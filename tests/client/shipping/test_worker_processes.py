@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.client.shipping.fake_collector import FakeCollector
@@ -13,9 +13,6 @@ from tests.client.shipping.shipper_harness import HOST
 from tests.waiting import PATIENCE
 
 from nodelog import AsyncShipper, Shipper, SpoolError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WORKER = """
 import os, signal, sys
@@ -76,3 +73,18 @@ async def test_the_async_shipper_takes_the_same_spools(collector: FakeCollector,
     assert sorted(collector.lines) == [b"a", b"b"]
     with pytest.raises(SpoolError, match="must be a part of the file's name"):
         AsyncShipper(HOST, collector.port, spool=tmp_path / "{pid}" / "spool")
+
+
+def test_pipe_takes_a_folder_too_and_a_later_run_sends_what_it_left(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
+    folder = f"{tmp_path}/new/"
+    nodelog = [str(Path(sys.executable).parent / "nodelog"), "pipe", "--host=127.0.0.1", "--spool", folder]
+    left = subprocess.run(
+        [*nodelog, "--port=1", "--timeout=0s"], input=b"a\nb\n", capture_output=True, check=False
+    )
+    assert left.returncode == 1
+    assert f"they wait in {folder}nodelog-".encode() in left.stderr
+    subprocess.run([*nodelog, f"--port={collector.port}"], input=b"c\n", capture_output=True, check=True)
+    assert collector.lines == [b"a", b"b", b"c"]
+    assert not list(Path(folder).iterdir())

@@ -20,13 +20,18 @@ _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command that was started."""
+class OutputPipe:
+    """A pipe for one stream of the command."""
 
-    pid: int
-    stdout: int
-    """File descriptor from which its standard output is read."""
-    stderr: int
+    reader: int
+    """File descriptor from which the output is read."""
+    writer: int
+    """File descriptor for the command; to be closed here once it is started."""
+
+
+def open_pipe() -> OutputPipe:
+    """Open a pipe; no other program inherits it."""
+    return OutputPipe(*os.pipe())
 
 
 def open_standard_streams() -> None:
@@ -41,30 +46,25 @@ def open_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def start_command(argv: list[str], mask: Iterable[int]) -> Command:
-    """Start a command, found by PATH, with this mask of blocked signals. Raises OSError if it cannot.
+def start_command(argv: list[str], mask: Iterable[int], stdout: OutputPipe, stderr: OutputPipe) -> int:
+    """Start a command, found by PATH, with this mask of blocked signals; return its process ID.
 
     Python opens all files close-on-exec: only the standard streams and what we ourselves inherited reach it.
+    The writers are closed here, in any case. Raises OSError.
     """
-    stdout, stdout_end = os.pipe()
-    stderr, stderr_end = os.pipe()
+    pipes = (stdout, stderr)
     try:
-        pid = os.posix_spawnp(
+        return os.posix_spawnp(
             argv[0],
             argv,
             os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, stdout_end, 1), (os.POSIX_SPAWN_DUP2, stderr_end, 2)],
+            file_actions=[(os.POSIX_SPAWN_DUP2, pipe.writer, fd) for fd, pipe in enumerate(pipes, 1)],
             setsigmask=mask,
             setsigdef=_IGNORED_BY_PYTHON,
         )
-    except OSError:
-        os.close(stdout)
-        os.close(stderr)
-        raise
     finally:
-        os.close(stdout_end)
-        os.close(stderr_end)
-    return Command(pid, stdout, stderr)
+        for pipe in pipes:
+            os.close(pipe.writer)
 
 
 def exit_code_of_error(error: OSError) -> int:

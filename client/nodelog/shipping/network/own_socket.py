@@ -5,8 +5,12 @@ from __future__ import annotations
 # Not `socket`: gevent and eventlet replace that one.
 import _socket
 import errno
+from typing import Final
 
 from nodelog.own_descriptor import OwnDescriptor
+
+NO_SIGNAL: Final[int] = getattr(_socket, "MSG_NOSIGNAL", 0)
+"""A flag for sending: it must not raise SIGPIPE, which ends a program that has set its default action."""
 
 
 class OwnSocket:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from nodelog.shipping.network.own_socket import OwnSocket
+from nodelog.shipping.network.own_socket import NO_SIGNAL, OwnSocket
 from nodelog.shipping.network.path_check import PathCheck, enable_keepalive, read_tcp_state
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class TcpConnection:
         self._unsent.extend(memoryview(piece) for piece in pieces if piece)
         with self._recording_failure():
             while self._unsent:
-                self._discard_sent(self.socket.get().sendmsg(list(islice(self._unsent, _MAX_PIECES))))
+                pieces = list(islice(self._unsent, _MAX_PIECES))
+                self._discard_sent(self.socket.get().sendmsg(pieces, (), NO_SIGNAL))
 
     def read(self) -> list[bytes]:
         """Return all that has arrived."""

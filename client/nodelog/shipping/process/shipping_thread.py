@@ -104,6 +104,8 @@ class ShippingThread:
                 seconds = self.driver.step(is_ready=self._wait(min(seconds, _STEP_SECONDS)))
             if self.driver.is_finished:
                 self._close()
+            else:
+                self._queue.request_wakeup(1)  # the next line may find that a thread can start
         finally:
             self._running.release()
 

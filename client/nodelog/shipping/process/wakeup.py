@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog import unpatched
 from nodelog.shipping.driver import NEVER
-from nodelog.shipping.network.own_socket import own_socket_pair
+from nodelog.shipping.network.own_socket import NO_SIGNAL, own_socket_pair
 
 if TYPE_CHECKING:
     from nodelog.shipping.network.tcp_connection import TcpConnection
@@ -28,7 +28,7 @@ class Wakeup:
     def wake(self) -> None:
         """Wake the thread, or make its next `wait` return at once."""
         with suppress(OSError):  # so many wake-ups are pending that it cannot miss them, or it is closed
-            self._sender.get().send(b"\0")
+            self._sender.get().send(b"\0", NO_SIGNAL)
 
     def wait(self, seconds: float, connection: TcpConnection | None) -> bool:
         """Wait for `wake` or for `connection`, at most `seconds`; return whether the connection is ready."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from nodelog import Shipper
 
 pytestmark = pytest.mark.usefixtures("short_times")
 SILENT = 1.5  # seconds
+LARGE_LINES = lines_of("x" * 60_000, 300)
 RESET = struct.pack("ii", 1, 0)
 STOPPED = """
 import sys
@@ -49,6 +52,25 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodelog.shipping.network.path_check._KEEPALIVE", keepalive)
 
 
+def fill_window(shipper: Shipper, collector: FakeCollector) -> None:
+    """Connect, and send more than the other kernel takes, as the collector reads nothing more."""
+    collector.limit_receive_buffer(16 * 1024)
+    shipper.send(LARGE_LINES[0])
+    assert shipper.flush(PATIENCE) == 0
+    collector.reads = False
+    for line in LARGE_LINES[1:]:
+        shipper.send(line)
+    assert shipper._thread is not None
+    assert shipper._thread.driver.connection is not None
+    sock = shipper._thread.driver.connection.socket.get()
+    wait_for(lambda: waiting_bytes(sock.fileno()) > 1024 * 1024, "a shut window")
+
+
+def waiting_bytes(fd: int) -> int:
+    """Return the bytes in the kernel that the other kernel has not taken."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
 def connected_port(shipper: Shipper) -> int:
     """Return the local port of a shipper's connection."""
     assert shipper._thread is not None
@@ -59,13 +81,18 @@ def connected_port(shipper: Shipper) -> int:
 def test_a_path_that_swallows_packets_is_replaced_and_each_line_arrives_once() -> None:
     messages: list[str] = []
     idle_messages: list[str] = []
+    stuck_messages: list[str] = []
 
     def scene() -> None:
         with (
             FakeCollector() as collector,
+            FakeCollector() as stuck_collector,
             Shipper(HOST, collector.port, tell=messages.append) as busy,
             Shipper(HOST, collector.port, tell=idle_messages.append) as idle,
+            Shipper(HOST, stuck_collector.port, tell=stuck_messages.append) as stuck,
         ):
+            fill_window(stuck, stuck_collector)
+            swallow_packets(connected_port(stuck))
             for shipper in (busy, idle):
                 shipper.send("before")
                 assert shipper.flush(PATIENCE) == 0
@@ -76,10 +103,15 @@ def test_a_path_that_swallows_packets_is_replaced_and_each_line_arrives_once() -
             idle.send("after")
             assert idle.flush(PATIENCE) == 0
             assert sorted(collector.lines) == [b"after"] * 2 + [b"before"] * 2
+            wait_for(lambda: stuck_messages, "the end of the connection with a shut window")
+            stuck_collector.reads = True
+            assert stuck.flush(PATIENCE) == 0
+            assert stuck_collector.lines == LARGE_LINES
 
     run_in_network_namespace(scene)
     assert "its host has not answered for 2 s; trying again; lines wait in memory" in messages[0]
     assert "Connection timed out" in idle_messages[0]
+    assert "its host has not answered for" in stuck_messages[0]
 
 
 def test_a_node_without_free_ports_is_reported_and_tried_again() -> None:
@@ -124,15 +156,10 @@ def test_a_program_that_was_stopped_for_long_keeps_its_connection(collector: Fak
 def test_a_collector_that_reads_nothing_for_long_loses_no_connection(collector: FakeCollector) -> None:
     messages: list[str] = []
     with Shipper(HOST, collector.port, tell=messages.append) as shipper:
-        shipper.send("before")
-        assert shipper.flush(PATIENCE) == 0
-        collector.reads = False
-        lines = lines_of("x" * 60_000, 300)  # more than the buffers of both kernels
-        for line in lines:
-            shipper.send(line)
+        fill_window(shipper, collector)
         assert shipper.flush(2 * SILENT) > 0
         collector.reads = True
         assert shipper.flush(PATIENCE) == 0
         assert (shipper.stats.connections, shipper.stats.set_aside) == (1, 0)
-    assert collector.lines == [b"before", *lines]
+    assert collector.lines == LARGE_LINES
     assert not messages
