@@ -92,7 +92,7 @@ class Compressor:
             exclude=settings.exclude,
             follow_links=settings.follow_links,
             own_folders=tuple(os.fsencode(folder) for folder in self._publications.folders),
-            is_own=self.names.is_own,
+            is_own=self.names.own_matcher(),
             limits=SizeLimits(file=settings.max_file, total=settings.max_total),
         )
 

@@ -39,7 +39,7 @@ class ScanSettings:
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
     own_folders: tuple[bytes, ...] = ()  # the directories in which `is_own` is called
-    is_own: Callable[[str], bool] = field(default=lambda _: False)  # names that are never archived
+    is_own: Callable[[str], object] = field(default=lambda _: False)  # names that are never archived
     limits: SizeLimits = UNLIMITED
 
 
@@ -174,40 +174,44 @@ class _Walk:
         """Add the files of a folder; this loop is most of what a cycle without changes costs."""
         links, matches, is_hidden = self._links, folder.include.matches, self._hidden_names(folder)
         start = os.path.join(folder.path, b"").lstrip(b"/")
+        add_name, add_row = self.found.names.append, self.found.rows.append
         with os.scandir(fd) as entries:
             for entry in entries:
                 name = entry.name
                 try:
                     if entry.is_file(follow_symlinks=links):
-                        if matches(name) and not is_hidden(name) and not self._leads_out(entry, folder):
-                            self._add_file(start, name, entry.stat(follow_symlinks=links))
+                        if not matches(name) or is_hidden(name) or (links and self._leads_out(entry, folder)):
+                            continue
+                        status = entry.stat(follow_symlinks=links)
+                        add_name(start + name.encode(_ENCODING, _ERRORS))
+                        add_row(file_row(status))
+                        if status.st_nlink > 1 or links or status.st_blocks * SECTOR < status.st_size:
+                            self._note(status)
                     elif entry.is_dir(follow_symlinks=links) and not is_hidden(name):
                         self._add_folder(entry, folder)
                 except OSError as error:
                     self._report(os.path.join(folder.path, os.fsencode(name)), error)
 
+    def _note(self, status: os.stat_result) -> None:
+        """Remember that the last file may have several names, or has holes."""
+        found = self.found
+        if status.st_nlink > 1 or self._links:
+            found.shared.append(len(found.names) - 1)
+        if status.st_blocks * SECTOR < status.st_size:
+            found.allocated[found.names[-1]] = status.st_blocks * SECTOR
+
     def _hidden_names(self, folder: _Folder) -> Callable[[str], object]:
         """Return what tells whether a name in a folder is excluded or one of our own."""
         excluded, is_own = folder.exclude.matches, self._settings.is_own
-        if any(os.path.samestat(folder.above[-1], own) for own in self._own_folders):
-            return lambda name: excluded(name) or is_own(name)
-        return excluded
+        if not any(os.path.samestat(folder.above[-1], own) for own in self._own_folders):
+            return excluded
+        return (lambda name: excluded(name) or is_own(name)) if folder.exclude else is_own
 
     def _add_folder(self, entry: os.DirEntry[str], folder: _Folder) -> None:
         name = entry.name
         if (include := folder.include.descend(name)) and not self._leads_out(entry, folder):
             path = os.path.join(folder.path, os.fsencode(name))
             self._waiting.append(_Folder(path, include, folder.exclude.descend(name), folder.above))
-
-    def _add_file(self, start: bytes, name: str, status: os.stat_result) -> None:
-        found = self.found
-        encoded = start + name.encode(_ENCODING, _ERRORS)
-        if status.st_nlink > 1 or self._links:
-            found.shared.append(len(found.names))
-        found.names.append(encoded)
-        found.rows.append(file_row(status))
-        if status.st_blocks * SECTOR < status.st_size:
-            found.allocated[encoded] = status.st_blocks * SECTOR
 
     def _leads_out(self, entry: os.DirEntry[str], folder: _Folder) -> bool:
         if not self._links or not entry.is_symlink():

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from nodelogd.service.files.own_files import ForeignFileError, is_own, own_status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
     from pathlib import Path
 
@@ -135,7 +136,11 @@ class ArchiveNames:
 
     def is_own(self, name: str) -> bool:
         """Return whether a file of this name in the directory belongs to logcd."""
-        return _own_names(self.template).fullmatch(name) is not None
+        return self.own_matcher()(name) is not None
+
+    def own_matcher(self) -> Callable[[str], object]:
+        """Return what tells whether a name is one of our own; it is called for every file in each cycle."""
+        return _own_names(self.template).fullmatch
 
 
 @cache
