@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.client.shipping.fake_collector import FakeCollector
-from tests.client.shipping.sending import HOST, unacknowledged
+from tests.client.shipping.shipper_harness import HOST, unacknowledged
 from tests.waiting import PATIENCE
 
 from nodelog import Shipper
