@@ -30,7 +30,7 @@ check: venv ## run ruff, mypy and import-linter
 	@$(BIN)/lint-imports --no-logo
 
 # Collector cells and archive cells have separate programs; without CELL, both run.
-bench: venv ## compare logd with other collectors and logcd with tar, an hour at most; CELL=blocks-64 runs one cell, AGAINST=DIR compares with another checkout, ARGS=--help
+bench: venv ## logd and other collectors, logcd and tar, an hour at most; CELL=NAME for one cell, AGAINST=DIR for another checkout
 ifdef AGAINST
 	@$(BIN)/python -m tests.bench.compare_checkouts '$(AGAINST)' $(foreach cell,$(CELL),--cell '$(cell)') $(ARGS)
 else

@@ -6,7 +6,7 @@ doubles the throughput and takes a fifth of the CPU per line. An idle collector 
 that receives large blocks.
 
 A nap ends at once when something comes that is not one more line of a stream: a new connection, the first
-line of a connection, or its end. Its client may well be waiting for us.
+line of a connection, or its end. Its client may be waiting for the collector.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """When the event loop hands its current arena to the writer, and how it waits for a free one.
 
 A batch costs the same whatever its size: a record, a handful of system calls, a wake-up of the writer.
-So lines that arrive within a millisecond of the last batch wait until that millisecond is over, or half of it
-if they are few; a single line does not wait.
+So lines that arrive within a millisecond of the last batch, or half of it if they are few, wait for the next
+turn of the loop after that time. If none comes, a timer sends them: a millisecond after they were read, as the
+timers of uvloop count whole milliseconds. A single line does not wait.
 """
 
 from __future__ import annotations

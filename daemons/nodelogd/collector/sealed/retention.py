@@ -80,7 +80,7 @@ class Retention:
             }
         except OSError as error:
             self._warn_once(
-                "check", f"cannot look after sealed files: {error}; retrying every {CHECK_INTERVAL:g} s"
+                "check", f"cannot check the sealed files: {error}; retrying every {CHECK_INTERVAL:g} s"
             )
             return
         remaining = [file.size for file in files if file.path not in removed]

@@ -130,7 +130,7 @@ def test_an_unreadable_directory_is_logged_once_until_it_can_be_read_again(
         away.rename(names.directory)
         retention.enforce_budget()
     assert len(caplog.messages) == 2
-    assert "cannot look after sealed files: [Errno 2] No such file or directory" in caplog.messages[0]
+    assert "cannot check the sealed files: [Errno 2] No such file or directory" in caplog.messages[0]
 
 
 def test_only_sealed_files_are_compressed(
