@@ -52,6 +52,11 @@ def is_patched() -> bool:
     return _thread.start_new_thread is not start_new_thread
 
 
+def block_signals() -> None:
+    """Have the calling thread get no signals, except those of a fault of its own."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SIGNALS_OF_FAULTS)
+
+
 def start_thread(run: Callable[[], None], name: str) -> None:
     """Start a real thread that does not keep the program from ending. Raises RuntimeError if it cannot.
 
@@ -59,7 +64,7 @@ def start_thread(run: Callable[[], None], name: str) -> None:
     """
 
     def run_without_signals() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SIGNALS_OF_FAULTS)
+        block_signals()
         run()
 
     if is_patched():

@@ -17,6 +17,7 @@ from nodelog.shipping.settings import DEFAULT_MAX_BYTES, DEFAULT_PORT, make_sett
 from nodelog.shipping.stats import Stats, collect_stats
 from nodelog.spool.memory_spool import MemorySpool
 from nodelog.spool.process_files import open_spool
+from nodelog.unpatched import block_signals
 
 if TYPE_CHECKING:
     import os
@@ -115,7 +116,7 @@ class AsyncShipper:
 
     async def _open_spool(self, path: str) -> Spool:
         """Open the file in the disk's thread; if that is cancelled, it is closed again."""
-        self._disk_thread = ThreadPoolExecutor(1, "nodelog")
+        self._disk_thread = ThreadPoolExecutor(1, "nodelog", initializer=block_signals)
         opening = self._disk_thread.submit(open_spool, path)
         try:
             return await asyncio.wrap_future(opening)
