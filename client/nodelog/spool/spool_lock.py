@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nodelog.own_descriptor import OwnDescriptor
 from nodelog.spool.blocks import SpoolError, SpoolInUseError
+from nodelog.spool.own_file import open_own
 from nodelog.unpatched import sleep
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class SpoolLock:
 
     def _open_and_lock(self, path: Path) -> OwnDescriptor:
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_own(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise SpoolError(f"cannot open {self._path}: {error.strerror}; choose another spool") from None
         if not _try_flock(fd, self._pauses):

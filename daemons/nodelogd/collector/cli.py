@@ -203,7 +203,9 @@ def _possible_connections(wanted: int) -> int:
     """Raise the limit of open files for this many connections; return how many it allows."""
     possible = max(1, open_file_limit.raise_file_limit(wanted + SPARE_FILES) - SPARE_FILES)
     if possible < wanted:
-        text = "the limit of open files allows %d connections, not the %d of --max-connections; it continues with fewer"
+        text = (
+            "the limit of open files allows %d connections, not the %d of --max-connections; it accepts fewer"
+        )
         log.warning(text, possible, wanted)
     return min(possible, wanted)
 

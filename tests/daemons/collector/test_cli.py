@@ -166,7 +166,9 @@ def test_a_low_limit_of_open_files_lowers_the_connections_with_a_warning(
 ) -> None:
     daemon.files = 1024
     assert settings_of(daemon).max_connections == 1024 - cli.SPARE_FILES
-    text = "the limit of open files allows 896 connections, not the 10000 of --max-connections; going on"
+    text = (
+        "the limit of open files allows 896 connections, not the 10000 of --max-connections; it accepts fewer"
+    )
     assert caplog.messages == [text]
 
 

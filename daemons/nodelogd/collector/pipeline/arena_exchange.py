@@ -2,7 +2,7 @@
 
 A batch costs the same whatever its size: a record, a handful of system calls, a wake-up of the writer.
 So lines that arrive within a millisecond of the last batch, or half of it if they are few, wait for the next
-turn of the loop after that time. If none comes, a timer sends them: a millisecond after they were read, as the
+turn of the loop after that time. If none comes, a timer sends them a millisecond after they were read: the
 timers of uvloop count whole milliseconds. A single line does not wait.
 """
 
