@@ -10,6 +10,8 @@ from __future__ import annotations
 import tarfile
 from typing import Final
 
+from nodelog.archive.bounded_header import BoundedTarInfo
+
 _GNU_MAGIC: Final = b"ustar  \0"
 _MAGIC: Final = slice(257, 265)
 _PREFIX: Final = slice(345, 500)
@@ -17,7 +19,7 @@ DIRECTORY_WITH_NAMES: Final = b"D"
 """The type of a directory in an incremental archive; its content is a list of names."""
 
 
-class GnuTarInfo(tarfile.TarInfo):
+class GnuTarInfo(BoundedTarInfo):
     """A header of any format, with the name that GNU tar gives it."""
 
     @classmethod

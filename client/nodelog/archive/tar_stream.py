@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 _RAW: Final = -15
 """The zlib window size that means deflate data without a header."""
+MAX_PIECE: Final = 128 * 1024**2
+"""Bytes of a piece, inflated or not; logcd writes pieces of a few MiB."""
 _LAST_BLOCK: Final = b"\x03\x00"
 """The block that ends deflate data; it is only understood where a new block may begin."""
 
@@ -139,6 +141,9 @@ class PieceStream(io.RawIOBase):
 
 def inflate_piece(file: BinaryIO, piece: Piece) -> bytes:
     """Return the part of the tar stream that a piece holds. Raises DamageError."""
+    if max(piece.length, piece.size) > MAX_PIECE:
+        text = f"a piece of {max(piece.length, piece.size)} bytes, at most {MAX_PIECE} allowed"
+        raise DamageError(f"its index is wrong or hostile: {text}; remove the index to read it without")
     data = os.pread(file.fileno(), piece.length, piece.offset)
     inflater = zlib.decompressobj(_RAW)
     try:

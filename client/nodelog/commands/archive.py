@@ -15,7 +15,7 @@ from nodelog.commands.archive_listing import to_json, to_text
 from nodelog.commands.stdio.progress_bar import progress_bar
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import is_terminal, write, write_line
-from nodelog.commands.stdio.terminal_escaping import escape
+from nodelog.commands.stdio.terminal_escaping import escape_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -142,7 +142,7 @@ _STATES: Final[Mapping[type, str]] = {DamagedPart: "damaged", LeftOut: "left out
 
 
 def _printable(name: str) -> str:
-    return escape(name.encode(errors="surrogateescape"))
+    return escape_text(name)
 
 
 def _count(members: int) -> str:
@@ -155,4 +155,4 @@ def _size(path: Path) -> int:
 
 def _print(line: str) -> None:
     """Print a line: escaped on a terminal, with the names' own bytes elsewhere."""
-    write_line(escape(line.encode(errors="surrogateescape")) if is_terminal() else line)
+    write_line(escape_text(line) if is_terminal() else line)

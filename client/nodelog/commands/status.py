@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import write_line
-from nodelog.commands.stdio.terminal_escaping import escape
+from nodelog.commands.stdio.terminal_escaping import escape, escape_text
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.inspection import SpoolContents, inspect_spool
 
@@ -55,7 +55,8 @@ def to_text(path: Path, spool: SpoolContents) -> Iterator[str]:
     """Yield the lines that describe one spool."""
     lines = sum(stream.lines for stream in spool.streams)
     size = sum(stream.size for stream in spool.streams)
-    yield f"{path}: {f'used by {spool.holder}' if spool.holder else 'not in use'}, format {spool.format}"
+    use = f"used by {escape_text(spool.holder)}" if spool.holder else "not in use"
+    yield f"{path}: {use}, format {spool.format}"
     yield f"  waiting    {lines:,} lines, {size:,} bytes"
     for stream in spool.streams:
         blocks = f"{stream.blocks:,} blocks, {stream.first} to {stream.last}"
@@ -66,4 +67,5 @@ def to_text(path: Path, spool: SpoolContents) -> Iterator[str]:
     if dropped := sum(stream.dropped for stream in spool.streams):
         yield f"  dropped    {dropped:,} lines: there was no room for them"
     for block in spool.aside:
-        yield f"  set aside  {block.lines:,} lines, {block.size:,} bytes at {block.at} UTC: {block.why}"
+        when = f"{escape_text(block.at)} UTC: {escape_text(block.why)}"
+        yield f"  set aside  {block.lines:,} lines, {block.size:,} bytes at {when}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from nodelog.backoff import delays
 from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import is_terminal, write
-from nodelog.commands.stdio.terminal_escaping import escape
+from nodelog.commands.stdio.terminal_escaping import escape, text_bytes
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IDLE_TIMEOUT: Final = 40.0
 """Seconds without data after which the agent counts as gone; it sends something every 15 seconds."""
-MAX_EVENT: Final = 64 * 1024**2
+MAX_EVENT: Final = 4 * 1024**2
 """Bytes of an event, at most."""
 OK: Final = 200
 
@@ -115,7 +115,7 @@ def parse_events(reader: LineReader) -> Iterator[tuple[str, Any]]:
         elif field == b"data":
             try:
                 data = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise RefusedError(f"not an event of an agent: {escape(line[:80])}") from None
             yield name, data
 
@@ -131,7 +131,7 @@ class EventPrinter:
         """Print an event; ignore one of an unknown kind. Raises RefusedError."""
         match event, data:
             case "lines", [*lines]:
-                self._write(b"".join(self._format(line_bytes(str(line))) for line in lines))
+                self._write(b"".join(self._format(text_bytes(str(line))) for line in lines))
             case "skipped", {"bytes": int(size)}:
                 print_message(f"{size:,} bytes skipped: they came faster than they were read")
             case "truncated", _:
@@ -143,14 +143,6 @@ class EventPrinter:
         if not self._is_terminal:
             return line + b"\n"
         return "\t".join(map(escape, line.split(b"\t"))).encode() + b"\n"
-
-
-def line_bytes(line: str) -> bytes:
-    """Return the bytes of a line: the agent sends bytes that are not UTF-8 as Python's surrogate escapes."""
-    try:
-        return line.encode(errors="surrogateescape")
-    except UnicodeEncodeError:  # other surrogates, which an agent does not send
-        return line.encode(errors="backslashreplace")
 
 
 def _address(agent: tuple[str, int]) -> str:

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import DamagedSpoolError, SpoolError
-from nodelog.spool.spool_database import APPLICATION_ID, FORMAT_VERSION, SQLITE_MAGIC, to_spool_error
+from nodelog.spool.spool_database import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    SQLITE_MAGIC,
+    check_schema,
+    to_spool_error,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +32,11 @@ _STREAMS: Final = """
     SELECT lower(hex(id)), min(block), max(block), count(DISTINCT block), sum(lines), sum(size), sum(dropped)
     FROM pieces JOIN streams ON number = stream GROUP BY stream ORDER BY stream
 """
-_ASIDE: Final = "SELECT at, why, lines, length(data) FROM aside ORDER BY row"
+_ASIDE: Final = """
+    SELECT substr(CAST(at AS TEXT), 1, 200), substr(CAST(why AS TEXT), 1, 200),
+        CAST(lines AS INTEGER), length(data)
+    FROM aside ORDER BY row
+"""
 _OLDEST: Final = "SELECT data FROM pieces ORDER BY stream, row LIMIT 1"
 _NEWEST: Final = "SELECT data FROM pieces ORDER BY stream DESC, row DESC LIMIT 1"
 
@@ -105,8 +115,9 @@ def _inspect(path: Path) -> SpoolContents:
 
 def _check_file(path: Path) -> None:
     try:
-        with path.open("rb") as file:
-            magic = file.read(len(SQLITE_MAGIC))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe might block forever
+        with os.fdopen(fd, "rb") as file:
+            magic = file.read(len(SQLITE_MAGIC)) or b""
     except OSError as error:
         raise SpoolError(f"cannot read spool {path}: {error.strerror}") from None
     if not magic:
@@ -118,7 +129,8 @@ def _check_file(path: Path) -> None:
 def _lock_holder(path: Path) -> str:
     """Return the holder of the lock, as it names itself; empty if the lock is free."""
     try:
-        fd = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY | os.O_CLOEXEC)
+        how = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        fd = os.open(path.with_name(f"{path.name}.lock"), how)
     except OSError:  # it was never held, or the spool is unreadable, too
         return ""
     try:
@@ -133,7 +145,9 @@ def _lock_holder(path: Path) -> str:
 def _connect(path: Path, *, in_use: bool) -> sqlite3.Connection:
     how = "mode=ro" if in_use or _is_unfinished(path) else "mode=ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
+    file = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
+    file.execute("PRAGMA trusted_schema = OFF")
+    return file
 
 
 def _is_unfinished(path: Path) -> bool:
@@ -152,6 +166,7 @@ def _check_database(file: sqlite3.Connection, path: Path, *, in_use: bool) -> No
         raise SpoolError(f"{path} is a SQLite file but not a spool")
     if version != FORMAT_VERSION:
         raise SpoolError(f"spool {path} has format {version}, this nodelog knows {FORMAT_VERSION}")
+    check_schema(file, path)
     # An owner has already checked the file, and would have to wait for us.
     if not in_use and (found := str(file.execute("PRAGMA quick_check").fetchone()[0])) != "ok":
         raise DamagedSpoolError(f"spool {path} is damaged ({found.splitlines()[0]})")

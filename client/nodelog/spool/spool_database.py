@@ -7,10 +7,13 @@ starting; its content is still there, and that is reported. A file that is not a
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import DamagedSpoolError, SpoolError
+from nodelog.spool.own_file import open_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,13 @@ _SCHEMA: Final = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {FORMAT_VERSION};
     COMMIT;
+"""
+
+
+_FOREIGN_SCHEMA: Final = """
+    SELECT type, name FROM sqlite_master
+    WHERE NOT (type = 'table' AND name IN ('streams', 'pieces', 'aside') AND sql NOT LIKE 'CREATE VIRTUAL%')
+    AND NOT (type = 'index' AND name LIKE 'sqlite_autoindex_%') LIMIT 1
 """
 
 
@@ -83,13 +93,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_file(path: Path) -> None:
-    """Create a missing file, private to its owner; raise SpoolError for a file that is not SQLite's."""
+    """Create a missing file, private to its owner; raise SpoolError for one that is not ours or SQLite's."""
     try:
-        path.touch(0o600)
-        if not (path.is_file() or path.is_dir()):  # opening a pipe might block forever
-            raise SpoolError(f"{path} is not a regular file; choose another spool")
-        with path.open("rb") as file:
+        with os.fdopen(open_own(path, os.O_RDONLY | os.O_CREAT), "rb") as file:
             magic = file.read(len(SQLITE_MAGIC))
+        for suffix in ("-wal", "-shm", "-journal"):  # SQLite opens these by their names
+            with suppress(FileNotFoundError):
+                os.close(open_own(path.with_name(path.name + suffix), os.O_RDONLY))
     except OSError as error:
         raise SpoolError(f"cannot open spool {path}: {error.strerror}; choose another") from None
     if magic not in {b"", SQLITE_MAGIC}:
@@ -107,8 +117,20 @@ def _check_database(connection: sqlite3.Connection, path: Path) -> None:
             f"spool {path} has format {version}, this nodelog knows {FORMAT_VERSION}; "
             "use the nodelog that wrote it, or choose another spool"
         )
-    elif (found := _pragma(connection, "quick_check")) != "ok":
+    check_schema(connection, path)
+    if (found := _pragma(connection, "quick_check")) != "ok":
         raise DamagedSpoolError(f"spool {path} is damaged ({str(found).splitlines()[0]})")
+
+
+def check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise SpoolError if there is more than our tables: a view or a trigger would run what others wrote."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    foreign = connection.execute(_FOREIGN_SCHEMA).fetchone()
+    if foreign:
+        raise SpoolError(
+            f"{path} is a SQLite file but not a spool: it has the {str(foreign[0])[:20]} "
+            f"{str(foreign[1])[:80]}; it is left unchanged, choose another"
+        )
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from nodelog.spool.blocks import SpoolError
+from nodelog.spool.own_file import open_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ class SpoolLock:
 
     def _open_and_lock(self, path: Path) -> int:
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_own(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise SpoolError(f"cannot open {self._path}: {error.strerror}; choose another spool") from None
         if not _try_flock(fd):

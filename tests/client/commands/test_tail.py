@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodelog.commands.tail import EventPrinter, RefusedError, line_bytes, parse_events
+from nodelog.commands.stdio.terminal_escaping import text_bytes
+from nodelog.commands.tail import EventPrinter, RefusedError, parse_events
 
 Run = Callable[..., Popen[bytes]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -149,7 +150,7 @@ def test_an_invalid_event_is_refused() -> None:
 
 @given(st.binary())
 def test_every_byte_of_a_line_survives(line: bytes) -> None:
-    assert line_bytes(line.decode(errors="surrogateescape")) == line
+    assert text_bytes(line.decode(errors="surrogateescape")) == line
 
 
 @given(st.text(st.characters()) | st.sampled_from(["\ud800", "\t"]))
@@ -167,3 +168,8 @@ def test_events_with_unexpected_data_are_ignored(data: Any) -> None:  # noqa: AN
     for event in ("skipped", "failed", "new"):
         EventPrinter(output.write, is_terminal=False).show(event, data)
     assert output.getvalue() == b""
+
+
+def test_endless_json_is_refused() -> None:
+    with pytest.raises(RefusedError, match="not an event of an agent"):
+        list(parse_events(io.BytesIO(b"data: " + b"[" * 100_000 + b"\n")))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from nodelog.commands.stdio.terminal_escaping import text_bytes
+
 
 class OutputError(Exception):
     """Standard output cannot be written; the message is one line for an operator."""
@@ -32,4 +34,4 @@ def write(data: bytes) -> None:
 
 def write_line(text: str) -> None:
     """Write `text` and a line feed; surrogate escapes become their bytes. Raises as `write` does."""
-    write(text.encode(errors="surrogateescape") + b"\n")
+    write(text_bytes(text) + b"\n")
