@@ -154,7 +154,7 @@ def test_process_1_reaps_the_orphans_that_it_adopts(as_process_1: Popen[bytes]) 
     def only_living() -> bool:
         found = processes_of(as_process_1)
         assert found[0][0] == b"1"
-        return len(found) == 3  # itself, the shell and ps: no sleep, no zombie
+        return len(found) == 4  # the init process, nodelog run, the shell and ps: no sleep, no zombie
 
     wait_for(only_living, "the orphan is gone")
 

@@ -8,7 +8,7 @@ import pytest
 from nodelog.spool.blocks import SpoolError
 from nodelog.spool.file_spool import FileSpool
 from nodelog.spool.inspection import inspect_spool
-from nodelog.spool.set_aside import opened_set_aside
+from nodelog.spool.set_aside import SetAsideBlocks, opened_set_aside
 
 
 @pytest.fixture
@@ -83,10 +83,16 @@ def test_a_new_lock_belongs_to_the_owner_of_the_spool(path: Path) -> None:
     assert (lock.stat().st_uid, lock.stat().st_gid) == (65534, 65534)
 
 
+def discard_refused(path: Path, aside: SetAsideBlocks) -> None:
+    with closing(sqlite3.connect(path)) as file:  # after the schema was checked
+        file.execute("CREATE TRIGGER no BEFORE DELETE ON aside BEGIN SELECT RAISE(ABORT, 'no'); END")
+    aside.discard(aside.all)
+
+
 def test_an_error_of_the_file_is_one_line(path: Path) -> None:
     set_aside(path, b"one")
-    with closing(sqlite3.connect(path)) as file:
-        file.execute("CREATE TRIGGER no BEFORE DELETE ON aside BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(SpoolError, match=f"cannot use spool {path}: no"), opened_set_aside(path) as aside:
-        aside.discard(aside.all)
+        discard_refused(path, aside)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("DROP TRIGGER no")
     assert len(inspect_spool(path).aside) == 1
