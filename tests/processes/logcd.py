@@ -53,6 +53,15 @@ def run_logcd_once(
     )
 
 
+def write_incompressible(path: Path) -> None:
+    """Write a log of 1 GiB that takes many seconds to compress: holes would cost nothing."""
+    block = os.urandom(1024 * 1024)  # further apart than deflate looks back
+    with path.open("wb") as file:
+        for _ in range(1024):
+            file.write(block)
+        file.write(b"\n")
+
+
 @contextmanager
 def logcd_once_writing(directory: Path) -> Generator[subprocess.Popen[str]]:
     """Yield a `logcd --once` that has started to write; wait for its end after the block."""

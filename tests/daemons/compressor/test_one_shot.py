@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.archive_contents import archive_contents
-from tests.processes.logcd import ARCHIVE_NAME, AS_NOBODY, logcd_once_writing, run_logcd_once
+from tests.processes.logcd import (
+    ARCHIVE_NAME,
+    AS_NOBODY,
+    logcd_once_writing,
+    run_logcd_once,
+    write_incompressible,
+)
 from tests.waiting import PATIENCE
 
 from nodelogd.compressor.archive.previous_archive import file_identity_at
@@ -110,10 +116,7 @@ def test_once_opens_no_port(logs: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_once_immediately_without_leftovers(logs: Path, number: int) -> None:
-    with (logs / "a.log").open("wb") as file:
-        file.truncate(64 * 1024**3)
-        file.seek(0, os.SEEK_END)
-        file.write(b"\n")
+    write_incompressible(logs / "a.log")
     with logcd_once_writing(logs) as process:
         process.send_signal(number)
         _, stderr = process.communicate(timeout=PATIENCE)

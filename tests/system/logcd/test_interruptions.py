@@ -17,6 +17,7 @@ from tests.processes.logcd import (
     logcd_environment,
     logcd_once_writing,
     run_logcd_once,
+    write_incompressible,
 )
 from tests.waiting import PATIENCE, wait_for
 
@@ -52,11 +53,10 @@ def test_a_second_logcd_beside_the_daemon_does_no_harm(logs: Path, logcd: StartL
 
 
 def write_huge(logs: Path) -> None:
-    """Write a log that takes minutes to compress, beside a small one that is already archived."""
+    """Write a log that takes many seconds to compress, beside a small one that is already archived."""
     (logs / "a.log").write_bytes(b"a line\n")
     assert run_logcd_once(logs).returncode == 0
-    with (logs / "huge.log").open("wb") as file:
-        file.truncate(256 * 1024 * MIB)
+    write_incompressible(logs / "huge.log")
 
 
 def test_sigterm_during_a_cycle_ends_it_at_once_without_leftovers(logs: Path) -> None:
