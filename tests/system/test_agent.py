@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import ExitStack
 from itertools import islice
@@ -180,3 +181,26 @@ def test_the_agent_needs_at_most_50_mib(agent: Callable[..., Agent]) -> None:
     node = agent("--look-every=100ms", "--canary-every=100ms", "--verify-every=1s")
     wait_for(lambda: node.metric("nodelog_agent_canary_probes_total", result="ok") > 20)
     assert node.rss() <= 50 * 1024**2
+
+
+def test_nodelog_tail_and_the_agent_agree_on_the_token(agent: Callable[..., Agent], tmp_path: Path) -> None:
+    node = agent()
+    node.send(b"a line\n")
+    tail = (NODEAGENT.with_name("nodelog"), "tail", f"--agent=127.0.0.1:{node.tail_port}")
+    with subprocess.Popen([*tail, f"--token-file={tmp_path / 'token'}"], stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"a line\n"
+        reader.terminate()
+    (tmp_path / "other").write_text("another")
+    run = subprocess.run([*tail, f"--token-file={tmp_path / 'other'}"], capture_output=True, check=False)
+    assert (run.returncode, run.stdout) == (1, b"")
+    assert b"does not have the token" in run.stderr
+
+
+def test_a_child_that_is_stopped_is_killed_and_started_again(agent: Callable[..., Agent]) -> None:
+    node = agent("--hang-limit=1s", "--grace=1s")
+    first = node.child("logcd")
+    wait_for(lambda: node.get_json("/readyz")[0] == 200)
+    os.kill(first, signal.SIGSTOP)
+    wait_for(lambda: node.status()["children"]["logcd"]["process"] not in (None, first))
+    assert node.status()["children"]["logcd"]["ends"] == 1

@@ -9,14 +9,12 @@ log and a reader there are never more than QUEUE_SIZE encoded bytes, and the buf
 from __future__ import annotations
 
 import asyncio
-import hmac
-import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-import aiofiles
 from aiohttp import web
 
+from nodeagent.pages.tail_authorization import TailAuthorization
 from nodeagent.tail.event_stream import encode_event, encode_failure
 from nodeagent.tail.log_follower import LogFollower
 from nodeagent.tail.reader_queue import ReaderQueue
@@ -27,13 +25,11 @@ if TYPE_CHECKING:
 
     from nodeagent.metrics import Metrics
 
-LOG: Final = logging.getLogger(__name__)
 POLL_INTERVAL: Final = 0.25  # seconds
 MAX_READERS: Final = 4
 MAX_LAST_LINES: Final = 1000
 SEND_TIMEOUT: Final = 60.0
 """Seconds after which a reader that takes nothing is disconnected."""
-MAX_TOKEN_SIZE: Final = 4096  # bytes
 _HEADERS: Final = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
@@ -46,7 +42,7 @@ class TailPage:
 
     def __init__(self, log: Path, token: Path, metrics: Metrics) -> None:
         self._log = log
-        self._token = token
+        self._authorization = TailAuthorization(token)
         self._metrics = metrics
         self._readers = 0
 
@@ -57,7 +53,7 @@ class TailPage:
         return app
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        await self._check_token(request)
+        await self._authorization.check(request.headers.get("Authorization", ""))
         last_lines, wanted = parse_query(request.query)
         if self._readers >= MAX_READERS:
             raise web.HTTPServiceUnavailable(text=f"there are {MAX_READERS} readers already\n")
@@ -68,18 +64,6 @@ class TailPage:
         finally:
             self._readers -= 1
             self._metrics.tails.set(self._readers)
-
-    async def _check_token(self, request: web.Request) -> None:
-        """Raise HTTPUnauthorized without the token. Its file is re-read for every request: it may change."""
-        try:
-            async with aiofiles.open(self._token, "rb") as file:
-                token = (await file.read(MAX_TOKEN_SIZE)).strip()
-        except OSError as error:
-            LOG.warning("cannot read %s: %s; /tail is closed to everybody", self._token, error.strerror)
-            token = b""
-        header = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-        if not token or not hmac.compare_digest(header, b"Bearer " + token):
-            raise web.HTTPUnauthorized(text="the token is wrong\n", headers={"WWW-Authenticate": "Bearer"})
 
     async def _stream(self, request: web.Request, last_lines: int, wanted: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers=_HEADERS)

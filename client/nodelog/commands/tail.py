@@ -5,13 +5,14 @@ The agent sends server-sent events whose data is JSON, so that no byte of a line
 
 from __future__ import annotations
 
+import hmac
 import json
 import random
 import time
 import urllib.parse
 from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nodelog.backoff import delays
@@ -19,6 +20,7 @@ from nodelog.commands.stdio.stderr import MessagePrinter
 from nodelog.commands.stdio.stdout import is_terminal, write
 from nodelog.commands.stdio.terminal_escaping import escape, text_bytes
 from nodelog.shipping.network.name_lookup import LOOKUP_SECONDS, NameLookup, connect_to, lookup_failure
+from nodelog.token_proof import SCHEME, agent_proof, new_nonce, reader_proof
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +31,7 @@ IDLE_TIMEOUT: Final = 40.0
 MAX_EVENT: Final = 4 * 1024**2
 """Bytes of an event, at most."""
 OK: Final = 200
+_MAX_REFUSAL: Final = 4096  # bytes
 
 print_message = MessagePrinter("tail")
 
@@ -103,12 +106,36 @@ def follow(settings: Settings) -> Iterator[tuple[str, Any]]:
 def request_log(connection: HTTPConnection, settings: Settings, lines: int) -> LineReader:
     """Request the log, beginning with its last `lines` lines; return the response. Raises RefusedError."""
     query = urllib.parse.urlencode({"lines": lines, "filter": settings.filter}, errors="surrogateescape")
-    connection.request("GET", f"/tail?{query}", headers={"Authorization": f"Bearer {settings.token}"})
-    response = connection.getresponse()
+    response = _get(connection, f"/tail?{query}", _authorization(connection, settings))
     if response.status == OK:
         return response
     text = escape(response.read(200).strip())
     raise RefusedError(f"the agent at {_address(settings.agent)} refuses: {response.status} {text}")
+
+
+def _authorization(connection: HTTPConnection, settings: Settings) -> str:
+    """Return the header that proves that we have the token, once the agent has proved that it has it.
+
+    Raises RefusedError.
+    """
+    if not settings.token:
+        return ""
+    token, own = settings.token.encode(), new_nonce()
+    response = _get(connection, "/tail", f"{SCHEME} {own}")
+    response.read(_MAX_REFUSAL)
+    scheme, nonce, proof = ((response.getheader("WWW-Authenticate") or "").split(" ") + [""] * 3)[:3]
+    expected = agent_proof(token, own, nonce).encode()
+    if scheme == SCHEME and hmac.compare_digest(proof.encode(errors="replace"), expected):
+        return f"{SCHEME} {own} {nonce} {reader_proof(token, own, nonce)}"
+    raise RefusedError(
+        f"what listens at {_address(settings.agent)} does not have the token in its --tail-token; "
+        "nothing was sent to it: check --agent and --token-file"
+    )
+
+
+def _get(connection: HTTPConnection, target: str, authorization: str) -> HTTPResponse:
+    connection.request("GET", target, headers={"Authorization": authorization} if authorization else {})
+    return connection.getresponse()
 
 
 def parse_events(reader: LineReader) -> Iterator[tuple[str, Any]]:

@@ -58,19 +58,9 @@ def serving(*responses: bytes) -> Generator[Agent]:
         agent.close()
 
 
-def test_the_request_has_the_token_and_lines_are_printed(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("s3cret\n")
+def test_lines_are_printed_and_a_refusal_ends_it(run: Run) -> None:
     with serving(HEAD + LINES, b"HTTP/1.1 401 Unauthorized\r\n\r\nthe token is \x1bwrong\n") as agent:
-        options = (
-            "--agent",
-            agent.address,
-            "--token-file",
-            tmp_path / "token",
-            "--filter",
-            "é &",
-            "--lines",
-            3,
-        )
+        options = ("--agent", agent.address, "--filter", "é &", "--lines", 3)
         out, err = (process := run("tail", *options)).communicate(timeout=30)
     assert out == b"a\n\x1b[2J\xff\n"
     assert process.returncode == 1
@@ -79,8 +69,28 @@ def test_the_request_has_the_token_and_lines_are_printed(run: Run, tmp_path: Pat
         f"nodelog tail: the agent at {agent.address} refuses: 401 the token is \\x1bwrong",
     ]
     assert agent.requests[0].startswith("GET /tail?lines=3&filter=%C3%A9+%26 HTTP/1.1\r\n")
-    assert "\r\nAuthorization: Bearer s3cret\r\n" in agent.requests[0]
     assert "lines=0" in agent.requests[1]  # what was shown is not shown again
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD + LINES,
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Nodelog nonce 00\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_what_cannot_prove_that_it_has_the_token_does_not_get_it(
+    run: Run, tmp_path: Path, answer: bytes
+) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    with serving(answer) as agent:
+        process = run("tail", "--agent", agent.address, "--token-file", tmp_path / "token")
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, b"")
+    assert f"what listens at {agent.address} does not have the token" in err.decode()
+    assert len(agent.requests) == 1
+    assert "s3cret" not in agent.requests[0]
 
 
 def test_lines_are_escaped_on_a_terminal(run: Run) -> None:
