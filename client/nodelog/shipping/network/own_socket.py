@@ -5,6 +5,7 @@ from __future__ import annotations
 # Not `socket`: gevent and eventlet replace that one.
 import _socket
 import errno
+from contextlib import suppress
 from typing import Final
 
 from nodelog.own_descriptor import OwnDescriptor
@@ -40,7 +41,8 @@ class OwnSocket:
     def close(self) -> None:
         """Close it, unless it is somebody else's by now."""
         if self.is_ours:
-            self._raw.close()
+            with suppress(OSError):  # closed by the program just now
+                self._raw.close()
         else:
             self._raw.detach()
         self._is_closed = True

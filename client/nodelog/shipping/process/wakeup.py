@@ -32,25 +32,32 @@ class Wakeup:
 
     def wait(self, seconds: float, connection: TcpConnection | None) -> bool:
         """Wait for `wake` or for `connection`, at most `seconds`; return whether the connection is ready."""
+        if self._receiver.is_ours and self._sender.is_ours:
+            # The program may close a socket at any point of this.
+            with suppress(OSError, ValueError):
+                return self._poll(seconds, connection)
         if not self._receiver.is_ours or not self._sender.is_ours:
             self._replace()
-            return connection is not None  # let it notice if its socket is closed, too
-        poll = unpatched.poll()
-        poll.register(self._receiver, select.POLLIN)
-        if connection is not None:
-            events = select.POLLIN | (select.POLLOUT if connection.wants_write else 0)
-            poll.register(connection.socket, events)
-        numbers = [number for number, _ in poll.poll(_milliseconds(seconds))]
-        if self._receiver.fileno() not in numbers:
-            return bool(numbers)
-        with suppress(OSError):
-            self._receiver.get().recv(4096)
-        return len(numbers) > 1
+        return connection is not None  # let it notice if its socket is closed, too
 
     def close(self) -> None:
         """Close the sockets; `wake` does nothing from then on."""
         self._receiver.close()
         self._sender.close()
+
+    def _poll(self, seconds: float, connection: TcpConnection | None) -> bool:
+        """Wait as `wait` does. Raises OSError or ValueError if a socket is closed meanwhile."""
+        poll, receiver = unpatched.poll(), self._receiver.fileno()
+        poll.register(receiver, select.POLLIN)
+        if connection is not None:
+            events = select.POLLIN | (select.POLLOUT if connection.wants_write else 0)
+            poll.register(connection.socket, events)
+        numbers = [number for number, _ in poll.poll(_milliseconds(seconds))]
+        if receiver not in numbers:
+            return bool(numbers)
+        with suppress(OSError):
+            self._receiver.get().recv(4096)
+        return len(numbers) > 1
 
     def _replace(self) -> None:
         """Make new sockets: the program has closed these."""

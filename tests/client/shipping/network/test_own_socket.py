@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from nodelog.shipping.network.own_socket import own_socket_pair
+from nodelog.shipping.network.own_socket import OwnSocket, own_socket_pair
 
 
 def test_a_socket_whose_number_is_somebody_elses_is_neither_used_nor_closed() -> None:
@@ -33,3 +33,14 @@ def test_a_closed_socket_raises() -> None:
     first.close()
     with pytest.raises(OSError, match="closed its descriptor"):
         first.get()
+
+
+def test_a_socket_that_the_program_closes_at_the_same_time_is_closed_without_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = own_socket_pair()
+    os.close(first.fileno())
+    with monkeypatch.context() as patch:
+        patch.setattr(OwnSocket, "is_ours", True)  # as it was a moment ago
+        first.close()
+    second.close()
