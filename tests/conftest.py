@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
 
@@ -23,6 +24,11 @@ pytest_plugins = [
 
 # Tests start hundreds of processes: the first one compiles the modules for all.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell that runs the tests in the background has them ignore these, and so would each process they start.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
