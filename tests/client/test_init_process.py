@@ -39,7 +39,7 @@ def init_of(run: subprocess.Popen[str]) -> int:
 
 
 def has_forked(pid: int) -> bool:
-    """Return whether a process has a child: for a program of ours, whether its imports have begun."""
+    """Return whether a process has a child: for one of our programs, whether its imports have begun."""
     return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
 

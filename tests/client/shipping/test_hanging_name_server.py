@@ -1,4 +1,4 @@
-"""Programs whose collector is given by a name that is never looked up: nothing of theirs waits for that."""
+"""Programs whose collector is given by a name that is never looked up: nothing in them waits for that."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def open_pipe() -> OutputPipe:
 def open_standard_streams() -> None:
     """Open /dev/null in place of each standard stream that is closed.
 
-    Otherwise a file of ours would get its number, and the command would take it for the stream.
+    Otherwise one of our own files would get its number, and the command would take it for the stream.
     """
     for fd in _STANDARD_STREAMS:
         try:

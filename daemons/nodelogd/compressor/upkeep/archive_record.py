@@ -31,7 +31,7 @@ class ArchiveRecord:
 
 
 def read_record(path: Path) -> ArchiveRecord | None:
-    """Return what the file says, None if there is none of ours. Raises OSError if it cannot be read."""
+    """Return what the file says, None if there is none of our own. Raises OSError if it cannot be read."""
     try:
         row = json.loads(read_own(path, _MAX_BYTES))
         return ArchiveRecord(directory=str(row["directory"]), archive=str(row["archive"]))

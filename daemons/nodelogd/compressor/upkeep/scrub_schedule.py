@@ -48,7 +48,7 @@ class ScrubSchedule:
         self._set_last(time.time())
 
     def _last(self) -> float | None:
-        """Return the time of the last scrub, None if there is no marker of ours."""
+        """Return the time of the last scrub, None if there is no marker of our own."""
         try:
             status = own_status(self._marker)
         except ForeignFileError:

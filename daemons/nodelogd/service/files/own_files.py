@@ -63,7 +63,7 @@ def own_status(path: Path) -> os.stat_result | None:
 
 
 def is_own(path: Path) -> bool:
-    """Return whether there is a file of ours at `path`."""
+    """Return whether there is a file of our own at `path`."""
     try:
         return own_status(path) is not None
     except OSError:
@@ -93,7 +93,7 @@ def open_or_create_own(path: Path) -> int:
     with suppress(FileNotFoundError, ForeignFileError):
         return open_own(path, os.O_RDWR)
     make_way(path)
-    with suppress(FileExistsError):  # another process of ours was faster
+    with suppress(FileExistsError):  # another of our processes was faster
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, 0o600)
     return open_own(path, os.O_RDWR)
 
@@ -164,7 +164,7 @@ def _check(path: Path, status: os.stat_result) -> None:
 
 
 def _own_uids(folder: Path) -> frozenset[int]:
-    """Return the users that files of ours may belong to in a folder."""
+    """Return the users that our own files may belong to in a folder."""
     try:
         return frozenset({os.geteuid(), _created_uid(folder)})
     except OSError:  # a full or read-only disk
