@@ -6,7 +6,7 @@ TCP_INFO says how often it was sent again and when the other side was last heard
 
 Only a kernel that does not answer is dead. A collector whose disk hangs answers nothing for as long as that
 takes, but its kernel acknowledges what it receives and, once its window is shut, answers each window probe.
-If it lacks memory, it answers, but drops the data: only retransmissions that came after its last answer count.
+If it lacks memory, it answers, but drops the data: only retransmissions after its last answer count.
 TCP_USER_TIMEOUT does not make this difference: it also ends a connection whose window is shut.
 """
 
