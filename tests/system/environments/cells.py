@@ -81,6 +81,9 @@ class Cell:
         if self.name in GUNICORN:
             # A worker that is told to end while it starts does not hear it, and is killed after a while.
             options = ["--workers=2", "--threads=2", "--graceful-timeout=2", "--log-level=critical"]
+            options += [
+                f"--control-socket={self.folder / 'gunicorn.ctl'}"
+            ]  # else one for all, in the home folder
             command: list[str | Path] = [BIN / "gunicorn", *options, *GUNICORN[self.name], "web_program:wsgi"]
             return self._serve(lambda port: [*command, f"--bind=127.0.0.1:{port}"])
         if self.name in UVICORN:

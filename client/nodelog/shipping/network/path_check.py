@@ -6,6 +6,7 @@ TCP_INFO says how often it was sent again and when the other side was last heard
 
 Only a kernel that does not answer is dead. A collector whose disk hangs answers nothing for as long as that
 takes, but its kernel acknowledges what it receives and, once its window is shut, answers each window probe.
+If it lacks memory, it answers, but drops the data: only retransmissions after its last answer count.
 TCP_USER_TIMEOUT does not make this difference: it also ends a connection whose window is shut.
 """
 
@@ -28,7 +29,9 @@ SILENT_SECONDS: Final = 15.0
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Dead after 25 s. The first name is Linux's, the second one macOS's, for the same."""
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)
-_STRUCT: Final = struct.Struct("=2x B B 4x 4x 4x 4x 4x I 24x I I")  # the fields of TcpState, in their order
+_STRUCT: Final = struct.Struct(
+    "=2x B B 4x 4x 4x 4x 4x I 16x I 4x I I"
+)  # the fields of TcpState, in their order
 _MIN_RETRANSMITS: Final = 3
 _MIN_PROBES: Final = 2
 
@@ -43,6 +46,8 @@ class TcpState:
     """Window probes in a row without an answer."""
     unacked: int
     """Segments under way."""
+    last_sent: int
+    """Milliseconds since data was sent, for the first time or again."""
     last_data: int
     """Milliseconds since data was received."""
     last_ack: int
@@ -51,17 +56,16 @@ class TcpState:
     @property
     def is_waiting(self) -> bool:
         """Whether an answer of the other kernel is due."""
-        return bool(self.unacked or self.probes)
-
-    @property
-    def was_repeated(self) -> bool:
-        """Whether it was asked so often that a few lost packets do not explain its silence."""
-        return self.retransmits >= _MIN_RETRANSMITS or self.probes >= _MIN_PROBES
+        return bool(self.probes or (self.unacked and self.last_sent < self._last_heard))
 
     @property
     def heard_seconds(self) -> float:
         """The seconds since anything came from the other side."""
-        return min(self.last_data, self.last_ack) / 1000
+        return self._last_heard / 1000
+
+    @property
+    def _last_heard(self) -> int:
+        return min(self.last_data, self.last_ack)
 
 
 class PathCheck:
@@ -69,16 +73,24 @@ class PathCheck:
 
     def __init__(self) -> None:
         self._waiting_since: float | None = None  # since when nothing was heard, as far as it was watched
+        self._answered_retransmits = 0  # the retransmits until then
 
     def silent_seconds(self, state: TcpState | None, now: float) -> float:
         """Return for how long the other kernel has not answered if that means that it is dead, else 0."""
         if state is None or not state.is_waiting:
             self._waiting_since = None
+            self._answered_retransmits = state.retransmits if state else 0
             return 0.0
         if self._waiting_since is None or now - state.heard_seconds > self._waiting_since:
             self._waiting_since = now
         seconds = now - self._waiting_since
-        return seconds if state.was_repeated and seconds >= SILENT_SECONDS else 0.0
+        return seconds if self._was_repeated(state) and seconds >= SILENT_SECONDS else 0.0
+
+    def _was_repeated(self, state: TcpState) -> bool:
+        """Return whether it was asked so often that a few lost packets do not explain its silence."""
+        self._answered_retransmits = min(self._answered_retransmits, state.retransmits)  # a new segment
+        unanswered = state.retransmits - self._answered_retransmits
+        return unanswered >= _MIN_RETRANSMITS or state.probes >= _MIN_PROBES
 
 
 def enable_keepalive(connection: _socket.socket) -> None:

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def state(seconds: float, *, retransmits: int = 0, probes: int = 0, unacked: int = 1) -> TcpState:
-    """Return a state in which the other side was heard `seconds` ago."""
-    heard = round(seconds * 1000)
-    return TcpState(retransmits, probes, unacked, last_data=heard + 5000, last_ack=heard)
+def state(
+    seconds: float, *, retransmits: int = 0, probes: int = 0, unacked: int = 1, sent: float = 0
+) -> TcpState:
+    """Return a state in which the other side was heard `seconds` ago, and data sent `sent` seconds ago."""
+    heard = round(seconds * 1000) + 1  # data was sent after that
+    last_sent = round(sent * 1000)
+    return TcpState(retransmits, probes, unacked, last_sent, last_data=heard + 5000, last_ack=heard)
 
 
 def silence_after(states: Sequence[TcpState | None], step: float = 5.0) -> list[float]:
@@ -51,6 +54,13 @@ def test_window_probes_that_are_not_answered_count_like_data() -> None:
         pytest.param([state(1.0, probes=n % 2, unacked=0) for n in range(9)], id="a shut window"),
         pytest.param([state(1.0, retransmits=9) for _ in range(9)], id="heard a moment ago"),
         pytest.param([state(n * 5, retransmits=1) for n in range(9)], id="sent again only once"),
+        pytest.param(
+            [state(n * 5, retransmits=9, sent=n * 5 + 1) for n in range(9)], id="it answered the last one"
+        ),
+        pytest.param(
+            [state(0, retransmits=9, sent=1), *(state(n * 5, retransmits=10) for n in range(1, 9))],
+            id="it did not answer the last one alone",
+        ),
         pytest.param([None] * 9, id="unknown"),
     ],
 )
@@ -88,3 +98,4 @@ def test_the_state_of_a_connection_is_read_from_the_kernel() -> None:
     assert found is not None
     assert (found.retransmits, found.probes) == (0, 0)
     assert found.heard_seconds < 30
+    assert found.last_sent < 30_000
