@@ -32,6 +32,7 @@ SMALL_DISK = (
 )  # bytes; the loads before the test that fills it must not fill it, even on a slow machine
 SPARE = SMALL_DISK // 32
 KILLED = 137
+HANG = "import os, signal; os.kill(-1, signal.SIGSTOP)"  # all but PID 1, which only passes signals on
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,12 @@ def small(cluster: Cluster) -> Generator[SmallDisk]:
 def nodes(cluster: Cluster, small: SmallDisk) -> list[Node]:
     assert small.path.is_mount()
     return cluster.nodes
+
+
+def hang(pod: Pod) -> None:
+    """Stop the program of a pod, as if it hung."""
+    done = pod.exec("python3", "-c", HANG)
+    assert done.returncode == 0, done
 
 
 def test_a_new_version_loses_doubles_and_tears_nothing(
@@ -95,7 +102,7 @@ def test_a_collector_that_is_killed_at_the_end_of_its_grace_loses_nothing(
 ) -> None:
     pod = cluster.pod(name="logd", on=nodes[0])
     with Load(cluster, "kill") as load:
-        pod.signal("STOP")
+        hang(pod)
         cluster.delete_pod(pod, grace=1)
         cluster.rollout_status("ds/logd")
         load.wait_for_more(nodes[0])
@@ -145,7 +152,7 @@ def test_a_collector_that_hangs_is_restarted_by_its_probe_and_loses_nothing(
 ) -> None:
     pod = cluster.pod(name="logd", on=nodes[0])
     with Load(cluster, "hang") as load:
-        pod.signal("STOP")
+        hang(pod)
         wait_for(lambda: pod.restarts == 1 and pod.is_ready, "the collector was restarted")
         load.wait_for_more(nodes[0])
     assert pod.runs[-1].exit_code == KILLED
