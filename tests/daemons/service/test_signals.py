@@ -35,9 +35,10 @@ with asyncio.Runner(loop_factory=FACTORY) as runner:
 
 WAITS = "await stop.wait()"
 ENDS_SLOWLY = "await stop.wait(); say('ending'); await asyncio.sleep(60)"
-ENDS_STALLED = "await stop.wait(); say('ending'); time.sleep(60)"
+# In naps: a signal just before the system call of a sleep is handled after it.
+ENDS_STALLED = "await stop.wait(); say('ending')\n        while True: time.sleep(0.1)"
 ENDS_BUSY = "await stop.wait(); say('ending')\n        while True: pass"
-STALLED = "time.sleep(60)"
+STALLED = "while True: time.sleep(0.1)"
 
 Daemon = subprocess.Popen[str]
 Start = Callable[[str], Daemon]
