@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = 0
 AHEAD: Final = 24 * 3600
-"""Seconds by which a day, in whatever time zone, or a clock may be ahead of ours."""
+"""Seconds that a day of another time zone, or another clock, may be ahead."""
 _DATE: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(\.[0-9]{1,4})?")
 
 

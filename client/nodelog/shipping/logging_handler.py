@@ -23,7 +23,7 @@ class NodeLogHandler(logging.Handler):
     that found no room is counted as dropped, and a line in the stream reports it. At exit, and in `close`,
     the handler waits up to `exit_timeout` seconds until all records are acknowledged, and reports what is
     left. After `close` the next record opens it again, as with `logging.handlers.SocketHandler`: programs
-    that configure `logging` anew close all handlers, and some of these stay attached. The other options are
+    that reconfigure `logging` close all handlers, and some of these stay attached. The other options are
     those of Shipper.
     """
 

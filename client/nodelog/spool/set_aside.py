@@ -72,7 +72,7 @@ def opened_set_aside(path: Path) -> Generator[SetAsideBlocks]:
 
 
 def _lock(path: Path) -> SpoolLock:
-    """Take the lock; if its file is new, give it to the owner of the spool, who must be able to open it."""
+    """Take the lock; a new file is given to the owner of the spool, so that its programs can open it."""
     lock_path = path.with_name(f"{path.name}.lock")
     is_new = not lock_path.exists()
     lock = SpoolLock(path)
